@@ -1,0 +1,232 @@
+"""Records: one JSON file per finished (or failed) trial, the only thing that tables are made from.
+
+A record is validated against the types below when it is written and when it is read, is written atomically, and is never
+changed or replaced afterwards. `content_hash` covers everything else in it, so that an edit by hand is found.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(_Part):
+    """What was trained and tested on. `counts` has at least `train` and `test`, in examples."""
+
+    name: str
+    fingerprint: str
+    counts: dict[str, int]
+    synthetic: bool
+    subset: float
+    warnings: list[str]
+
+
+class Hardware(_Part):
+    """The machine. `memory_gib` is what the operating system reports; `gpu` is null on CPU."""
+
+    cpu: str
+    cores: int
+    threads: int
+    memory_gib: float
+    gpu: str | None
+    platform: str
+
+
+class Cost(_Part):
+    """What something took: wall-clock seconds (evaluation included), optimizer steps, training samples seen."""
+
+    seconds: float
+    steps: int
+    samples: int
+
+
+class Point(_Part):
+    """One point of a curve: where (arm-local step, epoch), the training numbers since the last point, test metrics."""
+
+    step: int
+    epoch: float
+    lr: float
+    train: dict[str, float]
+    test: dict[str, float] | None
+
+
+class LayerMask(_Part):
+    """One pruned tensor: its size, how many weights the mask keeps, and how many are exactly zero now."""
+
+    name: str
+    weights: int
+    kept: int
+    zeros: int
+
+
+class PhaseResult(_Part):
+    """One phase of an arm, with the test metrics at its last step and, for sparse ones, the mask at its last step."""
+
+    kind: Literal["dense", "sparse", "redense"]
+    steps: int
+    epochs: float
+    first_lr: float
+    last_lr: float
+    test: dict[str, float]
+    mask: list[LayerMask] | None
+    cost: Cost
+
+
+class Arm(_Part):
+    """One way to have spent the budget after D. `test` is the result after the last step; `outcomes` are packed bits.
+
+    `first_step_in_lr` is the mean size of the first update of each phase, in units of the learning rate.
+    """
+
+    phases: list[PhaseResult]
+    test: dict[str, float]
+    curve: list[Point]
+    outcomes: str
+    first_step_in_lr: list[float]
+    samples: list[dict[str, str]]
+    cost: Cost
+
+
+class Dense(Arm):
+    """The dense start that all arms share: trained here (`source` "trained") or given (`source` the file's name)."""
+
+    source: str
+    sha256: str | None
+
+
+class Bootstrap(_Part):
+    """Paired bootstrap over test examples of (arm - control), in the primary metric's unit, as a gain."""
+
+    mean: float
+    low: float
+    high: float
+    resamples: int
+
+
+class Failure(_Part):
+    """Where a trial stopped by itself."""
+
+    arm: str
+    phase: str
+    step: int
+    message: str
+
+
+class Record(_Part):
+    """One trial. See the field groups above; `command` reruns it from the root of a checkout at `commit`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    id: str
+    status: Literal["finished", "failed"]
+    row: str
+    scale: Literal["smoke", "small", "paper"]
+    seed: int
+    custom: list[str]
+    command: str
+    started: str
+    finished: str
+    interruptions: int
+    commit: str | None
+    dirty: bool | None
+    versions: dict[str, str]
+    hardware: Hardware
+    precision: str
+    deterministic: bool
+    data: Data
+    recipe: dict[str, Any]
+    recipe_hash: str
+    metric: str
+    unit: str
+    lower_is_better: bool
+    dense: Dense | None
+    arms: dict[str, Arm]
+    bootstrap: dict[str, Bootstrap]
+    cost: Cost
+    failure: Failure | None
+    content_hash: str = Field(default="")
+
+    def sealed(self) -> Record:
+        """Return the same record with its content hash filled in."""
+        return self.model_copy(update={"content_hash": self._hash()})
+
+    def _hash(self) -> str:
+        content = self.model_dump(exclude={"content_hash"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write(record: Record, folder: Path) -> Path:
+    """Write `record` to `folder`/ID.json, whole or not at all, and return the path.
+
+    Raises:
+        ValueError: the record breaks the schema.
+        FileExistsError: there is a record of that id; records are append-only.
+    """
+    sealed = Record.model_validate(record.sealed().model_dump())
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{sealed.id}.json"
+    temporary = folder / f".{sealed.id}.{os.getpid()}.tmp"
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(sealed.model_dump(), indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(temporary, path)  # unlike a rename, refuses to replace what is there
+    finally:
+        temporary.unlink()
+    return path
+
+
+def read(path: Path) -> Record:
+    """Return the record in `path`.
+
+    Raises:
+        ValueError: it is not a record of this schema, or was changed after it was written; the message names the file.
+    """
+    try:
+        record = Record.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise ValueError(f"{path} is not a readable record: {error}") from error
+    if record.content_hash != record._hash():
+        raise ValueError(f"{path} was changed after it was written: its content does not match its content_hash")
+    if path.stem != record.id:
+        raise ValueError(f"{path} holds the record {record.id!r}: a record's file carries its id")
+    return record
+
+
+def read_all(folder: Path) -> list[Record]:
+    """Return every record in `folder`, in the order of file names.
+
+    Raises:
+        ValueError: one of them cannot be read.
+    """
+    return [read(path) for path in sorted(folder.glob("*.json"))]
+
+
+def pack_outcomes(outcomes: NDArray[np.float64]) -> str:
+    """Return outcomes as text: base64 of packed bits where all are 0 or 1, else of little-endian float32, with a prefix."""
+    if np.isin(outcomes, (0.0, 1.0)).all():
+        return f"bits:{outcomes.size}:" + base64.b64encode(np.packbits(outcomes.astype(bool)).tobytes()).decode()
+    return f"float32:{outcomes.size}:" + base64.b64encode(outcomes.astype("<f4").tobytes()).decode()
+
+
+def unpack_outcomes(text: str) -> NDArray[np.float64]:
+    """Return the outcomes, one number per test example in the data set's order."""
+    kind, size, body = text.split(":", 2)
+    raw = base64.b64decode(body)
+    if kind == "bits":
+        return np.unpackbits(np.frombuffer(raw, dtype=np.uint8), count=int(size)).astype(np.float64)
+    return np.frombuffer(raw, dtype="<f4", count=int(size)).astype(np.float64)

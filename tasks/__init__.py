@@ -1,0 +1,1 @@
+"""What is trained: one package per domain, each with the same file names."""

@@ -1,0 +1,114 @@
+"""Recipes: everything that decides a run's outcome, as frozen data (standard library only).
+
+A recipe is a page of facts. Its hash goes into every record, so two records with the same hash were trained the same way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dsd.schedule import Phase, Schedule
+
+Scale = Literal["smoke", "small", "paper"]
+SCALES: tuple[Scale, ...] = ("smoke", "small", "paper")
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """Stochastic gradient descent with momentum; `weight_decay` is added to the gradient of every parameter."""
+
+    momentum: float
+    weight_decay: float
+    nesterov: bool = False
+
+
+@dataclass(frozen=True)
+class RmsProp:
+    """RMSprop: `alpha` is the decay of the mean square, `eps` is added to its root."""
+
+    alpha: float
+    eps: float
+    weight_decay: float = 0.0
+
+
+Optimizer = Sgd | RmsProp
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a row is judged by. `lower_is_better` decides the sign of a gain."""
+
+    name: str
+    unit: str
+    lower_is_better: bool
+
+    def gain(self, before: float, after: float) -> float:
+        """Return the improvement from `before` to `after`, positive where `after` is better."""
+        return before - after if self.lower_is_better else after - before
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one row is trained at one scale.
+
+    Attributes:
+        network: what the task builds, by name.
+        schedule: D, then one or more iterations of S and D2.
+        skip: parameters (names, module names or patterns) never pruned.
+        batch_size: examples per optimizer step.
+        optimizer: the rule and its constants; the rate is the schedule's.
+        optimizer_state: what becomes of its state where a phase starts (see `dsd.restart`).
+        model, data: the task's own settings, frozen dataclasses.
+        evaluate_every: epochs between evaluations within a phase; the end of a phase is always evaluated.
+        reduction: for `small` and `smoke`: in words, what differs from the paper's recipe.
+        notes: where each number comes from.
+    """
+
+    network: str
+    schedule: Schedule
+    skip: tuple[str, ...]
+    batch_size: int
+    optimizer: Optimizer
+    model: Any
+    data: Any
+    optimizer_state: Literal["fresh", "keep"] = "fresh"
+    clip_norm: float | None = None
+    evaluate_every: float = 1.0
+    reduction: str = ""
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values (dicts, lists, strings, numbers); unions carry their class name under `type`."""
+        plain = _plain(self)
+        assert isinstance(plain, dict)
+        return plain
+
+    def hash(self) -> str:
+        """Return 12 hexadecimal digits over everything that can change the outcome (so not over prose)."""
+        facts = {k: v for k, v in self.as_dict().items() if k not in ("notes", "reduction")}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def scaled(schedule: Schedule, factor: float, lr_factor: float) -> Schedule:
+    """Return `schedule` with every length (and the spacing of decay steps) and every rate multiplied."""
+
+    def shrink(phase: Phase) -> Phase:
+        decay = phase.decay
+        if hasattr(decay, "every"):
+            decay = dataclasses.replace(decay, every=decay.every * factor)
+        return dataclasses.replace(phase, epochs=phase.epochs * factor, lr=phase.lr * lr_factor, decay=decay)
+
+    return Schedule(tuple(shrink(phase) for phase in schedule))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,93 @@
+"""The Task protocol: all that the harness may ask of a domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from tasks.recipe import Metric, Recipe
+
+Batch = Any
+"""Whatever a task's loader yields: already on the device, ready for `loss`."""
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What verification found in a data set, for the record.
+
+    `fingerprint` changes with any file name, size or content that training can see, and with the subset.
+    `counts` are plain numbers such as {"train": 20000, "test": 7500, "classes": 50}.
+    `problems` are complete sentences, each naming a file; training does not start while there is one.
+    """
+
+    name: str
+    fingerprint: str
+    counts: dict[str, int]
+    synthetic: bool
+    subset: float = 1.0
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a network on the whole test set.
+
+    `metrics` holds the row's primary metric under its own name beside others. `outcomes` is one number per test example
+    (for classification 1.0 where it is right), in the data set's own order, for the paired bootstrap.
+    """
+
+    metrics: dict[str, float]
+    outcomes: Tensor
+    samples: list[dict[str, str]] = field(default_factory=list)
+
+
+class Task(Protocol):
+    """One data set and network, for one seed on one device. Built by the domain's `build` function."""
+
+    recipe: Recipe
+    metric: Metric
+    report: DataReport
+
+    def model(self) -> nn.Module:
+        """Return a freshly initialised network on the device; initial weights depend on the seed alone."""
+        ...
+
+    def steps_per_epoch(self) -> int:
+        """Return the number of optimizer steps in an epoch (the last, incomplete batch is dropped)."""
+        ...
+
+    def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
+        """Yield the training batches of steps [first_step, last_step); step s has the same batch however it is reached."""
+        ...
+
+    def batch_ids(self, step: int) -> list[str]:
+        """Return the names of the samples in the batch of `step`, to say where a NaN came from."""
+        ...
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Return the training loss (a scalar with gradient) and numbers worth showing, such as {"accuracy": 12.5}."""
+        ...
+
+    def evaluate(self, model: nn.Module) -> Evaluation:
+        """Score `model` on every test example exactly once."""
+        ...
+
+
+class Build(Protocol):
+    """How the harness makes a task: every domain's `task.py` has a function `build` of this signature."""
+
+    def __call__(
+        self, recipe: Recipe, data: Path, seed: int, device: torch.device, subset: float = 1.0, workers: int = 0
+    ) -> Task:
+        """Verify the data and return the task.
+
+        Raises:
+            ValueError: the data cannot be used; the message names the files.
+        """
+        ...
