@@ -8,13 +8,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# No module is named like a function it exports: importing `dsd.sparse` the module would shadow `dsd.sparse` the function.
+# No module is named like a function it exports: a module `dsd.sparse`, once imported, would shadow the function.
 from dsd.schedule import Constant, Phase, PolynomialDecay, Position, Schedule, StepDecay
 
 if TYPE_CHECKING:
-    from dsd.mask import Masks, mask_report, magnitude_mask, pack, select, unpack
-    from dsd.selection import Prunable, prunable
     from dsd.context import hold, sparse
+    from dsd.mask import Masks, magnitude_mask, mask_report, pack, select, unpack
+    from dsd.selection import Prunable, prunable
     from dsd.state import restart
 
 _LAZY = {

@@ -1,7 +1,7 @@
 """Phases and schedules of Dense-Sparse-Dense training, as pure data (standard library only).
 
-A schedule is counted in optimizer steps: every question ("which phase is step 1,000 in, and at which learning rate?") is
-answered by arithmetic, so phases of any length (VGG-16's sparse phase takes 1.25 epochs) have exact boundaries.
+A schedule is counted in optimizer steps: every question ("which phase is step 1,000 in, and at which learning rate?")
+is answered by arithmetic, so phases of any length (VGG-16's sparse phase takes 1.25 epochs) have exact boundaries.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ class Schedule:
     def boundaries(self, steps_per_epoch: int) -> tuple[int, ...]:
         """Return the step at which each phase ends (exclusive), the last one being the total.
 
-        Ends are rounded from the sum of epochs so far, so that rounding does not add up; a phase keeps at least one step.
+        Ends are rounded from the sum of epochs so far, so that rounding does not add up; a phase keeps at least one
+        step.
 
         Raises:
             ValueError: `steps_per_epoch` is not positive.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,7 +48,7 @@ class Evaluation:
 
 
 class Task(Protocol):
-    """One data set and network, for one seed on one device. Built by the domain's `build` function."""
+    """One data set and network, for one seed on one device."""
 
     recipe: Recipe
     metric: Metric
@@ -79,15 +79,35 @@ class Task(Protocol):
         ...
 
 
-class Build(Protocol):
-    """How the harness makes a task: every domain's `task.py` has a function `build` of this signature."""
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, done, total)."""
 
-    def __call__(
-        self, recipe: Recipe, data: Path, seed: int, device: torch.device, subset: float = 1.0, workers: int = 0
-    ) -> Task:
-        """Verify the data and return the task.
+
+class Source(Protocol):
+    """A data set that was verified and is ready to be read; the trials of all seeds share it."""
+
+    report: DataReport
+
+
+class Domain(Protocol):
+    """What every domain's `task.py` module offers."""
+
+    def embedded(self) -> Path:
+        """Return the folder of the generated smoke set, made first if need be."""
+        ...
+
+    def verify(self, data: Path, subset: float, progress: Progress) -> DataReport:
+        """Return what is wrong with the data set, without raising over its content."""
+        ...
+
+    def open_data(self, recipe: Recipe, data: Path, subset: float, progress: Progress) -> Source:
+        """Verify the data set and load what fits in memory.
 
         Raises:
             ValueError: the data cannot be used; the message names the files.
         """
+        ...
+
+    def build(self, recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> Task:
+        """Return the task of one seed."""
         ...

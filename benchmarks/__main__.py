@@ -1,0 +1,133 @@
+"""The command line: `python -m benchmarks COMMAND`. The only file that parses one; loads torch only to train or score."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, arg, subcommand
+
+from benchmarks.registry import ARMS, DEFAULT_ARMS
+
+Scale = Literal["smoke", "small", "paper"]
+ArmName = Literal["control", "dsd", "llr", "random"]
+Device = Literal["auto", "cpu", "cuda"]
+assert set(ARMS) == set(ArmName.__args__)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Train one row: D once per seed, then every arm from that checkpoint on the same batches, and print the table."""
+
+    row: Positional[str]
+    """Which row, such as imagenet_resnet18 (see `status` for all)."""
+    scale: Scale = "smoke"
+    """smoke: generated data, about two minutes; small: real but small data; paper: the published recipe."""
+    data: Path | None = None
+    """The data set's folder. Needed at small and paper scale; smoke makes its own."""
+    seeds: int | None = None
+    """Run seeds 0 to N-1. By default 1 at smoke, 5 at small, 3 at paper scale."""
+    arms: tuple[ArmName, ...] = ("control", "dsd")
+    """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of D's last rate; random: random mask."""
+    device: Device = "auto"
+    """auto takes a GPU if there is one."""
+    subset: float = 1.0
+    """Train on this share of every class's pictures; the test set stays whole."""
+    out: Path | None = None
+    """Where records, tables, figures and checkpoints go. By default runs (smoke) or results (small, paper)."""
+    fresh: bool = False
+    """Run again even if there is a finished record or a checkpoint to go on from."""
+    dense: str | None = None
+    """Start from this network instead of training D: a file (.safetensors or a saved state_dict) or a torchvision weights name."""
+    sparsity: float | None = None
+    """Prune this share instead of the recipe's. The record says `custom` and enters no comparison with the paper."""
+    workers: int | None = None
+    """Loader processes. By default none where the pictures fit in memory. The result does not depend on it."""
+    save_weights: bool = False
+    """Keep every arm's final weights under OUT/weights."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Make the tables and figures from records, and nothing else."""
+
+    records: Path = Path("results/records")
+    """The folder of records; the tables go beside it."""
+    check: bool = False
+    """Write nothing; fail if a table differs from what the records give."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Count, decode and fingerprint a row's data set, and name every bad file."""
+
+    row: Positional[str]
+    """Which row."""
+    data: Path | None = None
+    """The data set's folder; without it, the embedded smoke set."""
+    subset: float = 1.0
+    """As in `run`."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Show every row: finished trials, unfinished checkpoints, failures."""
+
+    out: Path = Path("results")
+    """The folder that runs were told to write to."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a network with a row's own protocol."""
+
+    row: Positional[str]
+    """Which row."""
+    weights: str
+    """A file (.safetensors or a saved state_dict) or a torchvision weights name."""
+    data: Path | None = None
+    """The data set's folder; without it, the embedded smoke set."""
+    scale: Scale = "paper"
+    """Whose preprocessing to use."""
+    device: Device = "auto"
+    """auto takes a GPU if there is one."""
+
+
+Command = (
+    Annotated[Run, subcommand("run")]
+    | Annotated[Tables, subcommand("tables")]
+    | Annotated[Verify, subcommand("verify")]
+    | Annotated[Status, subcommand("status")]
+    | Annotated[Evaluate, subcommand("evaluate")]
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return the exit status: 0, 1 where a check failed, 2 for wrong input, 128 + n for signal n."""
+    words = sys.argv[1:] if arguments is None else arguments
+    command = tyro.cli(Command, prog="python -m benchmarks", description=__doc__.split(":")[0] + ".", args=words)
+    # Loaded here, so that printing help costs no torch.
+    from benchmarks import commands
+
+    try:
+        match command:
+            case Run():
+                return commands.run(command, words)
+            case Tables():
+                return commands.tables(command.records, command.check)
+            case Verify():
+                return commands.verify(command.row, command.data, command.subset)
+            case Status():
+                return commands.status(command.out)
+            case Evaluate():
+                return commands.evaluate(command)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The same numbers for machines: a line of CSV for every mean and gain, with what it was measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from benchmarks import summary
+from benchmarks.render import COMPARISONS
+from benchmarks.summary import DENSE, LABELS, Group, Key
+
+_COLUMNS = [
+    *("row", "scale", "data", "synthetic", "subset", "fingerprint", "recipe", "custom", "dense_start"),
+    *("quantity", "metric", "unit", "n", "mean", "sd", "low", "high", "p", "p_holm", "verdict", "seeds_needed"),
+    *("paper", "paper_mark", "paper_comparable"),
+]
+
+
+def overview_csv(groups: Sequence[Group], adjusted: Mapping[Key, float]) -> str:
+    """Return the overview as CSV, a line for every group."""
+    frame = pd.DataFrame([_identity(group) | _line(group, adjusted) for group in groups])
+    if groups:
+        frame = frame.astype({"seeds_needed": "Int64"})
+    return _text(frame)
+
+
+def csv(groups: Sequence[Group], adjusted: Mapping[Key, float]) -> str:
+    """Return every mean and gain of `groups` as CSV; `adjusted` are the Holm-adjusted p values over all results."""
+    lines = [_identity(group) | line for group in groups for line in [*_means(group), *_gains(group, adjusted)]]
+    frame = pd.DataFrame(lines, columns=_COLUMNS).astype({"seeds_needed": "Int64"})
+    return _text(frame)
+
+
+def _identity(group: Group) -> dict[str, Any]:
+    key = group.key
+    return {
+        "row": key.row,
+        "scale": key.scale,
+        "data": key.data,
+        "synthetic": group.synthetic,
+        "subset": key.subset,
+        "fingerprint": key.fingerprint,
+        "recipe": key.recipe_hash,
+        "custom": "; ".join(key.custom),
+        "dense_start": key.start,
+    }
+
+
+def _means(group: Group) -> list[dict[str, Any]]:
+    row, iterations = group.paper, summary.count_iterations(group)
+    lines = []
+    for label, cells in summary.stages(group).items():
+        for metric, cell in cells.items():
+            line: dict[str, Any] = {"quantity": label, "metric": metric, "n": cell.n, "mean": cell.mean, "sd": cell.sd}
+            line["unit"] = group.sample.unit if metric == group.metric else ""
+            published = row.figure(label, row.metric if metric == group.metric else metric, iterations) if row else None
+            if published:
+                line |= _published(group, published.value, published.mark)
+            lines.append(line)
+    return lines
+
+
+def _gains(group: Group, adjusted: Mapping[Key, float]) -> list[dict[str, Any]]:
+    lines = []
+    for arm, over in COMPARISONS:
+        paired = summary.compare(group, arm, over)
+        if paired is None:
+            continue
+        low, high = paired.interval or (None, None)
+        line: dict[str, Any] = {"quantity": f"gain of {LABELS[arm]} over {LABELS[over]}", "metric": group.metric}
+        line |= {
+            "unit": group.sample.unit,
+            "n": paired.n,
+            "mean": paired.mean,
+            "sd": paired.sd,
+            "low": low,
+            "high": high,
+        }
+        if group.quotable:
+            line["p"] = paired.p
+        if (arm, over) == ("dsd", "control"):
+            line |= {"p_holm": adjusted.get(group.key), "verdict": summary.verdict(group)}
+            line["seeds_needed"] = summary.needed(group)
+        if group.paper and (arm, over) == ("dsd", DENSE):
+            line |= _published(group, group.paper.overview.absolute, group.paper.overview.mark)
+        lines.append(line)
+    return lines
+
+
+def _line(group: Group, adjusted: Mapping[Key, float]) -> dict[str, Any]:
+    cells, primary, row = summary.stages(group), summary.primary(group), group.paper
+    over_baseline = summary.compare(group, "dsd", DENSE)
+    line: dict[str, Any] = {"metric": group.metric, "unit": group.sample.unit, "n": primary.n if primary else 0}
+    for name in (DENSE, "control", "dsd"):
+        cell = cells.get(LABELS[name], {}).get(group.metric)
+        column = "baseline" if name == DENSE else name
+        line |= {column: cell.mean if cell else None, f"{column}_sd": cell.sd if cell else None}
+    for column, paired in (("gain_over_baseline", over_baseline), ("gain_over_control", primary)):
+        low, high = (paired.interval if paired else None) or (None, None)
+        line |= {column: paired.mean if paired else None, f"{column}_sd": paired.sd if paired else None}
+        line |= {f"{column}_low": low, f"{column}_high": high}
+    line |= {"p": primary.p if primary and group.quotable else None, "p_holm": adjusted.get(group.key)}
+    line |= {"verdict": summary.verdict(group), "half_width": primary.half_width if primary else None}
+    line["seeds_needed"] = summary.needed(group)
+    for name in ("baseline", "dsd", "absolute", "relative"):
+        line[f"paper_{name}"] = getattr(row.overview, name) if row else None
+    return line | {"paper_comparable": group.comparable}
+
+
+def _text(frame: pd.DataFrame) -> str:
+    return str(frame.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+
+
+def _published(group: Group, value: float, mark: str) -> dict[str, Any]:
+    return {"paper": value, "paper_mark": mark, "paper_comparable": group.comparable}

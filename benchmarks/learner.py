@@ -1,0 +1,279 @@
+"""One network being trained along a schedule: a step, a phase start, an evaluation, and all its state."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import dsd
+from benchmarks.record import Cost, LayerMask, PhaseResult, Point, pack_outcomes
+from dsd.schedule import Phase, Position, Schedule
+from tasks.recipe import Recipe, RmsProp, Sgd
+from tasks.task import Batch, Evaluation, Task
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss was NaN or infinite; raised before the update, so the weights are those of the step before."""
+
+    def __init__(self, learner: Learner, loss: float, samples: list[str]) -> None:
+        """Name the arm, phase, step and the batch's samples."""
+        position = learner.position()
+        self.arm, self.phase, self.step = learner.name, position.phase.kind, learner.step
+        shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
+        super().__init__(
+            f"loss is {loss} in arm {self.arm!r}, {self.phase} phase, step {self.step} (phase step {position.step}); "
+            f"no update was made. Batch: {shown}"
+        )
+
+
+def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer over every parameter of `model`; the rate is set before each step."""
+    rule = recipe.optimizer
+    first = recipe.schedule.phases[0].lr
+    if isinstance(rule, Sgd):
+        return torch.optim.SGD(
+            model.parameters(),
+            lr=first,
+            momentum=rule.momentum,
+            nesterov=rule.nesterov,
+            weight_decay=rule.weight_decay,
+            fused=True,
+        )
+    assert isinstance(rule, RmsProp)
+    return torch.optim.RMSprop(
+        model.parameters(), lr=first, alpha=rule.alpha, eps=rule.eps, weight_decay=rule.weight_decay
+    )
+
+
+class Learner:
+    """A network, its optimizer, and where it stands in its schedule.
+
+    Args:
+        name: of the arm, "dense" for the shared D phase.
+        offset: the step of the data stream at which the schedule begins.
+        select: how sparse phases draw their mask: "magnitude" or "random" (from `mask_seed`).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        task: Task,
+        schedule: Schedule,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        offset: int = 0,
+        select: str = "magnitude",
+        mask_seed: int = 0,
+    ) -> None:
+        self.name, self.task, self.schedule, self.select, self.mask_seed = name, task, schedule, select, mask_seed
+        self.model, self.optimizer, self.offset = model, optimizer, offset
+        self.steps_per_epoch = task.steps_per_epoch()
+        self.ends = schedule.boundaries(self.steps_per_epoch)
+        self.step = 0
+        self.seconds = 0.0
+        self.masks: dict[str, Tensor] = {}
+        self.phases: list[PhaseResult] = []
+        self.curve: list[Point] = []
+        self.first_step_in_lr: list[float] = []
+        self._sums: dict[str, float] = {}
+        self._summed = 0
+        self._phase_seconds = 0.0
+        self._holding = contextlib.ExitStack()
+
+    @property
+    def steps(self) -> int:
+        """Total number of steps in the schedule."""
+        return self.ends[-1]
+
+    def position(self) -> Position:
+        """Return where the next step stands."""
+        return self.schedule.at(min(self.step, self.steps - 1), self.steps_per_epoch)
+
+    def train_step(self, batch: Batch, noise_seed: int) -> dict[str, float]:
+        """Take one optimizer step and return the loss and what the task shows beside it.
+
+        Raises:
+            NonFiniteLossError: before the update.
+        """
+        started = time.perf_counter()
+        position = self.position()
+        if position.first:
+            self._start_phase(position.phase)
+        for group in self.optimizer.param_groups:
+            group["lr"] = position.lr
+        torch.manual_seed(noise_seed)  # every arm draws the same dropout noise, and a resumed run draws it again
+        self.model.train()
+        loss, shown = self.task.loss(self.model, batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise NonFiniteLossError(self, value, self.task.batch_ids(self.offset + self.step))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        clip = self.task.recipe.clip_norm
+        if clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        before = [p.detach().clone() for p in self.model.parameters()] if position.first else []
+        self.optimizer.step()
+        if before:
+            self.first_step_in_lr.append(_mean_update(before, self.model.parameters(), self.masks) / position.lr)
+        self.step += 1
+        numbers = {"loss": value, **shown}
+        for key, number in numbers.items():
+            self._sums[key] = self._sums.get(key, 0.0) + number
+        self._summed += 1
+        self._clock(started)
+        return numbers
+
+    def at_phase_end(self) -> bool:
+        """Whether the last step taken was the last of its phase."""
+        return self.step in self.ends
+
+    def due(self) -> bool:
+        """Whether to evaluate now: at the end of a phase and every so many epochs within one."""
+        if self.at_phase_end():
+            return True
+        start = max((end for end in self.ends if end <= self.step), default=0)
+        every = max(1, round(self.task.recipe.evaluate_every * self.steps_per_epoch))
+        return self.step > start and (self.step - start) % every == 0
+
+    def evaluate(self) -> Evaluation:
+        """Score the network, add a point to the curve and, at the end of a phase, the phase's result."""
+        started = time.perf_counter()
+        position = self.schedule.at(self.step - 1, self.steps_per_epoch)
+        result = self.task.evaluate(self.model)
+        train = {key: total / self._summed for key, total in self._sums.items()}
+        self._sums, self._summed = {}, 0
+        epoch = self.step / self.steps_per_epoch
+        self.curve.append(Point(step=self.step, epoch=epoch, lr=position.lr, train=train, test=result.metrics))
+        self._clock(started)
+        if self.at_phase_end():
+            self._end_phase(position, result)
+        return result
+
+    def finish(self) -> None:
+        """Let go of the masks."""
+        self._holding.close()
+        self.masks = {}
+
+    def results(self, final: Evaluation) -> dict[str, Any]:
+        """Return the fields of a record's `Arm`."""
+        return {
+            "phases": self.phases,
+            "test": final.metrics,
+            "curve": self.curve,
+            "outcomes": pack_outcomes(final.outcomes.double().cpu().numpy()),
+            "first_step_in_lr": self.first_step_in_lr,
+            "samples": final.samples,
+            "cost": self.cost(),
+        }
+
+    def cost(self) -> Cost:
+        """Return what this learner took so far."""
+        return Cost(
+            seconds=round(self.seconds, 2), steps=self.step, samples=self.step * self.task.recipe.batch_size
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return everything needed to go on from here, as tensors and plain values."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "phase_seconds": self._phase_seconds,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "masks": dsd.pack(self.masks),
+            "phases": [phase.model_dump() for phase in self.phases],
+            "curve": [point.model_dump() for point in self.curve],
+            "first_step_in_lr": self.first_step_in_lr,
+            "sums": self._sums,
+            "summed": self._summed,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, inside the sparse phase if that is where it was taken."""
+        self.step, self.seconds, self._phase_seconds = state["step"], state["seconds"], state["phase_seconds"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.phases = [PhaseResult.model_validate(phase) for phase in state["phases"]]
+        self.curve = [Point.model_validate(point) for point in state["curve"]]
+        self.first_step_in_lr = list(state["first_step_in_lr"])
+        self._sums, self._summed = dict(state["sums"]), state["summed"]
+        self.masks = dsd.unpack(state["masks"], like=self.model)
+        if self.masks:
+            self._holding.enter_context(dsd.hold(self.model, self.optimizer, self.masks))
+            self._holding.callback(self._let_go)
+
+    def _start_phase(self, phase: Phase) -> None:
+        policy = self.task.recipe.optimizer_state
+        held = bool(self.masks)
+        self._holding.close()
+        self.masks = {}
+        if phase.sparsity > 0:
+            generator = torch.Generator().manual_seed(self.mask_seed + self.ends.index(self._phase_end()))
+            self.masks = dict(
+                self._holding.enter_context(
+                    dsd.sparse(
+                        self.model,
+                        self.optimizer,
+                        phase.sparsity,
+                        skip=self.task.recipe.skip,
+                        select="random" if self.select == "random" else "magnitude",
+                        generator=generator,
+                        state=policy,
+                    )
+                )
+            )
+        elif self.step > 0 or self.name != "dense":
+            if not held:  # leaving a sparse phase has restarted it already
+                dsd.restart(self.optimizer, policy)
+
+    def _let_go(self) -> None:
+        dsd.restart(self.optimizer, self.task.recipe.optimizer_state, self.masks, model=self.model)
+
+    def _phase_end(self) -> int:
+        return next(end for end in self.ends if end > self.step)
+
+    def _end_phase(self, position: Position, result: Evaluation) -> None:
+        start = self.ends[position.index - 1] if position.index else 0
+        first = self.schedule.at(start, self.steps_per_epoch).lr
+        mask = None
+        if self.masks:
+            mask = [
+                LayerMask(name=layer.name, weights=layer.weights, kept=layer.kept, zeros=layer.zeros)
+                for layer in dsd.mask_report(self.model, self.masks)
+            ]
+        self.phases.append(
+            PhaseResult(
+                kind=position.phase.kind,
+                steps=position.steps,
+                epochs=position.steps / self.steps_per_epoch,
+                first_lr=first,
+                last_lr=position.lr,
+                test=result.metrics,
+                mask=mask,
+                cost=Cost(
+                    seconds=round(self._phase_seconds, 2),
+                    steps=position.steps,
+                    samples=position.steps * self.task.recipe.batch_size,
+                ),
+            )
+        )
+        self._phase_seconds = 0.0
+
+    def _clock(self, started: float) -> None:
+        passed = time.perf_counter() - started
+        self.seconds += passed
+        self._phase_seconds += passed
+
+
+def _mean_update(before: list[Tensor], after: Iterable[nn.Parameter], masks: dict[str, Tensor]) -> float:
+    """Return the mean |change| over the weights that were free to move."""
+    moved = sum(float((a.detach() - b).abs().sum(dtype=torch.float64)) for a, b in zip(after, before, strict=True))
+    free = sum(b.numel() for b in before) - sum(int((~kept).sum()) for kept in masks.values())
+    return moved / max(free, 1)

@@ -1,0 +1,269 @@
+"""The Markdown pages made from groups: results/README.md, a page per row, and the headline of the top-level README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks import paper, render, statistics, summary
+from benchmarks.record import Record
+from benchmarks.render import MEANINGS, NONE, RULE, SMALL
+from benchmarks.summary import LABELS, Group, Key
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+_GENERATED = "<!-- Generated from records/ by `python -m benchmarks tables`. Do not edit. -->"
+_MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes), or on real data with\n" + (
+    "`nox -s imagenet_resnet18 -- --scale small --data DIR`."
+)
+
+
+def readme(records: Sequence[Record]) -> str:
+    """Return results/README.md."""
+    groups, failed = summary.groups(records), summary.failed(records)
+    figures = summary.figure_names(groups)
+    parts = [_GENERATED, "# Results"]
+    if not records:
+        parts += [f"There is no record yet, hence no result. {_MAKE_SOME}"]
+        return "\n\n".join(parts) + "\n"
+    parts += ["Does DSD beat ordinary training given the same budget?", RULE]
+    superseded = sum(len(group.superseded) for group in groups)
+    used = sum(len(group.records) for group in groups)
+    parts.append(
+        f"{len(records)} records: {used} in the tables, {superseded} superseded by a newer trial of the same seed, "
+        f"{len(failed)} failed and left out."
+    )
+    parts += [render.markdown(block, 2) for block in render.overview(groups)]
+    if "gains.png" in figures:
+        parts.append("![Paired gains with 95 % intervals, a dot for every seed](figures/gains.png)")
+    parts.append(
+        "The same tables: [Markdown](tables/overview.md), [CSV](tables/overview.csv), [LaTeX](tables/overview.tex)."
+    )
+    parts.append("## Arms\n\n" + "\n".join(f"- **{LABELS[name]}**: {meaning}" for name, meaning in MEANINGS.items()))
+    for row in rows(records):
+        chosen = [group for group in groups if group.key.row == row and group.section != "smoke"]
+        if chosen:
+            parts += [_row_heading(row, 2), _links(row)]
+            parts += [_group(group, groups, {}, prefix="") for group in chosen]
+    smoke = [group for group in groups if group.section == "smoke"]
+    if smoke:
+        parts.append("## SYNTHETIC data and smoke tests, row by row")
+        for group in smoke:
+            parts += [_group(group, groups, {}, prefix=""), _links(group.key.row)]
+    parts += _failures(failed, "")
+    return "\n\n".join(parts) + "\n"
+
+
+def row_page(row: str, records: Sequence[Record]) -> str:
+    """Return tables/ROW.md: every group of one row with all its gains."""
+    groups = summary.groups(records)
+    adjusted = summary.holm(groups)
+    parts = [_GENERATED, _row_heading(row, 1), RULE]
+    parts += [_group(group, groups, adjusted, prefix="../") for group in groups if group.key.row == row]
+    parts += _failures([record for record in summary.failed(records) if record.row == row], "../")
+    return "\n\n".join(parts) + "\n"
+
+
+def overview_page(groups: Sequence[Group]) -> str:
+    """Return tables/overview.md."""
+    return (
+        "\n\n".join([_GENERATED, "# Overview", RULE, *(render.markdown(b, 2) for b in render.overview(groups))]) + "\n"
+    )
+
+
+def rows(records: Sequence[Record]) -> list[str]:
+    """Return the rows that have a record, failed ones included, in the paper's order."""
+    return sorted({record.row for record in records}, key=summary.row_order)
+
+
+def title(group: Group) -> str:
+    """Return what tells a group from the others of its row."""
+    custom = f", custom: {', '.join(group.key.custom)}" if group.key.custom else ""
+    start = "" if group.key.start == "trained" else f", dense start {group.key.start}"
+    return f"{group.key.scale} scale, {render.data_name(group)}, recipe {group.key.recipe_hash}{custom}{start}"
+
+
+def headline(records: Sequence[Record]) -> str:
+    """Return one sentence and one table of the results on real data, for a README at the root of the repository."""
+    groups = [group for group in summary.groups(records) if group.quotable]
+    link = "[results/README.md](results/README.md)"
+    if not groups:
+        return f"No result on real data yet: see {link}."
+    found = [summary.verdict(group) for group in groups]
+    counts = ", ".join(f"{found.count(word)} {word}" for word in dict.fromkeys([*_WORDS, *found]) if found.count(word))
+    small = f" {SMALL}" if any(group.section == "small" for group in groups) else ""
+    sentence = f"Does DSD beat ordinary training of equal budget? {counts} ({link}).{small}"
+    return f"{sentence}\n\n{render.markdown_table([_headline_line(group) for group in groups])}"
+
+
+def embed(text: str, content: str) -> str:
+    """Return `text` with `content` between the markers in place of what stood there.
+
+    Raises:
+        ValueError: the markers are not there once each, in order.
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"the README must hold {BEGIN} and then {END}, once each")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{content.strip()}\n{END}{rest.split(END)[1]}"
+
+
+_WORDS = ("confirmed", "refuted", "not resolved", "too few seeds")
+
+
+def _headline_line(group: Group) -> dict[str, str]:
+    primary, row = summary.primary(group), group.paper
+    gain = f"{row.overview.absolute:.1f} ({row.data})" if row else NONE
+    return {
+        "network": render.network(group),
+        "data": render.data_name(group),
+        "scale": group.key.scale,
+        "metric": render.metric_name(group.metric, group),
+        "paper: gain over baseline": gain,
+        "gain over baseline": render.interval(summary.compare(group, "dsd", summary.DENSE)),
+        "gain over control": render.interval(primary),
+        "n": str(primary.n if primary else len(group.records)),
+        "verdict": summary.verdict(group),
+    }
+
+
+def _row_heading(row: str, level: int) -> str:
+    published = paper.ROWS.get(row)
+    heading = f"{'#' * level} {row}"
+    if published is None:
+        return f"{heading}\n\nThe paper has no such row."
+    text = (
+        f"{published.network}; in the paper on {published.data}, figures from its Table 1 and "
+        f"{published.stages['Baseline'][published.metric].source}. {published.note}"
+    ).rstrip()
+    if published.equal_budget:
+        text += f" At equal budget (one iteration) its gain was {published.equal_budget.value:.2f}."
+    return f"{heading}\n\n{text}"
+
+
+def _group(
+    group: Group,
+    groups: Sequence[Group],
+    adjusted: Mapping[Key, float],
+    prefix: str,
+) -> str:
+    parts = [f"### {group.key.row}: {title(group)}", _introduction(group), _verdict(group)]
+    parts.append(render.markdown_table(render.stage_lines(group)))
+    if prefix:  # the page of the row has everything, the README the primary figure alone
+        parts.append(f"Paired gains in {render.metric_name(group.metric, group)}:")
+        parts.append(render.markdown_table(render.gain_lines(group, adjusted.get(group.key))))
+    parts.append(f"![Training curves of all arms]({prefix}figures/{summary.figure_name(group, groups)})")
+    parts.append("\n".join(f"- {fact}" for fact in _facts(group)))
+    parts.append(render.markdown_table(_record_lines(group, prefix)))
+    return "\n\n".join(parts)
+
+
+def _links(row: str) -> str:
+    return f"All gains: [Markdown](tables/{row}.md), [CSV](tables/{row}.csv), [LaTeX](tables/{row}.tex)."
+
+
+def _introduction(group: Group) -> str:
+    text, row = render.INTRODUCTIONS[group.section], group.paper
+    if row and group.section == "paper" and not group.comparable:
+        text = "The paper's figures are for other data, or all of it: not comparable."
+    if row and any(not figure.verified for cells in row.stages.values() for figure in cells.values()):
+        text += " *Unverified* figures are remembered, found in no source that we could read; nothing rests on them."
+    return text
+
+
+def _verdict(group: Group) -> str:
+    primary = summary.primary(group)
+    if primary is None:
+        return "No trial has both the DSD and the control arm."
+    unit = render.metric_name(group.metric, group)
+    text = f"DSD over control, {unit}: {render.interval(primary)}, n = {primary.n}: {summary.verdict(group)}."
+    if not group.quotable:
+        return f"SYNTHETIC. {text}" if group.synthetic else text
+    text = f"**{text}**"
+    needed, row = summary.needed(group), group.paper
+    if needed is not None and row and primary.half_width is not None:
+        text += (
+            f" Half-width reached: {render.number(primary.half_width)}; half the paper's gain "
+            f"({row.overview.absolute / 2:.2f}) would take n = {needed}."
+        )
+    return text
+
+
+def _facts(group: Group) -> list[str]:
+    records, sample = group.records, group.sample
+    facts = []
+    spread = summary.spread(group)
+    if spread:
+        found, low, high = spread
+        share = "" if found.share is None else f", {100 * found.share:.0f} % of the variance seen between seeds"
+        facts.append(
+            f"Test set: bootstrap over test examples, mean 95 % interval [{render.number(low, True)}, "
+            f"{render.number(high, True)}]; by itself a standard deviation of {render.number(found.within)}{share}"
+        )
+    facts.append(f"Cost, mean over trials: {_cost(records)}")
+    facts += [
+        "Hardware: "
+        + render.unique([f"{r.hardware.gpu or r.hardware.cpu}, {r.hardware.threads} threads" for r in records]),
+        "Software: " + render.unique([f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records])
+        + f"; commit {render.commits(records)}",
+        f"Data: {group.key.data}, fingerprint {group.key.fingerprint}, "
+        + ", ".join(f"{count:,} {of}" for of, count in sample.data.counts.items()),
+    ]  # fmt: skip
+    facts += [f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})]
+    reduction = sample.recipe.get("reduction")
+    facts.append(f"Differs from the paper: {reduction}" if reduction else "Differs from the paper: nothing on purpose")
+    facts += [f"Recipe: {note}" for note in sample.recipe.get("notes", [])]
+    return facts
+
+
+def _cost(records: Sequence[Record]) -> str:
+    """Return what a whole trial took, and the seconds of each of its parts."""
+
+    def mean(values: Sequence[float]) -> str:
+        return f"{sum(values) / len(values):,.0f}"
+
+    whole = [r.cost for r in records]
+    text = f"{mean([c.seconds for c in whole])} s, {mean([c.steps for c in whole])} steps, "
+    text += f"{mean([c.samples for c in whole])} samples"
+    parts = {"D": [r.dense.cost.seconds for r in records if r.dense]}
+    for name in dict.fromkeys(name for r in records for name in r.arms):
+        parts[LABELS.get(name, name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
+    return f"{text}; of it " + ", ".join(f"{part} {mean(seconds)} s" for part, seconds in parts.items() if seconds)
+
+
+def _record_lines(group: Group, prefix: str) -> list[dict[str, str]]:
+    over = {name: summary.gains(group, "dsd", name) for name in ("control", summary.DENSE)}
+    lines = []
+    for record in sorted((*group.records, *group.superseded), key=lambda r: (r.seed, r.finished, r.id)):
+        used = record in group.records
+        values = [
+            render.number(found[record.seed], True) if used and record.seed in found else NONE
+            for found in over.values()
+        ]
+        lines.append(
+            {
+                "record": f"[{record.id}]({prefix}records/{record.id}.json)",
+                "seed": str(record.seed),
+                "gain over control": values[0],
+                "gain over baseline": values[1],
+                "commit": render.commits([record]),
+                "finished": record.finished,
+                "state": "used" if used else "superseded",
+            }
+        )
+    return lines
+
+
+def _failures(failed: Sequence[Record], prefix: str) -> list[str]:
+    if not failed:
+        return []
+    lines = []
+    for record in failed:
+        failure = record.failure
+        where = f"{failure.arm}, {failure.phase}, step {failure.step}: " if failure else ""
+        message = " ".join((failure.message if failure else "no message").split())
+        lines.append(
+            f"- [{record.id}]({prefix}records/{record.id}.json): {record.scale}, seed {record.seed}, {where}{message}"
+        )
+    return [f"## Failed trials, left out: {len(failed)}\n\n" + "\n".join(lines)]
+
+
+assert set(_WORDS) == set(statistics.Verdict.__args__)  # type: ignore[attr-defined]

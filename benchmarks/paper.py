@@ -1,0 +1,220 @@
+"""Every number that the paper published for our seven rows, with its source (standard library only; never computed).
+
+Han et al., *DSD: Dense-Sparse-Dense Training for Deep Neural Networks*, ICLR 2017, arXiv 1607.04381. Each figure
+carries a mark: P read in the paper's text, Z read in the authors' model zoo, D arithmetic on those, M remembered only.
+An M figure is shown as unverified, and nothing may be concluded from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Mark = Literal["P", "Z", "D", "M"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One published number, in the unit of its metric."""
+
+    value: float
+    mark: Mark
+    source: str
+
+    @property
+    def verified(self) -> bool:
+        """Whether somebody has read it in a source; only then may a test or a verdict rest on it."""
+        return self.mark != "M"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One line of Table 1: one decimal; `absolute` and `relative` (%) are as printed, not computed."""
+
+    baseline: float
+    dsd: float
+    absolute: float
+    relative: float
+    mark: Mark = "P"
+    source: str = "Table 1"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the paper says of one row.
+
+    Attributes:
+        metric: the primary metric, by the name that the task gives it.
+        stages: stage ("Baseline", "Sparse", "DSD", "LLR", "DSD, iteration 1") to metric to figure.
+        same_data: whether our row trains and tests on the paper's own data set at scale `paper`.
+        equal_budget: the gain at equal numbers of epochs where the headline compares unequal ones.
+        note: what a reader must know before comparing.
+    """
+
+    name: str
+    network: str
+    data: str
+    metric: str
+    unit: str
+    lower_is_better: bool
+    overview: Overview
+    stages: Mapping[str, Mapping[str, Figure]]
+    same_data: bool = True
+    equal_budget: Figure | None = None
+    note: str = ""
+
+    @property
+    def iterated(self) -> bool:
+        """Whether the headline is the result of more than one DSD iteration."""
+        return "DSD, iteration 1" in self.stages
+
+    def figure(self, stage: str, metric: str, iterations: int = 1) -> Figure | None:
+        """Return the figure to stand beside ours, or None where the paper has none.
+
+        After a single iteration of ours, the paper's first iteration is the like one, not its headline.
+        """
+        if self.iterated and iterations == 1 and stage in ("Sparse", "DSD"):
+            stage = f"{stage}, iteration 1"
+        return self.stages.get(stage, {}).get(metric)
+
+
+def _table(
+    source: str, metrics: tuple[str, ...], stages: dict[str, tuple[float, ...]], unverified: tuple[str, ...] = ()
+) -> Mapping[str, Mapping[str, Figure]]:
+    return MappingProxyType(
+        {
+            stage: MappingProxyType(
+                {
+                    metric: Figure(value, "M", "remembered") if stage in unverified else Figure(value, "P", source)
+                    for metric, value in zip(metrics, values, strict=True)
+                }
+            )
+            for stage, values in stages.items()
+        }
+    )
+
+
+def _imagenet(name: str, network: str, overview: Overview, stages: dict[str, tuple[float, ...]], note: str = "") -> Row:
+    return Row(
+        name=name,
+        network=network,
+        data="ImageNet",
+        metric="top1_error",
+        unit="%",
+        lower_is_better=True,
+        overview=overview,
+        stages=_table("Tables 2-4", ("top1_error", "top5_error"), stages, unverified=("LLR",)),
+        note=note,
+    )
+
+
+def _speech(
+    name: str,
+    network: str,
+    table: str,
+    overview: Overview,
+    stages: dict[str, tuple[float, ...]],
+    gain: float,
+    note: str,
+) -> Row:
+    return Row(
+        name=name,
+        network=network,
+        data="WSJ'93",
+        metric="wer",
+        unit="%",
+        lower_is_better=True,
+        overview=overview,
+        stages=_table(table, ("wer_wsj92", "wer"), stages),
+        same_data=False,
+        equal_budget=Figure(gain, "D", f"Baseline minus DSD, iteration 1, in {table}"),
+        note=f"The paper trained and tested on WSJ, this row on LibriSpeech: the figures are not comparable. {note}",
+    )
+
+
+_PROSE = "Section 4.3's prose gives ResNet gains of 1.13 and 0.85; the table and the authors' zoo give 1.26 and 1.12."
+
+_ALL = (
+    _imagenet(
+        "imagenet_googlenet",
+        "GoogLeNet",
+        Overview(31.1, 30.0, 1.1, 3.6),
+        {"Baseline": (31.14, 10.96), "Sparse": (30.58, 10.58), "DSD": (30.02, 10.34), "LLR": (30.20, 10.41)},
+    ),
+    _imagenet(
+        "imagenet_vgg16",
+        "VGG-16",
+        Overview(31.5, 27.2, 4.3, 13.7),
+        {"Baseline": (31.50, 11.32), "Sparse": (28.19, 9.23), "DSD": (27.19, 8.67), "LLR": (29.33, 10.00)},
+    ),
+    _imagenet(
+        "imagenet_resnet18",
+        "ResNet-18",
+        Overview(30.4, 29.2, 1.2, 4.1),
+        {"Baseline": (30.43, 10.76), "Sparse": (30.15, 10.56), "DSD": (29.17, 10.13), "LLR": (30.04, 10.49)},
+        _PROSE,
+    ),
+    _imagenet(
+        "imagenet_resnet50",
+        "ResNet-50",
+        Overview(24.0, 22.9, 1.1, 4.6),
+        {"Baseline": (24.01, 7.02), "Sparse": (23.55, 6.88), "DSD": (22.89, 6.47), "LLR": (23.58, 6.84)},
+        _PROSE,
+    ),
+    Row(
+        name="flickr8k_neuraltalk",
+        network="NeuralTalk",
+        data="Flickr-8K",
+        metric="bleu4",
+        unit="BLEU",
+        lower_is_better=False,
+        overview=Overview(16.8, 18.5, 1.7, 10.1),
+        stages=_table(
+            "Table 5",
+            ("bleu1", "bleu2", "bleu3", "bleu4"),
+            {
+                "Baseline": (57.2, 38.6, 25.4, 16.8),
+                "Sparse": (58.4, 39.7, 26.3, 17.5),
+                "DSD": (59.2, 40.7, 27.4, 18.5),
+            },
+        ),
+        note="NeuralTalk's own script leaves out BLEU's brevity penalty, and the paper's figures fit that script.",
+    ),
+    _speech(
+        "librispeech_deepspeech",
+        "DeepSpeech",
+        "Table 7",
+        Overview(33.6, 31.6, 2.0, 5.8),
+        {
+            "Baseline": (28.03, 33.55),
+            "Dense, iteration 0": (29.82, 34.57),
+            "Sparse, iteration 1": (27.90, 32.99),
+            "DSD, iteration 1": (27.90, 32.20),
+            "Sparse, iteration 2": (27.45, 32.99),
+            "DSD": (27.45, 31.59),
+        },
+        1.35,
+        "Its headline compares two iterations (250 epochs) with a baseline of 150.",
+    ),
+    _speech(
+        "librispeech_deepspeech2",
+        "DeepSpeech-2",
+        "Table 9",
+        Overview(14.5, 13.4, 1.1, 7.4),
+        {
+            "Baseline": (9.55, 14.52),
+            "Dense, iteration 0": (11.83, 17.42),
+            "Sparse, iteration 1": (10.65, 14.84),
+            "DSD, iteration 1": (9.11, 13.96),
+            "Sparse, iteration 2": (8.94, 14.02),
+            "DSD": (9.02, 13.44),
+        },
+        0.56,
+        "Its headline compares two iterations (100 epochs) with a baseline of 60.",
+    ),
+)
+
+ROWS: Mapping[str, Row] = MappingProxyType({row.name: row for row in _ALL})
+"""The seven rows in the paper's order."""

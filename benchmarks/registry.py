@@ -1,0 +1,83 @@
+"""The rows of the results: name, recipe per scale, task module (standard library only: the noxfile reads it without torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+
+from tasks.imagenet import recipes as imagenet
+from tasks.recipe import Metric, Recipe, Scale
+
+ARMS = ("control", "dsd", "llr", "random")
+DEFAULT_ARMS = ("control", "dsd")
+DEFAULT_SEEDS: dict[Scale, int] = {"smoke": 1, "small": 5, "paper": 3}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the results: a network on a data set.
+
+    Attributes:
+        title: what a reader calls it.
+        domain: the package in `tasks` whose `task` module has `build` and `embedded`.
+        layout: what a folder passed as `--data` must hold.
+        train_examples, test_examples: the full data set's, to recognise an incomplete one.
+    """
+
+    name: str
+    title: str
+    domain: str
+    dataset: str
+    layout: str
+    train_examples: int
+    test_examples: int
+    metric: Metric
+    recipes: dict[Scale, Recipe]
+
+    def recipe(self, scale: Scale, sparsity: float | None = None) -> Recipe:
+        """Return the recipe at `scale`, with every sparse phase at `sparsity` where one is given."""
+        recipe = self.recipes[scale]
+        if sparsity is None:
+            return recipe
+        phases = (
+            dataclasses.replace(phase, sparsity=sparsity) if phase.kind == "sparse" else phase
+            for phase in recipe.schedule
+        )
+        return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, phases=tuple(phases)))
+
+
+_IMAGENET_TITLES = {
+    "imagenet_googlenet": "GoogLeNet",
+    "imagenet_vgg16": "VGG-16",
+    "imagenet_resnet18": "ResNet-18",
+    "imagenet_resnet50": "ResNet-50",
+}
+
+ROWS: dict[str, Row] = {
+    name: Row(
+        name=name,
+        title=title,
+        domain="imagenet",
+        dataset="ImageNet",
+        layout="train/WNID/*.JPEG and val/WNID/*.JPEG",
+        train_examples=1_281_167,
+        test_examples=50_000,
+        metric=imagenet.TOP1_ERROR,
+        recipes=imagenet.RECIPES[name],
+    )
+    for name, title in _IMAGENET_TITLES.items()
+}
+
+
+def row(name: str) -> Row:
+    """Return the row called `name`.
+
+    Raises:
+        ValueError: there is none; the message suggests the nearest.
+    """
+    if name in ROWS:
+        return ROWS[name]
+    near = difflib.get_close_matches(name, ROWS, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}?" if near else "rows: " + ", ".join(ROWS)
+    raise ValueError(f"there is no row {name!r}; {hint}")

@@ -1,0 +1,272 @@
+"""Text from groups: table frames and the Markdown around them. Pure functions; nothing here reads or writes a file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmarks import paper, summary
+from benchmarks.record import Record
+from benchmarks.statistics import MINIMUM_SEEDS, Paired
+from benchmarks.summary import DENSE, LABELS, Cell, Group, Section
+
+SELECTION = "Selection rule: last epoch, never best on test."
+RULE = (
+    f"{SELECTION} A gain is positive where DSD is better. The primary figure, fixed beforehand, is the gain of DSD "
+    "over the control of equal budget, paired by seed: mean ± sample standard deviation (n - 1) [two-sided 95 % t "
+    "interval]. "
+    "Verdict: confirmed or refuted where the whole interval lies on one side of zero, else not resolved; none below "
+    f"{MINIMUM_SEEDS} seeds."
+)
+SMALL = "A verdict at small scale speaks of DSD on that data, not of the paper's figure."
+HEADINGS: dict[Section, str] = {
+    "paper": "Paper scale: the published recipe",
+    "small": "Small scale: real data, reduced recipe",
+    "custom": "Custom recipes: overridden on the command line, compared with nothing",
+    "smoke": "SYNTHETIC data and smoke tests: they show that a row runs, and nothing about DSD",
+}
+INTRODUCTIONS: dict[Section, str] = {
+    "paper": "The paper's own figures stand beside ours.",
+    "small": SMALL,
+    "custom": "No verdict is given.",
+    "smoke": "Smoke test only: generated data or a few steps. Not a result; no verdict is given.",
+}
+MEANINGS = {
+    DENSE: "the end of the dense phase D, which all arms start from",
+    "dsd": "the sparse phase S under magnitude masks, then the re-dense phase D2",
+    "control": "ordinary training of equal budget: the schedule, steps and fresh optimizers of S and D2, no mask",
+    "llr": "the paper's control: dense training on for as many epochs at a tenth of D's last rate",
+    "random": "as DSD, with as many weights of each layer drawn at random",
+}
+COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))
+METRICS = {"top1_error": "top-1 error", "top5_error": "top-5 error", "wer": "WER", "bleu4": "BLEU-4"}
+NONE = "-"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table with its heading and the sentences that must not be parted from it."""
+
+    heading: str
+    text: str
+    frame: pd.DataFrame
+
+
+def number(value: float, signed: bool = False) -> str:
+    """Return two decimals, and never a negative zero."""
+    rounded = round(value, 2) + 0.0
+    return f"{rounded:+.2f}" if signed else f"{rounded:.2f}"
+
+
+def mean_sd(found: Cell | Paired | None, signed: bool = False) -> str:
+    """Return "mean ± sd", or the mean alone at n = 1."""
+    if found is None:
+        return NONE
+    mean = number(found.mean, signed)
+    return mean if found.sd is None else f"{mean} ± {number(found.sd)}"
+
+
+def interval(found: Paired | None) -> str:
+    """Return "mean ± sd [low, high]", without an interval at n = 1."""
+    if found is None or found.interval is None:
+        return mean_sd(found, signed=True)
+    low, high = found.interval
+    return f"{mean_sd(found, signed=True)} [{number(low, True)}, {number(high, True)}]"
+
+
+def p_value(p: float | None) -> str:
+    """Return three decimals, "< 0.001" below that."""
+    if p is None:
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def metric_name(name: str, group: Group) -> str:
+    """Return what a reader calls a metric, with its unit where the record says it."""
+    unit = group.sample.unit if name == group.metric else "%" if name.endswith("_error") else ""
+    label = METRICS.get(name, name)
+    return label if not unit or unit.lower() in label.lower() else f"{label} {unit}"
+
+
+def network(group: Group) -> str:
+    """Return the network's name as the paper prints it, and whether its dense start was given."""
+    row = paper.ROWS.get(group.key.row)
+    name = row.network if row else str(group.sample.recipe.get("network", group.key.row))
+    return name if group.key.start == "trained" else f"{name}, given dense start"
+
+
+def data_name(group: Group) -> str:
+    """Return the data set's name, with what was left out of it or made up."""
+    name = group.key.data + (f" ({100 * group.key.subset:g} % subset)" if group.key.subset < 1 else "")
+    return f"SYNTHETIC {name}" if group.synthetic else name
+
+
+def overview(groups: Sequence[Group]) -> list[Block]:
+    """Return the overview in the form of the paper's Table 1, one block for each kind of result that there is."""
+    adjusted = summary.holm(groups)
+    blocks = []
+    for section in summary.SECTIONS:
+        chosen = [group for group in groups if group.section == section]
+        if chosen:
+            cells = frame([_overview_line(group, adjusted.get(group.key)) for group in chosen])
+            family = sum(group.key in adjusted for group in chosen)
+            holm = f" Holm's p is over the {family} tests in this table." if family > 1 else ""
+            notes = [
+                f"{r.network}: {r.note}" for g in chosen if (r := g.paper) and not r.same_data and section == "paper"
+            ]
+            text = " ".join([INTRODUCTIONS[section] + holm, *dict.fromkeys(notes)])
+            blocks.append(Block(HEADINGS[section], text, cells))
+    return blocks
+
+
+def stage_block(group: Group, title: str) -> Block:
+    """Return the arms of one group as a table of their own."""
+    return Block(f"Arms: {title}", INTRODUCTIONS[group.section], frame(stage_lines(group)))
+
+
+def gain_block(group: Group, p_holm: float | None, title: str) -> Block:
+    """Return the paired gains of one group as a table of their own."""
+    heading = f"Paired gains in {metric_name(group.metric, group)}: {title}"
+    return Block(heading, INTRODUCTIONS[group.section], frame(gain_lines(group, p_holm)))
+
+
+def stage_lines(group: Group) -> list[dict[str, str]]:
+    """Return the arms of one group with every metric, the paper's figures beside them."""
+    row, iterations = group.paper, summary.count_iterations(group)
+    lines = []
+    found = summary.stages(group)
+    metrics = list(dict.fromkeys(metric for cells in found.values() for metric in cells))
+    for label, cells in found.items():
+        line = {"arm": label}
+        line |= {metric_name(m, group): mean_sd(cells.get(m)) for m in metrics}
+        line["n"] = str(max(cell.n for cell in cells.values()))
+        if row:
+            for metric in metrics:
+                ours = row.metric if metric == group.metric else metric
+                if ours in row.stages["Baseline"]:
+                    heading = f"{paper_heading(group)}: {metric_name(metric, group)}"
+                    line[heading] = paper_cell(row.figure(label, ours, iterations))
+        lines.append(line)
+    return lines
+
+
+def gain_lines(group: Group, p_holm: float | None) -> list[dict[str, str]]:
+    """Return the paired gains of one group; only the first, the primary figure, carries a verdict."""
+    found = [
+        (f"{LABELS[arm]} over {LABELS[over].lower() if over != 'llr' else 'LLR'}", summary.compare(group, arm, over))
+        for arm, over in COMPARISONS
+    ]
+    for k in range(1, summary.count_iterations(group)):
+        found.insert(k, (f"DSD over control, iteration {k}", summary.compare_iteration(group, k)))
+    lines = []
+    for label, paired in found:
+        if paired is None:
+            continue
+        primary = label == found[0][0]
+        line = {"gain": label, "mean ± sd [95 % interval]": interval(paired), "n": str(paired.n)}
+        if group.quotable:
+            line["p"] = p_value(paired.p)
+            line["p (Holm)"] = p_value(p_holm) if primary else NONE
+        line["verdict"] = summary.verdict(group) if primary else "secondary"
+        lines.append(line)
+    return lines
+
+
+def paper_heading(group: Group) -> str:
+    """Return the heading of the paper's column: what its figures were measured on, where that is not what ours were."""
+    row = group.paper
+    assert row is not None
+    return "paper" if group.comparable else f"paper ({row.data}, full recipe)"
+
+
+def frame(lines: Sequence[dict[str, str]]) -> pd.DataFrame:
+    """Return text cells; the columns are those of the fullest line, and a cell that a line lacks holds a dash."""
+    fullest = max(lines, key=len)
+    columns = list(fullest)
+    columns += [name for name in dict.fromkeys(name for line in lines for name in line) if name not in columns]
+    return pd.DataFrame([[line.get(name, NONE) for name in columns] for line in lines], columns=columns, dtype=str)
+
+
+def paper_cell(figure: paper.Figure | None) -> str:
+    """Return a published figure, marked where nobody could read it in a source."""
+    if figure is None:
+        return NONE
+    return number(figure.value) if figure.verified else f"{number(figure.value)} *unverified*"
+
+
+def markdown(block: Block, level: int) -> str:
+    """Return the block as Markdown under a heading of `level`."""
+    return "\n\n".join(part for part in (f"{'#' * level} {block.heading}", block.text, _table(block.frame)) if part)
+
+
+def markdown_table(lines: Sequence[dict[str, str]]) -> str:
+    """Return `lines` as a Markdown table."""
+    return _table(frame(lines))
+
+
+def _table(cells: pd.DataFrame) -> str:
+    # Without disable_numparse, tabulate would read "30.10" as a number and print 30.1.
+    return str(cells.replace(r"\|", r"\\|", regex=True).to_markdown(index=False, disable_numparse=True))
+
+
+def latex(blocks: Sequence[Block]) -> str:
+    """Return the blocks as LaTeX tables, each captioned with its heading and sentences."""
+    texts = []
+    for block in blocks:
+        plain = block.frame.replace(r"\*", "", regex=True)
+        caption = _latex_text(" ".join(part for part in (block.heading + ".", block.text) if part))
+        text = plain.to_latex(index=False, escape=True, caption=caption, column_format="l" * plain.shape[1])
+        texts.append(text.replace("±", r"$\pm$"))
+    return f"% {SELECTION}\n" + "\n".join(texts)
+
+
+def _overview_line(group: Group, p_holm: float | None) -> dict[str, str]:
+    cells = summary.stages(group)
+    metric, primary, row = group.metric, summary.primary(group), group.paper
+    line = {"network": network(group), "data": data_name(group), "metric": metric_name(metric, group)}
+    if row:
+        figures = row.overview
+        if group.section == "paper":
+            of = "" if group.comparable else f" ({row.data})"
+            line |= {
+                "paper baseline": f"{figures.baseline:.1f}{of}",
+                "paper DSD": f"{figures.dsd:.1f}{of}",
+                "paper abs.": f"{figures.absolute:.1f}",
+                "paper rel.": f"{figures.relative:.1f} %",
+            }
+        else:
+            change = f"{figures.baseline:.1f} to {figures.dsd:.1f}"
+            line[paper_heading(group)] = f"{change}, gain {figures.absolute:.1f} ({figures.relative:.1f} %)"
+    for heading, name in (("baseline", DENSE), ("control", "control"), ("DSD", "dsd")):
+        line[heading] = mean_sd(cells.get(LABELS[name], {}).get(metric))
+    line["gain over baseline"] = interval(summary.compare(group, "dsd", DENSE))
+    line["gain over control"] = interval(primary)
+    line["n"] = str(primary.n if primary else len(group.records))
+    if group.quotable:
+        line["p"] = p_value(primary.p if primary else None)
+        line["p (Holm)"] = p_value(p_holm)
+        line["half-width"] = NONE if primary is None or primary.half_width is None else number(primary.half_width)
+        needed = summary.needed(group)
+        line["n for half the paper's gain"] = NONE if needed is None else str(needed)
+    line["verdict"] = summary.verdict(group)
+    line["recipe"] = group.key.recipe_hash
+    return line
+
+
+def _latex_text(text: str) -> str:
+    for character in "%&#_$":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def unique(values: Collection[str]) -> str:
+    """Return the distinct values in order, joined."""
+    return ", ".join(sorted(set(values)))
+
+
+def commits(records: Sequence[Record]) -> str:
+    """Return the distinct commits, short, each marked where the checkout was changed."""
+    states = {True: " (dirty)", False: "", None: " (state unknown)"}
+    return unique([f"{(r.commit or 'unknown')[:12]}{states[r.dirty]}" for r in records])

@@ -1,0 +1,103 @@
+"""Every table of the results, as a pure function of the records: the door to `summary`, `render`, `export` and `pages`.
+
+The files of a results folder are whatever `render` returns, byte for byte, so that `check` finds a table that was
+edited by hand or not made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from benchmarks import export, pages, record, summary
+from benchmarks import render as text
+from benchmarks.pages import embed, headline
+from benchmarks.record import Record
+
+__all__ = ["check", "embed", "headline", "load", "render", "terminal", "write"]
+
+_SUFFIXES = (".md", ".csv", ".tex")
+
+
+def load(folder: Path) -> list[Record]:
+    """Return the records of a results folder, or of the folder of records itself.
+
+    Raises:
+        ValueError: one of them cannot be read.
+    """
+    return record.read_all(folder / "records" if (folder / "records").is_dir() else folder)
+
+
+def render(records: Sequence[Record]) -> dict[str, str]:
+    """Return file name (relative to the results folder) to content."""
+    groups = summary.groups(records)
+    adjusted = summary.holm(groups)
+    files = {"README.md": pages.readme(records)}
+    if records:
+        files["tables/overview.md"] = pages.overview_page(groups)
+        files["tables/overview.csv"] = export.overview_csv(groups, adjusted)
+        files["tables/overview.tex"] = text.latex(text.overview(groups))
+    for row in pages.rows(records):
+        chosen = [group for group in groups if group.key.row == row]
+        blocks = [text.stage_block(group, pages.title(group)) for group in chosen]
+        blocks += [text.gain_block(group, adjusted.get(group.key), pages.title(group)) for group in chosen]
+        files[f"tables/{row}.md"] = pages.row_page(row, records)
+        files[f"tables/{row}.csv"] = export.csv(chosen, adjusted)
+        files[f"tables/{row}.tex"] = text.latex(blocks)
+    return files
+
+
+def write(out: Path, records: Sequence[Record]) -> list[Path]:
+    """Write every table into the results folder `out`, remove those of rows without records, return the paths."""
+    files = render(records)
+    for stale in _present(out) - set(files):
+        (out / stale).unlink()
+    paths = []
+    for name, content in files.items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8", newline="\n")
+        paths.append(path)
+    return paths
+
+
+def check(out: Path, records: Sequence[Record]) -> list[str]:
+    """Return the names of the files in `out` that are missing, not what `records` give, or that do not belong."""
+    files = render(records)
+    wrong = {
+        name
+        for name, content in files.items()
+        if not (out / name).is_file() or (out / name).read_bytes() != content.encode()
+    }
+    # Pictures are only looked for: their bytes depend on the version of the font library.
+    pictures = {f"figures/{name}" for name in summary.figure_names(summary.groups(records))}
+    wrong |= {name for name in pictures if not (out / name).is_file()}
+    return sorted(wrong | (_present(out) - set(files)))
+
+
+def terminal(records: Sequence[Record], row: str) -> Table:
+    """Return what to print at the end of a run: the arms of `row` in each of its groups, the gain and the verdict."""
+    table = Table(title=row, caption=text.SELECTION)
+    for heading in ("arm", "test", "n", "gain over baseline", "verdict"):
+        table.add_column(heading, justify="left" if heading in ("arm", "verdict") else "right")
+    for group in summary.groups(records):
+        if group.key.row != row:
+            continue
+        table.add_section()
+        table.add_row(pages.title(group), text.metric_name(group.metric, group), style="bold")
+        labels = {label: name for name, label in summary.LABELS.items()}
+        for label, cells in summary.stages(group).items():
+            cell = cells[group.metric]
+            over = summary.compare(group, labels[label], summary.DENSE) if label in labels else None
+            gain = text.NONE if labels.get(label) == summary.DENSE else text.mean_sd(over, signed=True)
+            table.add_row(label, text.mean_sd(cell), str(cell.n), gain, "")
+        primary = summary.primary(group)
+        if primary:
+            table.add_row("DSD over control", text.interval(primary), str(primary.n), "", summary.verdict(group))
+    return table
+
+
+def _present(out: Path) -> set[str]:
+    return {f"tables/{path.name}" for path in (out / "tables").glob("*") if path.suffix in _SUFFIXES}

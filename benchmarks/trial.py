@@ -1,0 +1,278 @@
+"""One trial: D once, fork, then every arm on the same batches, one step each in turn."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import checkpoint, provenance
+from benchmarks import record as records
+from benchmarks.arms import arm_plan, dense_schedule
+from benchmarks.display import Display
+from benchmarks.learner import Learner, NonFiniteLossError, make_optimizer
+from benchmarks.record import Arm, Bootstrap, Cost, Data, Dense, Failure, Record
+from benchmarks.registry import Row
+from benchmarks.statistics import bootstrap
+from benchmarks.stop import InterruptedTrial, Stop
+from tasks.recipe import Recipe, Scale
+from tasks.seed import derive
+from tasks.task import Evaluation, Task
+from tasks.weights import Weights
+
+_CHECKPOINT_EVERY_SECONDS = 120.0
+_CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run: facts that decide the outcome, and where things go."""
+
+    row: Row
+    scale: Scale
+    recipe: Recipe
+    seed: int
+    arms: tuple[str, ...]
+    custom: tuple[str, ...]
+    command: str
+    out: Path
+    device: torch.device
+    dense: Weights | None = None
+    save_weights: bool = False
+
+    def key(self, task: Task) -> str:
+        """Return the trial's name: readable, and different where anything that decides the outcome is."""
+        parts = (task.report.fingerprint, self.recipe.hash(), ",".join(sorted(self.arms)), self.dense.sha256 if self.dense else None)
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+        return f"{self.row.name}-{self.scale}-seed{self.seed}-{digest}"
+
+    def stream(self) -> int:
+        """Return the seed from which all of the trial's random streams are derived."""
+        return derive(self.row.name, self.scale, self.seed)
+
+    def records(self) -> Path:
+        """Return the folder of records."""
+        return self.out / "records"
+
+    def checkpoint(self, task: Task) -> Path:
+        """Return where the unfinished trial is kept."""
+        return self.out / "checkpoints" / self.key(task) / "trial.pt"
+
+
+def finished(plan: Plan, task: Task) -> Path | None:
+    """Return the record of this trial if it has been run to its end."""
+    for path in sorted(plan.records().glob(f"{plan.key(task)}-*.json"), reverse=True):
+        if records.read(path).status == "finished":
+            return path
+    return None
+
+
+class Trial:
+    """Trains one trial from wherever it stands, and writes its record."""
+
+    def __init__(self, plan: Plan, task: Task, display: Display, stop: Stop) -> None:
+        self.plan, self.task, self.display, self.stop = plan, task, display, stop
+        self.given = plan.dense
+        self.path = plan.checkpoint(task)
+        spe = task.steps_per_epoch()
+        self.dense_steps = dense_schedule(plan.recipe).boundaries(spe)[-1]
+        self.plans = {name: arm_plan(plan.recipe, name, spe) for name in plan.arms}
+        self.dense: Dense | None = None
+        self.started = _now()
+        self.interruptions = 0
+        self._evaluations: dict[str, Evaluation] = {}
+        self._saved = time.perf_counter()
+        self._save_took = 0.0
+
+    def run(self) -> Path:
+        """Train to the end and return the path of the record.
+
+        Raises:
+            InterruptedTrial: asked to stop; the checkpoint is written.
+            NonFiniteLossError: the loss was NaN or infinite; a record of the failure is written.
+        """
+        saved = checkpoint.load(self.path) if self.path.exists() else None
+        if saved is not None:
+            self.started, self.interruptions = saved["started"], saved["interruptions"] + 1
+        try:
+            learners = self._fork(saved) if saved and saved["dense"] else self._fork(self._train_dense(saved))
+            self._train(learners)
+        except NonFiniteLossError as error:
+            failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
+            self._write({}, failure)
+            raise
+        arms = {name: Arm(**learner.results(self._final(learner))) for name, learner in learners.items()}
+        if self.plan.save_weights:
+            self._save_weights(learners)
+        path = self._write(arms, None)
+        shutil.rmtree(self.path.parent)
+        return path
+
+    def _train_dense(self, saved: dict[str, Any] | None) -> dict[str, Any]:
+        """Run D (or take the given network) and return the state from which the arms start."""
+        model = self.task.model()
+        learner = Learner(
+            "dense", self.task, dense_schedule(self.plan.recipe), model, make_optimizer(self.plan.recipe, model)
+        )
+        if self.given is not None:
+            self.given.load_into(model)
+            started = time.perf_counter()
+            result = self.task.evaluate(model)
+            learner.seconds = time.perf_counter() - started
+        else:
+            if saved is not None:
+                learner.restore(saved["learners"]["dense"])
+                self.display.skip(learner.step)
+            self._train({"dense": learner})
+            result = self._final(learner)
+        source, sha256 = (self.given.source, self.given.sha256) if self.given else ("trained", None)
+        self.dense = Dense(source=source, sha256=sha256, **learner.results(result))
+        return {"dense": self.dense.model_dump(), "start": learner.state()}
+
+    def _fork(self, state: dict[str, Any]) -> dict[str, Learner]:
+        """Return one learner an arm, all from the same dense network and optimizer state, or from where they stood."""
+        self.dense = Dense.model_validate(state["dense"])
+        start = self.task.model()
+        if self.given is not None:
+            self.given.load_into(start)
+        learners: dict[str, Learner] = {}
+        for name, plan in self.plans.items():
+            model = copy.deepcopy(start)
+            optimizer = make_optimizer(self.plan.recipe, model)
+            seed = derive(self.plan.stream(), "mask", name)
+            learners[name] = Learner(
+                name, self.task, plan.schedule, model, optimizer, self.dense_steps, plan.select, seed
+            )
+            if "learners" in state:
+                learners[name].restore(state["learners"][name])
+                self.display.skip(learners[name].step)
+            else:
+                model.load_state_dict(state["start"]["model"])
+                optimizer.load_state_dict(copy.deepcopy(state["start"]["optimizer"]))
+        if "learners" in state:
+            self.display.skip(0 if self.given else self.dense_steps)
+        else:
+            self._save(learners)
+        return learners
+
+    def _train(self, learners: dict[str, Learner]) -> None:
+        lead = next(iter(learners.values()))
+        steps = lead.steps
+        noise = derive(self.plan.stream(), "noise")
+        first, last = lead.offset + lead.step, lead.offset + steps
+        for number, batch in enumerate(self.task.batches(first, last), start=first):
+            shown = {name: one.train_step(batch, derive(noise, number)) for name, one in learners.items()}
+            for name, learner in learners.items():
+                if learner.due():
+                    self._evaluations[name] = learner.evaluate()
+            self.display.step(learners, shown)
+            reason = self.stop.reason
+            if reason is not None:
+                self._save(learners)
+                raise InterruptedTrial(reason)
+            if lead.step < steps and self._save_due(lead):
+                self._save(learners)
+
+    def _final(self, learner: Learner) -> Evaluation:
+        """Return the evaluation after the last step, made anew where it was made before an interruption."""
+        learner.finish()
+        return self._evaluations.get(learner.name) or self.task.evaluate(learner.model)
+
+    def _save_due(self, lead: Learner) -> bool:
+        pause = max(_CHECKPOINT_EVERY_SECONDS, self._save_took / _CHECKPOINT_SHARE)
+        return lead.at_phase_end() or time.perf_counter() - self._saved > pause
+
+    def _save(self, learners: dict[str, Learner]) -> None:
+        started = time.perf_counter()
+        state = {
+            "started": self.started,
+            "interruptions": self.interruptions,
+            "dense": self.dense.model_dump() if self.dense else None,
+            "learners": {name: learner.state() for name, learner in learners.items()},
+        }
+        checkpoint.save(state, self.path)
+        self._saved = time.perf_counter()
+        self._save_took = self._saved - started
+
+    def _save_weights(self, learners: dict[str, Learner]) -> None:
+        from safetensors.torch import save_file
+
+        folder = self.plan.out / "weights"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, learner in learners.items():
+            weights = {key: value.contiguous() for key, value in learner.model.state_dict().items()}
+            save_file(weights, folder / f"{self.plan.key(self.task)}-{name}.safetensors")
+
+    def _write(self, arms: dict[str, Arm], failure: Failure | None) -> Path:
+        plan, report, metric = self.plan, self.task.report, self.task.metric
+        commit, dirty = provenance.commit()
+        parts = [one.cost for one in (self.dense, *arms.values()) if one is not None]
+        finished_at = _now()
+        record = Record(
+            id=f"{plan.key(self.task)}-{finished_at.replace('-', '').replace(':', '')}",
+            status="failed" if failure else "finished",
+            row=plan.row.name,
+            scale=plan.scale,
+            seed=plan.seed,
+            custom=list(plan.custom),
+            command=plan.command,
+            started=self.started,
+            finished=finished_at,
+            interruptions=self.interruptions,
+            commit=commit,
+            dirty=dirty,
+            versions=provenance.versions(),
+            hardware=provenance.hardware(plan.device),
+            precision="float32",
+            deterministic=plan.device.type == "cpu",
+            data=Data(
+                name=report.name,
+                fingerprint=report.fingerprint,
+                counts=report.counts,
+                synthetic=report.synthetic,
+                subset=report.subset,
+                warnings=list(report.warnings),
+            ),
+            recipe=plan.recipe.as_dict(),
+            recipe_hash=plan.recipe.hash(),
+            metric=metric.name,
+            unit=metric.unit,
+            lower_is_better=metric.lower_is_better,
+            dense=self.dense,
+            arms=arms,
+            bootstrap=self._bootstrap(arms),
+            cost=Cost(
+                seconds=round(sum(part.seconds for part in parts), 2),
+                steps=sum(part.steps for part in parts),
+                samples=sum(part.samples for part in parts),
+            ),
+            failure=failure,
+        )
+        return records.write(record, plan.records())
+
+    def _bootstrap(self, arms: dict[str, Arm]) -> dict[str, Bootstrap]:
+        if "control" not in arms:
+            return {}
+        base = records.unpack_outcomes(arms["control"].outcomes)
+        found = {}
+        for name, arm in arms.items():
+            if name != "control":
+                found[name] = bootstrap(
+                    records.unpack_outcomes(arm.outcomes),
+                    base,
+                    seed=derive(self.plan.stream(), "bootstrap", name),
+                    scale=100,  # outcomes are fractions, metrics are percent
+                )
+        return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+

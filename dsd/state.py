@@ -1,0 +1,139 @@
+"""What becomes of an optimizer's state where a phase starts.
+
+Every arm calls the same function, masked or not, so that arms differ by the mask alone. Mean size of the first update
+after 5,000 steps, in learning rates: a fresh Adam 1.00, Adam with its moments zeroed but its step count kept 3.15, a
+naively fresh RMSprop 10 (alpha 0.99) or 32 (alpha 0.999). Under either policy here it is about 1 or below.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor, nn
+
+from dsd.mask import Masks, zero_pruned_
+from dsd.selection import all_names
+
+Policy: TypeAlias = Literal["fresh", "keep"]
+
+_FIRST_MOMENTS = ("momentum_buffer", "exp_avg", "grad_avg")
+_DECAYING_AVERAGES = ("exp_avg_sq", "square_avg", "exp_inf", "acc_delta")
+
+
+def check_policy(policy: str) -> None:
+    """Raise ValueError if `policy` is none."""
+    if policy not in get_args(Policy):
+        raise ValueError(f"optimizer state policy must be one of {get_args(Policy)}, got {policy!r}")
+
+
+def restart(
+    optimizer: torch.optim.Optimizer,
+    policy: Policy = "fresh",
+    masks: Masks | None = None,
+    *,
+    model: nn.Module | None = None,
+) -> None:
+    """Treat the state of `optimizer` as a new phase wants it, in place.
+
+    "fresh": the state of a new optimizer, with one exception: a mean square without bias correction (`square_avg` of
+    RMSprop and Adadelta) restarts at its mean over the tensor's kept entries, since from zero the first step would be
+    1 / sqrt(1 - alpha) learning rates. With no history it starts at the mean square of `.grad`, and with no gradient
+    either it is left to the optimizer.
+
+    "keep": the state goes on. Only where `masks` are given, pruned entries lose their momentum, and their decaying
+    averages (`exp_avg_sq`, `square_avg` ...), which fall towards zero while they are held, take the mean of the
+    tensor's kept entries: revived weights move at their neighbours' pace. LBFGS forgets its curvature pairs, which
+    mix kept and pruned weights.
+
+    Learning rates and other settings are not touched.
+
+    Args:
+        optimizer: any of `torch.optim`; of others, whatever is named as there.
+        policy: "fresh" or "keep".
+        masks: the masks of the sparse phase that begins or ends here, if one does.
+        model: the model the masks' names refer to.
+
+    Raises:
+        ValueError: no such policy; masks without a model; a mask's name is no parameter.
+    """
+    check_policy(policy)
+    kept_by_id = _kept_by_id(masks or {}, model)
+    if policy == "keep" and kept_by_id and isinstance(optimizer, torch.optim.LBFGS):
+        optimizer.state.clear()
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            kept = kept_by_id.get(id(parameter))
+            if policy == "fresh":
+                _make_fresh(optimizer, group, parameter, kept)
+            elif kept is not None:
+                _revive(optimizer.state.get(parameter, {}), kept)
+
+
+def _kept_by_id(masks: Masks, model: nn.Module | None) -> dict[int, Tensor]:
+    """Return the masks that prune something, by their parameter's id."""
+    if masks and model is None:
+        raise ValueError("masks are kept by name: restart(..., masks, model=...) needs the model")
+    parameters = dict(all_names(model)) if model is not None else {}
+    for name in masks:
+        if name not in parameters:
+            raise ValueError(f"mask {name!r} belongs to no parameter of the model")
+    return {id(parameters[name]): mask for name, mask in masks.items() if not mask.all()}
+
+
+def _make_fresh(
+    optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: Tensor, kept: Tensor | None
+) -> None:
+    state = optimizer.state.get(parameter, {})
+    if "square_avg" in state:
+        _zero_all_but_fill(state, "square_avg", _kept_mean(state["square_avg"], kept))
+    elif "sum" in state and "initial_accumulator_value" in group:  # Adagrad makes its state when it is made itself
+        _zero_all_but_fill(state, "sum", group["initial_accumulator_value"])
+    else:
+        optimizer.state.pop(parameter, None)
+        gradient = parameter.grad
+        if isinstance(optimizer, torch.optim.RMSprop | torch.optim.Adadelta) and gradient is not None:
+            mean_square = _kept_mean(gradient.detach().square(), kept)
+            optimizer.state[parameter] = _first_state(optimizer, group, parameter, mean_square)
+
+
+def _zero_all_but_fill(state: dict[str, Any], name: str, value: float) -> None:
+    for key, entry in state.items():
+        if isinstance(entry, Tensor):
+            entry.fill_(value if key == name else 0.0)
+        elif key == "step":
+            state[key] = 0
+
+
+def _first_state(
+    optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: Tensor, mean_square: float
+) -> dict[str, Any]:
+    """Return what RMSprop and Adadelta make at their first step, with `mean_square` in place of zero."""
+    on_device = group["capturable"] or (isinstance(optimizer, torch.optim.RMSprop) and group["differentiable"])
+    scalar = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
+    state = {
+        "step": torch.zeros((), dtype=scalar, device=parameter.device if on_device else "cpu"),
+        "square_avg": torch.full_like(parameter, mean_square, requires_grad=False),
+    }
+    wanted = {
+        "acc_delta": isinstance(optimizer, torch.optim.Adadelta),
+        "momentum_buffer": group.get("momentum", 0) > 0,
+        "grad_avg": group.get("centered", False),
+    }
+    return state | {k: torch.zeros_like(parameter, requires_grad=False) for k, yes in wanted.items() if yes}
+
+
+def _revive(state: dict[str, Any], kept: Tensor) -> None:
+    for key in _FIRST_MOMENTS:
+        if isinstance(entry := state.get(key), Tensor):
+            zero_pruned_(entry, kept)
+    for key in _DECAYING_AVERAGES:
+        if isinstance(entry := state.get(key), Tensor):
+            entry.masked_fill_(~kept, _kept_mean(entry, kept))
+
+
+def _kept_mean(values: Tensor, kept: Tensor | None) -> float:
+    """Return the mean over the kept entries: pruned ones have decayed and must not count."""
+    if kept is not None and kept.any():  # a wholly pruned tensor has no better figure than its own mean
+        return float(torch.where(kept, values, 0.0).sum(dtype=torch.float64) / kept.count_nonzero())
+    return float(values.mean(dtype=torch.float64)) if values.numel() else 0.0

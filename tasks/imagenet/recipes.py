@@ -1,0 +1,152 @@
+"""The four ImageNet recipes at three scales (standard library only).
+
+Numbers of the paper are those of its Tables 2 to 4 (epochs, starting rates, sparsity) and Section 4. What the paper leaves
+open is taken from the training it names (BVLC GoogLeNet, the VGG paper, fb.resnet.torch) or marked as an assumption.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from dsd.schedule import Constant, Phase, PolynomialDecay, Schedule, StepDecay
+from tasks.imagenet.settings import Augmentation
+from tasks.recipe import Metric, Recipe, Scale, Sgd, scaled
+
+TOP1_ERROR = Metric("top1_error", "%", lower_is_better=True)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What torchvision's constructors are told.
+
+    Attributes:
+        dropout: of the classifier, then of GoogLeNet's auxiliary heads.
+        auxiliary_weight: GoogLeNet's auxiliary losses are added with this weight.
+        pool, width: VGG-16 pools its last feature map to pool x pool and has two hidden layers of `width`.
+    """
+
+    dropout: tuple[float, ...] = ()
+    auxiliary_weight: float = 0.0
+    pool: int = 7
+    width: int = 4096
+
+
+_CROP_224 = Augmentation(crop=224, test_resize=256, test_crop=224)
+_FB_RESNET = dataclasses.replace(_CROP_224, jitter=0.4, lighting=0.1)
+_DECAY_UNPUBLISHED = (
+    "the tables give the starting rate of S and D2 only; how it falls within them is our assumption: as in D, relative to length"
+)
+
+
+def _resnet(network: str) -> Recipe:
+    return Recipe(
+        network=network,
+        skip=("conv1",),  # the first convolution is too sensitive to prune (Section 4)
+        schedule=Schedule(
+            (
+                Phase("dense", epochs=90, lr=1e-1, decay=StepDecay(every=30)),
+                Phase("sparse", epochs=45, lr=1e-2, decay=StepDecay(every=15), sparsity=0.30),
+                Phase("redense", epochs=45, lr=1e-3, decay=StepDecay(every=15)),
+            )
+        ),
+        batch_size=256,
+        optimizer=Sgd(momentum=0.9, nesterov=True, weight_decay=1e-4),
+        model=Network(),
+        data=_FB_RESNET,
+        notes=(
+            "epochs, starting rates, sparsity: Table 4",
+            "batch, momentum, weight decay, x0.1 every 30 epochs, crop, jitter, lighting: fb.resnet.torch",
+            _DECAY_UNPUBLISHED,
+        ),
+    )
+
+
+RESNET18 = _resnet("resnet18")
+RESNET50 = _resnet("resnet50")
+
+GOOGLENET = Recipe(
+    network="googlenet",
+    skip=("conv1",),
+    schedule=Schedule(
+        (
+            Phase("dense", epochs=60, lr=1e-2, decay=PolynomialDecay(0.5)),
+            Phase("sparse", epochs=11, lr=1e-3, decay=PolynomialDecay(0.5), sparsity=0.30),
+            Phase("redense", epochs=22, lr=1e-4, decay=PolynomialDecay(0.5)),
+        )
+    ),
+    batch_size=32,
+    optimizer=Sgd(momentum=0.9, weight_decay=2e-4),
+    model=Network(dropout=(0.4, 0.7), auxiliary_weight=0.3),
+    data=_CROP_224,
+    notes=(
+        "epochs, starting rates, sparsity: Table 2",
+        "batch, weight decay, polynomial decay 0.5, dropout 0.4 / 0.7, auxiliary weight 0.3: BVLC GoogLeNet, quick solver",
+        "torchvision's GoogLeNet has batch norm where BVLC's had none",
+        "augmentation: random-sized crop and flip, as torchvision trains it",
+        _DECAY_UNPUBLISHED,
+    ),
+)
+
+VGG16 = Recipe(
+    network="vgg16",
+    skip=("features.0",),
+    schedule=Schedule(
+        (
+            Phase("dense", epochs=74, lr=1e-2, decay=StepDecay(every=18.5)),
+            Phase("sparse", epochs=1.25, lr=1e-4, decay=Constant(), sparsity=0.30),
+            Phase("redense", epochs=18, lr=1e-5, decay=Constant()),
+        )
+    ),
+    batch_size=256,
+    optimizer=Sgd(momentum=0.9, weight_decay=5e-4),
+    model=Network(dropout=(0.5,)),
+    data=_CROP_224,
+    notes=(
+        "epochs, starting rates, sparsity: Table 3",
+        "batch, momentum, dropout: Simonyan and Zisserman; weight decay 5e-4 is theirs too, the DSD paper does not repeat it",
+        "Simonyan and Zisserman lowered the rate three times within 74 epochs, when progress stopped; even spacing is our assumption",
+        "rates of S and D2: taken as constant; how they fall is unpublished",
+        "augmentation: random-sized crop and flip",
+    ),
+)
+
+
+def small(recipe: Recipe, batch_size: int = 64, dense_epochs: float = 10) -> Recipe:
+    """Return the declared reduction for sets of 64-pixel pictures: every phase shorter by one factor, D being 10 epochs.
+
+    Rates follow the batch (linear scaling, Goyal et al. 2017). Colour jitter and lighting are left out and crops are larger:
+    with so few passes over so few pictures a network underfits before it overfits.
+    """
+    factor = dense_epochs / recipe.schedule.phases[0].epochs
+    return dataclasses.replace(
+        recipe,
+        schedule=scaled(recipe.schedule, factor, batch_size / recipe.batch_size),
+        batch_size=batch_size,
+        model=dataclasses.replace(recipe.model, pool=2),
+        data=Augmentation(crop=64, area=(0.25, 1.0), test_resize=64, test_crop=64),
+        evaluate_every=2.5,
+        reduction=(
+            f"64-pixel pictures; every phase {1 / factor:.3g} times shorter (D {dense_epochs:g} epochs); batch {batch_size} with rates "
+            f"in proportion; random-sized crops of at least a quarter of the area and flips, no colour jitter or lighting"
+            + ("; classifier on 2 x 2 instead of 7 x 7 features" if recipe.network == "vgg16" else "")
+        ),
+    )
+
+
+def smoke(recipe: Recipe) -> Recipe:
+    """Return the reduction for the embedded set: seconds, not a result."""
+    tiny = small(recipe, batch_size=32, dense_epochs=8)
+    return dataclasses.replace(
+        tiny,
+        model=dataclasses.replace(tiny.model, pool=1, width=512),
+        data=Augmentation(crop=32, area=(0.5, 1.0), test_resize=36, test_crop=32),
+        evaluate_every=2.0,
+        reduction="generated 40-pixel pictures, 12 classes, 8 + a few epochs: shows that the row runs, not what DSD does",
+    )
+
+
+RECIPES: dict[str, dict[Scale, Recipe]] = {
+    f"imagenet_{recipe.network}": {"smoke": smoke(recipe), "small": small(recipe), "paper": recipe}
+    for recipe in (GOOGLENET, VGG16, RESNET18, RESNET50)
+}

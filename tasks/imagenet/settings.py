@@ -1,0 +1,54 @@
+"""How pictures are cropped and coloured: part of a recipe, so plain frozen data (standard library only)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What becomes of a picture on its way to the network, in training and in testing.
+
+    Attributes:
+        crop: side of a training picture, pixels.
+        area: smallest and largest part of the picture's area that a training crop covers (from Szegedy et al. 2015).
+        ratio: smallest and largest width / height of a training crop before it is resized to a square.
+        flip: whether a training picture is mirrored with probability 1/2.
+        jitter: v, where factors of brightness, contrast and saturation lie in [1 - v, 1 + v] (fb.resnet.torch: 0.4).
+        lighting: standard deviation of AlexNet's noise along the principal components of colour (fb.resnet.torch: 0.1).
+        test_resize: short side of a test picture before its centre is cut out, pixels.
+        test_crop: side of a test picture, pixels.
+        mean, std: of each channel (RGB, in [0, 1]), subtracted and divided by; ImageNet's, from fb.resnet.torch.
+    """
+
+    crop: int
+    test_resize: int
+    test_crop: int
+    area: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: bool = True
+    jitter: float = 0.0
+    lighting: float = 0.0
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no picture could follow.
+
+        Raises:
+            ValueError: names the setting and its value.
+        """
+        if self.crop < 1 or self.test_crop < 1:
+            raise ValueError(f"crop={self.crop}, test_crop={self.test_crop}: a side is at least 1 pixel")
+        if self.test_crop > self.test_resize:
+            raise ValueError(f"test_crop={self.test_crop} does not fit into test_resize={self.test_resize}")
+        if not 0 < self.area[0] <= self.area[1] <= 1:
+            raise ValueError(f"area={self.area}: expected 0 < smallest <= largest <= 1")
+        if not 0 < self.ratio[0] <= self.ratio[1]:
+            raise ValueError(f"ratio={self.ratio}: expected 0 < smallest <= largest")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter={self.jitter}: expected a strength in [0, 1]")
+        if not self.lighting >= 0:
+            raise ValueError(f"lighting={self.lighting}: expected a standard deviation, not negative")
+        if not all(value > 0 for value in self.std):
+            raise ValueError(f"std={self.std}: every channel's is positive")

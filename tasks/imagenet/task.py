@@ -1,0 +1,148 @@
+"""The ImageNet task: what the harness may ask of it (see `tasks.task`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tasks.imagenet import data, folder, models, tiny
+from tasks.imagenet.data import Batch, Pictures
+from tasks.imagenet.recipes import TOP1_ERROR, Network
+from tasks.imagenet.settings import Augmentation
+from tasks.recipe import Recipe
+from tasks.seed import derive
+from tasks.task import DataReport, Evaluation, Progress
+
+_TEST_BATCH = 250
+
+
+@dataclass(frozen=True)
+class Source:
+    """Training and test pictures, decoded where they fit in memory, with their report."""
+
+    report: DataReport
+    classes: int
+    train: Pictures
+    test: Pictures
+
+
+def embedded() -> Path:
+    """Return the folder of the generated smoke set, made first if need be."""
+    return tiny.ensure()
+
+
+def verify(data: Path, subset: float, progress: Progress) -> DataReport:
+    """Return what is wrong with the data set, without raising over its content.
+
+    Raises:
+        ValueError: `data` is not a folder of pictures at all.
+    """
+    return folder.verify(
+        data,
+        subset,
+        progress=lambda done, total: progress("verifying pictures", done, total),
+        synthetic=(data / tiny.MARK).exists(),
+    )
+
+
+def open_data(recipe: Recipe, data: Path, subset: float, progress: Progress) -> Source:
+    """Verify the data set and decode what fits in memory.
+
+    Raises:
+        ValueError: the data cannot be used; the message names the files.
+    """
+    report = verify(data, subset, progress)
+    folder.require(report)
+    found = folder.scan(data, subset)
+    train, test = (
+        Pictures(found, split, progress=lambda done, total, split=split: progress(f"decoding {split}", done, total))
+        for split in folder.SPLITS
+    )
+    return Source(report, len(found.classes), train, test)
+
+
+def build(recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> ImageNetTask:
+    """Return the task of one seed."""
+    return ImageNetTask(recipe, source, seed, device, workers)
+
+
+class ImageNetTask:
+    """Classification by one of the four networks; the metric is top-1 error in percent.
+
+    Raises:
+        ValueError: there are fewer training pictures than one batch.
+    """
+
+    metric = TOP1_ERROR
+
+    def __init__(self, recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> None:
+        assert isinstance(recipe.model, Network)
+        assert isinstance(recipe.data, Augmentation)
+        self.recipe, self.report = recipe, source.report
+        self._source, self._seed, self._device, self._workers = source, seed, device, workers
+        self._network, self._pictures = recipe.model, recipe.data
+        self._steps_per_epoch = data.steps_per_epoch(len(source.train), recipe.batch_size)
+
+    def model(self) -> nn.Module:
+        """Return a freshly initialised network on the device, in channels_last."""
+        seed = derive(self._seed, "weights")
+        network = models.build(self.recipe.network, self._network, self._source.classes, seed)
+        return network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def steps_per_epoch(self) -> int:
+        """Return the number of full batches in an epoch."""
+        return self._steps_per_epoch
+
+    def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
+        """Yield (x, y) for steps [first_step, last_step); x: (batch, 3, crop, crop) float32 normalised, y: (batch,) int64."""
+        return data.train_batches(
+            self._source.train,
+            self._pictures,
+            derive(self._seed, "data"),
+            self.recipe.batch_size,
+            first_step,
+            last_step,
+            self._workers,
+            self._device,
+        )
+
+    def batch_ids(self, step: int) -> list[str]:
+        """Return the relative file names of the pictures in the batch of `step`."""
+        return data.batch_ids(self._source.train, derive(self._seed, "data"), self.recipe.batch_size, step)
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Return the mean cross-entropy (with GoogLeNet's auxiliary losses added) and the batch's top-1 error in percent."""
+        x, y = batch
+        output = model(x)
+        logits = output if isinstance(output, Tensor) else output.logits
+        loss = functional.cross_entropy(logits, y)
+        if not isinstance(output, Tensor):
+            for auxiliary in (output.aux_logits1, output.aux_logits2):
+                loss = loss + self._network.auxiliary_weight * functional.cross_entropy(auxiliary, y)
+        wrong = (logits.detach().argmax(1) != y).float().mean()
+        return loss, {TOP1_ERROR.name: 100 * float(wrong)}
+
+    @torch.inference_mode()
+    def evaluate(self, model: nn.Module) -> Evaluation:
+        """Score `model` on every test picture once: top-1 and top-5 error in percent, mean cross-entropy."""
+        model.eval()
+        first, five, losses = [], [], []
+        batches = data.test_batches(self._source.test, self._pictures, _TEST_BATCH, self._workers, self._device)
+        for x, y in batches:
+            logits = model(x)
+            ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == y[:, None]
+            first.append(ranked[:, 0])
+            five.append(ranked.any(1))
+            losses.append(functional.cross_entropy(logits, y, reduction="none"))
+        right = torch.cat(first).double()
+        metrics = {
+            TOP1_ERROR.name: 100 * (1 - float(right.mean())),
+            "top5_error": 100 * (1 - float(torch.cat(five).double().mean())),
+            "test_loss": float(torch.cat(losses).double().mean()),
+        }
+        return Evaluation(metrics, right.cpu())

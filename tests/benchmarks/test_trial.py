@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from benchmarks import record as records
+from benchmarks.display import Display
+from benchmarks.learner import Learner, NonFiniteLossError
+from benchmarks.record import Record
+from benchmarks.stop import InterruptedTrial, Stop
+from benchmarks.trial import Trial, finished
+from dsd.schedule import Phase, Schedule
+from tests.benchmarks import toy
+
+TIMES = {"seconds", "started", "finished", "id", "interruptions", "content_hash"}
+
+
+class StopAt(Stop):
+    """Asks to stop after the n-th step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.left = step
+
+    @property
+    def reason(self) -> str | None:
+        self.left -= 1
+        return "SIGINT" if self.left == 0 else None
+
+
+def run(task: toy.ToyTask, out: Path, stop: Stop | None = None, **options: object) -> tuple[Record, Trial]:
+    plan = toy.plan(out, recipe=task.recipe, **options)  # type: ignore[arg-type]
+    console = Console(file=io.StringIO())
+    trial = Trial(plan, task, Display(console, 100, toy.ERROR, toy.BATCH), stop or Stop())
+    return records.read(trial.run()), trial
+
+
+def comparable(record: Record) -> object:
+    """Everything in a record that must not depend on time or on interruptions."""
+
+    def strip(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: strip(item) for key, item in value.items() if key not in TIMES}
+        return [strip(item) for item in value] if isinstance(value, list) else value
+
+    return strip(json.loads(record.model_dump_json()))
+
+
+def test_phases_have_the_schedules_steps_and_rates_in_every_arm(tmp_path: Path) -> None:
+    record, _ = run(toy.ToyTask(), tmp_path)
+    assert record.dense is not None
+    assert [(p.steps, p.first_lr, p.last_lr) for p in record.dense.phases] == [(10, 0.1, pytest.approx(0.01))]
+    shape = {name: [(p.kind, p.steps, p.first_lr) for p in arm.phases] for name, arm in record.arms.items()}
+    assert shape["dsd"] == shape["random"] == [("sparse", 7, 0.05), ("redense", 5, 0.01)]
+    assert shape["control"] == [("dense", 7, 0.05), ("dense", 5, 0.01)]
+    assert [s[:2] for s in shape["llr"]] == [("dense", 7), ("dense", 5)]
+    assert [p.first_lr for p in record.arms["llr"].phases] == pytest.approx([0.001, 0.001])  # a tenth of D's last rate
+    assert {arm.cost.steps for arm in record.arms.values()} == {12}
+
+
+def test_pruned_weights_are_zero_in_s_with_exact_counts_and_free_in_d2(tmp_path: Path) -> None:
+    record, _ = run(toy.ToyTask(), tmp_path)
+    for name in ("dsd", "random"):
+        sparse, redense = record.arms[name].phases
+        assert sparse.mask is not None
+        assert [(m.name, m.weights, m.kept, m.zeros) for m in sparse.mask] == [
+            ("4.weight", 128, 64, 64),
+            ("5.weight", 32, 16, 16),
+        ]
+        assert redense.mask is None
+    assert all(phase.mask is None for phase in record.arms["control"].phases)
+
+
+def test_every_batch_is_fetched_once_and_shared_by_the_arms(tmp_path: Path) -> None:
+    task = toy.ToyTask()
+    run(task, tmp_path)
+    assert task.served == list(range(22))
+
+
+def test_sparsity_zero_makes_dsd_the_control_bit_for_bit(tmp_path: Path) -> None:
+    phases = tuple(dataclasses.replace(phase, sparsity=0.0) for phase in toy.RECIPE.schedule)
+    recipe = dataclasses.replace(toy.RECIPE, schedule=Schedule(phases))
+    record, _ = run(toy.ToyTask(recipe), tmp_path, arms=("control", "dsd"))
+    control, dsd = record.arms["control"], record.arms["dsd"]
+    assert [(p.train, p.test) for p in control.curve] == [(p.train, p.test) for p in dsd.curve]
+
+
+def test_random_prunes_other_weights_than_dsd(tmp_path: Path) -> None:
+    record, _ = run(toy.ToyTask(), tmp_path)
+    assert record.arms["random"].curve[0].train != record.arms["dsd"].curve[0].train
+
+
+def test_same_seed_same_record_and_other_seed_another(tmp_path: Path) -> None:
+    first, _ = run(toy.ToyTask(), tmp_path / "a")
+    again, _ = run(toy.ToyTask(), tmp_path / "b")
+    other, _ = run(toy.ToyTask(seed=1), tmp_path / "c", seed=1)
+    assert comparable(first) == comparable(again)
+    assert comparable(first) != comparable(other)
+
+
+# 10 steps of D, then 12 of the arms: middle and last step of D, first of S, mid S, last of S, first of D2, the last.
+@pytest.mark.parametrize("step", [5, 10, 11, 14, 17, 18, 22])
+def test_stopping_anywhere_and_going_on_changes_nothing(tmp_path: Path, step: int) -> None:
+    whole, _ = run(toy.ToyTask(), tmp_path / "whole")
+    with pytest.raises(InterruptedTrial):
+        run(toy.ToyTask(), tmp_path / "cut", StopAt(step))
+    assert not (tmp_path / "cut" / "records").exists()
+    task = toy.ToyTask()
+    resumed, trial = run(task, tmp_path / "cut")
+    assert comparable(resumed) == comparable(whole)
+    assert task.served == list(range(step, 22))  # nothing is trained twice
+    assert resumed.interruptions == 1
+    assert not trial.path.exists()
+
+
+def test_stopping_at_every_step_changes_nothing(tmp_path: Path) -> None:
+    whole, _ = run(toy.ToyTask(), tmp_path / "whole")
+    for _ in range(22):
+        with pytest.raises(InterruptedTrial):
+            run(toy.ToyTask(), tmp_path / "cut", StopAt(1))
+    resumed, _ = run(toy.ToyTask(), tmp_path / "cut")
+    assert comparable(resumed) == comparable(whole)
+    assert resumed.interruptions == 22
+
+
+def test_two_iterations_resume_inside_the_second_sparse_phase(tmp_path: Path) -> None:
+    phases = (*toy.RECIPE.schedule.phases, Phase("sparse", 1, 0.02, sparsity=0.25), Phase("redense", 1, 0.01))
+    recipe = dataclasses.replace(toy.RECIPE, schedule=Schedule(phases))
+    whole, _ = run(toy.ToyTask(recipe), tmp_path / "whole")
+    with pytest.raises(InterruptedTrial):
+        run(toy.ToyTask(recipe), tmp_path / "cut", StopAt(24))
+    resumed, _ = run(toy.ToyTask(recipe), tmp_path / "cut")
+    assert comparable(resumed) == comparable(whole)
+    masks = [p.mask for p in resumed.arms["dsd"].phases if p.mask]
+    assert [[m.zeros for m in mask] for mask in masks] == [[64, 16], [32, 8]]
+
+
+def test_nan_stops_before_the_update_and_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[torch.Tensor, Learner]] = []
+    original = Learner.train_step
+
+    def spy(self: Learner, batch: object, noise_seed: int) -> dict[str, float]:
+        seen.append((next(iter(self.model.parameters())).detach().clone(), self))
+        return original(self, batch, noise_seed)
+
+    monkeypatch.setattr(Learner, "train_step", spy)
+    task = toy.ToyTask(poison=12)
+    with pytest.raises(NonFiniteLossError, match=r"arm 'control', dense phase, step 2 .*Batch: sample\d+"):
+        run(task, tmp_path)
+    before, learner = seen[-1]
+    assert torch.equal(next(iter(learner.model.parameters())), before)
+    (path,) = (tmp_path / "records").glob("*.json")
+    record = records.read(path)
+    assert record.status == "failed"
+    assert record.failure is not None
+    assert (record.failure.arm, record.failure.step) == ("control", 2)
+    assert all(sample in record.failure.message for sample in task.batch_ids(12))
+    assert finished(toy.plan(tmp_path), task) is None
+
+
+def test_a_finished_trial_is_found_by_what_decides_its_outcome(tmp_path: Path) -> None:
+    run(toy.ToyTask(), tmp_path)
+    assert finished(toy.plan(tmp_path), toy.ToyTask()) is not None
+    assert finished(toy.plan(tmp_path, seed=1), toy.ToyTask()) is None
+    longer = dataclasses.replace(toy.RECIPE, batch_size=4)
+    assert finished(toy.plan(tmp_path, recipe=longer), toy.ToyTask(longer)) is None
+    worded = dataclasses.replace(toy.RECIPE, notes=("prose changes nothing",))
+    assert finished(toy.plan(tmp_path, recipe=worded), toy.ToyTask(worded)) is not None
+
+
+def test_the_bootstrap_mean_is_the_gain_over_control(tmp_path: Path) -> None:
+    record, _ = run(toy.ToyTask(), tmp_path)
+    for name in ("dsd", "llr", "random"):
+        gain = record.arms["control"].test["error"] - record.arms[name].test["error"]
+        assert record.bootstrap[name].mean == pytest.approx(gain)
+
+
+def test_the_first_update_after_a_restart_is_measured(tmp_path: Path) -> None:
+    record, _ = run(toy.ToyTask(), tmp_path)
+    assert record.dense is not None
+    assert len(record.dense.first_step_in_lr) == 1
+    assert all(len(arm.first_step_in_lr) == 2 and min(arm.first_step_in_lr) > 0 for arm in record.arms.values())

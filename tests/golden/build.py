@@ -1,0 +1,195 @@
+"""Golden results: FIXTURES with made-up numbers, not measurements, and the tables that they must give.
+
+`record` makes one valid record. The folder holds what `everything` makes (records/) and what follows from it
+(README.md, tables/). After a change of tables that is meant, run this from the root and read the difference:
+
+    python -m tests.golden.build
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks import record as records
+from benchmarks import tables
+from benchmarks.record import (
+    Arm,
+    Bootstrap,
+    Cost,
+    Data,
+    Dense,
+    Failure,
+    Hardware,
+    LayerMask,
+    PhaseResult,
+    Point,
+    Record,
+)
+
+FOLDER = Path(__file__).parent
+_HARDWARE = Hardware(cpu="Fixture CPU", cores=2, threads=2, memory_gib=8.0, gpu=None, platform="Linux x86_64")
+
+
+def record(
+    row: str = "imagenet_resnet18",
+    scale: Any = "small",
+    seed: int = 0,
+    baseline: float = 42.0,
+    arms: dict[str, tuple[float, ...]] | None = None,
+    finished: str = "2030-01-01T10:00:00Z",
+    data: str = "fixture-pictures",
+    synthetic: bool = False,
+    metric: str = "top1_error",
+    lower_is_better: bool = True,
+    other_metrics: dict[str, float] | None = None,
+    half_width: float | None = 0.3,
+    source: str = "trained",
+    **fields: Any,
+) -> Record:
+    """Return a finished record. `arms`: name to the test metric at the end of every phase after D, the last one final.
+
+    `half_width` is that of the bootstrap interval over test examples, None leaving it out.
+    """
+    arms = {"dsd": (41.0, 39.9), "control": (41.2, 40.0)} if arms is None else arms
+    made = {name: _arm(name, metric, baseline, values, other_metrics or {}) for name, values in arms.items()}
+    start = _arm("dense", metric, 99.0, (baseline,), other_metrics or {})
+    sha = None if source == "trained" else "ab" * 32
+    boots = {}
+    if half_width is not None and {"dsd", "control"} <= set(arms):
+        gain = (arms["control"][-1] - arms["dsd"][-1]) * (1 if lower_is_better else -1)
+        low, high = round(gain - half_width, 6), round(gain + half_width, 6)
+        boots["dsd"] = Bootstrap(mean=round(gain, 6), low=low, high=high, resamples=100)
+    costs = [arm.cost for arm in made.values()] + [start.cost]
+    plain: dict[str, Any] = {
+        "id": f"{row}-{scale}-s{seed}-{finished[:13].replace(':', '')}",
+        "status": "finished",
+        "row": row,
+        "scale": scale,
+        "seed": seed,
+        "custom": [],
+        "command": f"python -m benchmarks run {row} --scale {scale} --seeds 1",
+        "started": "2030-01-01T09:00:00Z",
+        "finished": finished,
+        "interruptions": 0,
+        "commit": "f1c710" * 6 + "f1c7",
+        "dirty": False,
+        "versions": {"python": "3.11.0", "torch": "2.12.0"},
+        "hardware": _HARDWARE,
+        "precision": "float32",
+        "deterministic": True,
+        "data": Data(
+            name=data,
+            fingerprint="f1" * 6,
+            counts={"train": 1000, "test": 500},
+            synthetic=synthetic,
+            subset=1.0,
+            warnings=[],
+        ),
+        "recipe": {
+            "network": row.split("_")[1],
+            "reduction": "" if scale == "paper" else "made up: every phase shorter",
+            "notes": ["a fixture: every number is made up"],
+        },
+        "recipe_hash": {"smoke": "5a0ce5a0ce5a", "small": "50a1150a1150", "paper": "9a9e49a9e49a"}[scale],
+        "metric": metric,
+        "unit": "%" if lower_is_better else "BLEU",
+        "lower_is_better": lower_is_better,
+        "dense": Dense(**start.model_dump(), source=source, sha256=sha),
+        "arms": made,
+        "bootstrap": boots,
+        "cost": Cost(
+            seconds=sum(c.seconds for c in costs),
+            steps=sum(c.steps for c in costs),
+            samples=sum(c.samples for c in costs),
+        ),
+        "failure": None,
+    }
+    return Record(**(plain | fields)).sealed()
+
+
+def failed(**fields: Any) -> Record:
+    """Return a record of a trial that stopped by itself."""
+    failure = Failure(arm="dsd", phase="sparse", step=17, message="the loss is nan\nin batch 3")
+    empty = {"dense": None, "arms": {}, "bootstrap": {}}
+    return record().model_copy(update={"status": "failed", "failure": failure} | empty | fields).sealed()
+
+
+def trio(gains: tuple[float, ...] = (0.1, 0.5, 0.3), **fields: Any) -> list[Record]:
+    """Return one record a seed whose gains of DSD over control are `gains`."""
+    controls = (40.0, 40.5, 40.4, 40.2, 40.3)
+    return [
+        record(seed=s, baseline=42.0 + 0.2 * s, arms={"dsd": (41.0, c - g), "control": (41.2, c)}, **fields)
+        for s, (c, g) in enumerate(zip(controls, gains, strict=False))
+    ]
+
+
+def everything() -> list[Record]:
+    """Return the golden records: two scales, groups of one and three, an old, a failed, a custom, a synthetic one."""
+    top5 = {"top5_error": 16.5}
+    small = [
+        record(seed=0, baseline=42.0, arms={"dsd": (41.0, 39.9), "control": (41.2, 40.0)}, other_metrics=top5),
+        record(
+            seed=1, baseline=42.4, arms={"dsd": (41.4, 40.0), "control": (41.5, 40.5)}, other_metrics=top5, dirty=True
+        ),
+        record(seed=2, baseline=42.2, arms={"dsd": (41.2, 40.1), "control": (41.3, 40.4)}, other_metrics=top5),
+    ]
+    superseded = record(seed=0, arms={"dsd": (50.0, 50.0), "control": (60.0, 60.0)}, finished="2029-12-31T10:00:00Z")
+    broken = failed(id="imagenet_resnet18-small-s3-failed", seed=3)
+    custom = record(
+        id="imagenet_resnet18-small-s0-custom", custom=["sparsity=0.9"], recipe_hash="c0570c0570c0", half_width=None
+    )
+    four = {"dsd": (31.4, 28.0, 27.5, 27.0), "control": (31.0, 29.0, 28.5, 28.0), "llr": (30.0, 30.0, 29.5, 29.0)}
+    all_arms = {"dsd": (28.2, 27.3), "control": (29.0, 28.8), "llr": (29.5, 29.4), "random": (29.6, 28.9)}
+    top5_vgg = {"top5_error": 8.7}
+    vgg = record("imagenet_vgg16", "paper", baseline=31.6, data="ImageNet", other_metrics=top5_vgg, arms=all_arms)
+    speech = record("librispeech_deepspeech2", "paper", baseline=33.0, arms=four, metric="wer", data="LibriSpeech")
+    smoke = record(scale="smoke", data="stripes", synthetic=True, arms={"dsd": (70.0, 30.0), "control": (70.0, 60.0)})
+    return [*small, superseded, broken, custom, vgg, speech, smoke]
+
+
+def _arm(name: str, metric: str, before: float, values: tuple[float, ...], others: dict[str, float]) -> Arm:
+    masked = name in ("dsd", "random")
+    phases = []
+    for index, value in enumerate(values):
+        sparse = masked and index % 2 == 0
+        mask = [LayerMask(name="conv.weight", weights=10, kept=7, zeros=3)] if sparse else None
+        phases.append(
+            PhaseResult(
+                kind="sparse" if sparse else "redense" if masked else "dense",
+                steps=10,
+                epochs=1.0 if name != "dense" else 2.0,
+                first_lr=0.1,
+                last_lr=0.1,
+                test={metric: value, **others},
+                mask=mask,
+                cost=Cost(seconds=5.0, steps=10, samples=320),
+            )
+        )
+    curve = [
+        Point(step=10 * (i + 1), epoch=sum(p.epochs for p in phases[: i + 1]), lr=0.1, train={"loss": value / 20},
+              test=phases[i].test)
+        for i, value in enumerate(values)
+    ]  # fmt: skip
+    return Arm(
+        phases=phases,
+        test=phases[-1].test,
+        curve=curve,
+        outcomes="bits:4:8A==",
+        first_step_in_lr=[1.0] * len(phases),
+        samples=[],
+        cost=Cost(seconds=5.0 * len(phases), steps=10 * len(phases), samples=320 * len(phases)),
+    )
+
+
+def main() -> None:
+    """Write the records and the tables anew."""
+    for path in (FOLDER / "records").glob("*.json"):
+        path.unlink()
+    for made in everything():
+        records.write(made, FOLDER / "records")
+    tables.write(FOLDER, tables.load(FOLDER))
+
+
+if __name__ == "__main__":
+    main()
