@@ -29,7 +29,9 @@ class Run:
     data: Path | None = None
     """The data set's folder. Needed at small and paper scale; smoke makes its own."""
     seeds: int | None = None
-    """Run seeds 0 to N-1. By default 1 at smoke, 5 at small, 3 at paper scale."""
+    """How many seeds, one trial each. By default 1 at smoke, 5 at small, 3 at paper scale."""
+    first_seed: int = 0
+    """The first of the consecutive seeds: to spread trials over machines."""
     arms: tuple[ArmName, ...] = ("control", "dsd")
     """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of D's last rate; random: random mask."""
     device: Device = "auto"

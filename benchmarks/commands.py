@@ -32,8 +32,8 @@ CONSOLE = Console(soft_wrap=True)
 def run(options: Run, words: list[str]) -> int:
     """Train a row's trials, write their records, tables and figures, and print the table."""
     row = registry.row(options.row)
-    if options.seeds is not None and options.seeds < 1:
-        raise ValueError(f"--seeds {options.seeds}: at least one seed is needed")
+    if (options.seeds is not None and options.seeds < 1) or options.first_seed < 0:
+        raise ValueError(f"--seeds {options.seeds} --first-seed {options.first_seed}: at least one seed, counted from 0")
     if "control" not in options.arms or len(set(options.arms)) != len(options.arms):
         raise ValueError(f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once")
     recipe = row.recipe(options.scale, options.sparsity)
@@ -41,7 +41,8 @@ def run(options: Run, words: list[str]) -> int:
     device = _device(options.device)
     data = _data(row, options.data, options.scale)
     dense = weights.read(options.dense) if options.dense else None
-    seeds = range(options.seeds or DEFAULT_SEEDS[options.scale])
+    count = options.seeds or DEFAULT_SEEDS[options.scale]
+    seeds = range(options.first_seed, options.first_seed + count)
     arms = tuple(dict.fromkeys(options.arms))
     CONSOLE.print(f"[bold]{row.name}[/] ({row.title}) at {options.scale} scale on {_device_name(device)}, data: {data.name}")
     if recipe.reduction:
