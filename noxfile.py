@@ -66,7 +66,9 @@ def _train(name: str, title: str, dataset: str) -> None:
     def train(session: nox.Session) -> None:
         _run(session, "-m", "benchmarks", "run", name, *session.posargs)
 
-    train.__doc__ = f"Train {title} on {dataset} with and without DSD (generated data unless --scale and --data are given)."
+    train.__doc__ = (
+        f"Train {title} on {dataset} with and without DSD (generated data unless --scale and --data are given)."
+    )
     nox.session(name=name, tags=["train", name.split("_")[0]])(train)
 
 

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import FlagCreatePairsOff, Positional, subcommand
 
-from benchmarks.registry import ARMS, DEFAULT_ARMS
+from benchmarks.registry import DEFAULT_ARMS, ArmName
+from tasks.recipe import Scale
 
-Scale = Literal["smoke", "small", "paper"]
-ArmName = Literal["control", "dsd", "llr", "random"]
 Device = Literal["auto", "cpu", "cuda"]
-assert set(ARMS) == set(ArmName.__args__)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Run:
     """How many seeds, one trial each. By default 1 at smoke, 5 at small, 3 at paper scale."""
     first_seed: int = 0
     """The first of the consecutive seeds: to spread trials over machines."""
-    arms: tuple[ArmName, ...] = ("control", "dsd")
+    arms: tuple[ArmName, ...] = DEFAULT_ARMS
     """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of D's last rate; random: random mask."""
     device: Device = "auto"
     """auto takes a GPU if there is one."""
@@ -110,7 +108,13 @@ Command = (
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return the exit status: 0, 1 where a check failed, 2 for wrong input, 128 + n for signal n."""
     words = sys.argv[1:] if arguments is None else arguments
-    command = tyro.cli(Command, prog="python -m benchmarks", description=__doc__.split(":")[0] + ".", args=words)
+    command = tyro.cli(
+        Command,
+        prog="python -m benchmarks",
+        description="Train baseline and DSD side by side, and make tables from the records.",
+        config=(FlagCreatePairsOff,),
+        args=words,
+    )
     # Loaded here, so that printing help costs no torch.
     from benchmarks import commands
 
@@ -127,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
             case Evaluate():
                 return commands.evaluate(command)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return 2
 
 

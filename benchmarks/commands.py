@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 from rich.console import Console
 from rich.progress import Progress as ProgressBar
+from rich.progress import TaskID
 from rich.table import Table
 
-from benchmarks import record, registry, tables as tabulate
+from benchmarks import figures, record, registry
+from benchmarks import tables as tabulate
 from benchmarks.arms import arm_plan, dense_schedule
 from benchmarks.display import Display, duration
 from benchmarks.learner import NonFiniteLossError
@@ -21,7 +23,9 @@ from benchmarks.registry import DEFAULT_SEEDS, ROWS, Row
 from benchmarks.stop import InterruptedTrial, Stop
 from benchmarks.trial import Plan, Trial, finished
 from tasks import weights
+from tasks.recipe import SCALES
 from tasks.seed import derive
+from tasks.task import Progress
 
 if TYPE_CHECKING:
     from benchmarks.__main__ import Evaluate, Run
@@ -33,9 +37,13 @@ def run(options: Run, words: list[str]) -> int:
     """Train a row's trials, write their records, tables and figures, and print the table."""
     row = registry.row(options.row)
     if (options.seeds is not None and options.seeds < 1) or options.first_seed < 0:
-        raise ValueError(f"--seeds {options.seeds} --first-seed {options.first_seed}: at least one seed, counted from 0")
+        raise ValueError(
+            f"--seeds {options.seeds} --first-seed {options.first_seed}: at least one seed, counted from 0"
+        )
     if "control" not in options.arms or len(set(options.arms)) != len(options.arms):
-        raise ValueError(f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once")
+        raise ValueError(
+            f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
+        )
     recipe = row.recipe(options.scale, options.sparsity)
     out = options.out or Path("runs" if options.scale == "smoke" else "results")
     device = _device(options.device)
@@ -44,14 +52,15 @@ def run(options: Run, words: list[str]) -> int:
     count = options.seeds or DEFAULT_SEEDS[options.scale]
     seeds = range(options.first_seed, options.first_seed + count)
     arms = tuple(dict.fromkeys(options.arms))
-    CONSOLE.print(f"[bold]{row.name}[/] ({row.title}) at {options.scale} scale on {_device_name(device)}, data: {data.name}")
+    CONSOLE.print(
+        f"[bold]{row.name}[/] ({row.title}) at {options.scale} scale on {_device_name(device)}, data: {data.name}"
+    )
     if recipe.reduction:
         CONSOLE.print(f"reduction: {recipe.reduction}", highlight=False)
     domain = _domain(row)
     custom = (f"sparsity={options.sparsity}",) if options.sparsity is not None else ()
-    plans, tasks = [], []
-    for seed in seeds:
-        plan = Plan(
+    plans = [
+        Plan(
             row=row,
             scale=options.scale,
             recipe=recipe,
@@ -64,14 +73,16 @@ def run(options: Run, words: list[str]) -> int:
             dense=dense,
             save_weights=options.save_weights,
         )
-        plans.append(plan)
+        for seed in seeds
+    ]
     with ProgressBar(console=CONSOLE, transient=True) as bar:
         source = domain.open_data(recipe, data, options.subset, _progress(bar))
     for warning in source.report.warnings:
         CONSOLE.print(f"[yellow]warning:[/] {warning}", highlight=False)
-    CONSOLE.print(f"data verified: {_counts(source.report.counts)}, fingerprint {source.report.fingerprint}", highlight=False)
-    for plan in plans:
-        tasks.append(domain.build(recipe, source, plan.stream(), device, options.workers))
+    CONSOLE.print(
+        f"data verified: {_counts(source.report.counts)}, fingerprint {source.report.fingerprint}", highlight=False
+    )
+    tasks = [domain.build(recipe, source, plan.stream(), device, options.workers) for plan in plans]
     spe = tasks[0].steps_per_epoch()
     per_trial = (0 if dense else dense_schedule(recipe).boundaries(spe)[-1]) + sum(
         arm_plan(recipe, arm, spe).schedule.boundaries(spe)[-1] for arm in arms
@@ -92,7 +103,9 @@ def run(options: Run, words: list[str]) -> int:
             try:
                 written.append(trial.run())
             except InterruptedTrial as interrupted:
-                display.say(f"stopped ({interrupted.reason}); {trial.path} holds everything: the same command goes on from there")
+                display.say(
+                    f"stopped ({interrupted.reason}); {trial.path} holds everything: the same command goes on from there"
+                )
                 return 130 if interrupted.reason == "SIGINT" else 143
             except NonFiniteLossError as error:
                 display.say(f"[red]seed {plan.seed} failed:[/] {error}")
@@ -109,11 +122,15 @@ def tables(folder: Path, check: bool) -> int:
         stale = tabulate.check(out, found)
         for name in stale:
             CONSOLE.print(f"stale: {out / name}", highlight=False)
-        CONSOLE.print("run `nox -s tables` and commit what changes" if stale else f"{len(found)} records: the tables are theirs")
+        CONSOLE.print(
+            "run `nox -s tables` and commit what changes" if stale else f"{len(found)} records: the tables are theirs"
+        )
         return 1 if stale else 0
     tabulate.write(out, found)
-    drawn = []
-    CONSOLE.print(f"{len(found)} records; wrote {out / 'README.md'}, {out / 'tables'} and {len(drawn)} figures", highlight=False)
+    drawn = figures.write(out, found)
+    CONSOLE.print(
+        f"{len(found)} records; wrote {out / 'README.md'}, {out / 'tables'} and {len(drawn)} figures", highlight=False
+    )
     return 0
 
 
@@ -135,23 +152,23 @@ def verify(name: str, data: Path | None, subset: float) -> int:
 
 
 def status(out: Path) -> int:
-    """Print one line per row and scale that has a record or a checkpoint, and name the rows that have none."""
+    """Print what there is of every row: finished seeds, failures, and checkpoints from which a run goes on."""
     found = record.read_all(out / "records")
-    unfinished = sorted((out / "checkpoints").glob("*/trial.pt"))
+    unfinished = [path.parent.name for path in sorted((out / "checkpoints").glob("*/trial.pt"))]
     table = Table("row", "scale", "data", "finished seeds", "failed", "unfinished", box=None, padding=(0, 2, 0, 0))
-    for row in ROWS.values():
-        groups = sorted({(one.scale, one.data.name) for one in found if one.row == row.name})
-        open_scales = {path.parent.name.removeprefix(row.name + "-").split("-")[0] for path in unfinished if path.parent.name.startswith(row.name + "-")}
-        for scale, data in groups or [(scale, "") for scale in sorted(open_scales)] or [("-", "")]:
-            mine = [one for one in found if (one.row, one.scale, one.data.name) == (row.name, scale, data)]
-            table.add_row(
-                row.name,
-                scale,
-                data,
-                ", ".join(str(seed) for seed in sorted({one.seed for one in mine if one.status == "finished"})) or "-",
-                str(sum(one.status == "failed" for one in mine)),
-                ", ".join(path.parent.name for path in unfinished if path.parent.name.startswith(f"{row.name}-{scale}-")) or "-",
-            )
+    for name in ROWS:
+        for scale in SCALES:
+            trials = [one for one in found if (one.row, one.scale) == (name, scale)]
+            waiting = [key for key in unfinished if key.startswith(f"{name}-{scale}-")]
+            for data in sorted({one.data.name for one in trials}) or ([""] if waiting else []):
+                mine = [one for one in trials if one.data.name == data]
+                seeds = sorted({one.seed for one in mine if one.status == "finished"})
+                failed = sum(one.status == "failed" for one in mine)
+                table.add_row(
+                    name, scale, data, ", ".join(map(str, seeds)) or "-", str(failed), ", ".join(waiting) or "-"
+                )
+        if not any(one.row == name for one in found) and not any(key.startswith(name) for key in unfinished):
+            table.add_row(name, "-", "-", "-", "-", "-")
     CONSOLE.print(table)
     return 0
 
@@ -171,7 +188,9 @@ def evaluate(options: Evaluate) -> int:
     result = task.evaluate(model)
     for name, value in result.metrics.items():
         CONSOLE.print(f"{name} {value:.3f}", highlight=False)
-    CONSOLE.print(f"{given.source} (SHA-256 {given.sha256[:12]}) on {len(result.outcomes):,} test examples", highlight=False)
+    CONSOLE.print(
+        f"{given.source} (SHA-256 {given.sha256[:12]}) on {len(result.outcomes):,} test examples", highlight=False
+    )
     return 0
 
 
@@ -179,13 +198,20 @@ def _conclude(row: Row, out: Path, written: list[Path]) -> int:
     """Print the table of the trials just run, where everything is, what it cost and what to do next."""
     everything = record.read_all(out / "records")
     tabulate.write(out, everything)
+    figures.write(out, everything)
     mine = [record.read(path) for path in written]
     CONSOLE.print()
     CONSOLE.print(tabulate.terminal(mine, row.name))
     seconds = sum(one.cost.seconds for one in mine)
     samples = sum(one.cost.samples for one in mine)
-    CONSOLE.print(f"cost: {duration(seconds)}, {samples:,} samples seen by {sum(one.cost.steps for one in mine):,} optimizer steps", highlight=False)
-    CONSOLE.print(f"saved: {out / 'records'} (records), {out / 'README.md'} and {out / 'tables'} (tables), {out / 'figures'}", highlight=False)
+    CONSOLE.print(
+        f"cost: {duration(seconds)}, {samples:,} samples seen by {sum(one.cost.steps for one in mine):,} optimizer steps",
+        highlight=False,
+    )
+    CONSOLE.print(
+        f"saved: {out / 'records'} (records), {out / 'README.md'} and {out / 'tables'} (tables), {out / 'figures'}",
+        highlight=False,
+    )
     if mine[0].data.synthetic:
         CONSOLE.print(
             f"this was generated data: it shows that the suite runs, not what DSD does. On real data ({row.layout}):\n"
@@ -226,9 +252,9 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
-def _progress(bar: ProgressBar):  # noqa: ANN202
+def _progress(bar: ProgressBar) -> Progress:
     """Return a callback (what, done, total) that drives `bar`."""
-    ids: dict[str, int] = {}
+    ids: dict[str, TaskID] = {}
 
     def show(what: str, done: int, total: int) -> None:
         if what not in ids:

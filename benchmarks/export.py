@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import summary
+from benchmarks.group import Group, Key
 from benchmarks.render import COMPARISONS
-from benchmarks.summary import DENSE, LABELS, Group, Key
+from benchmarks.summary import DENSE, LABELS
 
 _COLUMNS = [
     *("row", "scale", "data", "synthetic", "subset", "fingerprint", "recipe", "custom", "dense_start"),

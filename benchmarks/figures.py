@@ -5,18 +5,20 @@ Colours are those of Okabe and Ito, which people with any colour vision can tell
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from benchmarks import pages, render, summary
+from benchmarks.group import Group, group_records
 from benchmarks.record import Point, Record
-from benchmarks.summary import DENSE, LABELS, Group
+from benchmarks.summary import DENSE, LABELS
 
 COLOURS = {DENSE: "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
 _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
@@ -25,7 +27,7 @@ _OVER = (("control", "s", "DSD over control (equal budget)"), (DENSE, "o", "DSD 
 
 def write(out: Path, records: Sequence[Record]) -> list[Path]:
     """Draw every figure of a results folder into `out`/figures, remove those of no group, and return the paths."""
-    found = summary.groups(records)
+    found = group_records(records)
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     names = summary.figure_names(found)
@@ -45,17 +47,18 @@ def gains(records: Sequence[Record], path: Path) -> None:
     Custom recipes are left out. Synthetic data have an axis of their own, so that they hide nothing.
 
     Raises:
-        ValueError: no record has the DSD arm.
+        ValueError: no record has anything to draw.
     """
-    found = [g for g in summary.groups(records) if any(summary.compare(g, "dsd", over) for over, _, _ in _OVER)]
+    found = [group for group in group_records(records) if summary.has_gain(group)]
     panels = [
         ("Real data", [group for group in found if group.quotable]),
-        ("Custom recipes", [group for group in found if group.section == "custom"]),
         ("SYNTHETIC or smoke scale: smoke test only", [group for group in found if group.section == "smoke"]),
     ]
     panels = [panel for panel in panels if panel[1]]
     if not panels:
-        raise ValueError(f"{path.name}: none of {len(records)} records is finished and has the arm 'dsd'")
+        raise ValueError(
+            f"{path.name}: none of {len(records)} records is finished, has the arm 'dsd' and follows a recipe of ours"
+        )
     heights = [len(chosen) + 0.9 for _, chosen in panels]
     with _figure(7.5, 0.9 + 0.62 * sum(heights)) as figure:
         axes = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
@@ -64,7 +67,7 @@ def gains(records: Sequence[Record], path: Path) -> None:
             ax.set_title(title, loc="left", fontsize=9, fontweight="bold")
         axes[-1].set_xlabel("gain in points of the row's metric (right of zero: DSD is better)")
         handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles), fontsize=8)
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=8)
         _save(figure, path)
 
 
@@ -74,29 +77,35 @@ def curves(records: Sequence[Record], path: Path) -> None:
     Raises:
         ValueError: the records are not of exactly one group.
     """
-    found = summary.groups(records)
+    found = group_records(records)
     if len(found) != 1:
         raise ValueError(f"{path.name}: training curves are of one group, got records of {len(found)}")
     group = found[0]
     names = [n for n in LABELS if any(n in r.arms for r in group.records)]
     names += sorted({n for r in group.records for n in r.arms} - set(names))
     colours = COLOURS | dict(zip((n for n in names if n not in COLOURS), _SPARE, strict=False))
-    with _figure(7.5, 5.6) as figure:
-        loss, test = figure.subplots(2, 1, sharex=True)
+    with _figure(7.5, 7.6) as figure:
+        loss, test, after = figure.subplots(3, 1)
         for name in (DENSE, *names):
-            for ax, metric in ((loss, None), (test, group.metric)):
-                lines = [line for r in group.records if (line := _line(r, name, metric))]
-                _bundle(ax, lines, colours.get(name, "#999999"), LABELS.get(name, name), dashed=name == "control")
-        for ax in (loss, test):
-            _boundaries(ax, group.sample, text=ax is loss)
-        n = len(group.records)
-        label = render.metric_name(group.metric, group)
+            look = {"colour": colours.get(name, "#999999"), "style": "--" if name == "control" else "-"}
+            label = "D, shared" if name == DENSE else LABELS.get(name, name)
+            for ax, metric in ((loss, None), (test, group.metric), (after, group.metric)):
+                lines = [line for record in group.records if (line := _line(record, name, metric))]
+                if lines and (ax is not after or name != DENSE):
+                    _bundle(ax, lines, label, **look)
+        fork = sum(phase.epochs for phase in group.sample.dense.phases) if group.sample.dense else 0.0
+        for ax in (loss, test, after):
+            ax.set_xlim(left=fork if ax is after else 0)
+            _boundaries(ax, group.sample)
+        n, label = len(group.records), render.metric_name(group.metric, group)
+        label = f"test {label}" + ("" if "%" in label else f" ({group.sample.unit})")
         loss.set_ylabel("training loss")
-        test.set_ylabel(f"test {label}" + ("" if "%" in label else f" ({group.sample.unit})"))
-        test.set_xlabel("epoch")
+        test.set_ylabel(label)
+        after.set_ylabel(f"{label}, after D")
+        after.set_xlabel("epoch")
         seeds = "1 seed" if n == 1 else f"n = {n} seeds (thin), mean (thick)"
-        figure.suptitle(f"{group.key.row}, {pages.title(group)}; {seeds}", fontsize=9)
-        test.legend(fontsize=8, ncols=2)
+        figure.suptitle(f"{group.key.row}, {pages.title(group)}\n{seeds}", fontsize=9)
+        figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=5)
         _save(figure, path)
 
 
@@ -109,14 +118,24 @@ def _forest(ax: Axes, groups: Sequence[Group]) -> None:
                 continue
             colour, y = COLOURS["dsd" if over == "control" else DENSE], row + offset
             seeds = list(summary.gains(group, "dsd", over).values())
-            ax.scatter(seeds, [y] * len(seeds), s=9, color=colour, alpha=0.4, linewidths=0, label="one seed")
+            ax.scatter(
+                seeds, [y + 0.1] * len(seeds), s=11, color=colour, alpha=0.6, linewidths=0, label="one seed (dots)"
+            )
             if paired.half_width is not None:
                 ax.hlines(y, paired.mean - paired.half_width, paired.mean + paired.half_width, color=colour)
-            ax.scatter([paired.mean], [y], s=34, marker=marker, color=colour, label=f"{label}, 95 % interval", zorder=3)
+            ax.scatter(
+                [paired.mean], [y], s=34, marker=marker, color=colour, label=f"{label}: mean, 95 % interval", zorder=3
+            )
         if group.paper:
             claim = group.paper.overview.absolute
             ax.scatter(
-                [claim], [row + 0.16], s=60, marker="|", color=COLOURS["control"], label="paper's gain over baseline"
+                [claim],
+                [row + 0.16],
+                s=220,
+                marker="|",
+                color=COLOURS["control"],
+                label="paper's gain over baseline (its data and recipe)",
+                zorder=4,
             )
         primary = summary.primary(group)
         n = primary.n if primary else len(group.records)
@@ -143,18 +162,16 @@ def _value(point: Point, metric: str | None) -> float | None:
     return point.train.get("loss") if metric is None else (point.test or {}).get(metric)
 
 
-def _bundle(ax: Axes, lines: Sequence[dict[float, float]], colour: str, label: str, dashed: bool) -> None:
-    if not lines:
-        return
-    style = "--" if dashed else "-"
+def _bundle(ax: Axes, lines: Sequence[dict[float, float]], label: str, colour: str, style: str) -> None:
     for line in lines:
         ax.plot(list(line), list(line.values()), color=colour, linewidth=0.6, alpha=0.45, linestyle=style)
     common = [epoch for epoch in lines[0] if all(epoch in line for line in lines)]
     mean = [sum(line[epoch] for line in lines) / len(lines) for epoch in common]
-    ax.plot(common, mean, color=colour, linewidth=1.8, linestyle=style, label=label, marker="o", markersize=2.5)
+    top = 3 + (label == LABELS["dsd"])  # where lines lie on one another, DSD's is the one to see
+    ax.plot(common, mean, style, color=colour, linewidth=1.6, marker="o", markersize=2.5, label=label, zorder=top)
 
 
-def _boundaries(ax: Axes, record: Record, text: bool) -> None:
+def _boundaries(ax: Axes, record: Record) -> None:
     """Mark where phases end, as the dsd arm goes through them."""
     names = {"dense": "D", "sparse": "S", "redense": "D2"}
     arm = record.arms.get("dsd")
@@ -162,8 +179,8 @@ def _boundaries(ax: Axes, record: Record, text: bool) -> None:
     for phase in (*(record.dense.phases if record.dense else ()), *(arm.phases if arm else ())):
         middle, position = position + phase.epochs / 2, position + phase.epochs
         ax.axvline(position, color="#BBBBBB", linewidth=0.8, linestyle=":", zorder=0)
-        if text:
-            where = ax.get_xaxis_transform()
+        where = ax.get_xaxis_transform()
+        if middle > ax.get_xlim()[0]:  # text left of the axes would make the layout shrink them
             ax.text(middle, 1.01, names[phase.kind], transform=where, ha="center", fontsize=8, color="#555555")
 
 
@@ -175,11 +192,13 @@ def _figure(width: float, height: float) -> Iterator[Figure]:
         mpl.rc("font", size=9)
         mpl.rc("axes.spines", top=False, right=False)
         mpl.rc("legend", frameon=False)
-        figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
         yield figure
 
 
 def _save(figure: Figure, path: Path) -> None:
+    """Write a PNG of 128 colours, a third of the bytes, and of pixels alone: no date, no version."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", metadata={"Software": None})  # the version would differ between machines
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, format="PNG", optimize=True)

@@ -114,7 +114,7 @@ class Learner:
         if not math.isfinite(value):
             raise NonFiniteLossError(self, value, self.task.batch_ids(self.offset + self.step))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         clip = self.task.recipe.clip_norm
         if clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), clip)
@@ -175,9 +175,7 @@ class Learner:
 
     def cost(self) -> Cost:
         """Return what this learner took so far."""
-        return Cost(
-            seconds=round(self.seconds, 2), steps=self.step, samples=self.step * self.task.recipe.batch_size
-        )
+        return Cost(seconds=round(self.seconds, 2), steps=self.step, samples=self.step * self.task.recipe.batch_size)
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on from here, as tensors and plain values."""
@@ -229,9 +227,8 @@ class Learner:
                     )
                 )
             )
-        elif self.step > 0 or self.name != "dense":
-            if not held:  # leaving a sparse phase has restarted it already
-                dsd.restart(self.optimizer, policy)
+        elif not held:  # leaving a sparse phase has restarted it already
+            dsd.restart(self.optimizer, policy)
 
     def _let_go(self) -> None:
         dsd.restart(self.optimizer, self.task.recipe.optimizer_state, self.masks, model=self.model)

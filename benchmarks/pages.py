@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmarks import paper, render, statistics, summary
+from benchmarks.group import Group, Key, failed_records, group_records, row_order
 from benchmarks.record import Record
 from benchmarks.render import MEANINGS, NONE, RULE, SMALL
-from benchmarks.summary import LABELS, Group, Key
+from benchmarks.summary import LABELS
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 _GENERATED = "<!-- Generated from records/ by `python -m benchmarks tables`. Do not edit. -->"
@@ -18,7 +19,7 @@ _MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes)
 
 def readme(records: Sequence[Record]) -> str:
     """Return results/README.md."""
-    groups, failed = summary.groups(records), summary.failed(records)
+    groups, failed = group_records(records), failed_records(records)
     figures = summary.figure_names(groups)
     parts = [_GENERATED, "# Results"]
     if not records:
@@ -54,11 +55,11 @@ def readme(records: Sequence[Record]) -> str:
 
 def row_page(row: str, records: Sequence[Record]) -> str:
     """Return tables/ROW.md: every group of one row with all its gains."""
-    groups = summary.groups(records)
+    groups = group_records(records)
     adjusted = summary.holm(groups)
     parts = [_GENERATED, _row_heading(row, 1), RULE]
     parts += [_group(group, groups, adjusted, prefix="../") for group in groups if group.key.row == row]
-    parts += _failures([record for record in summary.failed(records) if record.row == row], "../")
+    parts += _failures([record for record in failed_records(records) if record.row == row], "../")
     return "\n\n".join(parts) + "\n"
 
 
@@ -71,7 +72,7 @@ def overview_page(groups: Sequence[Group]) -> str:
 
 def rows(records: Sequence[Record]) -> list[str]:
     """Return the rows that have a record, failed ones included, in the paper's order."""
-    return sorted({record.row for record in records}, key=summary.row_order)
+    return sorted({record.row for record in records}, key=row_order)
 
 
 def title(group: Group) -> str:
@@ -83,7 +84,7 @@ def title(group: Group) -> str:
 
 def headline(records: Sequence[Record]) -> str:
     """Return one sentence and one table of the results on real data, for a README at the root of the repository."""
-    groups = [group for group in summary.groups(records) if group.quotable]
+    groups = [group for group in group_records(records) if group.quotable]
     link = "[results/README.md](results/README.md)"
     if not groups:
         return f"No result on real data yet: see {link}."

@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
             continue
     if torch.cuda.is_available():
         found["cuda"] = str(torch.version.cuda)
-        found["cudnn"] = str(torch.backends.cudnn.version())
+        found["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
     return found
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from tasks.imagenet import recipes as imagenet
 from tasks.recipe import Metric, Recipe, Scale
 
-ARMS = ("control", "dsd", "llr", "random")
-DEFAULT_ARMS = ("control", "dsd")
+ArmName = Literal["control", "dsd", "llr", "random"]
+ARMS: tuple[ArmName, ...] = get_args(ArmName)
+DEFAULT_ARMS: tuple[ArmName, ...] = ("control", "dsd")
 DEFAULT_SEEDS: dict[Scale, int] = {"smoke": 1, "small": 5, "paper": 3}
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks import paper, summary
+from benchmarks.group import SECTIONS, Group, Section
 from benchmarks.record import Record
 from benchmarks.statistics import MINIMUM_SEEDS, Paired
-from benchmarks.summary import DENSE, LABELS, Cell, Group, Section
+from benchmarks.summary import DENSE, LABELS, Cell
 
 SELECTION = "Selection rule: last epoch, never best on test."
 RULE = (
@@ -107,7 +108,7 @@ def overview(groups: Sequence[Group]) -> list[Block]:
     """Return the overview in the form of the paper's Table 1, one block for each kind of result that there is."""
     adjusted = summary.holm(groups)
     blocks = []
-    for section in summary.SECTIONS:
+    for section in SECTIONS:
         chosen = [group for group in groups if group.section == section]
         if chosen:
             cells = frame([_overview_line(group, adjusted.get(group.key)) for group in chosen])

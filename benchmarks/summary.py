@@ -1,21 +1,15 @@
-"""From records to groups: which trials may stand in one table cell, and what they say. Pure functions, no files.
-
-Only trials of the same row, scale, data, recipe, overrides and dense start share a group. Groups are never mixed.
-"""
+"""What the records of a group say: means, paired gains, verdicts. Pure functions; no text, no files."""
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable, Iterable, Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from benchmarks import paper, statistics
+from benchmarks import statistics
+from benchmarks.group import Group, Key
 from benchmarks.record import PhaseResult, Record
 from benchmarks.statistics import Paired, Spread
-
-Section = Literal["paper", "small", "custom", "smoke"]
-SECTIONS: tuple[Section, ...] = ("paper", "small", "custom", "smoke")
 
 DENSE = "dense"
 """The name under which the end of D, which all arms share, is compared: it is no arm of its own."""
@@ -30,133 +24,12 @@ LABELS = {
 
 
 @dataclass(frozen=True)
-class Key:
-    """What trials must have in common to be averaged. `start` is "trained", or the given dense file and its hash."""
-
-    row: str
-    scale: str
-    data: str
-    fingerprint: str
-    subset: float
-    recipe_hash: str
-    custom: tuple[str, ...]
-    start: str
-
-
-@dataclass(frozen=True)
-class Group:
-    """The trials of one key: the newest finished one of every seed, in the order of seeds, and the older ones."""
-
-    key: Key
-    records: tuple[Record, ...]
-    superseded: tuple[Record, ...]
-
-    @property
-    def sample(self) -> Record:
-        """Any one of the records, for what all of them share."""
-        return self.records[0]
-
-    @property
-    def metric(self) -> str:
-        """The row's primary metric."""
-        return self.sample.metric
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether the data were generated."""
-        return any(record.data.synthetic for record in self.records)
-
-    @property
-    def section(self) -> Section:
-        """Which part of the results it belongs to: generated data and the smoke scale are results of nothing."""
-        if self.synthetic or self.key.scale == "smoke":
-            return "smoke"
-        if self.key.custom:
-            return "custom"
-        return "paper" if self.key.scale == "paper" else "small"
-
-    @property
-    def quotable(self) -> bool:
-        """Whether a verdict may be given at all."""
-        return self.section in ("paper", "small")
-
-    @property
-    def paper(self) -> paper.Row | None:
-        """What the paper says of this row; None where nothing may stand beside ours."""
-        return paper.ROWS.get(self.key.row) if self.quotable else None
-
-    @property
-    def comparable(self) -> bool:
-        """Whether the paper's figures are for the same recipe on the same, whole data."""
-        row = self.paper
-        return row is not None and row.same_data and self.section == "paper" and self.key.subset == 1
-
-
-@dataclass(frozen=True)
 class Cell:
     """A metric over the seeds that have it: mean and sample standard deviation (None at n = 1)."""
 
     mean: float
     sd: float | None
     n: int
-
-
-def key_of(record: Record) -> Key:
-    """Return the key of `record`."""
-    dense = record.dense
-    start = "trained"
-    if dense is not None and dense.source != "trained":
-        start = f"{dense.source} ({(dense.sha256 or 'no hash')[:12]})"
-    data = record.data
-    return Key(
-        record.row,
-        record.scale,
-        data.name,
-        data.fingerprint,
-        data.subset,
-        record.recipe_hash,
-        tuple(sorted(record.custom)),
-        start,
-    )
-
-
-def groups(records: Iterable[Record]) -> list[Group]:
-    """Return the groups of the finished records: in the paper's order of rows, then by scale and key.
-
-    Raises:
-        ValueError: records of one group disagree about the metric, its unit or its direction, or a test lacks it.
-    """
-    found: dict[Key, dict[int, list[Record]]] = {}
-    for record in records:
-        if record.status == "finished":
-            _check(record)
-            found.setdefault(key_of(record), {}).setdefault(record.seed, []).append(record)
-    result = []
-    for key, seeds in found.items():
-        ordered = [sorted(seeds[seed], key=_age) for seed in sorted(seeds)]
-        newest = tuple(trials[-1] for trials in ordered)
-        for record in newest[1:]:
-            if (record.metric, record.unit, record.lower_is_better) != (
-                newest[0].metric,
-                newest[0].unit,
-                newest[0].lower_is_better,
-            ):
-                raise ValueError(f"records {newest[0].id} and {record.id} are of one group but differ in their metric")
-        result.append(Group(key, newest, tuple(r for trials in ordered for r in trials[:-1])))
-    return sorted(
-        result, key=lambda group: (row_order(group.key.row), SECTIONS.index(group.section), _sortable(group.key))
-    )
-
-
-def failed(records: Iterable[Record]) -> list[Record]:
-    """Return the failed records, which enter no mean, by row and id."""
-    return sorted((r for r in records if r.status == "failed"), key=lambda r: (row_order(r.row), r.id))
-
-
-def row_order(row: str) -> tuple[int, str]:
-    """Return what rows are sorted by: the paper's order, then others by name."""
-    names = list(paper.ROWS)
-    return (names.index(row) if row in names else len(names), row)
 
 
 def stages(group: Group) -> dict[str, dict[str, Cell]]:
@@ -207,8 +80,7 @@ def gain(record: Record, before: dict[str, float], after: dict[str, float]) -> f
 
 def compare(group: Group, arm: str, over: str) -> Paired | None:
     """Return the paired gain of `arm` over `over`, None where no record has both."""
-    found = gains(group, arm, over)
-    return statistics.paired(list(found.values())) if found else None
+    return _paired(group, list(gains(group, arm, over).values()))
 
 
 def compare_iteration(group: Group, number: int) -> Paired | None:
@@ -219,7 +91,7 @@ def compare_iteration(group: Group, number: int) -> Paired | None:
         for record in group.records
         if (after := read(record)) is not None and (before := _control_after(record, number)) is not None
     ]
-    return statistics.paired(found) if found else None
+    return _paired(group, found)
 
 
 def primary(group: Group) -> Paired | None:
@@ -258,7 +130,7 @@ def spread(group: Group) -> tuple[Spread, float, float] | None:
     """Return how much of the spread of the primary gain the test set explains, and the mean bootstrap interval."""
     found = gains(group, "dsd", "control")
     chosen = [r for r in group.records if r.seed in found and "dsd" in r.bootstrap]
-    if not chosen:
+    if not chosen or group.section == "smoke":
         return None
     boots = [r.bootstrap["dsd"] for r in chosen]
     low, high = (statistics.paired([getattr(b, end) for b in boots]).mean for end in ("low", "high"))
@@ -273,10 +145,13 @@ def count_iterations(group: Group) -> int:
 
 def figure_names(all_groups: Sequence[Group]) -> list[str]:
     """Return the files of every figure that these groups give: the gains, then the training curves of each group."""
-    names = (
-        ["gains.png"] if any(compare(group, "dsd", over) for group in all_groups for over in ("control", DENSE)) else []
-    )
+    names = ["gains.png"] if any(has_gain(group) for group in all_groups) else []
     return names + [figure_name(group, all_groups) for group in all_groups]
+
+
+def has_gain(group: Group) -> bool:
+    """Return whether the gains' figure shows it: custom recipes enter no comparison."""
+    return group.section != "custom" and any(compare(group, "dsd", over) for over in ("control", DENSE))
 
 
 def figure_name(group: Group, all_groups: Sequence[Group]) -> str:
@@ -317,19 +192,9 @@ def _control_after(record: Record, number: int) -> dict[str, float] | None:
     return control.phases[found[0]].test if spent[0] == spent[1] else None
 
 
-def _check(record: Record) -> None:
-    tests = {DENSE: record.dense.test} if record.dense else {}
-    for name, test in (tests | {name: arm.test for name, arm in record.arms.items()}).items():
-        if record.metric not in test:
-            raise ValueError(f"record {record.id}: the test of {name!r} lacks the metric {record.metric!r}")
-
-
-def _age(record: Record) -> tuple[datetime.datetime, str]:
-    finished = datetime.datetime.fromisoformat(record.finished)
-    if finished.tzinfo is None:  # no zone given: taken as UTC, so that all can be compared
-        finished = finished.replace(tzinfo=datetime.UTC)
-    return finished, record.id
-
-
-def _sortable(key: Key) -> tuple[str, ...]:
-    return (key.scale, key.data, key.fingerprint, f"{key.subset:.9f}", key.recipe_hash, *key.custom, key.start)
+def _paired(group: Group, found: Sequence[float]) -> Paired | None:
+    if not found:
+        return None
+    summary = statistics.paired(found)
+    # No interval and no p on generated data: sooner or later somebody would quote them.
+    return dataclasses.replace(summary, half_width=None, p=None) if group.section == "smoke" else summary

@@ -1,4 +1,4 @@
-"""Every table of the results, as a pure function of the records: the door to `summary`, `render`, `export` and `pages`.
+"""Every table of the results, as a pure function of the records: the door to the modules that make them.
 
 The files of a results folder are whatever `render` returns, byte for byte, so that `check` finds a table that was
 edited by hand or not made again.
@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks import export, pages, record, summary
 from benchmarks import render as text
+from benchmarks.group import group_records
 from benchmarks.pages import embed, headline
 from benchmarks.record import Record
 
@@ -32,7 +34,7 @@ def load(folder: Path) -> list[Record]:
 
 def render(records: Sequence[Record]) -> dict[str, str]:
     """Return file name (relative to the results folder) to content."""
-    groups = summary.groups(records)
+    groups = group_records(records)
     adjusted = summary.holm(groups)
     files = {"README.md": pages.readme(records)}
     if records:
@@ -72,21 +74,23 @@ def check(out: Path, records: Sequence[Record]) -> list[str]:
         if not (out / name).is_file() or (out / name).read_bytes() != content.encode()
     }
     # Pictures are only looked for: their bytes depend on the version of the font library.
-    pictures = {f"figures/{name}" for name in summary.figure_names(summary.groups(records))}
+    pictures = {f"figures/{name}" for name in summary.figure_names(group_records(records))}
     wrong |= {name for name in pictures if not (out / name).is_file()}
     return sorted(wrong | (_present(out) - set(files)))
 
 
 def terminal(records: Sequence[Record], row: str) -> Table:
     """Return what to print at the end of a run: the arms of `row` in each of its groups, the gain and the verdict."""
-    table = Table(title=row, caption=text.SELECTION)
-    for heading in ("arm", "test", "n", "gain over baseline", "verdict"):
+    chosen = [group for group in group_records(records) if group.key.row == row]
+    title = f"{row}: {pages.title(chosen[0])}" if len(chosen) == 1 else row
+    table = Table(title=escape(title), caption=text.SELECTION)
+    metric = text.metric_name(chosen[0].metric, chosen[0]) if chosen else ""
+    for heading in ("arm", f"test {metric}", "n", "gain over baseline", "verdict"):
         table.add_column(heading, justify="left" if heading in ("arm", "verdict") else "right")
-    for group in summary.groups(records):
-        if group.key.row != row:
-            continue
+    for group in chosen:
         table.add_section()
-        table.add_row(pages.title(group), text.metric_name(group.metric, group), style="bold")
+        if len(chosen) > 1:
+            table.add_row(escape(pages.title(group)), style="bold")
         labels = {label: name for name, label in summary.LABELS.items()}
         for label, cells in summary.stages(group).items():
             cell = cells[group.metric]

@@ -49,7 +49,12 @@ class Plan:
 
     def key(self, task: Task) -> str:
         """Return the trial's name: readable, and different where anything that decides the outcome is."""
-        parts = (task.report.fingerprint, self.recipe.hash(), ",".join(sorted(self.arms)), self.dense.sha256 if self.dense else None)
+        parts = (
+            task.report.fingerprint,
+            self.recipe.hash(),
+            ",".join(sorted(self.arms)),
+            self.dense.sha256 if self.dense else None,
+        )
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
         return f"{self.row.name}-{self.scale}-seed{self.seed}-{digest}"
 
@@ -275,4 +280,3 @@ class Trial:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-

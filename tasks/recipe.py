@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dsd.schedule import Phase, Schedule
+from dsd.schedule import Phase, Schedule, StepDecay
 
 Scale = Literal["smoke", "small", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "small", "paper")
@@ -98,7 +98,7 @@ def scaled(schedule: Schedule, factor: float, lr_factor: float) -> Schedule:
 
     def shrink(phase: Phase) -> Phase:
         decay = phase.decay
-        if hasattr(decay, "every"):
+        if isinstance(decay, StepDecay):
             decay = dataclasses.replace(decay, every=decay.every * factor)
         return dataclasses.replace(phase, epochs=phase.epochs * factor, lr=phase.lr * lr_factor, decay=decay)
 

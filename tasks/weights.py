@@ -30,13 +30,16 @@ class Weights:
             model.load_state_dict(self.state)
         except RuntimeError as error:
             raise ValueError(f"{self.source} does not fit this network: {error}") from error
-        if self.source.startswith("GoogLeNet_Weights") and hasattr(model, "transform_input"):
+        if self.source.startswith("GoogLeNet_Weights") and isinstance(model, models.GoogLeNet):
             model.transform_input = True  # torchvision's are Inception's, trained on inputs in [-1, 1]
 
 
 def read(source: str) -> Weights:
-    """Return the weights in the file `source` (.safetensors, or a state_dict saved by torch.save), or those that torchvision
-    knows by that name ("ResNet18_Weights.IMAGENET1K_V1"), from its cache or downloaded.
+    """Return the weights in the file `source`, or those that torchvision knows by that name.
+
+    Args:
+        source: a .safetensors file, a state_dict saved by torch.save, or a name such as "ResNet18_Weights.IMAGENET1K_V1",
+            whose weights are taken from torchvision's cache or downloaded.
 
     Raises:
         ValueError: there is no such file or name, or the file holds something else.
@@ -45,7 +48,9 @@ def read(source: str) -> Weights:
     if path.is_file():
         return Weights(path.name, _sha256(path), _read_file(path))
     if "_Weights." not in source:
-        raise ValueError(f"{source!r} is neither a file nor a torchvision weights name such as ResNet18_Weights.IMAGENET1K_V1")
+        raise ValueError(
+            f"{source!r} is neither a file nor a torchvision weights name such as ResNet18_Weights.IMAGENET1K_V1"
+        )
     try:
         entry = models.get_weight(source)
         state = dict(entry.get_state_dict(progress=True, check_hash=True))
@@ -59,7 +64,11 @@ def read(source: str) -> Weights:
 
 def _read_file(path: Path) -> dict[str, Tensor]:
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
     except Exception as error:  # whatever a damaged or hostile file makes a parser raise
         raise ValueError(f"{path} is not a readable file of weights: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):

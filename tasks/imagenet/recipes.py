@@ -35,7 +35,7 @@ class Network:
 _CROP_224 = Augmentation(crop=224, test_resize=256, test_crop=224)
 _FB_RESNET = dataclasses.replace(_CROP_224, jitter=0.4, lighting=0.1)
 _DECAY_UNPUBLISHED = (
-    "the tables give the starting rate of S and D2 only; how it falls within them is our assumption: as in D, relative to length"
+    "the tables give only the starting rates of S and D2; that they fall as in D, relative to length, is our assumption"
 )
 
 
@@ -105,7 +105,8 @@ VGG16 = Recipe(
     notes=(
         "epochs, starting rates, sparsity: Table 3",
         "batch, momentum, dropout: Simonyan and Zisserman; weight decay 5e-4 is theirs too, the DSD paper does not repeat it",
-        "Simonyan and Zisserman lowered the rate three times within 74 epochs, when progress stopped; even spacing is our assumption",
+        "Simonyan and Zisserman lowered the rate three times within 74 epochs, when progress stopped; "
+        "even spacing is our assumption",
         "rates of S and D2: taken as constant; how they fall is unpublished",
         "augmentation: random-sized crop and flip",
     ),
@@ -127,8 +128,8 @@ def small(recipe: Recipe, batch_size: int = 64, dense_epochs: float = 10) -> Rec
         data=Augmentation(crop=64, area=(0.25, 1.0), test_resize=64, test_crop=64),
         evaluate_every=2.5,
         reduction=(
-            f"64-pixel pictures; every phase {1 / factor:.3g} times shorter (D {dense_epochs:g} epochs); batch {batch_size} with rates "
-            f"in proportion; random-sized crops of at least a quarter of the area and flips, no colour jitter or lighting"
+            f"64-pixel pictures; every phase {1 / factor:.3g} times shorter (D {dense_epochs:g} epochs); batch {batch_size} "
+            f"with rates in proportion; random-sized crops of at least a quarter of the area, flips, no colour jitter or lighting"
             + ("; classifier on 2 x 2 instead of 7 x 7 features" if recipe.network == "vgg16" else "")
         ),
     )

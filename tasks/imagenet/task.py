@@ -59,10 +59,11 @@ def open_data(recipe: Recipe, data: Path, subset: float, progress: Progress) -> 
     report = verify(data, subset, progress)
     folder.require(report)
     found = folder.scan(data, subset)
-    train, test = (
-        Pictures(found, split, progress=lambda done, total, split=split: progress(f"decoding {split}", done, total))
-        for split in folder.SPLITS
-    )
+
+    def decoded(split: folder.Split) -> Pictures:
+        return Pictures(found, split, progress=lambda done, total: progress(f"decoding {split}", done, total))
+
+    train, test = decoded("train"), decoded("val")
     return Source(report, len(found.classes), train, test)
 
 

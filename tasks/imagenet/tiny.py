@@ -22,7 +22,7 @@ VERSION = 1
 """Raise it with any change to the pictures: it is part of the cache's key."""
 
 MARK = "GENERATED"
-"""A file of this name at a data set's root says that its pictures are generated, so that no result passes for a real one."""
+"""A file of this name at a data set's root says that its pictures are generated: no result passes for a real one."""
 
 SHAPES = ("cross", "disc", "ring", "square", "star", "triangle")
 FILLINGS = ("plain", "striped")
@@ -32,7 +32,7 @@ CLASSES = {
 }
 """Folder name: shape, whether striped."""
 _SAMPLING = 4  # points per pixel and axis: smooth edges
-_NOISE = 0.10
+_NOISE = 0.03
 _Plane = NDArray[np.float64]
 
 
@@ -79,56 +79,54 @@ def generate(root: Path, train: int = 60, val: int = 25, size: int = 40) -> None
                 Image.fromarray(pixels).save(folder / f"{name}_{index}.JPEG", quality=92)
 
 
-def is_tiny(root: Path) -> bool:
-    """Return whether `root` holds a generated set, so that nobody takes its results for real."""
-    train = root / "train"
-    return train.is_dir() and {path.name for path in train.iterdir() if path.is_dir()} == set(CLASSES)
-
-
 def picture(shape: str, striped: bool, size: int, *purpose: str | int) -> NDArray[np.uint8]:
     """Draw one (size, size, 3) picture; `purpose` (such as the split and a number) decides all that is random."""
     key = ("tiny", VERSION, shape, int(striped), *purpose)
     u = uniforms(24, *key)
     image = _background(size, u, key)
     inside, stripe = _inside(shape, size, u)
-    first, second = u[0:3], u[3:6]
-    colour = np.where(stripe[..., None] & striped, first, second)
-    sampled = colour * inside[..., None]
+    # The shape's two colours stand out from the background and from one another. A plain shape has their mean, and all
+    # shapes cover the same area on average, so that no class has a mean colour of its own.
+    light, dark = 1 - 0.3 * u[0:3], 0.35 + 0.2 * u[3:6]
+    plain = np.broadcast_to((light + dark) / 2, (*inside.shape, 3))
+    colour = np.where(stripe[..., None], light, dark) if striped else plain
     cover = _shrink(inside[..., None].astype(np.float64), size)
-    image = image * (1 - cover) + _shrink(sampled, size)
+    image = image * (1 - cover) + _shrink(colour * inside[..., None], size)
+    if u[19] < 0.5:
+        image = 1 - image
     noise = uniforms(2 * size * size * 3, *key, "noise").reshape(2, size, size, 3).sum(0) - 1  # triangular
     noisy: NDArray[np.uint8] = np.clip(np.rint(255 * (image + 2 * _NOISE * noise)), 0, 255).astype(np.uint8)
     return noisy
 
 
 def _background(size: int, u: _Plane, key: tuple[str | int, ...]) -> _Plane:
-    """Return (size, size, 3): a coarse texture between two random colours."""
+    """Return (size, size, 3): a coarse texture between two random dark colours."""
     coarse = uniforms(49, *key, "texture").reshape(7, 7)
     texture = Image.fromarray((255 * coarse).astype(np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
     mix = np.asarray(texture)[..., None] / 255
-    return np.asarray(u[6:9] * mix + u[9:12] * (1 - mix))
+    return np.asarray(0.35 * (u[6:9] * mix + u[9:12] * (1 - mix)))
 
 
 def _inside(shape: str, size: int, u: _Plane) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return two (4 size, 4 size) masks: the points within the shape, and those on every other stripe."""
     axis = (np.arange(size * _SAMPLING) + 0.5) / (size * _SAMPLING)
-    radius = 0.22 + 0.14 * u[12]  # of the circle that holds the shape; the picture's side is 1
-    x, y = axis[None, :] - (0.35 + 0.3 * u[13]), axis[:, None] - (0.35 + 0.3 * u[14])
+    radius = 0.27 + 0.09 * u[12]  # about that of the shape; the picture's side is 1
+    x, y = axis[None, :] - (0.42 + 0.16 * u[13]), axis[:, None] - (0.42 + 0.16 * u[14])
     turn = 2 * math.pi * u[15]
     x, y = (math.cos(turn) * x + math.sin(turn) * y) / radius, (math.cos(turn) * y - math.sin(turn) * x) / radius
     distance, angle = np.hypot(x, y), np.arctan2(y, x)
-    if shape == "disc":
-        inside = distance < 0.9
+    if shape == "disc":  # every shape has an area of about 2
+        inside = distance < 0.8
     elif shape == "ring":
-        inside = (distance < 1) & (distance > 0.55)
+        inside = (distance < 1) & (distance > 0.6)
     elif shape == "square":
-        inside = np.maximum(abs(x), abs(y)) < 0.75
+        inside = np.maximum(abs(x), abs(y)) < 0.71
     elif shape == "cross":
-        inside = (np.minimum(abs(x), abs(y)) < 0.28) & (np.maximum(abs(x), abs(y)) < 0.95)
+        inside = (np.minimum(abs(x), abs(y)) < 0.29) & (np.maximum(abs(x), abs(y)) < 1)
     elif shape == "triangle":
-        inside = _polar(distance, angle, corners=3, inner=0.5)
+        inside = _polar(distance / 1.24, angle, corners=3, inner=0.5)
     elif shape == "star":
-        inside = _polar(distance, angle, corners=5, inner=0.42)
+        inside = _polar(distance / 1.2, angle, corners=5, inner=0.47)
     else:
         raise ValueError(f"shape={shape!r}: expected one of {SHAPES}")
     direction = 2 * math.pi * u[16]

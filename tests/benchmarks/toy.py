@@ -86,6 +86,8 @@ class ToyTask:
         return Evaluation({ERROR.name: 100 * (1 - float(right.mean()))}, right)
 
 
-def plan(out: Path, seed: int = 0, arms: tuple[str, ...] = ("control", "dsd", "llr", "random"), recipe: Recipe = RECIPE) -> Plan:
+def plan(
+    out: Path, seed: int = 0, arms: tuple[str, ...] = ("control", "dsd", "llr", "random"), recipe: Recipe = RECIPE
+) -> Plan:
     """Return a plan that writes to `out`."""
     return Plan(ROW, "smoke", recipe, seed, arms, (), "python -m benchmarks run toy_row", out, torch.device("cpu"))

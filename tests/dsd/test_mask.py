@@ -83,7 +83,7 @@ def test_a_share_outside_zero_to_one_is_refused(sparsity: float) -> None:
 
 
 def test_nan_is_refused_by_name(model: nn.Module) -> None:
-    with pytest.raises(ValueError, match="^fc6 holds NaN"):
+    with pytest.raises(ValueError, match=r"^fc6 holds NaN"):
         dsd.magnitude_mask(torch.tensor([1.0, float("nan")]), 0.5, name="fc6")
     with torch.no_grad():
         model[3].weight[0, 0, 0, 0] = float("nan")
@@ -136,7 +136,7 @@ def test_arguments_that_name_nothing_are_refused(model: nn.Module) -> None:
         dsd.select(model, 0.3, scope="model")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="select must be 'magnitude' or 'random', got 'rand'"):
         dsd.select(model, 0.3, select="rand")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="nothing to prune: .*frozen"):
+    with pytest.raises(ValueError, match=r"nothing to prune: .*frozen"):
         dsd.select(nn.Linear(2, 2, bias=False).requires_grad_(False), 0.3)
     assert dsd.select(nn.BatchNorm1d(3), 0.0, scope="global") == {}
 

@@ -80,7 +80,7 @@ def test_a_schedule_that_makes_no_sense_is_refused() -> None:
         Schedule(())
     with pytest.raises(ValueError, match="must follow a sparse one"):
         Schedule((Phase("dense", 1, 0.1), Phase("redense", 1, 0.1)))
-    with pytest.raises(ValueError, match="StepDecay.every must be positive, got 0"):
+    with pytest.raises(ValueError, match=r"StepDecay\.every must be positive, got 0"):
         StepDecay(every=0)
     with pytest.raises(ValueError, match="steps_per_epoch must be positive, got 0"):
         VGG.boundaries(0)

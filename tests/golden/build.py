@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def record(
     scale: Any = "small",
     seed: int = 0,
     baseline: float = 42.0,
-    arms: dict[str, tuple[float, ...]] | None = None,
+    arms: Mapping[str, tuple[float, ...]] | None = None,
     finished: str = "2030-01-01T10:00:00Z",
     data: str = "fixture-pictures",
     synthetic: bool = False,
@@ -111,7 +112,7 @@ def record(
 def failed(**fields: Any) -> Record:
     """Return a record of a trial that stopped by itself."""
     failure = Failure(arm="dsd", phase="sparse", step=17, message="the loss is nan\nin batch 3")
-    empty = {"dense": None, "arms": {}, "bootstrap": {}}
+    empty: dict[str, Any] = {"dense": None, "arms": {}, "bootstrap": {}}
     return record().model_copy(update={"status": "failed", "failure": failure} | empty | fields).sealed()
 
 

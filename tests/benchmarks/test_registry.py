@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import registry
+from benchmarks.arms import arm_plan
+from tasks.recipe import SCALES
+
+BLOCK_TORCH = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "numpy", "PIL", "scipy", "pandas", "pydantic", "rich", "tyro"}:
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Block())
+"""
+
+
+def test_the_registry_imports_with_the_standard_library_alone() -> None:
+    code = BLOCK_TORCH + "from benchmarks.registry import ROWS; print(len(ROWS))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == len(registry.ROWS) >= 4
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("imagenet_resnet81", "imagenet_resnet18"), ("resnet50", "imagenet_resnet50"), ("imagenet_vgg", "imagenet_vgg16")],
+)
+def test_a_misspelt_row_suggests_the_right_one(typed: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
+        registry.row(typed)
+
+
+def test_the_paper_recipes_are_the_published_ones() -> None:
+    # Tables 2 to 4: epochs and starting rates of D, S, D2; sparsity.
+    published = {
+        "imagenet_googlenet": ((60, 11, 22), (1e-2, 1e-3, 1e-4)),
+        "imagenet_vgg16": ((74, 1.25, 18), (1e-2, 1e-4, 1e-5)),
+        "imagenet_resnet18": ((90, 45, 45), (1e-1, 1e-2, 1e-3)),
+        "imagenet_resnet50": ((90, 45, 45), (1e-1, 1e-2, 1e-3)),
+    }
+    for name, (epochs, rates) in published.items():
+        phases = registry.row(name).recipe("paper").schedule.phases
+        assert tuple(phase.epochs for phase in phases) == epochs
+        assert tuple(phase.lr for phase in phases) == rates
+        assert [phase.sparsity for phase in phases] == [0, 0.3, 0]
+
+
+@pytest.mark.parametrize("name", registry.ROWS)
+def test_the_reductions_keep_the_papers_proportions(name: str) -> None:
+    row = registry.row(name)
+    paper = row.recipe("paper").schedule.phases
+    for scale in ("smoke", "small"):
+        phases = row.recipe(scale).schedule.phases
+        for reduced, whole in zip(phases, paper, strict=True):
+            assert reduced.epochs / phases[0].epochs == pytest.approx(whole.epochs / paper[0].epochs)
+            assert reduced.lr / phases[0].lr == pytest.approx(whole.lr / paper[0].lr)
+            assert reduced.sparsity == whole.sparsity
+        assert row.recipe(scale).reduction
+
+
+@pytest.mark.parametrize("name", registry.ROWS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_all_arms_take_the_same_steps_in_the_same_phases(name: str, scale: str) -> None:
+    recipe = registry.row(name).recipe(scale)  # type: ignore[arg-type]
+    ends = {arm: arm_plan(recipe, arm, 78).schedule.boundaries(78) for arm in registry.ARMS}
+    assert len(set(ends.values())) == 1
+
+
+def test_hashes_tell_recipes_apart_and_ignore_prose() -> None:
+    hashes = {row.recipe(scale).hash() for row in registry.ROWS.values() for scale in SCALES}
+    assert len(hashes) == 12
+    row = registry.row("imagenet_resnet18")
+    assert row.recipe("small", 0.5).hash() != row.recipe("small").hash() == row.recipe("small", 0.3).hash()

@@ -1,0 +1,152 @@
+import math
+import time
+
+import numpy as np
+import pytest
+
+from benchmarks.record import Bootstrap
+from benchmarks.statistics import between_and_within, bootstrap, holm, needed, paired, verdict
+
+
+def test_three_gains_by_hand() -> None:
+    summary = paired([0.1, 0.5, 0.3])
+    assert summary.n == 3
+    assert summary.mean == pytest.approx(0.3)
+    assert summary.sd == pytest.approx(0.2)  # sqrt((0.04 + 0.04 + 0) / 2), not / 3
+    assert summary.half_width == pytest.approx(4.302653 * 0.2 / math.sqrt(3), abs=1e-6)  # t table, 2 degrees of freedom
+    assert summary.interval == pytest.approx((-0.196827, 0.796827), abs=1e-6)
+    assert summary.p == pytest.approx(1 - math.sqrt(6.75 / 8.75), abs=1e-9)  # closed form for 2 degrees, t^2 = 6.75
+    assert verdict(summary) == "not resolved"
+
+
+def test_two_gains_give_an_interval_but_no_verdict() -> None:
+    summary = paired([1.0, 3.0])
+    assert summary.half_width == pytest.approx(12.7062, abs=1e-4)
+    assert summary.p == pytest.approx(1 - 2 / math.pi * math.atan(2), abs=1e-9)
+    assert verdict(summary) == "too few seeds"
+
+
+def test_one_gain_gives_neither_spread_nor_interval() -> None:
+    summary = paired([1.5])
+    assert (summary.n, summary.mean) == (1, 1.5)
+    assert (summary.sd, summary.half_width, summary.interval, summary.p) == (None, None, None, None)
+    assert verdict(summary) == "too few seeds"
+
+
+@pytest.mark.parametrize(
+    ("gains", "expected"),
+    [
+        ((1.0, 1.2, 1.1), "confirmed"),
+        ((-1.0, -1.2, -1.1), "refuted"),
+        ((1.0, -1.0, 0.5), "not resolved"),
+        ((1.0, 1.2), "too few seeds"),
+        ((0.4, 0.4, 0.4), "confirmed"),
+        ((0.0, 0.0, 0.0), "not resolved"),
+    ],
+)
+def test_verdicts(gains: tuple[float, ...], expected: str) -> None:
+    assert verdict(paired(gains)) == expected
+
+
+@pytest.mark.parametrize(("gain", "p"), [(0.4, 0.0), (0.0, 1.0)])
+def test_identical_gains_have_no_spread(gain: float, p: float) -> None:
+    summary = paired([gain] * 3)
+    assert (summary.sd, summary.half_width, summary.p) == (0.0, 0.0, p)
+
+
+@pytest.mark.parametrize("gains", [[], [math.nan, 1.0], [math.inf]])
+def test_gains_that_are_none_or_not_finite_are_refused(gains: list[float]) -> None:
+    with pytest.raises(ValueError, match="paired needs"):
+        paired(gains)
+
+
+@pytest.mark.parametrize(
+    ("sd", "half_width", "n"),
+    [
+        (0.45, 0.56, 5),  # 2.776445 * 0.45 / sqrt(5) = 0.5588; n = 4 gives 0.716
+        (0.45, 0.38, 8),  # 2.364624 * 0.45 / sqrt(8) = 0.3762; n = 7 gives 0.416
+        (0.0, 0.1, 3),
+        (0.001, 10.0, 3),
+        (1.0, 0.196, 103),  # n = 102: 1.98373 / sqrt(102) = 0.19642; n = 103: 1.98350 / sqrt(103) = 0.19544
+    ],
+)
+def test_needed(sd: float, half_width: float, n: int) -> None:
+    assert needed(sd, half_width) == n
+
+
+@pytest.mark.parametrize(("sd", "half_width"), [(-1.0, 1.0), (1.0, 0.0), (math.nan, 1.0)])
+def test_needed_refuses_what_has_no_answer(sd: float, half_width: float) -> None:
+    with pytest.raises(ValueError, match="needed"):
+        needed(sd, half_width)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])  # 3 x 0.01; 2 x 0.03; then at least 0.06
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []
+    with pytest.raises(ValueError, match=r"1\.5"):
+        holm([0.1, 1.5])
+
+
+def _outcomes(n: int, only_a: int, only_b: int) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.zeros(n), np.zeros(n)
+    a[:only_a] = 1
+    b[only_a : only_a + only_b] = 1
+    a[only_a + only_b :: 2] = b[only_a + only_b :: 2] = 1  # right in both
+    return a, b
+
+
+def test_the_bootstrap_has_the_width_that_the_central_limit_theorem_gives() -> None:
+    found = bootstrap(*_outcomes(10_000, 600, 400), seed=1, scale=100)
+    # Differences: 600 times +1, 400 times -1: mean 0.02, variance 0.1 - 0.0004.
+    half = 1.959964 * 100 * math.sqrt(0.0996 / 10_000)
+    assert found.mean == pytest.approx(2.0)
+    assert found.low == pytest.approx(2.0 - half, abs=0.03)
+    assert found.high == pytest.approx(2.0 + half, abs=0.03)
+    assert found.resamples == 10_000
+
+
+def test_the_bootstrap_is_paired_and_repeatable() -> None:
+    a, b = _outcomes(200, 20, 10)
+    assert bootstrap(a, b, 500, seed=3) == bootstrap(a, b, 500, seed=3)
+    assert bootstrap(a, b, 500, seed=3) != bootstrap(a, b, 500, seed=4)
+    same = bootstrap(a, a, 500, seed=3)  # a network against itself: no noise at all, however wrong both are
+    assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
+
+
+def test_the_bootstrap_takes_outcomes_of_many_values_in_bounded_memory() -> None:
+    differences = np.linspace(-1, 2, 3_000)
+    found = bootstrap(differences, np.zeros(3_000), resamples=3_000, seed=0)
+    half = 1.959964 * 3 / math.sqrt(12 * 3_000)  # uniform on [-1, 2]
+    assert (found.low, found.high) == (pytest.approx(0.5 - half, abs=0.005), pytest.approx(0.5 + half, abs=0.005))
+
+
+def test_the_bootstrap_over_imagenets_test_set_takes_no_time() -> None:
+    a, b = _outcomes(50_000, 3_000, 2_500)
+    started = time.perf_counter()
+    bootstrap(a, b, 10_000)
+    assert time.perf_counter() - started < 5  # an index-by-index resampling of 5e8 takes longer
+
+
+@pytest.mark.parametrize(("a", "b"), [([1.0], [1.0, 0.0]), ([], []), ([math.nan], [0.0]), ([[1.0]], [[0.0]])])
+def test_the_bootstrap_refuses_what_cannot_be_paired(a: list[float], b: list[float]) -> None:
+    with pytest.raises(ValueError, match="bootstrap needs"):
+        bootstrap(a, b)
+
+
+def test_the_test_sets_share_of_the_spread_by_hand() -> None:
+    boots = [Bootstrap(mean=gain, low=gain - 0.3, high=gain + 0.3, resamples=100) for gain in (0.1, 0.5, 0.3)]
+    spread = between_and_within([0.1, 0.5, 0.3], boots)
+    assert spread.between == pytest.approx(0.2)
+    assert spread.within == pytest.approx(0.3 / 1.959964)
+    assert spread.share == pytest.approx((0.3 / 1.959964 / 0.2) ** 2)
+
+
+def test_the_share_is_at_most_all_and_unknown_without_spread() -> None:
+    wide = Bootstrap(mean=0.0, low=-9.0, high=9.0, resamples=100)
+    assert between_and_within([0.1, 0.2, 0.3], [wide] * 3).share == 1.0
+    assert between_and_within([0.1], [wide]).share is None
+    assert between_and_within([0.1, 0.1], [wide] * 2).share is None
+    with pytest.raises(ValueError, match="2 and 1"):
+        between_and_within([0.1, 0.2], [wide])

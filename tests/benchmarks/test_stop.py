@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from benchmarks.stop import Stop
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_only_sets_the_reason(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Stop() as stop:
+        assert stop.reason is None
+        os.kill(os.getpid(), number)
+        assert stop.reason == number.name
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    code = textwrap.dedent(
+        """
+        import os, signal
+        from benchmarks.stop import Stop
+        with Stop():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            print("went on")
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGINT
+    assert "went on" not in done.stdout
+
+
+def test_a_run_whose_parent_died_stops_only_where_asked_to() -> None:
+    child = textwrap.dedent(
+        """
+        import os, sys, time
+        from benchmarks.stop import Stop
+        stop = Stop()
+        print(stop.reason, flush=True)
+        while os.getppid() == int(sys.argv[1]): time.sleep(0.01)
+        print(stop.reason, flush=True)
+        """
+    )
+    parent = "import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1], str(os.getpid())])"
+    for setting, expected in (("1", "the process that started this one is gone"), ("", "None")):
+        environment = {**os.environ, "DSD_STOP_WITH_PARENT": setting}
+        done = subprocess.run(
+            [sys.executable, "-c", parent + "; import time; time.sleep(1)", child],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        assert done.stdout.splitlines() == ["None", expected]

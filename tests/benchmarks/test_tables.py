@@ -1,0 +1,283 @@
+import csv
+import io
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from benchmarks import record as records
+from benchmarks import render, summary, tables
+from benchmarks.group import group_records
+from benchmarks.record import Record
+from tests.golden import build
+
+GOLDEN = build.FOLDER
+
+
+def golden() -> list[Record]:
+    return tables.load(GOLDEN)
+
+
+def line(text: str, start: str) -> list[str]:
+    """Return the cells of the first Markdown table row whose first cell is `start`."""
+    found = next(row for row in text.splitlines() if row.startswith(f"| {start} "))
+    return [cell.strip() for cell in found.strip("|").split("|")]
+
+
+def overview(found: list[Record], row: int = 0) -> dict[str, str]:
+    return list(csv.DictReader(io.StringIO(tables.render(found)["tables/overview.csv"])))[row]
+
+
+def test_golden_records_give_the_golden_tables_byte_for_byte() -> None:
+    files = tables.render(golden())
+    assert len(files) == 13
+    for name, content in files.items():
+        assert (GOLDEN / name).read_bytes() == content.encode(), f"{name}: see tests/golden/build.py"
+
+
+def test_golden_records_are_what_the_script_builds() -> None:
+    assert sorted(golden(), key=lambda r: r.id) == sorted(build.everything(), key=lambda r: r.id)
+
+
+def test_the_order_of_records_does_not_matter() -> None:
+    shuffled = golden()
+    random.Random(0).shuffle(shuffled)  # noqa: S311
+    assert tables.render(shuffled) == tables.render(golden())
+
+
+def test_a_group_of_three_by_hand() -> None:
+    # Gains 0.1, 0.5, 0.3 over controls 40.0, 40.5, 40.4; baselines 42.0, 42.4, 42.2.
+    page = tables.render(golden())["README.md"]
+    small = page[page.index("## Small scale") :]
+    assert line(small, "ResNet-18") == [
+        *("ResNet-18", "fixture-pictures", "top-1 error %", "30.4 to 29.2, gain 1.2 (4.1 %)"),
+        *("42.20 ± 0.20", "40.30 ± 0.26", "40.00 ± 0.10"),
+        *("+2.20 ± 0.17 [+1.77, +2.63]", "+0.30 ± 0.20 [-0.20, +0.80]"),
+        *("3", "0.122", "0.122", "0.50", "3", "not resolved", "50a1150a1150"),
+    ]
+    assert "mean 95 % interval [+0.00, +0.60]; by itself a standard deviation of 0.15, 59 % of the variance" in page
+
+
+def test_every_record_is_listed_and_the_rule_stands_in_the_header() -> None:
+    files = tables.render(golden())
+    for record in golden():
+        assert f"(records/{record.id}.json)" in files["README.md"]
+        assert f"(../records/{record.id}.json)" in files[f"tables/{record.row}.md"]
+    for name, content in files.items():
+        if not name.endswith(".csv"):
+            assert "last epoch, never best on test" in content, name
+
+
+def test_superseded_and_failed_records_are_counted_and_change_no_mean() -> None:
+    page = tables.render(golden())["README.md"]
+    assert "9 records: 7 in the tables, 1 superseded by a newer trial of the same seed, 1 failed and left out." in page
+    assert "small, seed 3, dsd, sparse, step 17: the loss is nan in batch 3" in page
+    kept = [r for r in golden() if r.status == "finished" and not r.finished.startswith("2029")]
+    assert tables.render(kept)["tables/overview.md"] == tables.render(golden())["tables/overview.md"]
+
+
+def test_the_newest_record_of_a_seed_wins_across_time_zones() -> None:
+    older = build.record(id="z", finished="2030-01-01T10:30:00+02:00", arms={"dsd": (1.0, 1.0), "control": (9.0, 9.0)})
+    newer = build.record(id="a", finished="2030-01-01T09:00:00Z")
+    (group,) = group_records([newer, older])
+    assert [r.id for r in group.records] == ["a"]
+    assert [r.id for r in group.superseded] == ["z"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"recipe_hash": "another"},
+        {"data": "other-pictures"},
+        {"scale": "paper"},
+        {"custom": ["sparsity=0.5"]},
+        {"source": "resnet18.safetensors"},
+        {"row": "imagenet_resnet50"},
+    ],
+)
+def test_unlike_records_are_never_averaged(other: dict[str, Any]) -> None:
+    found = group_records([build.record(seed=0), build.record(seed=1, **other)])
+    assert [len(group.records) for group in found] == [1, 1]
+
+
+@pytest.mark.parametrize("change", [{"fingerprint": "ff"}, {"subset": 0.5}])
+def test_unlike_data_are_never_averaged(change: dict[str, Any]) -> None:
+    one = build.record(seed=0)
+    two = build.record(seed=1)
+    two = two.model_copy(update={"data": two.data.model_copy(update=change)})
+    assert len(group_records([one, two])) == 2
+
+
+def test_synthetic_results_have_no_paper_cells_and_nothing_to_quote() -> None:
+    found = [build.record(scale="smoke", seed=s, synthetic=True, baseline=50 + s) for s in range(3)]
+    files = tables.render(found)
+    for name, content in files.items():
+        without_rule = content.replace(render.RULE, "")
+        assert not any(
+            word in without_rule for word in ("confirmed", "refuted", "not resolved", "30.4", "29.17", "[+")
+        ), name
+    assert "SYNTHETIC" in files["README.md"]
+    assert "smoke test only" in files["README.md"]
+    cells = overview(found)
+    assert {cells[name] for name in ("p", "p_holm", "gain_over_control_low", "paper_dsd", "seeds_needed")} == {""}
+    assert tables.headline(found).startswith("No result on real data yet")
+
+
+def test_one_seed_has_no_interval_and_no_verdict() -> None:
+    cells = overview([build.record()])
+    assert (cells["n"], cells["verdict"]) == ("1", "too few seeds")
+    assert cells["gain_over_control"] == "0.1"
+    assert cells["gain_over_control_low"] == cells["gain_over_control_sd"] == cells["p"] == cells["seeds_needed"] == ""
+
+
+def test_a_gain_counts_upwards_where_higher_is_better() -> None:
+    found = [
+        build.record("flickr8k_neuraltalk", seed=s, metric="bleu4", lower_is_better=False, baseline=16.0,
+                     arms={"dsd": (16.5, 18.0 + s), "control": (16.5, 17.0 + 0.9 * s)})
+        for s in range(3)
+    ]  # fmt: skip
+    cells = overview(found)  # gains 1.0, 1.1, 1.2: half-width 4.302653 * 0.1 / sqrt(3) = 0.2484
+    assert float(cells["gain_over_control"]) == pytest.approx(1.1)
+    assert float(cells["gain_over_control_low"]) == pytest.approx(0.8516, abs=1e-4)
+    assert cells["verdict"] == "confirmed"
+
+
+def test_a_loss_is_called_refuted() -> None:
+    assert overview(build.trio((-0.3, -0.4, -0.35)))["verdict"] == "refuted"
+
+
+def test_holm_is_over_the_rows_of_one_scale() -> None:
+    found = build.trio() + build.trio((1.0, 1.5, 1.2), row="imagenet_vgg16") + build.trio(scale="paper")
+    adjusted = {(key.row, key.scale): p for key, p in summary.holm(group_records(found)).items()}
+    # Gains 1.0, 1.5, 1.2 have mean 37/30 and sd 0.251661: t^2 = 72.05, p = 1 - sqrt(72.05 / 74.05) = 0.013597.
+    assert adjusted["imagenet_vgg16", "small"] == pytest.approx(2 * 0.013597, abs=1e-5)
+    assert adjusted["imagenet_resnet18", "small"] == pytest.approx(0.121690, abs=1e-5)
+    assert adjusted["imagenet_resnet18", "paper"] == pytest.approx(0.121690, abs=1e-5)
+
+
+def test_the_papers_cells_are_comparable_at_paper_scale_on_the_papers_data_alone() -> None:
+    rows = list(csv.DictReader(io.StringIO(tables.render(golden())["tables/overview.csv"])))
+    assert {(r["row"], r["scale"]) for r in rows if r["paper_comparable"] == "True"} == {("imagenet_vgg16", "paper")}
+    vgg = tables.render(golden())["tables/imagenet_vgg16.md"]
+    assert line(vgg, "LLR")[4:] == ["29.33 *unverified*", "10.00 *unverified*"]
+    small = tables.render(golden())["tables/imagenet_resnet18.md"]
+    assert "paper (ImageNet, full recipe): top-1 error %" in small
+    assert "A verdict at small scale speaks of DSD on that data, not of the paper's figure." in small
+
+
+def test_iterations_stand_beside_the_control_of_the_same_length() -> None:
+    page = tables.render(golden())["tables/librispeech_deepspeech2.md"]
+    assert line(page, "DSD, iteration 1") == ["DSD, iteration 1", "28.00", "1", "13.96"]
+    assert line(page, "Control, iteration 1") == ["Control, iteration 1", "29.00", "1", "-"]
+    assert line(page, "DSD over control, iteration 1")[1] == "+1.00"
+    assert line(page, "DSD ")[1:] == ["27.00", "1", "13.44"]
+
+
+def test_a_group_without_control_has_no_verdict() -> None:
+    found = [build.record(seed=s, arms={"dsd": (41.0, 40.0)}) for s in range(3)]
+    assert overview(found)["verdict"] == "no control arm"
+    assert "No trial has both the DSD and the control arm." in tables.render(found)["README.md"]
+
+
+def test_a_custom_recipe_enters_no_comparison() -> None:
+    files = tables.render(build.trio(custom=["sparsity=0.9"]))
+    assert "custom recipe: none" in files["tables/overview.md"]
+    assert "paper (ImageNet" not in files["README.md"]
+    assert tables.headline(build.trio(custom=["sparsity=0.9"])).startswith("No result")
+
+
+def test_a_row_that_the_paper_does_not_have() -> None:
+    files = tables.render(build.trio(row="cifar_resnet20"))
+    assert "The paper has no such row." in files["README.md"]
+    assert overview(build.trio(row="cifar_resnet20"))["seeds_needed"] == ""
+
+
+def test_records_of_one_group_must_agree_about_the_metric() -> None:
+    other = build.record(seed=1, id="other").model_copy(update={"unit": "share"})
+    with pytest.raises(ValueError, match="other"):
+        group_records([build.record(seed=0), other])
+    with pytest.raises(ValueError, match="'dense' lacks the metric 'loss'"):
+        group_records([build.record(metric="top1_error").model_copy(update={"metric": "loss"})])
+
+
+def test_no_records_at_all() -> None:
+    files = tables.render([])
+    assert list(files) == ["README.md"]
+    assert "nox -s imagenet_resnet18" in files["README.md"]
+
+
+def test_only_failed_records() -> None:
+    page = tables.render([build.failed()])["README.md"]
+    assert "1 records: 0 in the tables" in page
+    assert "Failed trials, left out: 1" in page
+    assert "imagenet_resnet18" in tables.render([build.failed()])["tables/imagenet_resnet18.md"]
+
+
+def test_a_pipe_in_a_cell_does_not_break_the_table() -> None:
+    page = tables.render([build.record(data="a|b")])["tables/overview.md"]
+    assert r"| a\|b" in page
+
+
+def test_write_and_check(tmp_path: Path) -> None:
+    for record in build.trio():
+        records.write(record, tmp_path / "records")
+    found = tables.load(tmp_path)
+    assert tables.load(tmp_path / "records") == found
+    names = [
+        "README.md",
+        *(f"tables/{n}.{kind}" for n in ("imagenet_resnet18", "overview") for kind in ("csv", "md", "tex")),
+    ]
+    pictures = ["figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
+    assert tables.check(tmp_path, found) == sorted([*names, *pictures])
+    written = tables.write(tmp_path, found)
+    assert sorted(str(path.relative_to(tmp_path)) for path in written) == names
+    for name in pictures:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert tables.check(tmp_path, found) == []
+    page = tmp_path / "README.md"
+    page.write_text(page.read_text(encoding="utf-8").replace("+0.30", "+3.00"), encoding="utf-8")
+    (tmp_path / "tables" / "gone.md").touch()
+    assert tables.check(tmp_path, found) == ["README.md", "tables/gone.md"]
+    tables.write(tmp_path, found)
+    assert tables.check(tmp_path, found) == []
+
+
+def test_the_table_at_the_end_of_a_run() -> None:
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(tables.terminal(build.trio(), "imagenet_resnet18"))
+    text = console.export_text()
+    assert "imagenet_resnet18: small scale, fixture-pictures" in text
+    assert "40.00 ± 0.10" in text  # dsd ends at 39.9, 40.0, 40.1
+    assert "+0.30 ± 0.20 [-0.20, +0.80]" in text
+    assert "not resolved" in text
+
+
+def test_the_headline_counts_verdicts() -> None:
+    text = tables.headline(build.trio() + build.trio((1.0, 1.1, 1.2), row="imagenet_vgg16"))
+    assert "1 confirmed, 1 not resolved" in text
+    assert "not of the paper's figure" in text
+    # Baselines 42.0, 42.2, 42.4; DSD 39.0, 39.4, 39.2.
+    assert line(text, "VGG-16")[4:7] == [
+        "4.3 (ImageNet)",
+        "+3.00 ± 0.20 [+2.50, +3.50]",
+        "+1.10 ± 0.10 [+0.85, +1.35]",
+    ]
+
+
+def test_embed_replaces_what_stands_between_the_markers() -> None:
+    readme = "# A\n<!-- results:begin -->\nold\n<!-- results:end -->\nB\n"
+    once = tables.embed(readme, "new\n")
+    assert once == "# A\n<!-- results:begin -->\nnew\n<!-- results:end -->\nB\n"
+    assert tables.embed(once, "new") == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["none", "<!-- results:begin -->", "<!-- results:end --><!-- results:begin -->", "<!-- results:begin -->" * 2],
+)
+def test_embed_needs_the_markers_once_in_order(text: str) -> None:
+    with pytest.raises(ValueError, match="results:begin"):
+        tables.embed(text, "new")
