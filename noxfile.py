@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,26 +24,35 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["tests"]
 
+LOCK_HEADER = "# The environment that produced the records. Rewritten by `nox -s lock`; pip reads it as constraints.\n"
 ENVIRONMENT = ROOT / ".nox" / "suite"
-SOURCES = (ROOT / "pyproject.toml", ROOT / "requirements.lock")
+PROJECT, LOCK = ROOT / "pyproject.toml", ROOT / "requirements.lock"
+
+
+def _bin(environment: Path) -> Path:
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _make(session: nox.Session, environment: Path, *options: str) -> None:
+    """Make a virtual environment with everything in pyproject.toml's groups; `options` go to pip."""
+    shutil.rmtree(environment, ignore_errors=True)
+    session.run(sys.executable, "-m", "venv", str(environment), external=True, silent=True)
+    groups = nox.project.load_toml(PROJECT)["dependency-groups"]
+    pip = (str(_bin(environment)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    session.run(*pip, *options, *groups["suite"], *groups["dev"], external=True)
 
 
 def _python(session: nox.Session) -> str:
     """Return the shared environment's python, making the environment first if it is absent or out of date."""
     if os.environ.get("DSD_SUITE_PYTHON"):
         return os.environ["DSD_SUITE_PYTHON"]
-    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES) + sys.version.encode()).hexdigest()
+    made_from = hashlib.sha256(PROJECT.read_bytes() + LOCK.read_bytes() + sys.version.encode()).hexdigest()
     stamp = ENVIRONMENT / "made-from"
-    python = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not stamp.exists() or stamp.read_text() != wanted:
+    if not stamp.exists() or stamp.read_text() != made_from:
         session.log("making the environment that all sessions share (torch is large: a few minutes, once)")
-        shutil.rmtree(ENVIRONMENT, ignore_errors=True)
-        session.run(sys.executable, "-m", "venv", str(ENVIRONMENT), external=True, silent=True)
-        pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        groups = nox.project.load_toml(SOURCES[0])["dependency-groups"]
-        session.run(*pip, "--constraint", str(SOURCES[1]), *groups["suite"], *groups["dev"], external=True)
-        stamp.write_text(wanted)
-    return str(python)
+        _make(session, ENVIRONMENT, "--constraint", str(LOCK))
+        stamp.write_text(made_from)
+    return str(_bin(ENVIRONMENT))
 
 
 def _run(session: nox.Session, *arguments: str) -> None:
@@ -122,8 +130,9 @@ def perf(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Rewrite requirements.lock from the shared environment (`-- --fresh` first makes it anew, from pyproject.toml alone)."""
-    frozen = subprocess.run(
-        [_python(session), "-m", "pip", "freeze"], check=True, capture_output=True, text=True
-    ).stdout
-    (ROOT / "requirements.lock").write_text(frozen)
+    """Rewrite requirements.lock: the newest versions that pyproject.toml admits, tried together in a new environment."""
+    fresh = ROOT / ".nox" / "lock"
+    _make(session, fresh)
+    frozen = session.run(str(_bin(fresh)), "-m", "pip", "freeze", external=True, silent=True)
+    LOCK.write_text(f"{LOCK_HEADER}{frozen}")
+    shutil.rmtree(fresh)

@@ -18,7 +18,9 @@ from benchmarks import tables as tabulate
 from benchmarks.arms import arm_plan, dense_schedule
 from benchmarks.display import Display, duration
 from benchmarks.learner import NonFiniteLossError
+from benchmarks.provenance import ROOT
 from benchmarks.provenance import command as command_line
+from benchmarks.record import Record
 from benchmarks.registry import DEFAULT_SEEDS, ROWS, Row
 from benchmarks.stop import InterruptedTrial, Stop
 from benchmarks.trial import Plan, Trial, finished
@@ -118,20 +120,39 @@ def tables(folder: Path, check: bool) -> int:
     """Make (or, with `check`, compare) everything that follows from the records in `folder`."""
     out = folder.parent
     found = record.read_all(folder)
-    if check:
-        stale = tabulate.check(out, found)
-        for name in stale:
-            CONSOLE.print(f"stale: {out / name}", highlight=False)
+    if not check:
+        drawn = _publish(out, found)
         CONSOLE.print(
-            "run `nox -s tables` and commit what changes" if stale else f"{len(found)} records: the tables are theirs"
+            f"{len(found)} records: wrote {out / 'README.md'}, {out / 'tables'}, {drawn} figures", highlight=False
         )
-        return 1 if stale else 0
-    tabulate.write(out, found)
-    drawn = figures.write(out, found)
+        return 0
+    stale = [str(out / name) for name in tabulate.check(out, found)]
+    front = _front_page(out)
+    if front is not None and front.read_text(encoding="utf-8") != _with_headline(front, found):
+        stale.append(front.name)
+    for name in stale:
+        CONSOLE.print(f"stale: {name}", highlight=False)
     CONSOLE.print(
-        f"{len(found)} records; wrote {out / 'README.md'}, {out / 'tables'} and {len(drawn)} figures", highlight=False
+        "run `nox -s tables` and commit what changes" if stale else f"{len(found)} records: the tables are theirs"
     )
-    return 0
+    return 1 if stale else 0
+
+
+def _publish(out: Path, found: list[Record]) -> int:
+    """Write tables, figures and, for the checkout's own results, the headline in its README; return the number of figures."""
+    tabulate.write(out, found)
+    front = _front_page(out)
+    if front is not None:
+        front.write_text(_with_headline(front, found), encoding="utf-8")
+    return len(figures.write(out, found))
+
+
+def _front_page(out: Path) -> Path | None:
+    return ROOT / "README.md" if out.resolve() == ROOT / "results" else None
+
+
+def _with_headline(front: Path, found: list[Record]) -> str:
+    return tabulate.embed(front.read_text(encoding="utf-8"), tabulate.headline(found))
 
 
 def verify(name: str, data: Path | None, subset: float) -> int:
@@ -197,8 +218,7 @@ def evaluate(options: Evaluate) -> int:
 def _conclude(row: Row, out: Path, written: list[Path]) -> int:
     """Print the table of the trials just run, where everything is, what it cost and what to do next."""
     everything = record.read_all(out / "records")
-    tabulate.write(out, everything)
-    figures.write(out, everything)
+    _publish(out, everything)
     mine = [record.read(path) for path in written]
     CONSOLE.print()
     CONSOLE.print(tabulate.terminal(mine, row.name))

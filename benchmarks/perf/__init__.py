@@ -1,0 +1,1 @@
+"""What things cost: pytest-benchmark files, run by `nox -s perf`."""

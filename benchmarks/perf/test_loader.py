@@ -1,0 +1,50 @@
+"""What the loader costs, beside the training step that it feeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision import datasets, transforms
+
+from benchmarks.perf.test_masks import report
+from tasks.imagenet import data, folder, tiny
+from tasks.imagenet.recipes import RECIPES
+from tasks.imagenet.settings import Augmentation
+
+
+def test_loader(benchmark: Any, tmp_path: Path) -> None:
+    """Make 12 training batches of 64 pictures, decoded once and kept, beside torchvision's ImageFolder and transforms."""
+    tiny.generate(tmp_path / "set", train=64, val=1, size=64)
+    settings = RECIPES["imagenet_resnet18"]["small"].data
+    assert isinstance(settings, Augmentation)
+    pictures = data.Pictures(folder.scan(tmp_path / "set"), "train")
+    usual = datasets.ImageFolder(
+        str(tmp_path / "set" / "train"),
+        transforms.Compose(
+            [
+                transforms.RandomResizedCrop(settings.crop, scale=settings.area),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
+                transforms.Normalize(settings.mean, settings.std),
+            ]
+        ),
+    )
+
+    def ours() -> int:
+        return sum(
+            len(y)
+            for _, y in data.train_batches(pictures, settings, 0, 64, 0, 12, workers=0, device=torch.device("cpu"))
+        )
+
+    def theirs() -> int:
+        return sum(len(y) for _, y in torch.utils.data.DataLoader(usual, batch_size=64, shuffle=True))
+
+    assert ours() == theirs() == 768
+    report(
+        benchmark,
+        "768 pictures of 64 pixels, one process",
+        "torchvision ImageFolder",
+        {"dsd": ours, "torchvision ImageFolder": theirs},
+    )

@@ -1,0 +1,223 @@
+"""The command line as a user meets it: help, mistakes, a run on generated pictures, and what follows from it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import record as records
+from benchmarks.__main__ import main
+from tests.benchmarks.test_trial import comparable
+
+ROOT = Path(__file__).parents[2]
+ROW = "imagenet_googlenet"  # the fastest of the four at 32 pixels
+RUN = ["run", ROW, "--subset", "0.2", "--device", "cpu"]
+
+FLAGS = {
+    "run": [
+        *("scale", "data", "seeds", "first-seed", "arms", "device", "subset", "out", "fresh"),
+        *("dense", "sparsity", "workers", "save-weights"),
+    ],
+    "tables": ["records", "check"],
+    "verify": ["data", "subset"],
+    "status": ["out"],
+    "evaluate": ["weights", "data", "scale", "device"],
+}
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_help_lists_exactly_these_flags(command: str) -> None:
+    shown = python("-m", "benchmarks", command, "--help")
+    assert shown.returncode == 0
+    assert sorted(set(re.findall(r"--([a-z-]+)", shown.stdout)) - {"help"}) == sorted(FLAGS[command])
+
+
+def test_help_costs_no_torch() -> None:
+    code = "import sys\nfrom benchmarks.__main__ import main\ntry: main(['run', '--help'])\nfinally: print('torch' in sys.modules)"
+    shown = python("-c", code)
+    assert shown.stdout.rstrip().endswith("False")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "imagenet_resnet81"], "did you mean 'imagenet_resnet18'"),
+        (["run", ROW, "--scale", "small"], r"needs --data DIR with train/WNID/\*\.JPEG"),
+        (["run", ROW, "--subset", "0"], "subset=0"),
+        (["run", ROW, "--seeds", "0"], "at least one seed"),
+        (["run", ROW, "--arms", "dsd"], "name control"),
+        (["run", ROW, "--dense", "nowhere.pt"], "neither a file nor a torchvision weights name"),
+        (["run", ROW, "--sparsity", "1.5"], "sparsity must lie in"),
+        (["verify", ROW, "--data", "no/such/folder"], "no/such/folder is not a folder"),
+    ],
+)
+def test_mistakes_end_in_one_clear_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error)
+    assert error.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of one finished trial with all arms and their weights."""
+    out = tmp_path_factory.mktemp("runs")
+    assert main([*RUN, "--out", str(out), "--arms", "control", "dsd", "llr", "random", "--save-weights"]) == 0
+    return out
+
+
+def only_record(out: Path) -> records.Record:
+    (path,) = (out / "records").glob("*.json")
+    return records.read(path)
+
+
+def test_a_run_leaves_a_record_tables_and_figures(finished: Path) -> None:
+    record = only_record(finished)
+    assert record.status == "finished"
+    assert record.data.synthetic
+    assert record.data.counts == {"train": 144, "test": 300, "classes": 12}
+    assert record.command.startswith(f"python -m benchmarks run {ROW} --subset 0.2")
+    assert str(finished) not in record.command
+    assert list(record.arms) == ["control", "dsd", "llr", "random"]
+    assert (finished / "tables" / f"{ROW}.md").exists()
+    assert "SYNTHETIC" in (finished / "README.md").read_text()
+    assert list((finished / "figures").glob("*.png"))
+    assert not list((finished / "checkpoints").iterdir())
+
+
+def test_every_layer_but_the_first_is_pruned_to_the_exact_count(finished: Path) -> None:
+    mask = only_record(finished).arms["dsd"].phases[0].mask
+    assert mask is not None
+    names = {layer.name for layer in mask}
+    assert "conv1.conv.weight" not in names
+    assert {"conv2.conv.weight", "fc.weight", "aux1.fc1.weight"} <= names
+    assert all(layer.zeros >= layer.weights - layer.kept == round(0.3 * layer.weights) for layer in mask)
+
+
+def test_running_again_finds_it_finished(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = only_record(finished)
+    assert main([*RUN, "--out", str(finished), "--arms", "control", "dsd", "llr", "random"]) == 0
+    assert "finished before" in capsys.readouterr().out
+    assert only_record(finished) == before
+
+
+def test_tables_check_finds_a_table_that_is_not_the_records(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = ["tables", "--records", str(finished / "records")]
+    assert main(folder) == 0
+    assert main([*folder, "--check"]) == 0
+    table = finished / "tables" / f"{ROW}.md"
+    original = table.read_text()
+    table.write_text(original.replace("DSD", "DSD!", 1))
+    assert main([*folder, "--check"]) == 1
+    assert f"{ROW}.md" in capsys.readouterr().out
+    assert main(folder) == 0
+    assert table.read_text() == original
+
+
+def test_evaluate_scores_saved_weights_as_the_record_does(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = only_record(finished)
+    for arm in ("control", "dsd"):
+        (weights,) = (finished / "weights").glob(f"*-{arm}.safetensors")
+        assert main(["evaluate", ROW, "--weights", str(weights), "--device", "cpu"]) == 0
+        shown = capsys.readouterr().out
+        assert f"top1_error {record.arms[arm].test['top1_error']:.3f}" in shown
+        assert "300 test examples" in shown
+
+
+def test_a_given_dense_network_takes_the_place_of_d(finished: Path, tmp_path: Path) -> None:
+    (weights,) = (finished / "weights").glob("*-control.safetensors")
+    assert main([*RUN, "--out", str(tmp_path), "--dense", str(weights)]) == 0
+    record = only_record(tmp_path)
+    assert record.dense is not None
+    assert (record.dense.source, record.dense.phases) == (weights.name, [])
+    assert record.dense.test["top1_error"] == only_record(finished).arms["control"].test["top1_error"]
+    assert record.dense.cost.steps == 0
+
+
+def test_another_sparsity_is_custom(tmp_path: Path) -> None:
+    assert main([*RUN, "--out", str(tmp_path), "--sparsity", "0.5"]) == 0
+    record = only_record(tmp_path)
+    assert record.custom == ["sparsity=0.5"]
+    mask = record.arms["dsd"].phases[0].mask
+    assert mask is not None
+    assert all(layer.weights - layer.kept == round(0.5 * layer.weights) for layer in mask)
+
+
+def test_status_tells_finished_from_missing(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--out", str(finished)]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert re.search(r"smoke +tiny-imagenet-shapes\S+ +0 +0 +-", lines[ROW])
+    assert lines["imagenet_vgg16"].split()[1:] == ["-"] * 5
+
+
+def test_verify_passes_the_embedded_set_and_fails_a_damaged_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tasks.imagenet import tiny
+
+    assert main(["verify", ROW]) == 0
+    assert "720 train, 300 test, 12 classes" in capsys.readouterr().out
+    tiny.generate(tmp_path / "set", train=2, val=1)
+    picture = sorted((tmp_path / "set" / "train").glob("*/*.JPEG"))[3]
+    picture.write_bytes(picture.read_bytes()[:300])
+    assert main(["verify", ROW, "--data", str(tmp_path / "set")]) == 1
+    assert f"{picture.relative_to(tmp_path / 'set')} is not a readable image" in capsys.readouterr().out
+    assert main(["run", ROW, "--data", str(tmp_path / "set"), "--out", str(tmp_path / "out")]) == 2
+    assert picture.name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_was_stopped_goes_on_to_the_same_record(
+    finished: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        *RUN,
+        "--out",
+        str(tmp_path),
+        "--arms",
+        "control",
+        "dsd",
+        "llr",
+        "random",
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("checkpoints/*/trial.pt")):  # written where the arms fork
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
+    assert ("the same command goes on" in output) == (number == signal.SIGTERM)
+    assert not (tmp_path / "records").exists()
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, env=environment)
+    resumed, whole = only_record(tmp_path), only_record(finished)
+    assert resumed.interruptions == 1
+    ours, theirs = comparable(resumed), comparable(whole)
+    assert isinstance(ours, dict)
+    assert isinstance(theirs, dict)
+    for key in ("dense", "arms", "bootstrap", "data", "recipe_hash", "seed"):
+        assert ours[key] == theirs[key]

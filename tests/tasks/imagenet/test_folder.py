@@ -1,0 +1,279 @@
+"""What is found in a folder of pictures, and what is said of one that cannot be used."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.imagenet import folder
+
+
+def jpeg(value: int, side: int = 8) -> bytes:
+    """A small picture whose bytes depend on `value`."""
+    pixels = np.random.Generator(np.random.PCG64(value)).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def put(root: Path, name: str, content: bytes) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DSD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two classes, 10 training and 2 test pictures each."""
+    root = tmp_path / "set"
+    value = 0
+    for split, count in (("train", 10), ("val", 2)):
+        for name in ("n02", "n01"):
+            for index in range(count):
+                put(root, f"{split}/{name}/{name}_{index}.JPEG", jpeg(value := value + 1))
+    return root
+
+
+def test_scan_is_sorted_and_numbers_classes_by_name(root: Path) -> None:
+    found = folder.scan(root)
+    assert found.classes == ("n01", "n02")
+    assert found.train[:2] == ("train/n01/n01_0.JPEG", "train/n01/n01_1.JPEG")
+    assert list(found.train) == sorted(found.train)
+    assert found.labels("val").tolist() == [0, 0, 1, 1]
+    assert found.labels("val").dtype == np.int64
+    assert (found.problems, found.warnings) == ((), ())
+
+
+def test_order_is_that_of_the_classes_where_a_slash_would_sort_otherwise(root: Path) -> None:
+    for split in folder.SPLITS:
+        put(root, f"{split}/n01-b/x.jpg", jpeg(90))
+    found = folder.scan(root)
+    assert found.classes == ("n01", "n01-b", "n02")
+    assert np.all(np.diff(found.labels("train")) >= 0)
+
+
+def test_suffixes_in_any_case_hidden_files_passed_over_others_warned_of(root: Path) -> None:
+    for name in ("a.jpg", "b.JPG", "c.jpeg", "d.png", "e.PNG", ".DS_Store", "._n01_0.JPEG", "notes.txt"):
+        put(root, f"train/n01/{name}", jpeg(1))
+    put(root, "train/.cache/x.JPEG", b"")
+    put(root, "val/annotations.txt", b"")
+    found = folder.scan(root)
+    assert len(found.train) == 25
+    assert found.classes == ("n01", "n02")
+    assert found.problems == ()
+    assert [warning.partition(": ")[2] for warning in found.warnings] == [
+        "1 (train/n01/notes.txt)",
+        "1 (val/annotations.txt)",
+    ]
+
+
+@pytest.mark.parametrize("subset", [0.05, 0.1, 0.3, 0.7, 0.99, 1.0])
+def test_subset_takes_the_first_of_each_class_in_hash_order(root: Path, subset: float) -> None:
+    found = folder.scan(root, subset)
+    assert np.bincount(found.labels("train")).tolist() == [math.ceil(round(10 * subset, 9))] * 2
+    assert len(found.val) == 4
+    assert set(found.train) <= set(folder.scan(root, min(1.0, subset + 0.2)).train)
+    assert list(found.train) == sorted(found.train)
+
+
+def test_subset_counts_are_exact_where_floating_point_is_not(tmp_path: Path) -> None:
+    for split, count in (("train", 100), ("val", 1)):
+        for index in range(count):
+            put(tmp_path, f"{split}/a/{index}.png", b"")
+    assert 0.07 * 100 > 7
+    assert len(folder.scan(tmp_path, 0.07).train) == 7
+
+
+@pytest.mark.parametrize("subset", [0.0, -0.1, 1.01, float("nan")])
+def test_subset_out_of_range(root: Path, subset: float) -> None:
+    with pytest.raises(ValueError, match="subset="):
+        folder.scan(root, subset)
+
+
+def test_wrong_root_says_which_would_fit(root: Path, tmp_path: Path) -> None:
+    for wrong in (root / "train", root / "train" / "n01", tmp_path):
+        with pytest.raises(ValueError, match=r"has no train/ and val/; expected .*set\b") as caught:
+            folder.scan(wrong)
+        assert str(root.resolve()) in str(caught.value)
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
+        folder.scan(tmp_path / "nowhere")
+    put(tmp_path, "packed/ILSVRC2012_img_train.tar", b"")
+    with pytest.raises(ValueError, match=r"ILSVRC2012_img_train\.tar.*unpack"):
+        folder.scan(tmp_path / "packed")
+
+
+def test_a_sound_set_passes_with_counts(root: Path) -> None:
+    report = folder.verify(root, workers=2)
+    assert report.counts == {"train": 20, "test": 4, "classes": 2}
+    assert (report.name, report.problems, report.warnings) == ("set", (), ())
+    assert len(report.fingerprint) == 16
+    assert int(report.fingerprint, 16) >= 0
+    folder.require(report)
+
+
+def test_every_problem_is_in_one_error(root: Path) -> None:
+    cut = jpeg(1, 32)[:700]
+    put(root, "train/n01/n01_1.JPEG", cut)
+    put(root, "train/n01/n01_2.JPEG", b"")
+    put(root, "train/n01/n01_3.JPEG", b"<!DOCTYPE html><html>")
+    put(root, "train/n03/x.JPEG", jpeg(77))
+    put(root, "val/n04/x.JPEG", jpeg(78))
+    (root / "train" / "n05").mkdir()
+    put(root, "val/n05/x.JPEG", jpeg(79))
+    put(root, "val/ILSVRC2012_val_00000001.JPEG", jpeg(80))
+    put(root, "train/n06/images/x.JPEG", jpeg(81))
+    put(root, "val/n06/x.JPEG", jpeg(82))
+    put(root, folder.QUARANTINE, b"train/n01/gone.JPEG\n")
+    report = folder.verify(root, workers=2)
+    with pytest.raises(ValueError, match=r"set: 9 problem\(s\)") as caught:
+        folder.require(report)
+    text = str(caught.value)
+    assert (
+        "train/n01/n01_1.JPEG is not a readable image (truncated at byte 700); "
+        "list it in quarantine.txt to leave it out, which changes the data fingerprint" in text
+    )
+    assert "train/n01/n01_2.JPEG is not a readable image (the file is empty)" in text
+    assert (
+        "train/n01/n01_3.JPEG is not a readable image (neither JPEG nor PNG: it begins with b'<!DOCTYPE html><')"
+        in text
+    )
+    assert "val/n03 is missing" in text
+    assert "train/n04 is missing" in text
+    assert "train/n05 is empty" in text
+    assert "val/ holds 1 (val/ILSVRC2012_val_00000001.JPEG) outside the class folders" in text
+    assert "train/n06 is empty: it holds no .jpeg, .jpg or .png file; pictures must lie directly in it" in text
+    assert "quarantine.txt, line 1: there is no train/n01/gone.JPEG" in text
+
+
+def test_the_first_20_are_shown_then_counted(root: Path) -> None:
+    for index in range(25):
+        put(root, f"train/n01/bad_{index:02d}.JPEG", b"x")
+    with pytest.raises(ValueError, match="25 problem") as caught:
+        folder.require(folder.verify(root, workers=2))
+    assert str(caught.value).count("is not a readable image") == 20
+    assert str(caught.value).endswith("and 5 more")
+
+
+def test_quarantine_leaves_files_out_and_changes_the_fingerprint(root: Path) -> None:
+    before = folder.verify(root)
+    put(root, "train/n01/n01_3.JPEG", b"broken")
+    lines = "\ufeff# damaged in the download\r\n\r\ntrain/n01/n01_3.JPEG  # since 2024\r\n./train/n02/n02_0.JPEG\r\n"
+    put(root, folder.QUARANTINE, lines.encode())
+    after = folder.verify(root)
+    assert (after.problems, after.warnings) == ((), ())
+    assert after.counts["train"] == before.counts["train"] - 2
+    assert after.fingerprint != before.fingerprint
+    assert "train/n02/n02_0.JPEG" not in folder.scan(root).train
+
+
+def test_a_class_emptied_by_quarantine_is_a_problem(root: Path) -> None:
+    put(root, folder.QUARANTINE, b"val/n01/n01_0.JPEG\nval/n01/n01_1.JPEG\n")
+    assert [p.split(":")[0] for p in folder.scan(root).problems] == ["val/n01 is empty"]
+
+
+def test_fingerprint_follows_names_contents_and_subset_only(root: Path, tmp_path: Path) -> None:
+    first = folder.verify(root).fingerprint
+    moved = root.rename(tmp_path / "elsewhere")
+    assert folder.verify(moved).fingerprint == first
+    put(moved, "train/n01/.hidden", b"")
+    assert folder.verify(moved).fingerprint == first
+    assert folder.verify(moved, subset=0.5).fingerprint != first
+    name = moved / "val/n01/n01_1.JPEG"  # renamed, it keeps its place: only the name itself can tell
+    renamed = name.rename(name.with_name("n01_9.JPEG"))
+    assert folder.verify(moved).fingerprint != first
+    renamed.rename(name)
+    assert folder.verify(moved).fingerprint == first
+    put(moved, "val/n01/n01_0.JPEG", jpeg(500))
+    assert folder.verify(moved).fingerprint != first
+
+
+def test_the_same_bytes_in_train_and_val_are_warned_of(root: Path) -> None:
+    put(root, "val/n01/n01_1.JPEG", (root / "train/n02/n02_4.JPEG").read_bytes())
+    report = folder.verify(root)
+    assert report.problems == ()
+    assert report.warnings == (
+        "test pictures that are also trained on, byte for byte: 1 (val/n01/n01_1.JPEG = train/n02/n02_4.JPEG)",
+    )
+
+
+def test_progress_counts_up_to_the_total(root: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    folder.verify(root, workers=2, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 24) for done in range(1, 25)]
+
+
+def test_good_files_are_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    pixels = folder.pixels
+
+    def counting(data: bytes) -> object:
+        read.append(len(data))
+        return pixels(data)
+
+    monkeypatch.setattr(folder, "pixels", counting)
+    put(root, "train/n01/n01_0.JPEG", b"broken")
+    first = folder.verify(root)
+    assert len(read) == 24
+    assert folder.verify(root) == first
+    assert len(read) == 25  # only what was not good
+    put(root, "train/n01/n01_0.JPEG", jpeg(1))
+    put(root, "val/n02/n02_0.JPEG", jpeg(2, 16))
+    assert folder.verify(root).problems == ()
+    assert len(read) == 27
+
+
+def test_an_interrupted_verification_goes_on_where_it_stopped(root: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 11:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        folder.verify(root, workers=1, progress=interrupt)
+    (memory,) = (folder.cache_dir() / "verified").iterdir()
+    assert memory.read_text().count(".JPEG") == 10
+    assert folder.verify(root).counts["train"] == 20
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": "0", "files": {}}', '{"files": 3}'])
+def test_a_damaged_memory_is_made_again(root: Path, content: str) -> None:
+    first = folder.verify(root)
+    (memory,) = (folder.cache_dir() / "verified").iterdir()
+    memory.write_text(content)
+    assert folder.verify(root) == first
+    assert memory.read_text().count(".JPEG") == 24
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "file", b"")
+    monkeypatch.setenv("DSD_CACHE", str(tmp_path / "file"))
+    report = folder.verify(root)
+    assert report.problems == ()
+    assert "could not be written" in report.warnings[0]
+
+
+def test_cache_dir_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DSD_CACHE", str(tmp_path / "a"))
+    assert folder.cache_dir() == tmp_path / "a"
+    monkeypatch.delenv("DSD_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
+    assert folder.cache_dir() == tmp_path / "b" / "dsd"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert folder.cache_dir() == Path.home() / ".cache" / "dsd"
+
+
+def test_threaded_keeps_the_order_and_passes_errors_on() -> None:
+    assert list(folder.threaded(lambda x: x * x, range(1000), workers=3)) == [x * x for x in range(1000)]
+    with pytest.raises(ZeroDivisionError):
+        list(folder.threaded(lambda x: 1 // x, [1, 0], workers=2))
+    assert list(folder.threaded(str, [], workers=2)) == []

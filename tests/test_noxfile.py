@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.registry import ROWS
+from tests.benchmarks.test_registry import BLOCK_TORCH
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def sessions() -> dict[str, tuple[str | None, str]]:
+    """Tags and description by name, as `nox -l` prints them with torch and everything else of the suite out of reach."""
+    code = BLOCK_TORCH + "from nox.__main__ import main; sys.argv = ['nox', '-l']; main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = re.findall(r"^[*-] (\S+)(?: \[(.*?)\])?(?: -> (.+))?$", done.stdout, re.MULTILINE)
+    return {name: (tags or None, description) for name, tags, description in lines}
+
+
+def test_there_is_a_session_per_row_and_per_chore_with_a_line_that_says_what_it_does(
+    sessions: dict[str, tuple[str | None, str]],
+) -> None:
+    assert set(sessions) == {*ROWS, "smoke", "tests", "lint", "tables", "data", "perf", "lock"}
+    assert all(description.endswith(".") for _, description in sessions.values())
+    assert {sessions[row][0] for row in ROWS} == {"train,imagenet"}

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_three_lines_work_as_printed() -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    torch.manual_seed(0)
+    namespace: dict[str, object] = {}
+    exec(snippet, namespace)  # noqa: S102 - the README's own code
+    model, masks = namespace["model"], namespace["masks"]
+    assert isinstance(model, torch.nn.Module)
+    assert isinstance(masks, dict)
+    pruned = {name: int((~mask).sum()) for name, mask in masks.items()}
+    assert pruned == {"0.weight": round(0.3 * 20 * 64), "2.weight": round(0.3 * 64)}
+    weights = dict(model.named_parameters())
+    # D2 let the pruned weights move again, and they start from zero: they are smaller than the survivors.
+    revived = weights["0.weight"].detach()[~masks["0.weight"]].abs()
+    assert (revived > 0).float().mean() > 0.9
+    assert revived.mean() < weights["0.weight"].detach()[masks["0.weight"]].abs().mean()
+
+
+def test_every_command_in_the_readme_names_something_that_exists() -> None:
+    from benchmarks.registry import ROWS
+
+    assert "pip install nox && nox -s imagenet_resnet18" in README
+    assert "pip install nox && nox -s tests" in README
+    for name in re.findall(r"nox -s (\w+)", README):
+        assert name in ROWS or re.search(rf"^def {name}\(", (ROOT / "noxfile.py").read_text(), re.MULTILINE), name
+    for row in ROWS:
+        assert f"`{row}`" in README
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    for document in ("README.md", "CONTRIBUTING.md", "results/README.md", "tasks/imagenet/README.md"):
+        path = ROOT / document
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (path.parent / target).exists(), f"{document} links to {target}"
