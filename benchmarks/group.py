@@ -12,6 +12,7 @@ from typing import Literal
 
 from benchmarks import paper
 from benchmarks.record import Record
+from benchmarks.registry import ROWS
 
 Section = Literal["paper", "small", "custom", "smoke"]
 SECTIONS: tuple[Section, ...] = ("paper", "small", "custom", "smoke")
@@ -76,8 +77,11 @@ class Group:
     @property
     def comparable(self) -> bool:
         """Whether the paper's figures are for the same recipe on the same, whole data."""
-        row = self.paper
-        return row is not None and row.same_data and self.section == "paper" and self.key.subset == 1
+        row, whole, counts = self.paper, ROWS.get(self.key.row), self.sample.data.counts
+        if row is None or whole is None or not row.same_data or self.section != "paper":
+            return False
+        # A subset, another data set in the same layout, or one that lost files on its way is not the paper's.
+        return (counts.get("train"), counts.get("test")) == (whole.train_examples, whole.test_examples)
 
 
 def key_of(record: Record) -> Key:

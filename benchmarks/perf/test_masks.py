@@ -61,7 +61,7 @@ def test_select(benchmark: Any, network: nn.Module) -> None:
         copied = copy.deepcopy(network)
         for module in copied.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
-                prune.l1_unstructured(module, "weight", amount=0.3)
+                prune.l1_unstructured(module, "weight", amount=0.3)  # type: ignore[no-untyped-call]
 
     report(
         benchmark,
@@ -86,7 +86,7 @@ def test_step(benchmark: Any, network: nn.Module) -> None:
 
         def step() -> None:
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), y).backward()
+            nn.functional.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
         return optimizer, step

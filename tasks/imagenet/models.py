@@ -30,17 +30,16 @@ def build(network: str, settings: Network, classes: int, seed: int) -> nn.Module
                     num_classes=classes, aux_logits=True, init_weights=True, dropout=dropout, dropout_aux=auxiliary
                 )
             )
-        if network == "vgg16":
-            return _vgg16(settings, classes)
-    raise ValueError(f"unknown network {network!r}: one of resnet18, resnet50, googlenet, vgg16")
+        if network in ("vgg16", "vgg16_bn"):
+            return _vgg16(network, settings, classes)
+    raise ValueError(f"unknown network {network!r}: one of resnet18, resnet50, googlenet, vgg16, vgg16_bn")
 
 
-def _vgg16(settings: Network, classes: int) -> nn.Module:
+def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
     (dropout,) = settings.dropout
     # Built without torchvision's classifier: initialising its 120 million weights to throw them away takes a second.
     with torch.device("meta"):
-        meta = models.vgg16(num_classes=classes, dropout=dropout, init_weights=False)
-    network = _module(meta)
+        network = _module(getattr(models, name)(num_classes=classes, init_weights=False))
     features = 512 * settings.pool**2
     network.avgpool = nn.AdaptiveAvgPool2d(settings.pool)
     network.classifier = nn.Sequential(
@@ -53,10 +52,15 @@ def _vgg16(settings: Network, classes: int) -> nn.Module:
         nn.Linear(settings.width, classes, device="meta"),
     )
     network = network.to_empty(device="cpu")
-    # torchvision's rule for VGG: He initialisation for convolutions, N(0, 0.01) for the classifier, zero biases.
+    # torchvision's rule for VGG: He initialisation for convolutions, N(0, 0.01) for the classifier, zero biases. With batch
+    # norm (a reduction of ours, whose classifier may be narrow) He for both: N(0, 0.01) is made for 4096 inputs.
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+        elif isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear) and name == "vgg16_bn":
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, 0, 0.01)
         if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:

@@ -161,9 +161,9 @@ def test_another_sparsity_is_custom(tmp_path: Path) -> None:
     assert all(layer.weights - layer.kept == round(0.5 * layer.weights) for layer in mask)
 
 
-def test_status_tells_finished_from_missing(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "--out", str(finished)]) == 0
-    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+def test_status_tells_finished_from_missing(finished: Path) -> None:
+    shown = python("-m", "benchmarks", "status", "--out", str(finished)).stdout
+    lines = {line.split()[0]: line for line in shown.splitlines()}
     assert re.search(r"smoke +tiny-imagenet-shapes\S+ +0 +0 +-", lines[ROW])
     assert lines["imagenet_vgg16"].split()[1:] == ["-"] * 5
 

@@ -167,6 +167,12 @@ def test_the_papers_cells_are_comparable_at_paper_scale_on_the_papers_data_alone
     assert "A verdict at small scale speaks of DSD on that data, not of the paper's figure." in small
 
 
+def test_the_paper_recipe_on_other_pictures_is_not_comparable() -> None:
+    (group,) = group_records([build.record("imagenet_vgg16", "paper", data="other pictures")])
+    assert group.section == "paper"
+    assert not group.comparable
+
+
 def test_iterations_stand_beside_the_control_of_the_same_length() -> None:
     page = tables.render(golden())["tables/librispeech_deepspeech2.md"]
     assert line(page, "DSD, iteration 1") == ["DSD, iteration 1", "28.00", "1", "13.96"]

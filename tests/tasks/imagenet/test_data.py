@@ -151,6 +151,7 @@ def test_steps_are_the_same_however_they_are_reached(pictures: data.Pictures, cu
     assert not same(whole, train(pictures, 0, 11, seed=6))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # on a machine of one core
 @pytest.mark.parametrize("cache", [True, False])
 def test_workers_change_nothing(found: folder.Folder, cache: bool) -> None:
     pictures = data.Pictures(found, "train", cache=cache)

@@ -29,7 +29,7 @@ def test_everything_but_the_first_convolution_biases_and_norms_is_pruned(row: st
     recipe = RECIPES[row]["smoke"]
     network = models.build(recipe.network, recipe.model, 12, seed=0)
     found = prunable(network, recipe.skip)
-    layers = [name for name, module in network.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    layers = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     assert list(found.weights) == [f"{name}.weight" for name in layers[1:]]
     assert found.excluded[f"{layers[0]}.weight"].startswith("skipped by")
 
