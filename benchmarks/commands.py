@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
@@ -18,6 +17,7 @@ from benchmarks import tables as tabulate
 from benchmarks.arms import arm_plan, dense_schedule
 from benchmarks.display import Display, duration
 from benchmarks.learner import NonFiniteLossError
+from benchmarks.options import Evaluate, Run
 from benchmarks.provenance import ROOT
 from benchmarks.provenance import command as command_line
 from benchmarks.record import Record
@@ -28,9 +28,6 @@ from tasks import weights
 from tasks.recipe import SCALES
 from tasks.seed import derive
 from tasks.task import Progress
-
-if TYPE_CHECKING:
-    from benchmarks.__main__ import Evaluate, Run
 
 CONSOLE = Console(soft_wrap=True)
 

@@ -1,0 +1,94 @@
+"""What each command can be told, as typed data (no torch): `__main__` fills it in, `commands` reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from benchmarks.registry import DEFAULT_ARMS, ArmName
+from tasks.recipe import Scale
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Train one row: D once per seed, then every arm from that checkpoint on the same batches, and print the table."""
+
+    row: Positional[str]
+    """Which row, such as imagenet_resnet18 (see `status` for all)."""
+    scale: Scale = "smoke"
+    """smoke: generated data, about two minutes; small: real but small data; paper: the published recipe."""
+    data: Path | None = None
+    """The data set's folder. Needed at small and paper scale; smoke makes its own."""
+    seeds: int | None = None
+    """How many seeds, one trial each. By default 1 at smoke, 5 at small, 3 at paper scale."""
+    first_seed: int = 0
+    """The first of the consecutive seeds: to spread trials over machines."""
+    arms: tuple[ArmName, ...] = DEFAULT_ARMS
+    """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of D's last rate; random: random mask."""
+    device: Device = "auto"
+    """auto takes a GPU if there is one."""
+    subset: float = 1.0
+    """Train on this share of every class's pictures; the test set stays whole."""
+    out: Path | None = None
+    """Where records, tables, figures and checkpoints go. By default runs (smoke) or results (small, paper)."""
+    fresh: bool = False
+    """Run again even if there is a finished record or a checkpoint to go on from."""
+    dense: str | None = None
+    """Start from this network instead of training D: a file (.safetensors or a saved state_dict) or a torchvision weights name."""
+    sparsity: float | None = None
+    """Prune this share instead of the recipe's. The record says `custom` and enters no comparison with the paper."""
+    workers: int | None = None
+    """Loader processes. By default none where the pictures fit in memory. The result does not depend on it."""
+    save_weights: bool = False
+    """Keep every arm's final weights under OUT/weights."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Make the tables and figures from records, and nothing else."""
+
+    records: Path = Path("results/records")
+    """The folder of records; the tables go beside it."""
+    check: bool = False
+    """Write nothing; fail if a table differs from what the records give."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Count, decode and fingerprint a row's data set, and name every bad file."""
+
+    row: Positional[str]
+    """Which row."""
+    data: Path | None = None
+    """The data set's folder; without it, the embedded smoke set."""
+    subset: float = 1.0
+    """As in `run`."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Show every row: finished trials, unfinished checkpoints, failures."""
+
+    out: Path = Path("results")
+    """The folder that runs were told to write to."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a network with a row's own protocol."""
+
+    row: Positional[str]
+    """Which row."""
+    weights: str
+    """A file (.safetensors or a saved state_dict) or a torchvision weights name."""
+    data: Path | None = None
+    """The data set's folder; without it, the embedded smoke set."""
+    scale: Scale = "paper"
+    """Whose preprocessing to use."""
+    device: Device = "auto"
+    """auto takes a GPU if there is one."""
