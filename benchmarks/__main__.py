@@ -20,7 +20,7 @@ Command = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return the exit status: 0; 1 where a check, the disk or a trial failed; 2 for wrong input; 128 + n for signal n."""
+    """Run the command and return the exit status: 0; 1 where a check, the disk or a trial failed; 2 for wrong input; 128 + n for a signal."""
     words = sys.argv[1:] if arguments is None else arguments
     command = tyro.cli(
         Command,

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION: Final = 1
 
@@ -127,9 +127,15 @@ class Failure(_Part):
 
 
 class Record(_Part):
-    """One trial. See the field groups above; `command` reruns it from the root of a checkout at `commit`."""
+    """One trial. See the field groups above; `command` reruns it from the root of a checkout at `commit`.
+
+    `suite` is the minor version under which results are comparable. `commit`, `dirty`, `versions` and `hardware` are those of
+    the process that finished the trial, read when it started; `earlier` says in words what differed in the processes
+    before it, where the trial was interrupted. A field added later has a default, so that older records can be read.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
+    suite: str = "0.1"
     id: str
     status: Literal["finished", "failed"]
     row: str
@@ -140,6 +146,7 @@ class Record(_Part):
     started: str
     finished: str
     interruptions: int
+    earlier: list[str] = []
     commit: str | None
     dirty: bool | None
     versions: dict[str, str]
@@ -161,11 +168,13 @@ class Record(_Part):
 
     def sealed(self) -> Record:
         """Return the same record with its content hash filled in."""
-        return self.model_copy(update={"content_hash": self._hash()})
+        return self.model_copy(update={"content_hash": _hash(self.model_dump())})
 
-    def _hash(self) -> str:
-        content = self.model_dump(exclude={"content_hash"})
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+def _hash(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of what a file holds, not of what the present schema makes of it: fields may be added."""
+    kept = {key: value for key, value in content.items() if key != "content_hash"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def write(record: Record, folder: Path) -> Path:
@@ -185,6 +194,12 @@ def write(record: Record, folder: Path) -> Path:
         os.fsync(file.fileno())
     try:
         os.link(temporary, path)  # unlike a rename, refuses to replace what is there
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        with path.open("xb") as file:
+            file.write(temporary.read_bytes())
+            os.fsync(file.fileno())
     finally:
         temporary.unlink()
     return path
@@ -197,10 +212,11 @@ def read(path: Path) -> Record:
         ValueError: it is not a record of this schema, or was changed after it was written; the message names the file.
     """
     try:
-        record = Record.model_validate_json(path.read_bytes())
-    except (ValidationError, OSError) as error:
+        content = json.loads(path.read_bytes())
+        record = Record.model_validate(content)
+    except (ValueError, OSError) as error:
         raise ValueError(f"{path} is not a readable record: {error}") from error
-    if record.content_hash != record._hash():
+    if record.content_hash != _hash(content):
         raise ValueError(f"{path} was changed after it was written: its content does not match its content_hash")
     if path.stem != record.id:
         raise ValueError(f"{path} holds the record {record.id!r}: a record's file carries its id")
