@@ -1,6 +1,6 @@
 """Sessions of the suite. `nox -l` lists them; it reads the registry and needs nothing but nox.
 
-All sessions run in one environment (torch with its CUDA libraries takes 5 GB), made on first use under .nox/suite from
+All sessions run in one environment (torch with its CUDA libraries takes 5 GB), made on first use under .nox from
 pyproject.toml's groups and the versions pinned in requirements.lock.
 """
 
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import nox
+from filelock import FileLock  # comes with nox, as does virtualenv
 
 ROOT = Path(__file__).resolve().parent
 # Under the `nox` script the checkout is not on sys.path.
@@ -24,35 +25,45 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["tests"]
 
-LOCK_HEADER = "# The environment that produced the records. Rewritten by `nox -s lock`; pip reads it as constraints.\n"
-ENVIRONMENT = ROOT / ".nox" / "suite"
 PROJECT, LOCK = ROOT / "pyproject.toml", ROOT / "requirements.lock"
+LOCK_HEADER = "# The versions that all sessions use. Rewritten by `nox -s lock`; pip reads it as constraints.\n"
 
 
 def _bin(environment: Path) -> Path:
     return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def _requirements() -> list[str]:
+    groups = nox.project.load_toml(PROJECT)["dependency-groups"]
+    return [*groups["suite"], *groups["dev"]]
+
+
 def _make(session: nox.Session, environment: Path, *options: str) -> None:
     """Make a virtual environment with everything in pyproject.toml's groups; `options` go to pip."""
     shutil.rmtree(environment, ignore_errors=True)
-    session.run(sys.executable, "-m", "venv", str(environment), external=True, silent=True)
-    groups = nox.project.load_toml(PROJECT)["dependency-groups"]
+    # virtualenv comes with nox; the standard library's venv needs a package of its own on Debian.
+    session.run(sys.executable, "-m", "virtualenv", "--quiet", str(environment), external=True)
     pip = (str(_bin(environment)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    session.run(*pip, *options, *groups["suite"], *groups["dev"], external=True)
+    session.run(*pip, *options, *_requirements(), external=True)
 
 
 def _python(session: nox.Session) -> str:
-    """Return the shared environment's python, making the environment first if it is absent or out of date."""
+    """Return the shared environment's python, making the environment first if it is not there.
+
+    Its folder is named after what is in it, so that an edit of the requirements never takes it from under a running trainer.
+    """
     if os.environ.get("DSD_SUITE_PYTHON"):
         return os.environ["DSD_SUITE_PYTHON"]
-    made_from = hashlib.sha256(PROJECT.read_bytes() + LOCK.read_bytes() + sys.version.encode()).hexdigest()
-    stamp = ENVIRONMENT / "made-from"
-    if not stamp.exists() or stamp.read_text() != made_from:
-        session.log("making the environment that all sessions share (torch is large: a few minutes, once)")
-        _make(session, ENVIRONMENT, "--constraint", str(LOCK))
-        stamp.write_text(made_from)
-    return str(_bin(ENVIRONMENT))
+    contents = repr((_requirements(), LOCK.read_text(), sys.version))
+    environment = ROOT / ".nox" / f"suite-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
+    environment.parent.mkdir(exist_ok=True)
+    with FileLock(f"{environment}.lock"):  # two first sessions at once would delete each other's
+        finished = environment / "finished"
+        if not finished.exists():
+            session.log("making the environment that all sessions share (torch is large: a few minutes, once)")
+            _make(session, environment, "--constraint", str(LOCK))
+            finished.touch()
+    return str(_bin(environment))
 
 
 def _run(session: nox.Session, *arguments: str) -> None:
@@ -66,7 +77,7 @@ def _run(session: nox.Session, *arguments: str) -> None:
         external=True,
         interrupt_timeout=None,
         terminate_timeout=None,
-        env={"DSD_STOP_WITH_PARENT": "1"},
+        env={"DSD_STOP_WITH_PARENT": str(os.getpid())},
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line, `python -m benchmarks COMMAND`: the only file that parses one. Loads torch only to train or score."""
+"""The command line, `python -m benchmarks COMMAND`: the only file that parses one. Printing help loads no torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Command = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return the exit status: 0; 1 where a check, the disk or a trial failed; 2 for wrong input; 128 + n for a signal."""
+    """Run the command; return 0, 1 where a check, a trial or the disk failed, 2 for wrong input, 128 + n for signal n."""
     words = sys.argv[1:] if arguments is None else arguments
     command = tyro.cli(
         Command,
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         match command:
             case Run():
-                return commands.run(command, words)
+                return commands.run(command)
             case Tables():
                 return commands.tables(command.records, command.check)
             case Verify():

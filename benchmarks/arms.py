@@ -28,7 +28,8 @@ def dense_schedule(recipe: Recipe) -> Schedule:
 def arm_plan(recipe: Recipe, name: str, steps_per_epoch: int) -> ArmPlan:
     """Return the plan of the arm called `name`. All arms have phases of the same lengths, each with a fresh optimizer.
 
-    `control` keeps the rates and drops the masks; `llr` trains dense at a tenth of D's last rate, the paper's control;
+    `control` keeps the rates and drops the masks; `llr` trains dense at a tenth of the rate with which D's
+    last epoch began, the paper's control (a polynomial decay ends at zero: a tenth of its very last rate trains nothing);
     `random` is `dsd` with as many weights of each layer drawn at random.
 
     Raises:
@@ -41,7 +42,7 @@ def arm_plan(recipe: Recipe, name: str, steps_per_epoch: int) -> ArmPlan:
         return ArmPlan(name, Schedule(tuple(_unmasked(phase) for phase in rest)), "magnitude")
     if name == "llr":
         steps = dense_schedule(recipe).boundaries(steps_per_epoch)[-1]
-        last = Schedule((dense,)).at(steps - 1, steps_per_epoch).lr
+        last = Schedule((dense,)).at(max(0, steps - steps_per_epoch), steps_per_epoch).lr
         low = tuple(dataclasses.replace(_unmasked(phase), lr=last / 10, decay=Constant()) for phase in rest)
         return ArmPlan(name, Schedule(low), "magnitude")
     raise ValueError(f"there is no arm {name!r}; arms: {', '.join(ARMS)}")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 from rich.table import Table
 
-from benchmarks import figures, record, registry
+from benchmarks import figures, provenance, record, registry
 from benchmarks import tables as tabulate
 from benchmarks.arms import arm_plan, dense_schedule
 from benchmarks.display import Display, duration
-from benchmarks.learner import NonFiniteLossError
+from benchmarks.learner import NonFiniteError
 from benchmarks.options import Evaluate, Run
 from benchmarks.provenance import ROOT
-from benchmarks.provenance import command as command_line
 from benchmarks.record import Record
 from benchmarks.registry import DEFAULT_SEEDS, ROWS, Row
 from benchmarks.stop import InterruptedTrial, Stop
@@ -32,8 +33,9 @@ from tasks.task import Progress
 CONSOLE = Console(soft_wrap=True)
 
 
-def run(options: Run, words: list[str]) -> int:
+def run(options: Run) -> int:
     """Train a row's trials, write their records, tables and figures, and print the table."""
+    stop = Stop()  # before anything slow: whoever started this process may be gone by the end of verification
     row = registry.row(options.row)
     if (options.seeds is not None and options.seeds < 1) or options.first_seed < 0:
         raise ValueError(
@@ -48,46 +50,44 @@ def run(options: Run, words: list[str]) -> int:
     device = _device(options.device)
     data = _data(row, options.data, options.scale)
     dense = weights.read(options.dense) if options.dense else None
-    count = options.seeds or DEFAULT_SEEDS[options.scale]
-    seeds = range(options.first_seed, options.first_seed + count)
-    arms = tuple(dict.fromkeys(options.arms))
-    CONSOLE.print(
-        f"[bold]{row.name}[/] ({row.title}) at {options.scale} scale on {_device_name(device)}, data: {data.name}"
-    )
+    origin = provenance.read(device)
+    _probe(out)
+    _say(f"{row.name} ({row.title}) at {options.scale} scale on {_device_name(device)}, data: {data.name}")
     if recipe.reduction:
-        CONSOLE.print(f"reduction: {recipe.reduction}", highlight=False)
+        _say(f"reduction: {recipe.reduction}")
     domain = _domain(row)
-    custom = (f"sparsity={options.sparsity}",) if options.sparsity is not None else ()
+    with ProgressBar(console=CONSOLE, transient=True) as bar:
+        source = domain.open_data(recipe, data, options.subset, _progress(bar))
+    for warning in source.report.warnings:
+        _say(f"warning: {warning}")
+    _say(f"data verified: {_counts(source.report.counts)}, fingerprint {source.report.fingerprint}")
+    # A sparsity that is the recipe's own changes nothing, and is not custom.
+    custom = recipe.hash() != row.recipe(options.scale).hash()
     plans = [
         Plan(
             row=row,
             scale=options.scale,
             recipe=recipe,
-            seed=seed,
-            arms=arms,
-            custom=custom,
-            command=command_line(words),
+            seed=options.first_seed + number,
+            arms=options.arms,
+            custom=(f"sparsity={options.sparsity}",) if custom else (),
+            command=provenance.command("run", options),
             out=out,
             device=device,
+            provenance=origin,
             dense=dense,
             save_weights=options.save_weights,
         )
-        for seed in seeds
+        for number in range(options.seeds or DEFAULT_SEEDS[options.scale])
     ]
-    with ProgressBar(console=CONSOLE, transient=True) as bar:
-        source = domain.open_data(recipe, data, options.subset, _progress(bar))
-    for warning in source.report.warnings:
-        CONSOLE.print(f"[yellow]warning:[/] {warning}", highlight=False)
-    CONSOLE.print(
-        f"data verified: {_counts(source.report.counts)}, fingerprint {source.report.fingerprint}", highlight=False
-    )
     tasks = [domain.build(recipe, source, plan.stream(), device, options.workers) for plan in plans]
     spe = tasks[0].steps_per_epoch()
     per_trial = (0 if dense else dense_schedule(recipe).boundaries(spe)[-1]) + sum(
-        arm_plan(recipe, arm, spe).schedule.boundaries(spe)[-1] for arm in arms
+        arm_plan(recipe, arm, spe).schedule.boundaries(spe)[-1] for arm in options.arms
     )
     written: list[Path] = []
-    with Stop() as stop, Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size) as display:
+    failed = False
+    with stop, Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size) as display:
         for plan, task in zip(plans, tasks, strict=True):
             done = finished(plan, task)
             if done is not None and not options.fresh:
@@ -101,37 +101,36 @@ def run(options: Run, words: list[str]) -> int:
             trial = Trial(plan, task, display, stop)
             try:
                 written.append(trial.run())
+                display.say(f"seed {plan.seed}: record {written[-1]}")
             except InterruptedTrial as interrupted:
-                display.say(
-                    f"stopped ({interrupted.reason}); {trial.path} holds everything: the same command goes on from there"
-                )
+                same = "the same command, without --fresh," if options.fresh else "the same command"
+                display.say(f"stopped ({interrupted.reason}); {trial.path} holds everything: {same} goes on from there")
                 return 130 if interrupted.reason == "SIGINT" else 143
-            except NonFiniteLossError as error:
-                display.say(f"[red]seed {plan.seed} failed:[/] {error}")
-                return 1
-            display.say(f"seed {plan.seed}: record {written[-1]}")
-    return _conclude(row, out, written)
+            except NonFiniteError as error:
+                display.say(f"seed {plan.seed} failed: {error}")
+                failed = True
+    if written:
+        _conclude(row, out, written)
+    return 1 if failed else 0
 
 
 def tables(folder: Path, check: bool) -> int:
     """Make (or, with `check`, compare) everything that follows from the records in `folder`."""
+    if folder.name != "records" or not folder.is_dir():
+        raise ValueError(f"--records {folder}: expected a folder called records; the tables are written beside it")
     out = folder.parent
     found = record.read_all(folder)
     if not check:
         drawn = _publish(out, found)
-        CONSOLE.print(
-            f"{len(found)} records: wrote {out / 'README.md'}, {out / 'tables'}, {drawn} figures", highlight=False
-        )
+        _say(f"{len(found)} records: wrote {out / 'README.md'}, {out / 'tables'}, {drawn} figures")
         return 0
     stale = [str(out / name) for name in tabulate.check(out, found)]
     front = _front_page(out)
     if front is not None and front.read_text(encoding="utf-8") != _with_headline(front, found):
         stale.append(front.name)
     for name in stale:
-        CONSOLE.print(f"stale: {name}", highlight=False)
-    CONSOLE.print(
-        "run `nox -s tables` and commit what changes" if stale else f"{len(found)} records: the tables are theirs"
-    )
+        _say(f"stale: {name}")
+    _say("run `nox -s tables` and commit what changes" if stale else f"{len(found)} records: the tables are theirs")
     return 1 if stale else 0
 
 
@@ -155,25 +154,25 @@ def _with_headline(front: Path, found: list[Record]) -> str:
 def verify(name: str, data: Path | None, subset: float) -> int:
     """Print what verification finds and return 1 if training would not start."""
     row = registry.row(name)
-    recipe = row.recipe("small" if data else "smoke")
     with ProgressBar(console=CONSOLE, transient=True) as bar:
         report = _domain(row).verify(_data(row, data, "smoke"), subset, _progress(bar))
     for kind, sentences in (("problem", report.problems), ("warning", report.warnings)):
         for sentence in sentences:
-            CONSOLE.print(f"{kind}: {sentence}", highlight=False)
-    CONSOLE.print(f"{report.name}: {_counts(report.counts)}; fingerprint {report.fingerprint}", highlight=False)
+            _say(f"{kind}: {sentence}")
+    _say(f"{report.name}: {_counts(report.counts)}; fingerprint {report.fingerprint}")
     full = {"train": row.train_examples, "test": row.test_examples}
     if report.counts.get("classes") == 1000 and subset == 1 and any(report.counts[key] != full[key] for key in full):
-        CONSOLE.print(f"warning: {row.dataset} has {_counts(full)}; some files are missing or extra", highlight=False)
-    CONSOLE.print("not usable" if report.problems else f"usable for {row.name} ({recipe.network})", highlight=False)
+        _say(f"warning: {row.dataset} has {_counts(full)}; some files are missing or extra")
+    _say("not usable" if report.problems else f"usable for {row.name}")
     return 1 if report.problems else 0
 
 
-def status(out: Path) -> int:
+def status(out: Path | None) -> int:
     """Print what there is of every row: finished seeds, failures, and checkpoints from which a run goes on."""
-    found = record.read_all(out / "records")
-    unfinished = [path.parent.name for path in sorted((out / "checkpoints").glob("*/trial.pt"))]
+    folders = [out] if out else [Path("results"), Path("runs")]
     table = Table("row", "scale", "data", "finished seeds", "failed", "unfinished", box=None, padding=(0, 2, 0, 0))
+    found = [one for folder in folders for one in record.read_all(folder / "records")]
+    unfinished = [path.parent.name for folder in folders for path in sorted(folder.glob("checkpoints/*/trial.pt"))]
     for name in ROWS:
         for scale in SCALES:
             trials = [one for one in found if (one.row, one.scale) == (name, scale)]
@@ -182,9 +181,8 @@ def status(out: Path) -> int:
                 mine = [one for one in trials if one.data.name == data]
                 seeds = sorted({one.seed for one in mine if one.status == "finished"})
                 failed = sum(one.status == "failed" for one in mine)
-                table.add_row(
-                    name, scale, data, ", ".join(map(str, seeds)) or "-", str(failed), ", ".join(waiting) or "-"
-                )
+                cells = (", ".join(map(str, seeds)) or "-", str(failed), ", ".join(waiting) or "-")
+                table.add_row(name, scale, escape(data), *cells)
         if not any(one.row == name for one in found) and not any(key.startswith(name) for key in unfinished):
             table.add_row(name, "-", "-", "-", "-", "-")
     CONSOLE.print(table)
@@ -199,44 +197,44 @@ def evaluate(options: Evaluate) -> int:
     recipe = row.recipe(scale)
     domain = _domain(row)
     with ProgressBar(console=CONSOLE, transient=True) as bar:
-        source = domain.open_data(recipe, _data(row, options.data, scale), 1.0, _progress(bar))
+        source = domain.open_data(recipe, _data(row, options.data, scale), 1.0, _progress(bar), train=False)
     task = domain.build(recipe, source, derive(row.name, scale, 0), _device(options.device), None)
     model = task.model()
     given.load_into(model)
     result = task.evaluate(model)
     for name, value in result.metrics.items():
-        CONSOLE.print(f"{name} {value:.3f}", highlight=False)
-    CONSOLE.print(
-        f"{given.source} (SHA-256 {given.sha256[:12]}) on {len(result.outcomes):,} test examples", highlight=False
-    )
+        _say(f"{name} {value:.3f}")
+    _say(f"{given.source} (SHA-256 {given.sha256[:12]}) on {len(result.outcomes):,} test examples, {scale} protocol")
     return 0
 
 
-def _conclude(row: Row, out: Path, written: list[Path]) -> int:
+def _conclude(row: Row, out: Path, written: list[Path]) -> None:
     """Print the table of the trials just run, where everything is, what it cost and what to do next."""
-    everything = record.read_all(out / "records")
-    _publish(out, everything)
+    _publish(out, record.read_all(out / "records"))
     mine = [record.read(path) for path in written]
     CONSOLE.print()
     CONSOLE.print(tabulate.terminal(mine, row.name))
-    seconds = sum(one.cost.seconds for one in mine)
-    samples = sum(one.cost.samples for one in mine)
-    CONSOLE.print(
-        f"cost: {duration(seconds)}, {samples:,} samples seen by {sum(one.cost.steps for one in mine):,} optimizer steps",
-        highlight=False,
-    )
-    CONSOLE.print(
-        f"saved: {out / 'records'} (records), {out / 'README.md'} and {out / 'tables'} (tables), {out / 'figures'}",
-        highlight=False,
-    )
+    seconds, samples, steps = (sum(getattr(one.cost, what) for one in mine) for what in ("seconds", "samples", "steps"))
+    _say(f"cost: {duration(seconds)}, {samples:,} samples seen by {steps:,} optimizer steps")
+    _say(f"saved: {out / 'records'} (records), {out / 'README.md'} and {out / 'tables'} (tables), {out / 'figures'}")
     if mine[0].data.synthetic:
-        CONSOLE.print(
+        _say(
             f"this was generated data: it shows that the suite runs, not what DSD does. On real data ({row.layout}):\n"
             f"  nox -s {row.name} -- --scale small --data DIR --seeds 5     64-pixel pictures, the recipe scaled down\n"
-            f"  nox -s {row.name} -- --scale paper --data DIR               {row.dataset}, the published recipe",
-            highlight=False,
+            f"  nox -s {row.name} -- --scale paper --data DIR               {row.dataset}, the published recipe"
         )
-    return 0
+
+
+def _say(text: str) -> None:
+    """Print a line as it is: file names may hold what rich would take for markup."""
+    CONSOLE.print(text, highlight=False, markup=False)
+
+
+def _probe(out: Path) -> None:
+    """Find out now, not after training, that nothing can be written."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):
+        pass
 
 
 def _domain(row: Row) -> ModuleType:

@@ -29,7 +29,6 @@ class Display:
         self._last_line = 0.0
         self._loss: dict[str, float] = {}
         self._title = ""
-        self._phase: str = ""
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Display:
@@ -45,7 +44,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False)
 
     def trial(self, title: str) -> None:
         """Begin a new trial."""

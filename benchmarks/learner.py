@@ -18,17 +18,15 @@ from tasks.recipe import Recipe, RmsProp, Sgd
 from tasks.task import Batch, Evaluation, Task
 
 
-class NonFiniteLossError(RuntimeError):
-    """The loss was NaN or infinite; raised before the update, so the weights are those of the step before."""
+class NonFiniteError(RuntimeError):
+    """A training loss (before its update is made) or a test score was NaN or infinite."""
 
-    def __init__(self, learner: Learner, loss: float, samples: list[str]) -> None:
-        """Name the arm, phase, step and the batch's samples."""
-        position = learner.position()
-        self.arm, self.phase, self.step = learner.name, position.phase.kind, learner.step
-        shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
+    def __init__(self, learner: Learner, what: str, step: int, rest: str) -> None:
+        """Name the arm, the phase and the step."""
+        position = learner.schedule.at(step, learner.steps_per_epoch)
+        self.arm, self.phase, self.step = learner.name, position.phase.kind, step
         super().__init__(
-            f"loss is {loss} in arm {self.arm!r}, {self.phase} phase, step {self.step} (phase step {position.step}); "
-            f"no update was made. Batch: {shown}"
+            f"{what} in arm {self.arm!r}, {self.phase} phase, step {step} (phase step {position.step}); {rest}"
         )
 
 
@@ -99,7 +97,7 @@ class Learner:
         """Take one optimizer step and return the loss and what the task shows beside it.
 
         Raises:
-            NonFiniteLossError: before the update.
+            NonFiniteError: before the update.
         """
         started = time.perf_counter()
         position = self.position()
@@ -112,7 +110,9 @@ class Learner:
         loss, shown = self.task.loss(self.model, batch)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise NonFiniteLossError(self, value, self.task.batch_ids(self.offset + self.step))
+            samples = self.task.batch_ids(self.offset + self.step)
+            shown_samples = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
+            raise NonFiniteError(self, f"loss is {value}", self.step, f"no update was made. Batch: {shown_samples}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         clip = self.task.recipe.clip_norm
@@ -143,10 +143,17 @@ class Learner:
         return self.step > start and (self.step - start) % every == 0
 
     def evaluate(self) -> Evaluation:
-        """Score the network, add a point to the curve and, at the end of a phase, the phase's result."""
+        """Score the network, add a point to the curve and, at the end of a phase, the phase's result.
+
+        Raises:
+            NonFiniteError: a score is NaN or infinite: the last update broke the network.
+        """
         started = time.perf_counter()
         position = self.schedule.at(self.step - 1, self.steps_per_epoch)
         result = self.task.evaluate(self.model)
+        for name, score in result.metrics.items():
+            if not math.isfinite(score):
+                raise NonFiniteError(self, f"test {name} is {score}", self.step - 1, "training cannot go on from there")
         train = {key: total / self._summed for key, total in self._sums.items()}
         self._sums, self._summed = {}, 0
         epoch = self.step / self.steps_per_epoch
@@ -155,6 +162,11 @@ class Learner:
         if self.at_phase_end():
             self._end_phase(position, result)
         return result
+
+    def spend(self, seconds: float) -> None:
+        """Count time spent for this learner outside of it: its share of fetching batches."""
+        self.seconds += seconds
+        self._phase_seconds += seconds
 
     def finish(self) -> None:
         """Let go of the masks."""
@@ -264,9 +276,9 @@ class Learner:
         self._phase_seconds = 0.0
 
     def _clock(self, started: float) -> None:
-        passed = time.perf_counter() - started
-        self.seconds += passed
-        self._phase_seconds += passed
+        if next(self.model.parameters()).is_cuda:
+            torch.cuda.synchronize()  # else what this arm asked of the GPU would be on the next arm's bill
+        self.spend(time.perf_counter() - started)
 
 
 def _mean_update(before: list[Tensor], after: Iterable[nn.Parameter], masks: dict[str, Tensor]) -> float:

@@ -74,8 +74,8 @@ class Verify:
 class Status:
     """Show every row: finished trials, unfinished checkpoints, failures."""
 
-    out: Path = Path("results")
-    """The folder that runs were told to write to."""
+    out: Path | None = None
+    """The folder that runs were told to write to. By default both runs and results."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Evaluate:
     weights: str
     """A file (.safetensors or a saved state_dict) or a torchvision weights name."""
     data: Path | None = None
-    """The data set's folder; without it, the embedded smoke set."""
+    """The data set's folder, of which only val/ is read; without it, the embedded smoke set."""
     scale: Scale = "paper"
     """Whose preprocessing to use."""
     device: Device = "auto"

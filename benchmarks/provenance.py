@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 import platform
 import shlex
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,13 +19,48 @@ ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("torch", "torchvision", "torchaudio", "numpy", "pillow", "scipy", "pandas")
 
 
+@dataclass(frozen=True)
+class Provenance:
+    """What runs, where: read once, when a process starts, since files may be edited while it trains."""
+
+    commit: str | None
+    dirty: bool | None
+    versions: dict[str, str]
+    hardware: Hardware
+    precision: str
+
+    def sentence(self) -> str:
+        """Return it in one line, without what can change no result."""
+        state = {None: "", True: " (dirty)", False: ""}[self.dirty]
+        where = self.hardware.gpu or f"{self.hardware.cpu}, {self.hardware.threads} threads"
+        return f"commit {(self.commit or 'unknown')[:12]}{state}, torch {self.versions.get('torch')}, {where}, {self.precision}"
+
+
+def read(device: torch.device) -> Provenance:
+    """Return the provenance of this process."""
+    head, dirty = commit()
+    return Provenance(head, dirty, versions(), hardware(device), precision(device))
+
+
 def commit() -> tuple[str | None, bool | None]:
-    """Return the checkout's commit and whether tracked files outside results/ differ from it; None where git cannot tell."""
-    head = _git("rev-parse", "HEAD")
-    if head is None:
+    """Return the checkout's commit and whether code in it differs from that; None where git cannot tell.
+
+    Changes in results/ and in the README, which the harness itself writes, do not count; a new file of code does.
+    """
+    head, top = _git("rev-parse", "HEAD"), _git("rev-parse", "--show-toplevel")
+    if head is None or top is None or Path(top).resolve() != ROOT:  # unpacked inside somebody else's checkout
         return None, None
     changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!README.md")
-    return head, bool(changes)
+    new = _git("ls-files", "--others", "--exclude-standard", "--", "*.py")
+    return head, bool(changes or new)
+
+
+def precision(device: torch.device) -> str:
+    """Return the arithmetic of training: torch lets convolutions on a GPU round their inputs to TF32 unless told not to."""
+    if device.type == "cuda" and (torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32):
+        convolutions, matmul = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        return "float32 (TF32 in " + " and ".join(["convolutions"] * convolutions + ["matrix products"] * matmul) + ")"
+    return "float32"
 
 
 def versions() -> dict[str, str]:
@@ -52,13 +89,24 @@ def hardware(device: torch.device) -> Hardware:
     )
 
 
-def command(arguments: list[str]) -> str:
-    """Return the command line as it can be typed at the root of a checkout.
+def command(name: str, options: object) -> str:
+    """Return the command line that gives `options`, a dataclass of `benchmarks.options`, as typed at the root of a checkout.
 
-    Absolute paths are cut to their last part: where a data set lies on one machine helps nobody on another.
+    Of a path only the last part is kept: where a data set lies on one machine helps nobody on another.
     """
-    parts = [Path(part).name if Path(part).is_absolute() else part for part in arguments]
-    return shlex.join(["python", "-m", "benchmarks", *parts])
+    assert dataclasses.is_dataclass(options)
+    words = ["python", "-m", "benchmarks", name]
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if field.default is dataclasses.MISSING:
+            words.append(str(value))
+        elif value != field.default:
+            words.append("--" + field.name.replace("_", "-"))
+            if isinstance(value, tuple):
+                words += value
+            elif value is not True:
+                words.append(Path(value).name if isinstance(value, Path) or Path(str(value)).exists() else str(value))
+    return shlex.join(words)
 
 
 def _git(*arguments: str) -> str | None:

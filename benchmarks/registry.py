@@ -10,6 +10,9 @@ from typing import Literal, get_args
 from tasks.imagenet import recipes as imagenet
 from tasks.recipe import Metric, Recipe, Scale
 
+SUITE = "0.1"
+"""Results are comparable under one minor version: raised by whatever alters a recipe, a random stream or a metric."""
+
 ArmName = Literal["control", "dsd", "llr", "random"]
 ARMS: tuple[ArmName, ...] = get_args(ArmName)
 DEFAULT_ARMS: tuple[ArmName, ...] = ("control", "dsd")

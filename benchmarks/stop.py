@@ -7,7 +7,7 @@ import signal
 from types import FrameType, TracebackType
 
 STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"
-"""Environment variable that nox sessions set: without it a run may outlive its shell, as `nohup` users expect."""
+"""Environment variable in which nox sessions pass their process id. Without it a run may outlive its shell, as with nohup."""
 
 
 class InterruptedTrial(Exception):  # noqa: N818 - not an error: the run was asked to stop and did
@@ -23,7 +23,8 @@ class Stop:
 
     def __init__(self) -> None:
         self._signal: str | None = None
-        self._parent = os.getppid() if os.environ.get(STOP_WITH_PARENT) else None
+        parent = os.environ.get(STOP_WITH_PARENT)
+        self._parent = int(parent) if parent else None
         self._previous: dict[int, object] = {}
 
     @property

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
-from benchmarks import checkpoint, provenance
+from benchmarks import checkpoint
 from benchmarks import record as records
 from benchmarks.arms import arm_plan, dense_schedule
 from benchmarks.display import Display
-from benchmarks.learner import Learner, NonFiniteLossError, make_optimizer
+from benchmarks.learner import Learner, NonFiniteError, make_optimizer
+from benchmarks.provenance import Provenance
 from benchmarks.record import Arm, Bootstrap, Cost, Data, Dense, Failure, Record
-from benchmarks.registry import Row
+from benchmarks.registry import SUITE, Row
 from benchmarks.statistics import bootstrap
 from benchmarks.stop import InterruptedTrial, Stop
 from tasks.recipe import Recipe, Scale
@@ -44,6 +46,7 @@ class Plan:
     command: str
     out: Path
     device: torch.device
+    provenance: Provenance
     dense: Weights | None = None
     save_weights: bool = False
 
@@ -54,6 +57,7 @@ class Plan:
             self.recipe.hash(),
             ",".join(sorted(self.arms)),
             self.dense.sha256 if self.dense else None,
+            *self.custom,
         )
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
         return f"{self.row.name}-{self.scale}-seed{self.seed}-{digest}"
@@ -92,6 +96,7 @@ class Trial:
         self.dense: Dense | None = None
         self.started = _now()
         self.interruptions = 0
+        self.earlier: list[str] = []
         self._evaluations: dict[str, Evaluation] = {}
         self._saved = time.perf_counter()
         self._save_took = 0.0
@@ -101,24 +106,37 @@ class Trial:
 
         Raises:
             InterruptedTrial: asked to stop; the checkpoint is written.
-            NonFiniteLossError: the loss was NaN or infinite; a record of the failure is written.
+            NonFiniteError: a loss or a score was NaN or infinite; a record of the failure is written.
+            ValueError: another process is running this trial; the checkpoint cannot be read.
         """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path.parent / "lock", timeout=0)  # the system lets go of it when its holder dies
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ValueError(f"another process is running this trial: it holds {lock.lock_file}") from error
+        with lock:
+            path = self._run()
+            shutil.rmtree(self.path.parent)
+        return path
+
+    def _run(self) -> Path:
         saved = checkpoint.load(self.path) if self.path.exists() else None
         if saved is not None:
             self.started, self.interruptions = saved["started"], saved["interruptions"] + 1
+            sessions = [*saved["earlier"], saved["session"]]
+            self.earlier = [one for one in dict.fromkeys(sessions) if one != self.plan.provenance.sentence()]
         try:
             learners = self._fork(saved) if saved and saved["dense"] else self._fork(self._train_dense(saved))
             self._train(learners)
-        except NonFiniteLossError as error:
+        except NonFiniteError as error:
             failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
             self._write({}, failure)
             raise
         arms = {name: Arm(**learner.results(self._final(learner))) for name, learner in learners.items()}
         if self.plan.save_weights:
             self._save_weights(learners)
-        path = self._write(arms, None)
-        shutil.rmtree(self.path.parent)
-        return path
+        return self._write(arms, None)
 
     def _train_dense(self, saved: dict[str, Any] | None) -> dict[str, Any]:
         """Run D (or take the given network) and return the state from which the arms start."""
@@ -172,7 +190,11 @@ class Trial:
         steps = lead.steps
         noise = derive(self.plan.stream(), "noise")
         first, last = lead.offset + lead.step, lead.offset + steps
+        fetching = time.perf_counter()
         for number, batch in enumerate(self.task.batches(first, last), start=first):
+            fetched = time.perf_counter() - fetching
+            for learner in learners.values():
+                learner.spend(fetched / len(learners))
             shown = {name: one.train_step(batch, derive(noise, number)) for name, one in learners.items()}
             for name, learner in learners.items():
                 if learner.due():
@@ -184,6 +206,7 @@ class Trial:
                 raise InterruptedTrial(reason)
             if lead.step < steps and self._save_due(lead):
                 self._save(learners)
+            fetching = time.perf_counter()
 
     def _final(self, learner: Learner) -> Evaluation:
         """Return the evaluation after the last step, made anew where it was made before an interruption."""
@@ -199,6 +222,8 @@ class Trial:
         state = {
             "started": self.started,
             "interruptions": self.interruptions,
+            "session": self.plan.provenance.sentence(),
+            "earlier": self.earlier,
             "dense": self.dense.model_dump() if self.dense else None,
             "learners": {name: learner.state() for name, learner in learners.items()},
         }
@@ -213,15 +238,17 @@ class Trial:
         folder.mkdir(parents=True, exist_ok=True)
         for name, learner in learners.items():
             weights = {key: value.contiguous() for key, value in learner.model.state_dict().items()}
-            save_file(weights, folder / f"{self.plan.key(self.task)}-{name}.safetensors")
+            # GoogLeNet from torchvision's weights changes its input; a state_dict alone would not say so.
+            metadata = {"transform_input": "1"} if getattr(learner.model, "transform_input", False) else None
+            save_file(weights, folder / f"{self.plan.key(self.task)}-{name}.safetensors", metadata)
 
     def _write(self, arms: dict[str, Arm], failure: Failure | None) -> Path:
-        plan, report, metric = self.plan, self.task.report, self.task.metric
-        commit, dirty = provenance.commit()
+        plan, report, metric, origin = self.plan, self.task.report, self.task.metric, self.plan.provenance
         parts = [one.cost for one in (self.dense, *arms.values()) if one is not None]
         finished_at = _now()
         record = Record(
             id=f"{plan.key(self.task)}-{finished_at.replace('-', '').replace(':', '')}",
+            suite=SUITE,
             status="failed" if failure else "finished",
             row=plan.row.name,
             scale=plan.scale,
@@ -231,11 +258,12 @@ class Trial:
             started=self.started,
             finished=finished_at,
             interruptions=self.interruptions,
-            commit=commit,
-            dirty=dirty,
-            versions=provenance.versions(),
-            hardware=provenance.hardware(plan.device),
-            precision="float32",
+            earlier=self.earlier,
+            commit=origin.commit,
+            dirty=origin.dirty,
+            versions=origin.versions,
+            hardware=origin.hardware,
+            precision=origin.precision,
             deterministic=plan.device.type == "cpu",
             data=Data(
                 name=report.name,

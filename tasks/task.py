@@ -100,8 +100,8 @@ class Domain(Protocol):
         """Return what is wrong with the data set, without raising over its content."""
         ...
 
-    def open_data(self, recipe: Recipe, data: Path, subset: float, progress: Progress) -> Source:
-        """Verify the data set and load what fits in memory.
+    def open_data(self, recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True) -> Source:
+        """Verify the data set and load what fits in memory; without `train`, only what `evaluate` needs.
 
         Raises:
             ValueError: the data cannot be used; the message names the files.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
@@ -14,11 +15,16 @@ from torchvision import models
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights by name, where they come from, and the SHA-256 of what was read."""
+    """Weights by name, where they come from, and the SHA-256 of what was read.
+
+    `transform_input`: whether the network was trained on inputs in [-1, 1], as torchvision's GoogLeNet was, and so has to
+    change inputs normalised as all others are. (Its auxiliary heads come untrained.)
+    """
 
     source: str
     sha256: str
     state: dict[str, Tensor]
+    transform_input: bool = False
 
     def load_into(self, model: nn.Module) -> None:
         """Copy the weights into `model`.
@@ -30,8 +36,8 @@ class Weights:
             model.load_state_dict(self.state)
         except RuntimeError as error:
             raise ValueError(f"{self.source} does not fit this network: {error}") from error
-        if self.source.startswith("GoogLeNet_Weights") and isinstance(model, models.GoogLeNet):
-            model.transform_input = True  # torchvision's are Inception's, trained on inputs in [-1, 1]
+        if isinstance(model, models.GoogLeNet):
+            model.transform_input = self.transform_input
 
 
 def read(source: str) -> Weights:
@@ -45,35 +51,55 @@ def read(source: str) -> Weights:
         ValueError: there is no such file or name, or the file holds something else.
     """
     path = Path(source)
-    if path.is_file():
-        return Weights(path.name, _sha256(path), _read_file(path))
-    if "_Weights." not in source:
+    if not path.is_file():
+        path = _from_torchvision(source)
+    sha256 = _sha256(path)
+    name = path.name if Path(source).is_file() else source
+    state, metadata = _read_file(path)
+    transform_input = "transform_input" in metadata or sha256.startswith(_GOOGLENET)
+    return Weights(name, sha256, state, transform_input)
+
+
+_GOOGLENET = "1378be20"
+"""How the SHA-256 of torchvision's GoogLeNet weights begins, as their file's name says (googlenet-1378be20.pth)."""
+
+
+def _from_torchvision(name: str) -> Path:
+    """Return the file of the weights that torchvision calls `name`, in torch's cache, downloaded if it is not there."""
+    if "_Weights." not in name:
         raise ValueError(
-            f"{source!r} is neither a file nor a torchvision weights name such as ResNet18_Weights.IMAGENET1K_V1"
+            f"{name!r} is neither a file nor a torchvision weights name such as ResNet18_Weights.IMAGENET1K_V1"
         )
     try:
-        entry = models.get_weight(source)
-        state = dict(entry.get_state_dict(progress=True, check_hash=True))
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"torchvision knows no weights called {source!r}: {error}") from error
-    except OSError as error:
-        raise ValueError(f"{source} is not in torchvision's cache and cannot be downloaded: {error}") from error
-    # torchvision's file names end in the first 8 digits of their SHA-256, which check_hash has just checked.
-    return Weights(source, Path(entry.url).stem.rpartition("-")[2], state)
+        entry = models.get_weight(name)
+    except (ValueError, AttributeError, KeyError) as error:
+        raise ValueError(f"torchvision knows no weights called {name!r}") from error
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # The file's name holds the beginning of its SHA-256, against which the download is checked.
+            torch.hub.download_url_to_file(entry.url, str(path), Path(entry.url).stem.rpartition("-")[2])
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"{name} is not in torchvision's cache and cannot be downloaded: {error}") from error
+    return path
 
 
-def _read_file(path: Path) -> dict[str, Tensor]:
+def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return weights by name, and what else a .safetensors file says."""
+    metadata: dict[str, str] = {}
     try:
-        state = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes a parser raise
         raise ValueError(f"{path} is not a readable file of weights: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} does not hold a state_dict: names and tensors")
-    return state
+    return state, metadata
 
 
 def _sha256(path: Path) -> str:

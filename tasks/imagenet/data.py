@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -240,5 +241,11 @@ def _loader(dataset: Dataset[_Sample], plan: Any, workers: int | None, device: t
         multiprocessing_context="forkserver"
         if workers and "forkserver" in multiprocessing.get_all_start_methods()
         else None,
+        worker_init_fn=_leave_signals_to_the_trainer if workers else None,
         generator=torch.Generator(),  # of its own: else it would draw from the global one, and dropout would change
     )
+
+
+def _leave_signals_to_the_trainer(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal: a worker that died of it would take the checkpoint with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

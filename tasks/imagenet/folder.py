@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -70,7 +71,7 @@ class _Found:
     others: list[str] = field(default_factory=list)
 
 
-def scan(root: Path, subset: float = 1.0) -> Folder:
+def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> Folder:
     """List the pictures (.jpeg, .jpg, .png in any case) of `root`, without opening one.
 
     Args:
@@ -78,19 +79,20 @@ def scan(root: Path, subset: float = 1.0) -> Folder:
             `quarantine.txt` (relative, one a line, # starts a comment) are left out.
         subset: the part F of the training pictures to use, in (0, 1]: the first ceil(F n) of each class in order of the
             SHA-256 of their relative names, so a smaller subset lies within a larger one. `val` is always used whole.
+        splits: what is needed; ("val",) is enough to score a network.
 
     Raises:
         ValueError: `subset` is out of range, or `root` is not such a folder (the message suggests one that is).
     """
     if not 0 < subset <= 1:
         raise ValueError(f"subset={subset}: expected the part of the training pictures to use, above 0 and at most 1")
-    _check_layout(root)
-    found = {split: _list(root, split) for split in SPLITS}
-    excluded, problems = _quarantine(root, found.values())
+    _check_layout(root, splits)
+    found = {split: _list(root, split) for split in splits}
+    excluded, problems = _quarantine(root, found)
     warnings: list[str] = []
-    classes = tuple(sorted(found["train"].pictures.keys() | found["val"].pictures.keys()))
-    kept: dict[Split, dict[str, list[str]]] = {}
-    for split in SPLITS:
+    classes = tuple(sorted({name for one in found.values() for name in one.pictures}))
+    kept: dict[Split, dict[str, list[str]]] = {split: {} for split in SPLITS}
+    for split in splits:
         kept[split] = {c: [n for n in names if n not in excluded] for c, names in found[split].pictures.items()}
         others = [name for name in found[split].others if name not in excluded]
         for name in classes:
@@ -113,7 +115,12 @@ def scan(root: Path, subset: float = 1.0) -> Folder:
 
 
 def verify(
-    root: Path, subset: float = 1.0, workers: int = 0, progress: Progress | None = None, synthetic: bool = False
+    root: Path,
+    subset: float = 1.0,
+    workers: int = 0,
+    progress: Progress | None = None,
+    synthetic: bool = False,
+    splits: Sequence[Split] = SPLITS,
 ) -> DataReport:
     """Scan `root`, then read and decode every picture that would be used, in parallel, and report all that is wrong.
 
@@ -123,6 +130,7 @@ def verify(
         workers: threads; 0 takes one per processor.
         progress: called with (done, total) pictures.
         synthetic: whether the pictures are generated; goes into the report.
+        splits: as for `scan`.
 
     Returns:
         The report, its fingerprint 16 hexadecimal digits over names, sizes and contents of all pictures used. Files
@@ -131,7 +139,7 @@ def verify(
     Raises:
         ValueError: as for `scan`. Damaged files raise nothing: `require` does that.
     """
-    folder = scan(root, subset)
+    folder = scan(root, subset, splits)
     names = folder.train + folder.val
     memory = cache_dir() / "verified" / (hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16] + ".json")
     known = _recall(memory)
@@ -143,12 +151,8 @@ def verify(
     finally:  # an interrupted verification goes on where it stopped
         good = {name: result for name, result in zip(names, checked, strict=False) if isinstance(result, tuple)}
         if any(known.get(name) != result for name, result in good.items()):
-            try:
+            with contextlib.suppress(OSError):  # a cache that cannot be written costs time at the next start, no more
                 _remember(memory, known | good)
-            except OSError as error:
-                warnings.append(
-                    f"the next start will read every picture again: {memory} could not be written ({error})"
-                )
     content = hashlib.sha256()
     first: dict[str, str] = {}
     leaked = []
@@ -259,9 +263,12 @@ def _remember(path: Path, files: dict[str, _Good]) -> None:
     Path(part.name).replace(path)
 
 
-def _check_layout(root: Path) -> None:
+def _check_layout(root: Path, splits: Sequence[Split]) -> None:
     def complete(folder: Path) -> bool:
-        return all((folder / split).is_dir() for split in SPLITS)
+        try:
+            return all((folder / split).is_dir() for split in splits)
+        except OSError:  # not ours to look into
+            return False
 
     if complete(root):
         return
@@ -276,7 +283,7 @@ def _check_layout(root: Path) -> None:
         hint = f"; you may have meant {above[0]}, of which this is a part"
     elif archives := sorted(path.name for path in here.glob("*.tar*")):
         hint = f"; it holds {_some(archives)}: unpack first"
-    missing = " and ".join(f"{split}/" for split in SPLITS if not (root / split).is_dir())
+    missing = " and ".join(f"{split}/" for split in splits if not (root / split).is_dir())
     raise ValueError(f"{root} has no {missing}; expected a folder with train/CLASS/ and val/CLASS/{hint}")
 
 
@@ -302,7 +309,7 @@ def _list(root: Path, split: Split) -> _Found:
     return found
 
 
-def _quarantine(root: Path, found: Iterable[_Found]) -> tuple[set[str], list[str]]:
+def _quarantine(root: Path, found: Mapping[Split, _Found]) -> tuple[set[str], list[str]]:
     """Return the names to leave out, and a sentence for every line that names no file."""
     path = root / QUARANTINE
     if not path.exists():
@@ -311,10 +318,12 @@ def _quarantine(root: Path, found: Iterable[_Found]) -> tuple[set[str], list[str
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}") from error
-    present = {name for one in found for names in (*one.pictures.values(), one.others) for name in names}
+    present = {name for one in found.values() for names in (*one.pictures.values(), one.others) for name in names}
     excluded, problems = set(), []
     for number, line in enumerate(lines, 1):
         name = "" if line.startswith("#") else line.split(" #")[0].strip().removeprefix("./")
+        if name.partition("/")[0] in set(SPLITS) - set(found):
+            continue  # of a split that nobody asked for
         if name and name not in present:
             problems.append(f"{QUARANTINE}, line {number}: there is no {name}")
         elif name:

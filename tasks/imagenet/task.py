@@ -23,11 +23,11 @@ _TEST_BATCH = 250
 
 @dataclass(frozen=True)
 class Source:
-    """Training and test pictures, decoded where they fit in memory, with their report."""
+    """Training and test pictures, decoded where they fit in memory, with their report. Without `train` it is for scoring."""
 
     report: DataReport
     classes: int
-    train: Pictures
+    train: Pictures | None
     test: Pictures
 
 
@@ -42,29 +42,34 @@ def verify(data: Path, subset: float, progress: Progress) -> DataReport:
     Raises:
         ValueError: `data` is not a folder of pictures at all.
     """
+    return _verify(data, subset, progress, folder.SPLITS)
+
+
+def _verify(data: Path, subset: float, progress: Progress, splits: tuple[folder.Split, ...]) -> DataReport:
     return folder.verify(
         data,
         subset,
         progress=lambda done, total: progress("verifying pictures", done, total),
         synthetic=(data / tiny.MARK).exists(),
+        splits=splits,
     )
 
 
-def open_data(recipe: Recipe, data: Path, subset: float, progress: Progress) -> Source:
-    """Verify the data set and decode what fits in memory.
+def open_data(recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True) -> Source:
+    """Verify the data set and decode what fits in memory; without `train`, nothing but the test pictures.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
-    report = verify(data, subset, progress)
+    splits: tuple[folder.Split, ...] = folder.SPLITS if train else ("val",)
+    report = _verify(data, subset, progress, splits)
     folder.require(report)
-    found = folder.scan(data, subset)
+    found = folder.scan(data, subset, splits)
 
     def decoded(split: folder.Split) -> Pictures:
         return Pictures(found, split, progress=lambda done, total: progress(f"decoding {split}", done, total))
 
-    train, test = decoded("train"), decoded("val")
-    return Source(report, len(found.classes), train, test)
+    return Source(report, len(found.classes), decoded("train") if train else None, decoded("val"))
 
 
 def build(recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> ImageNetTask:
@@ -87,7 +92,8 @@ class ImageNetTask:
         self.recipe, self.report = recipe, source.report
         self._source, self._seed, self._device, self._workers = source, seed, device, workers
         self._network, self._pictures = recipe.model, recipe.data
-        self._steps_per_epoch = data.steps_per_epoch(len(source.train), recipe.batch_size)
+        # Found out here, before the first seed trains, and not where the last one starts.
+        self._steps_per_epoch = data.steps_per_epoch(len(source.train), recipe.batch_size) if source.train else 0
 
     def model(self) -> nn.Module:
         """Return a freshly initialised network on the device, in channels_last."""
@@ -102,7 +108,7 @@ class ImageNetTask:
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
         """Yield (x, y) for steps [first_step, last_step); x: (batch, 3, crop, crop) float32 normalised, y: (batch,) int64."""
         return data.train_batches(
-            self._source.train,
+            self._train(),
             self._pictures,
             derive(self._seed, "data"),
             self.recipe.batch_size,
@@ -114,7 +120,11 @@ class ImageNetTask:
 
     def batch_ids(self, step: int) -> list[str]:
         """Return the relative file names of the pictures in the batch of `step`."""
-        return data.batch_ids(self._source.train, derive(self._seed, "data"), self.recipe.batch_size, step)
+        return data.batch_ids(self._train(), derive(self._seed, "data"), self.recipe.batch_size, step)
+
+    def _train(self) -> Pictures:
+        assert self._source.train is not None, "opened for scoring"
+        return self._source.train
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Return the mean cross-entropy (with GoogLeNet's auxiliary losses added) and the batch's top-1 error in percent."""

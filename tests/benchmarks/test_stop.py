@@ -48,14 +48,15 @@ def test_a_run_whose_parent_died_stops_only_where_asked_to() -> None:
         print(stop.reason, flush=True)
         """
     )
-    parent = "import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1], str(os.getpid())])"
-    for setting, expected in (("1", "the process that started this one is gone"), ("", "None")):
-        environment = {**os.environ, "DSD_STOP_WITH_PARENT": setting}
-        done = subprocess.run(
-            [sys.executable, "-c", parent + "; import time; time.sleep(1)", child],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=environment,
-        )
+    parent = textwrap.dedent(
+        """
+        import os, subprocess, sys, time
+        if sys.argv[2] == "asked": os.environ["DSD_STOP_WITH_PARENT"] = str(os.getpid())
+        subprocess.Popen([sys.executable, "-c", sys.argv[1], str(os.getpid())])
+        time.sleep(1)
+        """
+    )
+    for asked, expected in (("asked", "the process that started this one is gone"), ("not asked", "None")):
+        command = [sys.executable, "-c", parent, child, asked]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines() == ["None", expected]

@@ -3,22 +3,27 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from rich.console import Console
+from torch import nn
 
 from benchmarks import record as records
 from benchmarks.display import Display
-from benchmarks.learner import Learner, NonFiniteLossError
+from benchmarks.learner import Learner, NonFiniteError
 from benchmarks.record import Record
 from benchmarks.stop import InterruptedTrial, Stop
 from benchmarks.trial import Trial, finished
 from dsd.schedule import Phase, Schedule
+from tasks.task import Evaluation
 from tests.benchmarks import toy
 
-TIMES = {"seconds", "started", "finished", "id", "interruptions", "content_hash"}
+TIMES = {"earlier", "seconds", "started", "finished", "id", "interruptions", "content_hash"}
 
 
 class StopAt(Stop):
@@ -151,7 +156,7 @@ def test_nan_stops_before_the_update_and_says_where(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(Learner, "train_step", spy)
     task = toy.ToyTask(poison=12)
-    with pytest.raises(NonFiniteLossError, match=r"arm 'control', dense phase, step 2 .*Batch: sample\d+"):
+    with pytest.raises(NonFiniteError, match=r"arm 'control', dense phase, step 2 .*Batch: sample\d+"):
         run(task, tmp_path)
     before, learner = seen[-1]
     assert torch.equal(next(iter(learner.model.parameters())), before)
@@ -162,6 +167,52 @@ def test_nan_stops_before_the_update_and_says_where(tmp_path: Path, monkeypatch:
     assert (record.failure.arm, record.failure.step) == ("control", 2)
     assert all(sample in record.failure.message for sample in task.batch_ids(12))
     assert finished(toy.plan(tmp_path), task) is None
+
+
+def test_a_score_that_is_no_number_fails_the_trial_and_says_where(tmp_path: Path) -> None:
+    class Broken(toy.ToyTask):
+        def evaluate(self, model: nn.Module) -> Evaluation:
+            result = super().evaluate(model)
+            return dataclasses.replace(result, metrics={"error": float("nan")}) if len(self.served) > 15 else result
+
+    with pytest.raises(NonFiniteError, match="test error is nan in arm 'control', dense phase, step 6"):
+        run(Broken(), tmp_path)
+    (path,) = (tmp_path / "records").glob("*.json")
+    assert records.read(path).status == "failed"
+
+
+def test_a_second_process_does_not_run_the_same_trial(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedTrial):
+        run(toy.ToyTask(), tmp_path, StopAt(5))
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    with FileLock(folder / "lock"), pytest.raises(ValueError, match="another process is running this trial"):
+        run(toy.ToyTask(), tmp_path)
+    record, _ = run(toy.ToyTask(), tmp_path)  # its holder let go
+    assert record.interruptions == 1
+
+
+def test_what_differed_before_an_interruption_is_recorded(tmp_path: Path) -> None:
+    older = dataclasses.replace(toy.ORIGIN, commit="a" * 40, dirty=True)
+    for step, origin in ((5, older), (3, toy.ORIGIN)):
+        with pytest.raises(InterruptedTrial):
+            run(toy.ToyTask(), tmp_path, StopAt(step), origin=origin)
+    record, _ = run(toy.ToyTask(), tmp_path)
+    assert record.commit == "c" * 40
+    assert record.earlier == ["commit aaaaaaaaaaaa (dirty), torch 2.12, cpu, 1 threads, float32"]
+
+
+def test_time_is_counted_once_and_fetching_is_shared(tmp_path: Path) -> None:
+    class Slow(toy.ToyTask):
+        def batches(self, first_step: int, last_step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            for batch in super().batches(first_step, last_step):
+                time.sleep(0.02)
+                yield batch
+
+    started = time.perf_counter()
+    record, _ = run(Slow(), tmp_path, arms=("control", "dsd"))
+    passed = time.perf_counter() - started
+    assert 22 * 0.02 < record.cost.seconds <= passed
+    assert all(arm.cost.seconds > 12 * 0.02 / 2 for arm in record.arms.values())
 
 
 def test_a_finished_trial_is_found_by_what_decides_its_outcome(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.provenance import Provenance
+from benchmarks.record import Hardware
 from benchmarks.registry import Row
 from benchmarks.trial import Plan
 from dsd.schedule import Phase, Schedule, StepDecay
@@ -86,8 +88,22 @@ class ToyTask:
         return Evaluation({ERROR.name: 100 * (1 - float(right.mean()))}, right)
 
 
+ORIGIN = Provenance(
+    commit="c" * 40,
+    dirty=False,
+    versions={"torch": "2.12"},
+    hardware=Hardware(cpu="cpu", cores=1, threads=1, memory_gib=1.0, gpu=None, platform="Linux"),
+    precision="float32",
+)
+
+
 def plan(
-    out: Path, seed: int = 0, arms: tuple[str, ...] = ("control", "dsd", "llr", "random"), recipe: Recipe = RECIPE
+    out: Path,
+    seed: int = 0,
+    arms: tuple[str, ...] = ("control", "dsd", "llr", "random"),
+    recipe: Recipe = RECIPE,
+    origin: Provenance = ORIGIN,
 ) -> Plan:
     """Return a plan that writes to `out`."""
-    return Plan(ROW, "smoke", recipe, seed, arms, (), "python -m benchmarks run toy_row", out, torch.device("cpu"))
+    command = "python -m benchmarks run toy_row"
+    return Plan(ROW, "smoke", recipe, seed, arms, (), command, out, torch.device("cpu"), origin)

@@ -1,8 +1,10 @@
 """Batches: the same however reached, every test picture once, and nothing drawn from the global generators."""
 
+import multiprocessing
 import os
 import pickle
 import random
+import signal
 from itertools import pairwise
 from pathlib import Path
 
@@ -203,3 +205,14 @@ def test_tiny_imagenet_as_it_is_on_disk() -> None:
     (x, _), *_ = data.train_batches(pictures, AUGMENTATION, 0, 100, 0, 1, None, CPU)
     assert abs(float(x.mean())) < 0.5  # normalised with ImageNet's own figures
     assert 0.6 < float(x.std()) < 1.6
+
+
+def test_ctrl_c_does_not_kill_the_workers(found: folder.Folder) -> None:
+    """It reaches every process of a terminal; the trainer still has its checkpoint to write."""
+    pictures = data.Pictures(found, "train", cache=False)
+    batches = data.train_batches(pictures, AUGMENTATION, 0, 4, 0, 6, workers=1, device=CPU)
+    first = next(batches)
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGINT)
+    assert len([first, *batches]) == 6

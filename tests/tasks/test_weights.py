@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from tasks import weights
+from tasks.imagenet import models
+from tasks.imagenet.recipes import RECIPES
+from tests.benchmarks.test_checkpoint import Bomb
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    return nn.Linear(3, 2)
+
+
+def test_both_kinds_of_file_give_the_same_weights(network: nn.Module, tmp_path: Path) -> None:
+    save_file(network.state_dict(), tmp_path / "a.safetensors")
+    torch.save(network.state_dict(), tmp_path / "a.pth")
+    for name in ("a.safetensors", "a.pth"):
+        copy = nn.Linear(3, 2)
+        found = weights.read(str(tmp_path / name))
+        found.load_into(copy)
+        assert torch.equal(copy.weight, network.weight)
+        assert (found.source, len(found.sha256)) == (name, 64)
+
+
+def test_weights_of_another_network_are_refused_by_name(network: nn.Module, tmp_path: Path) -> None:
+    torch.save(network.state_dict(), tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=r"a\.pth does not fit this network"):
+        weights.read(str(tmp_path / "a.pth")).load_into(nn.Linear(4, 2))
+
+
+def test_what_is_no_state_dict_is_refused_and_nothing_is_executed(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(ValueError, match="does not hold a state_dict"):
+        weights.read(str(tmp_path / "list.pt"))
+    torch.save({"w": Bomb(tmp_path / "executed")}, tmp_path / "bomb.pth")
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    for name in ("bomb.pth", "cut.safetensors"):
+        with pytest.raises(ValueError, match=f"{name} is not a readable file of weights"):
+            weights.read(str(tmp_path / name))
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_torchvision_name_is_read_from_torchs_cache(
+    network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(network.state_dict(), tmp_path / "checkpoints" / "resnet18-f37072fd.pth")
+    found = weights.read("ResNet18_Weights.IMAGENET1K_V1")
+    assert torch.equal(found.state["weight"], network.state_dict()["weight"])
+    assert found.source == "ResNet18_Weights.IMAGENET1K_V1"
+    with pytest.raises(ValueError, match=r"knows no weights called 'ResNet18_Weights\.NONE'"):
+        weights.read("ResNet18_Weights.NONE")
+
+
+def test_googlenet_keeps_torchvisions_input_through_a_saved_file(tmp_path: Path) -> None:
+    recipe = RECIPES["imagenet_googlenet"]["smoke"]
+    network = models.build("googlenet", recipe.model, 12, seed=0)
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    for name, metadata, expected in (("ours", None, False), ("torchvision", {"transform_input": "1"}, True)):
+        save_file(state, tmp_path / f"{name}.safetensors", metadata)
+        weights.read(str(tmp_path / f"{name}.safetensors")).load_into(network)
+        assert network.transform_input is expected
