@@ -189,24 +189,6 @@ def test_the_global_generators_are_left_alone(pictures: data.Pictures, found: fo
     assert before[1:] == after[1:]
 
 
-def shared_data() -> Path:
-    """Where real pictures may lie: $DSD_SHARED_DATA, or `shared/data` beside the repository."""
-    return Path(os.environ.get("DSD_SHARED_DATA") or Path(__file__).parents[4] / "shared" / "data")
-
-
-def test_tiny_imagenet_as_it_is_on_disk() -> None:
-    root = shared_data() / "tiny-imagenet-50"
-    if not root.is_dir():
-        pytest.skip(f"no Tiny ImageNet at {root}; set DSD_SHARED_DATA to the folder that holds tiny-imagenet-50")
-    found = folder.scan(root, subset=0.01)
-    assert (len(found.classes), len(found.train), len(found.val)) == (50, 200, 7500)
-    pictures = data.Pictures(found, "train")
-    assert {pictures[index].shape for index in range(200)} == {(64, 64, 3)}
-    (x, _), *_ = data.train_batches(pictures, AUGMENTATION, 0, 100, 0, 1, None, CPU)
-    assert abs(float(x.mean())) < 0.5  # normalised with ImageNet's own figures
-    assert 0.6 < float(x.std()) < 1.6
-
-
 def test_ctrl_c_does_not_kill_the_workers(found: folder.Folder) -> None:
     """It reaches every process of a terminal; the trainer still has its checkpoint to write."""
     pictures = data.Pictures(found, "train", cache=False)
