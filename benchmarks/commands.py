@@ -30,7 +30,8 @@ from tasks.recipe import SCALES
 from tasks.seed import derive
 from tasks.task import Progress
 
-CONSOLE = Console(soft_wrap=True)
+CONSOLE = Console()
+CONSOLE.soft_wrap = not CONSOLE.is_terminal  # a log keeps its lines whole
 
 
 def run(options: Run) -> int:

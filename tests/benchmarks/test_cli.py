@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,8 +95,10 @@ def test_a_run_leaves_a_record_tables_and_figures(finished: Path) -> None:
     assert record.status == "finished"
     assert record.data.synthetic
     assert record.data.counts == {"train": 144, "test": 300, "classes": 12}
-    assert record.command.startswith(f"python -m benchmarks run {ROW} --subset 0.2")
-    assert str(finished) not in record.command
+    assert record.command == (
+        f"python -m benchmarks run {ROW} --arms control dsd llr random --device cpu --subset 0.2 "
+        f"--out {finished.name} --save-weights"
+    )
     assert list(record.arms) == ["control", "dsd", "llr", "random"]
     assert (finished / "tables" / f"{ROW}.md").exists()
     assert "SYNTHETIC" in (finished / "README.md").read_text()
@@ -159,6 +162,43 @@ def test_another_sparsity_is_custom(tmp_path: Path) -> None:
     mask = record.arms["dsd"].phases[0].mask
     assert mask is not None
     assert all(layer.weights - layer.kept == round(0.5 * layer.weights) for layer in mask)
+
+
+def test_to_score_weights_the_test_pictures_are_enough(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tasks.imagenet import tiny
+
+    tiny.generate(tmp_path / "set", train=1, val=2)
+    shutil.rmtree(tmp_path / "set" / "train")
+    (weights,) = (finished / "weights").glob("*-dsd.safetensors")
+    words = ["evaluate", ROW, "--weights", str(weights), "--scale", "smoke", "--device", "cpu"]
+    assert main([*words, "--data", str(tmp_path / "set")]) == 0
+    assert "on 24 test examples" in capsys.readouterr().out
+
+
+def test_a_sparsity_that_is_the_recipes_own_is_not_custom(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*RUN, "--out", str(finished), "--arms", "control", "dsd", "llr", "random", "--sparsity", "0.3"]
+    assert main(words) == 0
+    assert "finished before" in capsys.readouterr().out
+
+
+def test_tables_are_not_written_beside_just_any_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "results").mkdir()
+    for folder in (tmp_path / "results", tmp_path / "absent" / "records"):
+        assert main(["tables", "--records", str(folder)]) == 2
+        assert "expected a folder called records" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_place_that_cannot_be_written_is_found_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main([*RUN, "--out", str(tmp_path / "file")]) == 1
+    shown = capsys.readouterr()
+    assert str(tmp_path / "file") in shown.err
+    assert "dense" not in shown.out
 
 
 def test_status_tells_finished_from_missing(finished: Path) -> None:
