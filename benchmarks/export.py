@@ -13,8 +13,9 @@ from benchmarks.render import COMPARISONS
 from benchmarks.summary import DENSE, LABELS
 
 _COLUMNS = [
-    *("row", "scale", "data", "synthetic", "subset", "fingerprint", "recipe", "custom", "dense_start"),
+    *("suite", "row", "scale", "data", "synthetic", "subset", "fingerprint", "recipe", "custom", "dense_start"),
     *("quantity", "metric", "unit", "n", "mean", "sd", "low", "high", "p", "p_holm", "verdict", "seeds_needed"),
+    *("over_examples_low", "over_examples_high"),
     *("paper", "paper_mark", "paper_comparable"),
 ]
 
@@ -37,6 +38,7 @@ def csv(groups: Sequence[Group], adjusted: Mapping[Key, float]) -> str:
 def _identity(group: Group) -> dict[str, Any]:
     key = group.key
     return {
+        "suite": key.suite,
         "row": key.row,
         "scale": key.scale,
         "data": key.data,
@@ -83,7 +85,7 @@ def _gains(group: Group, adjusted: Mapping[Key, float]) -> list[dict[str, Any]]:
             line["p"] = paired.p
         if (arm, over) == ("dsd", "control"):
             line |= {"p_holm": adjusted.get(group.key), "verdict": summary.verdict(group)}
-            line["seeds_needed"] = summary.needed(group)
+            line |= {"seeds_needed": summary.needed(group)} | _over_examples(group)
         if group.paper and (arm, over) == ("dsd", DENSE):
             line |= _published(group, group.paper.overview.absolute, group.paper.overview.mark)
         lines.append(line)
@@ -104,10 +106,16 @@ def _line(group: Group, adjusted: Mapping[Key, float]) -> dict[str, Any]:
         line |= {f"{column}_low": low, f"{column}_high": high}
     line |= {"p": primary.p if primary and group.quotable else None, "p_holm": adjusted.get(group.key)}
     line |= {"verdict": summary.verdict(group), "half_width": primary.half_width if primary else None}
-    line["seeds_needed"] = summary.needed(group)
+    line |= {"seeds_needed": summary.needed(group)} | _over_examples(group)
     for name in ("baseline", "dsd", "absolute", "relative"):
         line[f"paper_{name}"] = getattr(row.overview, name) if row else None
     return line | {"paper_comparable": group.comparable}
+
+
+def _over_examples(group: Group) -> dict[str, Any]:
+    """Return the primary gain's interval over test examples, seeds averaged, empty where there is none."""
+    found = summary.over_examples(group)
+    return {"over_examples_low": found.low if found else None, "over_examples_high": found.high if found else None}
 
 
 def _text(frame: pd.DataFrame) -> str:

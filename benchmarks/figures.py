@@ -5,7 +5,9 @@ Colours are those of Okabe and Ito, which people with any colour vision can tell
 
 from __future__ import annotations
 
+import hashlib
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +16,24 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
-from benchmarks import pages, render, summary
+from benchmarks import pages, paper, render, summary
 from benchmarks.group import Group, group_records
 from benchmarks.record import Point, Record
+from benchmarks.registry import ROWS
 from benchmarks.summary import DENSE, LABELS
+
+DRAWING_VERSION = 1
+"""Raised by whatever makes another picture of the same records, so that `stale` finds the ones drawn before."""
 
 COLOURS = {DENSE: "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
 _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
+_SOURCE = "dsd-source"  # the PNG's text field that says what it was drawn from
+_NAMES = re.compile(
+    rf"gains\.png|(?:{'|'.join(map(re.escape, {**paper.ROWS, **ROWS}))})-(?:smoke|small|paper)"
+    r"(?:-[0-9a-f]{12}-[0-9]+)?-curves\.png"
+)
 _OVER = (("control", "s", "DSD over control (equal budget)"), (DENSE, "o", "DSD over baseline"))
 
 
@@ -31,14 +43,33 @@ def write(out: Path, records: Sequence[Record]) -> list[Path]:
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     names = summary.figure_names(found)
-    for path in folder.glob("*.png"):
-        if path.name not in names:
-            path.unlink()
+    for name in _present(folder) - set(names):
+        (folder / name).unlink()
     if "gains.png" in names:
         gains(records, folder / "gains.png")
     for group in found:
         curves(group.records, folder / summary.figure_name(group, found))
     return [folder / name for name in names]
+
+
+def stale(folder: Path, records: Sequence[Record]) -> list[str]:
+    """Return the names of the pictures in `folder` that are missing, drawn from other records, or that do not belong.
+
+    What a picture was drawn from stands in it; its pixels depend on the version of the font library.
+    """
+    found = group_records(records)
+    sources = {summary.figure_name(group, found): source(group.records) for group in found}
+    names = summary.figure_names(found)
+    if "gains.png" in names:
+        sources["gains.png"] = source(_shown(found))
+    wrong = {name for name in names if _read_source(folder / name) != sources[name]}
+    return sorted(wrong | (_present(folder) - set(names)))
+
+
+def source(records: Sequence[Record]) -> str:
+    """Return a hash of what a picture of `records` is drawn from: the records, and the version of the drawing."""
+    parts = [str(DRAWING_VERSION), *sorted(record.content_hash for record in records)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def gains(records: Sequence[Record], path: Path) -> None:
@@ -65,10 +96,12 @@ def gains(records: Sequence[Record], path: Path) -> None:
         for ax, (title, chosen) in zip(axes, panels, strict=True):
             _forest(ax, chosen)
             ax.set_title(title, loc="left", fontsize=9, fontweight="bold")
-        axes[-1].set_xlabel("gain in points of the row's metric (right of zero: DSD is better)")
+        axes[-1].set_xlabel(
+            "gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds"
+        )
         handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=8)
-        _save(figure, path)
+        _save(figure, path, source(_shown(found)))
 
 
 def curves(records: Sequence[Record], path: Path) -> None:
@@ -106,7 +139,25 @@ def curves(records: Sequence[Record], path: Path) -> None:
         seeds = "1 seed" if n == 1 else f"n = {n} seeds (thin), mean (thick)"
         figure.suptitle(f"{group.key.row}, {pages.title(group)}\n{seeds}", fontsize=9)
         figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=5)
-        _save(figure, path)
+        _save(figure, path, source(group.records))
+
+
+def _shown(groups: Sequence[Group]) -> list[Record]:
+    """Return the records that the picture of the gains shows."""
+    return [record for group in groups if summary.has_gain(group) for record in group.records]
+
+
+def _present(folder: Path) -> set[str]:
+    """Return the pictures in `folder` that could have been drawn here; any other is somebody else's."""
+    return {path.name for path in folder.glob("*.png") if _NAMES.fullmatch(path.name)}
+
+
+def _read_source(path: Path) -> str | None:
+    try:
+        with Image.open(path) as image:
+            return str(image.text.get(_SOURCE)) if isinstance(image, PngImageFile) else None
+    except OSError:  # missing, or no picture at all
+        return None
 
 
 def _forest(ax: Axes, groups: Sequence[Group]) -> None:
@@ -124,9 +175,15 @@ def _forest(ax: Axes, groups: Sequence[Group]) -> None:
             if paired.half_width is not None:
                 ax.hlines(y, paired.mean - paired.half_width, paired.mean + paired.half_width, color=colour)
             ax.scatter(
-                [paired.mean], [y], s=34, marker=marker, color=colour, label=f"{label}: mean, 95 % interval", zorder=3
+                [paired.mean],
+                [y],
+                s=34,
+                marker=marker,
+                color=colour,
+                label=f"{label}: mean, 95 % interval",
+                zorder=3,
             )
-        if group.paper:
+        if group.paper and group.paper.overview.verified:
             claim = group.paper.overview.absolute
             ax.scatter(
                 [claim],
@@ -196,9 +253,12 @@ def _figure(width: float, height: float) -> Iterator[Figure]:
         yield figure
 
 
-def _save(figure: Figure, path: Path) -> None:
-    """Write a PNG of 128 colours, a third of the bytes, and of pixels alone: no date, no version."""
+def _save(figure: Figure, path: Path, drawn_from: str) -> None:
+    """Write a PNG of 128 colours, a third of the bytes, of pixels and what they were drawn from: no date, no version."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, format="PNG", optimize=True)
+    text = PngInfo()
+    text.add_text(_SOURCE, drawn_from)
+    image = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    image.save(path, format="PNG", optimize=True, pnginfo=text)

@@ -1,13 +1,14 @@
 """Which trials may stand in one table cell: groups of records that were trained and tested alike. Pure functions.
 
-Only trials of the same row, scale, data, recipe, overrides and dense start share a group. Groups are never mixed.
+Only trials of the same suite, row, scale, data, recipe, overrides and dense start share a group. Groups are never mixed.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from benchmarks import paper
@@ -20,11 +21,16 @@ SECTIONS: tuple[Section, ...] = ("paper", "small", "custom", "smoke")
 
 @dataclass(frozen=True)
 class Key:
-    """What trials must have in common to be averaged. `start` is "trained", or the given dense file and its hash."""
+    """What trials must have in common to be averaged. `start` is "trained", or the given dense file and its hash.
 
+    `data` is a label, not part of what is compared: it is the name of a folder, which differs between machines, while
+    the fingerprint covers what is in it. `suite` is the minor version under which results are comparable.
+    """
+
+    suite: str
     row: str
     scale: str
-    data: str
+    data: str = field(compare=False)
     fingerprint: str
     subset: float
     recipe_hash: str
@@ -34,11 +40,16 @@ class Key:
 
 @dataclass(frozen=True)
 class Group:
-    """The trials of one key: the newest finished one of every seed, in the order of seeds, and the older ones."""
+    """The trials of one key: one finished trial a seed, in the order of seeds, and those that are not in use.
+
+    Of two trials of a seed the newer supersedes the older only if it has all of its arms: a later, smaller run must not
+    hide evidence. `unused` are the newer ones that do not, each with the reason in words.
+    """
 
     key: Key
     records: tuple[Record, ...]
     superseded: tuple[Record, ...]
+    unused: tuple[tuple[Record, str], ...] = ()
 
     @property
     def sample(self) -> Record:
@@ -92,6 +103,7 @@ def key_of(record: Record) -> Key:
         start = f"{dense.source} ({(dense.sha256 or 'no hash')[:12]})"
     data = record.data
     return Key(
+        record.suite,
         record.row,
         record.scale,
         data.name,
@@ -117,15 +129,21 @@ def group_records(records: Iterable[Record]) -> list[Group]:
     result = []
     for key, seeds in found.items():
         ordered = [sorted(seeds[seed], key=_age) for seed in sorted(seeds)]
-        newest = tuple(trials[-1] for trials in ordered)
-        for record in newest[1:]:
+        used = tuple(_in_use(trials) for trials in ordered)
+        for record in used[1:]:
             if (record.metric, record.unit, record.lower_is_better) != (
-                newest[0].metric,
-                newest[0].unit,
-                newest[0].lower_is_better,
+                used[0].metric,
+                used[0].unit,
+                used[0].lower_is_better,
             ):
-                raise ValueError(f"records {newest[0].id} and {record.id} are of one group but differ in their metric")
-        result.append(Group(key, newest, tuple(r for trials in ordered for r in trials[:-1])))
+                raise ValueError(f"records {used[0].id} and {record.id} are of one group but differ in their metric")
+        rest = [
+            (one, chosen) for trials, chosen in zip(ordered, used, strict=True) for one in trials if one is not chosen
+        ]
+        label = " or ".join(sorted({record.data.name for record in used}))
+        superseded = tuple(one for one, chosen in rest if _supersedes(chosen, one))
+        unused = tuple((one, _why_unused(one, chosen)) for one, chosen in rest if not _supersedes(chosen, one))
+        result.append(Group(dataclasses.replace(key, data=label), used, superseded, unused))
     return sorted(
         result, key=lambda group: (row_order(group.key.row), SECTIONS.index(group.section), _sortable(group.key))
     )
@@ -140,6 +158,26 @@ def row_order(row: str) -> tuple[int, str]:
     """Return what rows are sorted by: the paper's order, then others by name."""
     names = list(paper.ROWS)
     return (names.index(row) if row in names else len(names), row)
+
+
+def _in_use(trials: Sequence[Record]) -> Record:
+    """Return the one of a seed's trials, oldest first, that counts."""
+    chosen = trials[0]
+    for newer in trials[1:]:
+        if _supersedes(newer, chosen):
+            chosen = newer
+    return chosen
+
+
+def _supersedes(newer: Record, older: Record) -> bool:
+    return _age(newer) >= _age(older) and set(newer.arms) >= set(older.arms)
+
+
+def _why_unused(record: Record, chosen: Record) -> str:
+    """Return why a trial neither counts nor is superseded by `chosen`, which counts."""
+    lacks = ", ".join(sorted(set(chosen.arms) - set(record.arms)))
+    assert lacks, "a trial with all of these arms would count, or be superseded"
+    return f"not used: lacks {lacks}, which the trial of {chosen.finished} has"
 
 
 def _check(record: Record) -> None:
@@ -157,4 +195,13 @@ def _age(record: Record) -> tuple[datetime.datetime, str]:
 
 
 def _sortable(key: Key) -> tuple[str, ...]:
-    return (key.scale, key.data, key.fingerprint, f"{key.subset:.9f}", key.recipe_hash, *key.custom, key.start)
+    return (
+        key.scale,
+        key.suite,
+        key.data,
+        key.fingerprint,
+        f"{key.subset:.9f}",
+        key.recipe_hash,
+        *key.custom,
+        key.start,
+    )

@@ -11,7 +11,8 @@ from benchmarks.render import MEANINGS, NONE, RULE, SMALL
 from benchmarks.summary import LABELS
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-_GENERATED = "<!-- Generated from records/ by `python -m benchmarks tables`. Do not edit. -->"
+GENERATED = "<!-- Generated from records/ by `python -m benchmarks tables`. Do not edit. -->"
+"""The first line of every page made here; a page without it is somebody else's."""
 _MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes), or on real data with\n" + (
     "`nox -s imagenet_resnet18 -- --scale small --data DIR`."
 )
@@ -20,18 +21,23 @@ _MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes)
 def readme(records: Sequence[Record]) -> str:
     """Return results/README.md."""
     groups, failed = group_records(records), failed_records(records)
+    adjusted = summary.holm(groups)
     figures = summary.figure_names(groups)
-    parts = [_GENERATED, "# Results"]
+    parts = [GENERATED, "# Results"]
     if not records:
         parts += [f"There is no record yet, hence no result. {_MAKE_SOME}"]
         return "\n\n".join(parts) + "\n"
     parts += ["Does DSD beat ordinary training given the same budget?", RULE]
     superseded = sum(len(group.superseded) for group in groups)
     used = sum(len(group.records) for group in groups)
-    parts.append(
-        f"{len(records)} records: {used} in the tables, {superseded} superseded by a newer trial of the same seed, "
-        f"{len(failed)} failed and left out."
-    )
+    unused = sum(len(group.unused) for group in groups)
+    states = {
+        "superseded by a newer trial of the same seed with all of the arms": superseded,
+        "not used, for lack of an arm that an older trial of the same seed has": unused,
+        "failed and left out": len(failed),
+    }
+    counts = [f"{used} in the tables", *(f"{count} {state}" for state, count in states.items() if count)]
+    parts.append(f"{len(records)} {'record' if len(records) == 1 else 'records'}: {', '.join(counts)}.")
     parts += [render.markdown(block, 2) for block in render.overview(groups)]
     if "gains.png" in figures:
         parts.append("![Paired gains with 95 % intervals, a dot for every seed](figures/gains.png)")
@@ -43,12 +49,12 @@ def readme(records: Sequence[Record]) -> str:
         chosen = [group for group in groups if group.key.row == row and group.section != "smoke"]
         if chosen:
             parts += [_row_heading(row, 2), _links(row)]
-            parts += [_group(group, groups, {}, prefix="") for group in chosen]
+            parts += [_group(group, groups, adjusted, prefix="") for group in chosen]
     smoke = [group for group in groups if group.section == "smoke"]
     if smoke:
         parts.append("## SYNTHETIC data and smoke tests, row by row")
         for group in smoke:
-            parts += [_group(group, groups, {}, prefix=""), _links(group.key.row)]
+            parts += [_group(group, groups, adjusted, prefix=""), _links(group.key.row)]
     parts += _failures(failed, "")
     return "\n\n".join(parts) + "\n"
 
@@ -57,7 +63,7 @@ def row_page(row: str, records: Sequence[Record]) -> str:
     """Return tables/ROW.md: every group of one row with all its gains."""
     groups = group_records(records)
     adjusted = summary.holm(groups)
-    parts = [_GENERATED, _row_heading(row, 1), RULE]
+    parts = [GENERATED, _row_heading(row, 1), RULE]
     parts += [_group(group, groups, adjusted, prefix="../") for group in groups if group.key.row == row]
     parts += _failures([record for record in failed_records(records) if record.row == row], "../")
     return "\n\n".join(parts) + "\n"
@@ -66,7 +72,7 @@ def row_page(row: str, records: Sequence[Record]) -> str:
 def overview_page(groups: Sequence[Group]) -> str:
     """Return tables/overview.md."""
     return (
-        "\n\n".join([_GENERATED, "# Overview", RULE, *(render.markdown(b, 2) for b in render.overview(groups))]) + "\n"
+        "\n\n".join([GENERATED, "# Overview", RULE, *(render.markdown(b, 2) for b in render.overview(groups))]) + "\n"
     )
 
 
@@ -79,7 +85,8 @@ def title(group: Group) -> str:
     """Return what tells a group from the others of its row."""
     custom = f", custom: {', '.join(group.key.custom)}" if group.key.custom else ""
     start = "" if group.key.start == "trained" else f", dense start {group.key.start}"
-    return f"{group.key.scale} scale, {render.data_name(group)}, recipe {group.key.recipe_hash}{custom}{start}"
+    recipe = f"recipe {group.key.recipe_hash}, suite {group.key.suite}"
+    return f"{group.key.scale} scale, {render.data_name(group)}, {recipe}{custom}{start}"
 
 
 def headline(records: Sequence[Record]) -> str:
@@ -122,7 +129,7 @@ def _headline_line(group: Group) -> dict[str, str]:
         "gain over baseline": render.interval(summary.compare(group, "dsd", summary.DENSE)),
         "gain over control": render.interval(primary),
         "n": str(primary.n if primary else len(group.records)),
-        "verdict": summary.verdict(group),
+        "verdict": render.verdict(group),
     }
 
 
@@ -146,11 +153,12 @@ def _group(
     adjusted: Mapping[Key, float],
     prefix: str,
 ) -> str:
-    parts = [f"### {group.key.row}: {title(group)}", _introduction(group), _verdict(group)]
+    parts = [f"### {group.key.row}: {title(group)}", _introduction(group), _verdict(group, adjusted)]
     parts.append(render.markdown_table(render.stage_lines(group)))
-    if prefix:  # the page of the row has everything, the README the primary figure alone
+    gains = render.gain_lines(group, adjusted.get(group.key))
+    if prefix and gains:  # the page of the row has everything, the README the primary figure alone
         parts.append(f"Paired gains in {render.metric_name(group.metric, group)}:")
-        parts.append(render.markdown_table(render.gain_lines(group, adjusted.get(group.key))))
+        parts.append(render.markdown_table(gains))
     parts.append(f"![Training curves of all arms]({prefix}figures/{summary.figure_name(group, groups)})")
     parts.append("\n".join(f"- {fact}" for fact in _facts(group)))
     parts.append(render.markdown_table(_record_lines(group, prefix)))
@@ -170,49 +178,101 @@ def _introduction(group: Group) -> str:
     return text
 
 
-def _verdict(group: Group) -> str:
+def _verdict(group: Group, adjusted: Mapping[Key, float]) -> str:
     primary = summary.primary(group)
     if primary is None:
-        return "No trial has both the DSD and the control arm."
+        return f"DSD over control: {summary.missing(group)}, hence neither a gain nor a verdict."
     unit = render.metric_name(group.metric, group)
-    text = f"DSD over control, {unit}: {render.interval(primary)}, n = {primary.n}: {summary.verdict(group)}."
-    if not group.quotable:
-        return f"SYNTHETIC. {text}" if group.synthetic else text
-    text = f"**{text}**"
+    text = f"DSD over control, {unit}: {render.interval(primary)}, n = {primary.n}: {render.verdict(group)}."
+    if group.quotable:
+        text = f"**{text}**"
+    elif group.synthetic:
+        text = f"SYNTHETIC. {text}"
+    if summary.over_examples(group):
+        text += f" 95 % interval over test examples, seeds averaged: {render.over_examples(group)}."
+    if group.quotable and primary.p is not None:
+        family = sum(key.scale == group.key.scale for key in adjusted)
+        holm = f", Holm-adjusted over the {family} tests at this scale {_p(adjusted[group.key])}"
+        text += f" p {_p(primary.p)}{holm if family > 1 else ''}."
     needed, row = summary.needed(group), group.paper
     if needed is not None and row and primary.half_width is not None:
-        text += (
-            f" Half-width reached: {render.number(primary.half_width)}; half the paper's gain "
-            f"({row.overview.absolute / 2:.2f}) would take n = {needed}."
-        )
+        half = row.overview.absolute / 2
+        reached = f" Half-width reached: {render.number(primary.half_width)}"
+        if primary.half_width <= half:
+            text += f"{reached}, within half the paper's gain ({half:.2f})."
+        else:
+            text += f"{reached}; half the paper's gain ({half:.2f}) would take n = {needed}."
     return text
+
+
+def _p(value: float) -> str:
+    text = render.p_value(value)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _test_set(group: Group) -> list[str]:
+    """Return what the finite test set alone does to each trial's gain, and to the spread of gains over seeds."""
+    spread = summary.spread(group)
+    if not spread:
+        return []
+    found, low, high = spread
+    text = (
+        f"Test set: bootstrap over test examples within each trial, mean 95 % interval "
+        f"{render.ends(low, high)}; by itself a standard deviation of {render.number(found.within)}"
+    )
+    if found.share is not None:
+        if found.share <= 1:
+            text += f", {100 * found.share:.0f} % of the variance seen between seeds"
+        else:
+            text += (
+                f", {found.share:.1f} times the variance seen between seeds: the seeds happen to agree more closely than "
+                "the finite test set alone would let one expect, so the interval over seeds understates the uncertainty "
+                "about other test examples"
+            )
+    return [text]
+
+
+def _fit(group: Group) -> list[str]:
+    """Return how well the network fits at the end of D, so that a reader sees whether it was under- or overfitted."""
+    fit = summary.fit(group)
+    if not fit:
+        return []
+
+    def scores(found: Mapping[str, float], loss: str) -> str:
+        shown = [f"loss {found[loss]:.3f}"] if loss in found else []
+        if group.metric in found:
+            name = render.METRICS.get(group.metric, group.metric)
+            shown.append(f"{name} {render.number(found[group.metric])} {group.sample.unit}")
+        return ", ".join(shown) or NONE
+
+    return [
+        f"Fit at the end of D, mean of n = {fit.n}: training {scores(fit.train, 'loss')} (over its last {fit.epochs:g} "
+        f"epochs, as trained: with augmentation and dropout); test {scores(fit.test, 'test_loss')}"
+    ]
 
 
 def _facts(group: Group) -> list[str]:
     records, sample = group.records, group.sample
-    facts = []
-    spread = summary.spread(group)
-    if spread:
-        found, low, high = spread
-        share = "" if found.share is None else f", {100 * found.share:.0f} % of the variance seen between seeds"
-        facts.append(
-            f"Test set: bootstrap over test examples, mean 95 % interval [{render.number(low, True)}, "
-            f"{render.number(high, True)}]; by itself a standard deviation of {render.number(found.within)}{share}"
-        )
+    facts = _fit(group) + _test_set(group)
     facts.append(f"Cost, mean over trials: {_cost(records)}")
     facts += [
         "Hardware: "
-        + render.unique([f"{r.hardware.gpu or r.hardware.cpu}, {r.hardware.threads} threads" for r in records]),
-        "Software: " + render.unique([f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records])
+        + render.unique([f"{r.hardware.gpu or r.hardware.cpu}, {_threads(r.hardware.threads)}" for r in records]),
+        f"Software: suite {group.key.suite}, "
+        + render.unique([f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records])
         + f"; commit {render.commits(records)}",
         f"Data: {group.key.data}, fingerprint {group.key.fingerprint}, "
         + ", ".join(f"{count:,} {of}" for of, count in sample.data.counts.items()),
     ]  # fmt: skip
     facts += [f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})]
     reduction = sample.recipe.get("reduction")
-    facts.append(f"Differs from the paper: {reduction}" if reduction else "Differs from the paper: nothing on purpose")
+    facts += [f"Differs from the paper: {reduction}"] if reduction else []  # without one, the notes say what differs
     facts += [f"Recipe: {note}" for note in sample.recipe.get("notes", [])]
     return facts
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def _cost(records: Sequence[Record]) -> str:
@@ -233,7 +293,10 @@ def _cost(records: Sequence[Record]) -> str:
 def _record_lines(group: Group, prefix: str) -> list[dict[str, str]]:
     over = {name: summary.gains(group, "dsd", name) for name in ("control", summary.DENSE)}
     lines = []
-    for record in sorted((*group.records, *group.superseded), key=lambda r: (r.seed, r.finished, r.id)):
+    states = {record.id: "used" for record in group.records}
+    states |= {record.id: "superseded" for record in group.superseded} | {r.id: why for r, why in group.unused}
+    everything = (*group.records, *group.superseded, *(record for record, _ in group.unused))
+    for record in sorted(everything, key=lambda r: (r.seed, r.finished, r.id)):
         used = record in group.records
         values = [
             render.number(found[record.seed], True) if used and record.seed in found else NONE
@@ -241,13 +304,15 @@ def _record_lines(group: Group, prefix: str) -> list[dict[str, str]]:
         ]
         lines.append(
             {
-                "record": f"[{record.id}]({prefix}records/{record.id}.json)",
+                # The heading says row and scale; whole ids would make the table wider than a page.
+                "record": f"[{record.id.removeprefix(f'{record.row}-{record.scale}-')}]"
+                f"({prefix}records/{record.id}.json)",
                 "seed": str(record.seed),
                 "gain over control": values[0],
                 "gain over baseline": values[1],
                 "commit": render.commits([record]),
                 "finished": record.finished,
-                "state": "used" if used else "superseded",
+                "state": states[record.id],
             }
         )
     return lines

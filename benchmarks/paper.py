@@ -40,6 +40,11 @@ class Overview:
     mark: Mark = "P"
     source: str = "Table 1"
 
+    @property
+    def verified(self) -> bool:
+        """Whether somebody has read it in a source."""
+        return self.mark != "M"
+
 
 @dataclass(frozen=True)
 class Row:

@@ -19,8 +19,10 @@ RULE = (
     "over the control of equal budget, paired by seed: mean ± sample standard deviation (n - 1) [two-sided 95 % t "
     "interval]. "
     "Verdict: confirmed or refuted where the whole interval lies on one side of zero, else not resolved; none below "
-    f"{MINIMUM_SEEDS} seeds."
+    f"{MINIMUM_SEEDS} seeds. Where there is one but the 95 % bootstrap interval over test examples, seeds averaged, "
+    "includes zero, it adds: within the noise of this test set."
 )
+NOISE = "; within the noise of this test set"
 SMALL = "A verdict at small scale speaks of DSD on that data, not of the paper's figure."
 HEADINGS: dict[Section, str] = {
     "paper": "Paper scale: the published recipe",
@@ -42,7 +44,13 @@ MEANINGS = {
     "random": "as DSD, with as many weights of each layer drawn at random",
 }
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))
-METRICS = {"top1_error": "top-1 error", "top5_error": "top-5 error", "wer": "WER", "bleu4": "BLEU-4"}
+METRICS = {
+    "test_loss": "test loss",
+    "top1_error": "top-1 error",
+    "top5_error": "top-5 error",
+    "wer": "WER",
+    "bleu4": "BLEU-4",
+}
 NONE = "-"
 
 
@@ -61,6 +69,16 @@ def number(value: float, signed: bool = False) -> str:
     return f"{rounded:+.2f}" if signed else f"{rounded:.2f}"
 
 
+def ends(low: float, high: float) -> str:
+    """Return "[low, high]", an end that is not zero with the decimals it takes to see on which side of zero it lies."""
+    shown = []
+    for end in (low, high):
+        # Sums of decimals miss zero by about 1e-16: six decimals are the end of it.
+        digits = next((d for d in range(2, 7) if round(end, d) != 0), 2)
+        shown.append(f"{round(end, digits) + 0.0:+.{digits}f}")
+    return f"[{', '.join(shown)}]"
+
+
 def mean_sd(found: Cell | Paired | None, signed: bool = False) -> str:
     """Return "mean ± sd", or the mean alone at n = 1."""
     if found is None:
@@ -73,8 +91,18 @@ def interval(found: Paired | None) -> str:
     """Return "mean ± sd [low, high]", without an interval at n = 1."""
     if found is None or found.interval is None:
         return mean_sd(found, signed=True)
-    low, high = found.interval
-    return f"{mean_sd(found, signed=True)} [{number(low, True)}, {number(high, True)}]"
+    return f"{mean_sd(found, signed=True)} {ends(*found.interval)}"
+
+
+def over_examples(group: Group) -> str:
+    """Return "[low, high]" over test examples, seeds averaged, a dash where there is none."""
+    found = summary.over_examples(group)
+    return NONE if found is None else ends(found.low, found.high)
+
+
+def verdict(group: Group) -> str:
+    """Return the verdict, and whether the finite test set alone could have given such a gain."""
+    return summary.verdict(group) + (NOISE if summary.within_noise(group) else "")
 
 
 def p_value(p: float | None) -> str:
@@ -106,18 +134,15 @@ def data_name(group: Group) -> str:
 
 def overview(groups: Sequence[Group]) -> list[Block]:
     """Return the overview in the form of the paper's Table 1, one block for each kind of result that there is."""
-    adjusted = summary.holm(groups)
     blocks = []
     for section in SECTIONS:
         chosen = [group for group in groups if group.section == section]
         if chosen:
-            cells = frame([_overview_line(group, adjusted.get(group.key)) for group in chosen])
-            family = sum(group.key in adjusted for group in chosen)
-            holm = f" Holm's p is over the {family} tests in this table." if family > 1 else ""
+            cells = frame([_overview_line(group) for group in chosen])
             notes = [
                 f"{r.network}: {r.note}" for g in chosen if (r := g.paper) and not r.same_data and section == "paper"
             ]
-            text = " ".join([INTRODUCTIONS[section] + holm, *dict.fromkeys(notes)])
+            text = " ".join([INTRODUCTIONS[section], *dict.fromkeys(notes)])
             blocks.append(Block(HEADINGS[section], text, cells))
     return blocks
 
@@ -139,6 +164,7 @@ def stage_lines(group: Group) -> list[dict[str, str]]:
     lines = []
     found = summary.stages(group)
     metrics = list(dict.fromkeys(metric for cells in found.values() for metric in cells))
+    metrics.sort(key=lambda metric: metric == "test_loss")  # what the paper reports comes first
     for label, cells in found.items():
         line = {"arm": label}
         line |= {metric_name(m, group): mean_sd(cells.get(m)) for m in metrics}
@@ -167,10 +193,12 @@ def gain_lines(group: Group, p_holm: float | None) -> list[dict[str, str]]:
             continue
         primary = label == found[0][0]
         line = {"gain": label, "mean ± sd [95 % interval]": interval(paired), "n": str(paired.n)}
+        if group.section != "smoke":
+            line["95 % interval over test examples, seeds averaged"] = over_examples(group) if primary else NONE
         if group.quotable:
             line["p"] = p_value(paired.p)
             line["p (Holm)"] = p_value(p_holm) if primary else NONE
-        line["verdict"] = summary.verdict(group) if primary else "secondary"
+        line["verdict"] = verdict(group) if primary else "secondary"
         lines.append(line)
     return lines
 
@@ -223,37 +251,29 @@ def latex(blocks: Sequence[Block]) -> str:
     return f"% {SELECTION}\n" + "\n".join(texts)
 
 
-def _overview_line(group: Group, p_holm: float | None) -> dict[str, str]:
+def _overview_line(group: Group) -> dict[str, str]:
+    """Return what fits the width of a page; p values, intervals of lesser gains and hashes are in the row's own page."""
     cells = summary.stages(group)
-    metric, primary, row = group.metric, summary.primary(group), group.paper
-    line = {"network": network(group), "data": data_name(group), "metric": metric_name(metric, group)}
-    if row:
-        figures = row.overview
-        if group.section == "paper":
-            of = "" if group.comparable else f" ({row.data})"
-            line |= {
-                "paper baseline": f"{figures.baseline:.1f}{of}",
-                "paper DSD": f"{figures.dsd:.1f}{of}",
-                "paper abs.": f"{figures.absolute:.1f}",
-                "paper rel.": f"{figures.relative:.1f} %",
-            }
-        else:
-            change = f"{figures.baseline:.1f} to {figures.dsd:.1f}"
-            line[paper_heading(group)] = f"{change}, gain {figures.absolute:.1f} ({figures.relative:.1f} %)"
+    primary = summary.primary(group)
+    line = {"network": network(group), "data": data_name(group), "metric": metric_name(group.metric, group)}
     for heading, name in (("baseline", DENSE), ("control", "control"), ("DSD", "dsd")):
-        line[heading] = mean_sd(cells.get(LABELS[name], {}).get(metric))
-    line["gain over baseline"] = interval(summary.compare(group, "dsd", DENSE))
+        line[heading] = mean_sd(cells.get(LABELS[name], {}).get(group.metric))
+    line["gain over baseline"] = mean_sd(summary.compare(group, "dsd", DENSE), signed=True)
     line["gain over control"] = interval(primary)
     line["n"] = str(primary.n if primary else len(group.records))
-    if group.quotable:
-        line["p"] = p_value(primary.p if primary else None)
-        line["p (Holm)"] = p_value(p_holm)
-        line["half-width"] = NONE if primary is None or primary.half_width is None else number(primary.half_width)
-        needed = summary.needed(group)
-        line["n for half the paper's gain"] = NONE if needed is None else str(needed)
-    line["verdict"] = summary.verdict(group)
-    line["recipe"] = group.key.recipe_hash
+    line["verdict"] = verdict(group)
+    if group.paper:
+        line["paper: baseline to DSD"] = published(group)
     return line
+
+
+def published(group: Group) -> str:
+    """Return the paper's line of Table 1 in short, with what it was measured on where ours was not."""
+    row = group.paper
+    assert row is not None
+    of = "" if group.comparable else f" ({row.data}{'' if group.section == 'paper' else ', full recipe'})"
+    mark = "" if row.overview.verified else " *unverified*"
+    return f"{row.overview.baseline:.1f} to {row.overview.dsd:.1f}{of}{mark}"
 
 
 def _latex_text(text: str) -> str:
@@ -268,6 +288,10 @@ def unique(values: Collection[str]) -> str:
 
 
 def commits(records: Sequence[Record]) -> str:
-    """Return the distinct commits, short, each marked where the checkout was changed."""
+    """Return the distinct commits, short, each marked where the checkout was changed, and what differed earlier."""
     states = {True: " (dirty)", False: "", None: " (state unknown)"}
-    return unique([f"{(r.commit or 'unknown')[:12]}{states[r.dirty]}" for r in records])
+    found = []
+    for one in records:
+        before = f" (before an interruption: {'; '.join(one.earlier)})" if one.earlier else ""
+        found.append(f"{(one.commit or 'unknown')[:12]}{states[one.dirty]}{before}")
+    return unique(found)

@@ -49,7 +49,8 @@ class Spread:
     """Where the spread of gains comes from, as standard deviations.
 
     `between` is what is seen between seeds; `within` is what the finite test set alone would give (root mean square of
-    the trials' bootstrap standard errors); `share` is the part of the variance that `within` accounts for, at most 1.
+    the trials' bootstrap standard errors); `share` is `within` squared over `between` squared. It is above 1 where the
+    seeds, which share one test set, happen to agree more closely than that test set alone would let one expect.
     """
 
     between: float | None
@@ -173,7 +174,7 @@ def between_and_within(gains: Sequence[float], bootstraps: Sequence[Bootstrap]) 
     errors = [(item.high - item.low) / (2 * z) for item in bootstraps]
     within = math.sqrt(math.fsum(error**2 for error in errors) / len(errors))
     between = paired(gains).sd
-    return Spread(between, within, min(1.0, (within / between) ** 2) if between else None)
+    return Spread(between, within, (within / between) ** 2 if between else None)
 
 
 def _quantile(n: int) -> float:

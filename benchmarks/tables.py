@@ -6,30 +6,25 @@ edited by hand or not made again.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.markup import escape
+from rich.box import SIMPLE
 from rich.table import Table
+from rich.text import Text
 
-from benchmarks import export, pages, record, summary
+from benchmarks import export, figures, pages, paper, summary
 from benchmarks import render as text
 from benchmarks.group import group_records
 from benchmarks.pages import embed, headline
 from benchmarks.record import Record
+from benchmarks.registry import ROWS
 
-__all__ = ["check", "embed", "headline", "load", "render", "terminal", "write"]
+__all__ = ["check", "embed", "headline", "render", "terminal", "write"]
 
+_WIDTH = 64  # columns that the table in the terminal takes at least, and its title at most
 _SUFFIXES = (".md", ".csv", ".tex")
-
-
-def load(folder: Path) -> list[Record]:
-    """Return the records of a results folder, or of the folder of records itself.
-
-    Raises:
-        ValueError: one of them cannot be read.
-    """
-    return record.read_all(folder / "records" if (folder / "records").is_dir() else folder)
 
 
 def render(records: Sequence[Record]) -> dict[str, str]:
@@ -44,7 +39,11 @@ def render(records: Sequence[Record]) -> dict[str, str]:
     for row in pages.rows(records):
         chosen = [group for group in groups if group.key.row == row]
         blocks = [text.stage_block(group, pages.title(group)) for group in chosen]
-        blocks += [text.gain_block(group, adjusted.get(group.key), pages.title(group)) for group in chosen]
+        blocks += [
+            text.gain_block(group, adjusted.get(group.key), pages.title(group))
+            for group in chosen
+            if text.gain_lines(group, None)  # none where the trials have neither DSD nor control
+        ]
         files[f"tables/{row}.md"] = pages.row_page(row, records)
         files[f"tables/{row}.csv"] = export.csv(chosen, adjusted)
         files[f"tables/{row}.tex"] = text.latex(blocks)
@@ -52,8 +51,14 @@ def render(records: Sequence[Record]) -> dict[str, str]:
 
 
 def write(out: Path, records: Sequence[Record]) -> list[Path]:
-    """Write every table into the results folder `out`, remove those of rows without records, return the paths."""
+    """Write every table into the results folder `out`, remove those of rows without records, return the paths.
+
+    Raises:
+        ValueError: a page in `out` was not made here; nothing is written.
+    """
     files = render(records)
+    for name in files:
+        _refuse_foreign(out / name)
     for stale in _present(out) - set(files):
         (out / stale).unlink()
     paths = []
@@ -73,35 +78,50 @@ def check(out: Path, records: Sequence[Record]) -> list[str]:
         for name, content in files.items()
         if not (out / name).is_file() or (out / name).read_bytes() != content.encode()
     }
-    # Pictures are only looked for: their bytes depend on the version of the font library.
-    pictures = {f"figures/{name}" for name in summary.figure_names(group_records(records))}
-    wrong |= {name for name in pictures if not (out / name).is_file()}
+    wrong |= {f"figures/{name}" for name in figures.stale(out / "figures", records)}
     return sorted(wrong | (_present(out) - set(files)))
 
 
 def terminal(records: Sequence[Record], row: str) -> Table:
-    """Return what to print at the end of a run: the arms of `row` in each of its groups, the gain and the verdict."""
+    """Return what to print at the end of a run, 80 columns wide: the arms of `row` in each group, gains and verdict."""
     chosen = [group for group in group_records(records) if group.key.row == row]
-    title = f"{row}: {pages.title(chosen[0])}" if len(chosen) == 1 else row
-    table = Table(title=escape(title), caption=text.SELECTION)
+    title = [row, *(textwrap.wrap(pages.title(chosen[0]), _WIDTH) if len(chosen) == 1 else [])]
+    # Text, not str, throughout: rich would read names of arms and data for markup.
+    table = Table(title=Text("\n".join(title)), box=SIMPLE, padding=(0, 1, 0, 0), min_width=_WIDTH)
+    table.caption = f"Control: equal budget. {text.SELECTION}"
     metric = text.metric_name(chosen[0].metric, chosen[0]) if chosen else ""
-    for heading in ("arm", f"test {metric}", "n", "gain over baseline", "verdict"):
-        table.add_column(heading, justify="left" if heading in ("arm", "verdict") else "right")
+    table.add_column("arm", max_width=20, overflow="fold")
+    for heading in (f"test\n{metric}", "n", "gain over\nbaseline", "gain over\ncontrol"):
+        table.add_column(Text(heading), justify="right", no_wrap=True)
+    table.add_column("verdict", min_width=8)
     for group in chosen:
         table.add_section()
         if len(chosen) > 1:
-            table.add_row(escape(pages.title(group)), style="bold")
+            table.add_row(Text(pages.title(group)), style="bold")
         labels = {label: name for name, label in summary.LABELS.items()}
         for label, cells in summary.stages(group).items():
-            cell = cells[group.metric]
-            over = summary.compare(group, labels[label], summary.DENSE) if label in labels else None
-            gain = text.NONE if labels.get(label) == summary.DENSE else text.mean_sd(over, signed=True)
-            table.add_row(label, text.mean_sd(cell), str(cell.n), gain, "")
-        primary = summary.primary(group)
-        if primary:
-            table.add_row("DSD over control", text.interval(primary), str(primary.n), "", summary.verdict(group))
+            arm, cell = labels.get(label), cells.get(group.metric)
+            gain, over_control, verdict = text.NONE, text.NONE, ""
+            if arm and arm != summary.DENSE:
+                gain = text.mean_sd(summary.compare(group, arm, summary.DENSE), signed=True)
+            if arm == "dsd":
+                over_control = text.interval(summary.primary(group)).replace(" [", "\n[")
+                verdict = text.verdict(group)
+            count = str(cell.n) if cell else "0"
+            short = label.removesuffix(" (equal budget)")
+            table.add_row(*(Text(part) for part in (short, text.mean_sd(cell), count, gain, over_control, verdict)))
     return table
 
 
+def _refuse_foreign(path: Path) -> None:
+    """Refuse to replace a page that does not start as every generated one does."""
+    if path.suffix == ".md" and path.exists() and not path.read_bytes().startswith(pages.GENERATED.encode()):
+        raise ValueError(
+            f"{path} was not made by this suite, and is left as it is: give results another folder (--out)"
+        )
+
+
 def _present(out: Path) -> set[str]:
-    return {f"tables/{path.name}" for path in (out / "tables").glob("*") if path.suffix in _SUFFIXES}
+    """Return the files in `out`/tables that could have been made here; any other is somebody else's."""
+    known = {f"{name}{suffix}" for name in (*paper.ROWS, *ROWS, "overview") for suffix in _SUFFIXES}
+    return {f"tables/{path.name}" for path in (out / "tables").glob("*") if path.name in known}

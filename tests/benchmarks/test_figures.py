@@ -6,6 +6,7 @@ import matplotlib as mpl
 import pytest
 
 from benchmarks import figures, tables
+from benchmarks import record as records
 from tests.golden import build
 
 PNG = b"\x89PNG"
@@ -41,6 +42,31 @@ def test_after_figures_and_tables_nothing_is_stale(tmp_path: Path) -> None:
     assert tables.check(tmp_path, found) == ["figures/gains.png"]
 
 
+def test_a_picture_of_other_records_or_an_older_drawing_is_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
+    before, after = build.trio(), build.trio((0.1, 0.5, 0.4))
+    figures.write(tmp_path, before)
+    tables.write(tmp_path, after)
+    assert tables.check(tmp_path, after) == names
+    figures.write(tmp_path, after)
+    assert tables.check(tmp_path, after) == []
+    (tmp_path / names[1]).write_bytes(PNG)
+    assert tables.check(tmp_path, after) == names[1:]
+    figures.write(tmp_path, after)
+    monkeypatch.setattr(figures, "DRAWING_VERSION", figures.DRAWING_VERSION + 1)
+    assert tables.check(tmp_path, after) == names
+
+
+def test_a_picture_of_no_group_does_not_belong(tmp_path: Path) -> None:
+    figures.write(tmp_path, build.trio())
+    tables.write(tmp_path, build.trio())
+    (tmp_path / "figures" / "imagenet_vgg16-paper-0123456789ab-2-curves.png").touch()
+    (tmp_path / "figures" / "imagenet_vgg16-photo.png").touch()
+    assert tables.check(tmp_path, build.trio()) == ["figures/imagenet_vgg16-paper-0123456789ab-2-curves.png"]
+
+
 def test_figures_of_groups_that_are_gone_are_removed(tmp_path: Path) -> None:
     figures.write(tmp_path, build.trio())
     figures.write(tmp_path, build.trio(row="imagenet_vgg16"))
@@ -67,3 +93,51 @@ def test_a_given_dense_start_has_no_curve_of_its_own(tmp_path: Path) -> None:
 def test_no_display_and_no_pyplot_are_needed() -> None:
     code = "import sys, benchmarks.figures; sys.exit('matplotlib.pyplot' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
+
+
+def test_write_and_check(tmp_path: Path) -> None:
+    for record in build.trio():
+        records.write(record, tmp_path / "records")
+    found = records.read_all(tmp_path / "records")
+    names = [
+        "README.md",
+        *(f"tables/{n}.{kind}" for n in ("imagenet_resnet18", "overview") for kind in ("csv", "md", "tex")),
+    ]
+    pictures = ["figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
+    assert tables.check(tmp_path, found) == sorted([*names, *pictures])
+    written = tables.write(tmp_path, found)
+    assert sorted(str(path.relative_to(tmp_path)) for path in written) == names
+    assert tables.check(tmp_path, found) == pictures
+    figures.write(tmp_path, found)
+    assert tables.check(tmp_path, found) == []
+    page = tmp_path / "README.md"
+    page.write_text(page.read_text(encoding="utf-8").replace("+0.30", "+3.00"), encoding="utf-8")
+    gone = tmp_path / "tables" / "imagenet_vgg16.md"
+    gone.touch()
+    assert tables.check(tmp_path, found) == ["README.md", "tables/imagenet_vgg16.md"]
+    tables.write(tmp_path, found)
+    assert tables.check(tmp_path, found) == []
+    assert not gone.exists()
+
+
+def test_what_others_wrote_is_left_as_it_is(tmp_path: Path) -> None:
+    for name in ("tables/notes.md", "tables/mine.csv", "tables/imagenet_resnet18.txt", "figures/logo.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+    tables.write(tmp_path, build.trio())
+    figures.write(tmp_path, build.trio())
+    assert tables.check(tmp_path, build.trio()) == []
+    assert {p.name for p in tmp_path.glob("*/*") if p.read_bytes() == b"mine"} == {
+        *("notes.md", "mine.csv", "imagenet_resnet18.txt", "logo.png")
+    }
+
+
+@pytest.mark.parametrize("name", ["README.md", "tables/overview.md"])
+def test_a_page_of_somebody_elses_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("# My project\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=f"{name} was not made by this suite.*--out"):
+        tables.write(tmp_path, build.trio())
+    assert [p for p in tmp_path.glob("**/*") if p.is_file()] == [path]
+    assert path.read_text(encoding="utf-8") == "# My project\n"

@@ -1,6 +1,8 @@
+import dataclasses
+
 import pytest
 
-from benchmarks import paper, summary
+from benchmarks import paper, render, summary, tables
 from benchmarks.group import group_records
 from tests.golden import build
 
@@ -58,11 +60,32 @@ def test_what_the_paper_lacks_is_none() -> None:
     assert paper.ROWS["imagenet_vgg16"].figure("Random mask", "top1_error") is None
 
 
-def test_no_verdict_rests_on_an_unverified_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_rests_on_an_unverified_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     group = group_records(build.trio())[0]
-    before = summary.verdict(group), summary.needed(group), summary.holm([group])
+    assert summary.needed(group) is not None
+    assert render.published(group) == "30.4 to 29.2 (ImageNet, full recipe)"
     row = paper.ROWS["imagenet_resnet18"]
-    without = {stage: cells for stage, cells in row.stages.items() if stage != "LLR"}
-    changed = paper.Row(**{**vars(row), "stages": without})
-    monkeypatch.setattr(paper, "ROWS", {**paper.ROWS, row.name: changed})
-    assert (summary.verdict(group), summary.needed(group), summary.holm([group])) == before
+    remembered = dataclasses.replace(row, overview=dataclasses.replace(row.overview, mark="M"))
+    monkeypatch.setattr(paper, "ROWS", {**paper.ROWS, row.name: remembered})
+    assert summary.needed(group) is None
+    assert render.published(group).endswith("*unverified*")
+
+
+def test_the_paper_recipe_on_other_pictures_is_not_comparable() -> None:
+    (group,) = group_records([build.record("imagenet_vgg16", "paper", data="other pictures")])
+    assert group.section == "paper"
+    assert not group.comparable
+
+
+def test_a_recipe_without_a_reduction_claims_no_likeness() -> None:
+    page = tables.render([build.record(scale="paper")])["README.md"]
+    assert "Differs from the paper" not in page
+    assert "- Recipe: a fixture: every number is made up" in page
+
+
+def test_the_overview_fits_a_page() -> None:
+    for block in render.overview(group_records(build.everything())):
+        # A browser breaks cells at spaces: a column is at least as wide as its longest word, and its padding.
+        cells = [block.frame.columns, *block.frame.to_numpy()]
+        words = [max(len(word) for cell in column for word in cell.split()) for column in zip(*cells, strict=True)]
+        assert sum(words) + 3 * len(words) <= 130, block.heading

@@ -4,33 +4,36 @@ import time
 import numpy as np
 import pytest
 
+from benchmarks import render, summary, tables
+from benchmarks.group import group_records
 from benchmarks.record import Bootstrap
 from benchmarks.statistics import between_and_within, bootstrap, holm, needed, paired, verdict
+from tests.golden import build
 
 
 def test_three_gains_by_hand() -> None:
-    summary = paired([0.1, 0.5, 0.3])
-    assert summary.n == 3
-    assert summary.mean == pytest.approx(0.3)
-    assert summary.sd == pytest.approx(0.2)  # sqrt((0.04 + 0.04 + 0) / 2), not / 3
-    assert summary.half_width == pytest.approx(4.302653 * 0.2 / math.sqrt(3), abs=1e-6)  # t table, 2 degrees of freedom
-    assert summary.interval == pytest.approx((-0.196827, 0.796827), abs=1e-6)
-    assert summary.p == pytest.approx(1 - math.sqrt(6.75 / 8.75), abs=1e-9)  # closed form for 2 degrees, t^2 = 6.75
-    assert verdict(summary) == "not resolved"
+    found = paired([0.1, 0.5, 0.3])
+    assert found.n == 3
+    assert found.mean == pytest.approx(0.3)
+    assert found.sd == pytest.approx(0.2)  # sqrt((0.04 + 0.04 + 0) / 2), not / 3
+    assert found.half_width == pytest.approx(4.302653 * 0.2 / math.sqrt(3), abs=1e-6)  # t table, 2 degrees of freedom
+    assert found.interval == pytest.approx((-0.196827, 0.796827), abs=1e-6)
+    assert found.p == pytest.approx(1 - math.sqrt(6.75 / 8.75), abs=1e-9)  # closed form for 2 degrees, t^2 = 6.75
+    assert verdict(found) == "not resolved"
 
 
 def test_two_gains_give_an_interval_but_no_verdict() -> None:
-    summary = paired([1.0, 3.0])
-    assert summary.half_width == pytest.approx(12.7062, abs=1e-4)
-    assert summary.p == pytest.approx(1 - 2 / math.pi * math.atan(2), abs=1e-9)
-    assert verdict(summary) == "too few seeds"
+    found = paired([1.0, 3.0])
+    assert found.half_width == pytest.approx(12.7062, abs=1e-4)
+    assert found.p == pytest.approx(1 - 2 / math.pi * math.atan(2), abs=1e-9)
+    assert verdict(found) == "too few seeds"
 
 
 def test_one_gain_gives_neither_spread_nor_interval() -> None:
-    summary = paired([1.5])
-    assert (summary.n, summary.mean) == (1, 1.5)
-    assert (summary.sd, summary.half_width, summary.interval, summary.p) == (None, None, None, None)
-    assert verdict(summary) == "too few seeds"
+    found = paired([1.5])
+    assert (found.n, found.mean) == (1, 1.5)
+    assert (found.sd, found.half_width, found.interval, found.p) == (None, None, None, None)
+    assert verdict(found) == "too few seeds"
 
 
 @pytest.mark.parametrize(
@@ -50,8 +53,8 @@ def test_verdicts(gains: tuple[float, ...], expected: str) -> None:
 
 @pytest.mark.parametrize(("gain", "p"), [(0.4, 0.0), (0.0, 1.0)])
 def test_identical_gains_have_no_spread(gain: float, p: float) -> None:
-    summary = paired([gain] * 3)
-    assert (summary.sd, summary.half_width, summary.p) == (0.0, 0.0, p)
+    found = paired([gain] * 3)
+    assert (found.sd, found.half_width, found.p) == (0.0, 0.0, p)
 
 
 @pytest.mark.parametrize("gains", [[], [math.nan, 1.0], [math.inf]])
@@ -143,10 +146,57 @@ def test_the_test_sets_share_of_the_spread_by_hand() -> None:
     assert spread.share == pytest.approx((0.3 / 1.959964 / 0.2) ** 2)
 
 
-def test_the_share_is_at_most_all_and_unknown_without_spread() -> None:
+def test_the_share_may_exceed_one_and_is_unknown_without_spread() -> None:
     wide = Bootstrap(mean=0.0, low=-9.0, high=9.0, resamples=100)
-    assert between_and_within([0.1, 0.2, 0.3], [wide] * 3).share == 1.0
+    assert between_and_within([0.1, 0.2, 0.3], [wide] * 3).share == pytest.approx((9 / 1.959964 / 0.1) ** 2)
     assert between_and_within([0.1], [wide]).share is None
     assert between_and_within([0.1, 0.1], [wide] * 2).share is None
     with pytest.raises(ValueError, match="2 and 1"):
         between_and_within([0.1, 0.2], [wide])
+
+
+def test_the_interval_over_test_examples_by_hand() -> None:
+    # Every seed is right on the same 20 of 1,000 examples more: a binomial of mean 2 % and sd sqrt(0.02 * 0.98 / 1000).
+    (group,) = group_records(
+        [build.record(seed=s, arms={"dsd": (41.0, 38.0), "control": (41.0, 40.0)}) for s in (0, 1)]
+    )
+    found = summary.over_examples(group)
+    assert found is not None
+    assert found.mean == pytest.approx(2.0)
+    assert (found.low, found.high) == (pytest.approx(2 - 0.868, abs=0.1), pytest.approx(2 + 0.868, abs=0.1))  # 1.96 sd
+    assert not summary.within_noise(group)
+    for other in ([build.record()], build.trio(scale="smoke"), build.trio(synthetic=True)):
+        assert summary.over_examples(group_records(other)[0]) is None
+
+
+def test_trials_of_one_group_are_tested_on_the_same_examples() -> None:
+    other = build.record(seed=1, id="other")
+    short = {name: arm.model_copy(update={"outcomes": "bits:4:8A=="}) for name, arm in other.arms.items()}
+    with pytest.raises(ValueError, match="'other': 4"):
+        tables.render([build.record(), other.model_copy(update={"arms": short})])
+
+
+def test_an_end_of_an_interval_never_hides_its_side_of_zero() -> None:
+    assert render.ends(-0.39, -0.0016) == "[-0.39, -0.002]"
+    assert render.ends(-1e-16, 0.0) == "[+0.00, +0.00]"
+
+
+def test_seeds_that_agree_more_closely_than_the_test_set_allows_are_called_that() -> None:
+    page = tables.render(build.trio((0.1, 0.12, 0.11)))["README.md"]  # sd 0.01; the test set's is 0.3 / 1.96 = 0.153
+    assert (
+        "by itself a standard deviation of 0.15, 234.3 times the variance seen between seeds: the seeds happen" in page
+    )
+    assert "the interval over seeds understates the uncertainty about other test examples" in page
+    assert "happen to agree" not in tables.render(build.everything())["README.md"]
+
+
+def test_the_fit_at_the_end_of_d_is_shown() -> None:
+    page = tables.render(build.trio())["README.md"]  # baselines 42.0, 42.2, 42.4; fixtures train to a twentieth, a half
+    assert (
+        "Fit at the end of D, mean of n = 3: training loss 2.110, top-1 error 21.10 % (over its last 2 epochs" in page
+    )
+    assert "; test top-1 error 42.20 %" in page
+    given = build.record(source="resnet18.safetensors")
+    assert given.dense is not None
+    given = given.model_copy(update={"dense": given.dense.model_copy(update={"phases": [], "curve": []})})
+    assert "Fit at the end of D" not in tables.render([given])["README.md"]

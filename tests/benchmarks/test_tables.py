@@ -1,7 +1,6 @@
 import csv
 import io
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ GOLDEN = build.FOLDER
 
 
 def golden() -> list[Record]:
-    return tables.load(GOLDEN)
+    return records.read_all(GOLDEN / "records")
 
 
 def line(text: str, start: str) -> list[str]:
@@ -52,11 +51,15 @@ def test_a_group_of_three_by_hand() -> None:
     page = tables.render(golden())["README.md"]
     small = page[page.index("## Small scale") :]
     assert line(small, "ResNet-18") == [
-        *("ResNet-18", "fixture-pictures", "top-1 error %", "30.4 to 29.2, gain 1.2 (4.1 %)"),
+        *("ResNet-18", "fixture-pictures", "top-1 error %"),
         *("42.20 ± 0.20", "40.30 ± 0.26", "40.00 ± 0.10"),
-        *("+2.20 ± 0.17 [+1.77, +2.63]", "+0.30 ± 0.20 [-0.20, +0.80]"),
-        *("3", "0.122", "0.122", "0.50", "3", "not resolved", "50a1150a1150"),
+        *("+2.20 ± 0.17", "+0.30 ± 0.20 [-0.20, +0.80]"),
+        *("3", "not resolved", "30.4 to 29.2 (ImageNet, full recipe)"),
     ]
+    cells = line(tables.render(golden())["tables/imagenet_resnet18.md"], "DSD over baseline")
+    assert cells == ["DSD over baseline", "+2.20 ± 0.17 [+1.77, +2.63]", "3", "-", "0.002", "-", "secondary"]
+    assert "n = 3: not resolved.** 95 % interval over test examples, seeds averaged: " in page
+    assert " p = 0.122. Half-width reached: 0.50, within half the paper's gain (0.60)." in page
     assert "mean 95 % interval [+0.00, +0.60]; by itself a standard deviation of 0.15, 59 % of the variance" in page
 
 
@@ -72,7 +75,10 @@ def test_every_record_is_listed_and_the_rule_stands_in_the_header() -> None:
 
 def test_superseded_and_failed_records_are_counted_and_change_no_mean() -> None:
     page = tables.render(golden())["README.md"]
-    assert "9 records: 7 in the tables, 1 superseded by a newer trial of the same seed, 1 failed and left out." in page
+    counts = (
+        "7 in the tables, 1 superseded by a newer trial of the same seed with all of the arms, 1 failed and left out"
+    )
+    assert f"9 records: {counts}." in page
     assert "small, seed 3, dsd, sparse, step 17: the loss is nan in batch 3" in page
     kept = [r for r in golden() if r.status == "finished" and not r.finished.startswith("2029")]
     assert tables.render(kept)["tables/overview.md"] == tables.render(golden())["tables/overview.md"]
@@ -90,7 +96,7 @@ def test_the_newest_record_of_a_seed_wins_across_time_zones() -> None:
     "other",
     [
         {"recipe_hash": "another"},
-        {"data": "other-pictures"},
+        {"suite": "0.2"},
         {"scale": "paper"},
         {"custom": ["sparsity=0.5"]},
         {"source": "resnet18.safetensors"},
@@ -108,6 +114,63 @@ def test_unlike_data_are_never_averaged(change: dict[str, Any]) -> None:
     two = build.record(seed=1)
     two = two.model_copy(update={"data": two.data.model_copy(update=change)})
     assert len(group_records([one, two])) == 2
+
+
+def test_a_later_trial_with_fewer_arms_hides_no_evidence() -> None:
+    full = build.record(id="full")
+    later = build.record(
+        id="later", finished="2030-01-02T10:00:00Z", arms={"control": (41.0, 30.0), "llr": (41.0, 30.0)}
+    )
+    (group,) = group_records([later, full])
+    assert [r.id for r in group.records] == ["full"]
+    assert (group.superseded, [r.id for r, _ in group.unused]) == ((), ["later"])
+    page = tables.render([later, full])["README.md"]
+    assert "1 not used, for lack of an arm that an older trial of the same seed has" in page
+    assert "not used: lacks dsd, which the trial of 2030-01-01T10:00:00Z has |" in page
+    whole = {"dsd": (41.0, 39.0), "control": (41.0, 40.0), "llr": (41.0, 40.0)}
+    newest = build.record(id="newest", finished="2030-01-03T10:00:00Z", arms=whole)
+    (group,) = group_records([later, newest, full])
+    assert [r.id for r in group.records] == ["newest"]
+    assert ([r.id for r in group.superseded], group.unused) == (["full", "later"], ())
+
+
+def test_the_verdict_names_the_arm_that_is_missing() -> None:
+    found = [build.record(seed=s, arms={"control": (41.0, 40.0), "llr": (41.0, 40.5)}) for s in range(3)]
+    assert overview(found)["verdict"] == "no DSD arm"
+    assert "DSD over control: no DSD arm, hence neither a gain nor a verdict." in tables.render(found)["README.md"]
+    nothing = [build.record(seed=s, arms={"llr": (41.0, 40.5)}) for s in range(3)]
+    assert overview(nothing)["verdict"] == "no DSD or control arm"
+
+
+def test_the_name_of_the_data_folder_is_a_label() -> None:
+    found = [build.record(seed=0, data="tiny"), build.record(seed=1, data="elsewhere")]
+    (group,) = group_records(found)
+    assert [record.seed for record in group.records] == [0, 1]
+    assert group.key.data == group_records(found[::-1])[0].key.data == "elsewhere or tiny"
+
+
+def test_suite_and_earlier_processes_are_shown() -> None:
+    changed = "commit 0123456789ab, torch 2.11.0, Other CPU, 4 threads, float32"
+    page = tables.render([build.record(suite="0.7", earlier=[changed]), build.record(seed=1, suite="0.7")])["README.md"]
+    assert "- Software: suite 0.7, torch 2.12.0, float32; commit f1c710f1c710, f1c710f1c710 (before an inter" in page
+    assert page.count(f"f1c710f1c710 (before an interruption: {changed})") == 2  # the facts, and the record's line
+    assert overview(golden())["suite"] == "0.1"
+
+
+@pytest.mark.parametrize(("gain", "word"), [(0.1, "confirmed"), (-0.1, "refuted")])
+def test_a_verdict_within_the_noise_of_the_test_set_says_so(gain: float, word: str) -> None:
+    # Every seed gains 0.1 points: no spread at all, but it is one and the same of 1,000 examples.
+    found = build.trio((gain,) * 3)
+    files = tables.render(found)
+    noise = f"{word}; within the noise of this test set"
+    assert f"n = 3: {noise}.**" in files["README.md"]
+    assert line(files["README.md"], "ResNet-18")[9] == noise
+    assert noise in tables.headline(found)
+    cells = overview(found)
+    assert (cells["verdict"], min(abs(float(cells[f"over_examples_{end}"])) for end in ("low", "high"))) == (word, 0)
+    (lines,) = (text for name, text in files.items() if name == "tables/imagenet_resnet18.csv")
+    primary = next(row for row in csv.DictReader(io.StringIO(lines)) if row["verdict"])
+    assert primary["over_examples_low"] == cells["over_examples_low"]
 
 
 def test_synthetic_results_have_no_paper_cells_and_nothing_to_quote() -> None:
@@ -167,12 +230,6 @@ def test_the_papers_cells_are_comparable_at_paper_scale_on_the_papers_data_alone
     assert "A verdict at small scale speaks of DSD on that data, not of the paper's figure." in small
 
 
-def test_the_paper_recipe_on_other_pictures_is_not_comparable() -> None:
-    (group,) = group_records([build.record("imagenet_vgg16", "paper", data="other pictures")])
-    assert group.section == "paper"
-    assert not group.comparable
-
-
 def test_iterations_stand_beside_the_control_of_the_same_length() -> None:
     page = tables.render(golden())["tables/librispeech_deepspeech2.md"]
     assert line(page, "DSD, iteration 1") == ["DSD, iteration 1", "28.00", "1", "13.96"]
@@ -184,7 +241,7 @@ def test_iterations_stand_beside_the_control_of_the_same_length() -> None:
 def test_a_group_without_control_has_no_verdict() -> None:
     found = [build.record(seed=s, arms={"dsd": (41.0, 40.0)}) for s in range(3)]
     assert overview(found)["verdict"] == "no control arm"
-    assert "No trial has both the DSD and the control arm." in tables.render(found)["README.md"]
+    assert "DSD over control: no control arm, hence neither a gain nor a verdict." in tables.render(found)["README.md"]
 
 
 def test_a_custom_recipe_enters_no_comparison() -> None:
@@ -216,7 +273,7 @@ def test_no_records_at_all() -> None:
 
 def test_only_failed_records() -> None:
     page = tables.render([build.failed()])["README.md"]
-    assert "1 records: 0 in the tables" in page
+    assert "1 record: 0 in the tables, 1 failed and left out." in page
     assert "Failed trials, left out: 1" in page
     assert "imagenet_resnet18" in tables.render([build.failed()])["tables/imagenet_resnet18.md"]
 
@@ -226,39 +283,42 @@ def test_a_pipe_in_a_cell_does_not_break_the_table() -> None:
     assert r"| a\|b" in page
 
 
-def test_write_and_check(tmp_path: Path) -> None:
-    for record in build.trio():
-        records.write(record, tmp_path / "records")
-    found = tables.load(tmp_path)
-    assert tables.load(tmp_path / "records") == found
-    names = [
-        "README.md",
-        *(f"tables/{n}.{kind}" for n in ("imagenet_resnet18", "overview") for kind in ("csv", "md", "tex")),
-    ]
-    pictures = ["figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
-    assert tables.check(tmp_path, found) == sorted([*names, *pictures])
-    written = tables.write(tmp_path, found)
-    assert sorted(str(path.relative_to(tmp_path)) for path in written) == names
-    for name in pictures:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert tables.check(tmp_path, found) == []
-    page = tmp_path / "README.md"
-    page.write_text(page.read_text(encoding="utf-8").replace("+0.30", "+3.00"), encoding="utf-8")
-    (tmp_path / "tables" / "gone.md").touch()
-    assert tables.check(tmp_path, found) == ["README.md", "tables/gone.md"]
-    tables.write(tmp_path, found)
-    assert tables.check(tmp_path, found) == []
+def terminal(found: list[Record]) -> list[str]:
+    """Return what a terminal of 80 columns shows, printed as the command does."""
+    console = Console(width=80, soft_wrap=True, record=True, file=io.StringIO())
+    console.print(tables.terminal(found, "imagenet_resnet18"))
+    return console.export_text().splitlines()
 
 
-def test_the_table_at_the_end_of_a_run() -> None:
-    console = Console(width=120, record=True, file=io.StringIO())
-    console.print(tables.terminal(build.trio(), "imagenet_resnet18"))
-    text = console.export_text()
-    assert "imagenet_resnet18: small scale, fixture-pictures" in text
-    assert "40.00 ± 0.10" in text  # dsd ends at 39.9, 40.0, 40.1
-    assert "+0.30 ± 0.20 [-0.20, +0.80]" in text
-    assert "not resolved" in text
+def test_the_table_at_the_end_of_a_run_has_every_number_under_its_heading() -> None:
+    lines = terminal(build.trio((-0.1, -0.5, -0.3)))
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert "small scale, fixture-pictures, recipe 50a1150a1150, suite 0.1" in text
+    heads = next(line for line in lines if " arm " in line)
+    over = lines[lines.index(heads) - 1]
+    dsd = next(line for line in lines if line.startswith(" DSD "))
+    # Baselines 42.0, 42.2, 42.4; DSD 40.1, 41.0, 40.7. Every number ends where its heading ends.
+    for numbers, heading, end in (
+        ("40.60 ± 0.46", "top-1 error %", heads),
+        ("+1.60 ± 0.36", "baseline", heads),
+        ("-0.30 ± 0.20", "control", heads),
+        ("-0.30 ± 0.20", "gain over", over),
+    ):
+        assert dsd.rindex(numbers) + len(numbers) == end.rindex(heading) + len(heading), heading
+    assert "not resolved" in dsd
+    assert lines[lines.index(dsd) + 1].split() == ["[-0.80,", "+0.20]"]
+    assert not any(line.startswith(" DSD over control") for line in lines)
+
+
+def test_the_table_at_the_end_of_a_run_is_readable_at_80_columns_whatever_the_names() -> None:
+    name = "[bold]pictures[/bold] [/] " + "of a folder with a long name " * 3
+    lines = terminal(build.trio((0.1, 0.1, 0.1), data=name))
+    assert max(map(len, lines)) <= 80
+    assert "[bold]pictures[/bold] [/] of a folder" in "\n".join(lines)
+    assert "suite 0.1" in "\n".join(lines)
+    for numbers in ("40.20 ± 0.26", "+2.00 ± 0.17", "+0.10 ± 0.00", "[+0.10, +0.10]", "confirmed;"):
+        assert any(numbers in line for line in lines), numbers
 
 
 def test_the_headline_counts_verdicts() -> None:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks import record as records
 from benchmarks import tables
 from benchmarks.record import (
@@ -50,11 +52,12 @@ def record(
 ) -> Record:
     """Return a finished record. `arms`: name to the test metric at the end of every phase after D, the last one final.
 
-    `half_width` is that of the bootstrap interval over test examples, None leaving it out.
+    `half_width` is that of the bootstrap interval over test examples, None leaving it out. The outcomes of an arm are of
+    1,000 examples, as many right as its final metric says, the easiest first.
     """
     arms = {"dsd": (41.0, 39.9), "control": (41.2, 40.0)} if arms is None else arms
-    made = {name: _arm(name, metric, baseline, values, other_metrics or {}) for name, values in arms.items()}
-    start = _arm("dense", metric, 99.0, (baseline,), other_metrics or {})
+    made = {name: _arm(name, metric, lower_is_better, values, other_metrics or {}) for name, values in arms.items()}
+    start = _arm("dense", metric, lower_is_better, (baseline,), other_metrics or {})
     sha = None if source == "trained" else "ab" * 32
     boots = {}
     if half_width is not None and {"dsd", "control"} <= set(arms):
@@ -82,7 +85,7 @@ def record(
         "data": Data(
             name=data,
             fingerprint="f1" * 6,
-            counts={"train": 1_281_167, "test": 50_000} if data == "ImageNet" else {"train": 1000, "test": 500},
+            counts={"train": 1_281_167, "test": 50_000} if data == "ImageNet" else {"train": 1000, "test": 1000},
             synthetic=synthetic,
             subset=1.0,
             warnings=[],
@@ -149,7 +152,7 @@ def everything() -> list[Record]:
     return [*small, superseded, broken, custom, vgg, speech, smoke]
 
 
-def _arm(name: str, metric: str, before: float, values: tuple[float, ...], others: dict[str, float]) -> Arm:
+def _arm(name: str, metric: str, lower_is_better: bool, values: tuple[float, ...], others: dict[str, float]) -> Arm:
     masked = name in ("dsd", "random")
     phases = []
     for index, value in enumerate(values):
@@ -167,16 +170,17 @@ def _arm(name: str, metric: str, before: float, values: tuple[float, ...], other
                 cost=Cost(seconds=5.0, steps=10, samples=320),
             )
         )
+    right = round(10 * (100 - values[-1] if lower_is_better else values[-1]))
     curve = [
-        Point(step=10 * (i + 1), epoch=sum(p.epochs for p in phases[: i + 1]), lr=0.1, train={"loss": value / 20},
-              test=phases[i].test)
+        Point(step=10 * (i + 1), epoch=sum(p.epochs for p in phases[: i + 1]), lr=0.1,
+              train={"loss": value / 20, metric: value / 2}, test=phases[i].test)
         for i, value in enumerate(values)
     ]  # fmt: skip
     return Arm(
         phases=phases,
         test=phases[-1].test,
         curve=curve,
-        outcomes="bits:4:8A==",
+        outcomes=records.pack_outcomes(np.arange(1000) < right),
         first_step_in_lr=[1.0] * len(phases),
         samples=[],
         cost=Cost(seconds=5.0 * len(phases), steps=10 * len(phases), samples=320 * len(phases)),
@@ -189,7 +193,7 @@ def main() -> None:
         path.unlink()
     for made in everything():
         records.write(made, FOLDER / "records")
-    tables.write(FOLDER, tables.load(FOLDER))
+    tables.write(FOLDER, records.read_all(FOLDER / "records"))
 
 
 if __name__ == "__main__":
