@@ -232,8 +232,9 @@ def _say(text: str) -> None:
 
 
 def _probe(out: Path) -> None:
-    """Find out now, not after training, that nothing can be written."""
+    """Find out now, not after training, that nothing can be written or that the folder is somebody else's."""
     out.mkdir(parents=True, exist_ok=True)
+    tabulate.refuse_foreign(out / "README.md")
     with tempfile.TemporaryFile(dir=out):
         pass
 

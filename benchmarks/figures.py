@@ -61,7 +61,7 @@ def stale(folder: Path, records: Sequence[Record]) -> list[str]:
     sources = {summary.figure_name(group, found): source(group.records) for group in found}
     names = summary.figure_names(found)
     if "gains.png" in names:
-        sources["gains.png"] = source(_shown(found))
+        sources["gains.png"] = source(_records(_shown(found)))
     wrong = {name for name in names if _read_source(folder / name) != sources[name]}
     return sorted(wrong | (_present(folder) - set(names)))
 
@@ -75,33 +75,24 @@ def source(records: Sequence[Record]) -> str:
 def gains(records: Sequence[Record], path: Path) -> None:
     """Draw the paired gains of DSD: mean, 95 % interval, a dot for every seed, and the paper's claim beside real data.
 
-    Custom recipes are left out. Synthetic data have an axis of their own, so that they hide nothing.
+    Custom recipes are left out, and so are smoke tests as soon as there is a result.
 
     Raises:
         ValueError: no record has anything to draw.
     """
-    found = [group for group in group_records(records) if summary.has_gain(group)]
-    panels = [
-        ("Real data", [group for group in found if group.quotable]),
-        ("SYNTHETIC or smoke scale: smoke test only", [group for group in found if group.section == "smoke"]),
-    ]
-    panels = [panel for panel in panels if panel[1]]
-    if not panels:
+    shown = _shown(group_records(records))
+    if not shown:
         raise ValueError(
             f"{path.name}: none of {len(records)} records is finished, has the arm 'dsd' and follows a recipe of ours"
         )
-    heights = [len(chosen) + 0.9 for _, chosen in panels]
-    with _figure(7.5, 0.9 + 0.62 * sum(heights)) as figure:
-        axes = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
-        for ax, (title, chosen) in zip(axes, panels, strict=True):
-            _forest(ax, chosen)
-            ax.set_title(title, loc="left", fontsize=9, fontweight="bold")
-        axes[-1].set_xlabel(
-            "gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds"
-        )
-        handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=8)
-        _save(figure, path, source(_shown(found)))
+    with _figure(7.5, 0.9 + 0.62 * (len(shown) + 0.9)) as figure:
+        ax = figure.subplots()
+        _forest(ax, shown)
+        title = "Real data" if shown[0].quotable else "SYNTHETIC or smoke scale: smoke test only"
+        ax.set_title(title, loc="left", fontsize=9, fontweight="bold")
+        ax.set_xlabel("gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds")
+        figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+        _save(figure, path, source(_records(shown)))
 
 
 def curves(records: Sequence[Record], path: Path) -> None:
@@ -142,9 +133,14 @@ def curves(records: Sequence[Record], path: Path) -> None:
         _save(figure, path, source(group.records))
 
 
-def _shown(groups: Sequence[Group]) -> list[Record]:
-    """Return the records that the picture of the gains shows."""
-    return [record for group in groups if summary.has_gain(group) for record in group.records]
+def _shown(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups in the picture of the gains: results or, while there is none, smoke tests."""
+    found = [group for group in groups if summary.has_gain(group)]
+    return [group for group in found if group.quotable] or [group for group in found if group.section == "smoke"]
+
+
+def _records(groups: Sequence[Group]) -> list[Record]:
+    return [record for group in groups for record in group.records]
 
 
 def _present(folder: Path) -> set[str]:

@@ -21,7 +21,7 @@ from benchmarks.pages import embed, headline
 from benchmarks.record import Record
 from benchmarks.registry import ROWS
 
-__all__ = ["check", "embed", "headline", "render", "terminal", "write"]
+__all__ = ["check", "embed", "headline", "refuse_foreign", "render", "terminal", "write"]
 
 _WIDTH = 64  # columns that the table in the terminal takes at least, and its title at most
 _SUFFIXES = (".md", ".csv", ".tex")
@@ -58,7 +58,7 @@ def write(out: Path, records: Sequence[Record]) -> list[Path]:
     """
     files = render(records)
     for name in files:
-        _refuse_foreign(out / name)
+        refuse_foreign(out / name)
     for stale in _present(out) - set(files):
         (out / stale).unlink()
     paths = []
@@ -113,8 +113,12 @@ def terminal(records: Sequence[Record], row: str) -> Table:
     return table
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Refuse to replace a page that does not start as every generated one does."""
+def refuse_foreign(path: Path) -> None:
+    """Refuse to replace a page that does not start as every generated one does.
+
+    Raises:
+        ValueError: it does not.
+    """
     if path.suffix == ".md" and path.exists() and not path.read_bytes().startswith(pages.GENERATED.encode()):
         raise ValueError(
             f"{path} was not made by this suite, and is left as it is: give results another folder (--out)"

@@ -59,6 +59,14 @@ def test_a_picture_of_other_records_or_an_older_drawing_is_stale(
     assert tables.check(tmp_path, after) == names
 
 
+def test_results_have_the_picture_of_the_gains_to_themselves(tmp_path: Path) -> None:
+    smoke = build.record(scale="smoke", data="stripes", synthetic=True)
+    for others, name in (([smoke], "smoke"), ([smoke, *build.trio()], "both"), (build.trio(), "real")):
+        figures.gains(others, tmp_path / f"{name}.png")
+    pictures = {name: (tmp_path / f"{name}.png").read_bytes() for name in ("smoke", "both", "real")}
+    assert pictures["both"] == pictures["real"] != pictures["smoke"]
+
+
 def test_a_picture_of_no_group_does_not_belong(tmp_path: Path) -> None:
     figures.write(tmp_path, build.trio())
     tables.write(tmp_path, build.trio())
