@@ -91,7 +91,8 @@ def gains(records: Sequence[Record], path: Path) -> None:
         title = "Real data" if shown[0].quotable else "SYNTHETIC or smoke scale: smoke test only"
         ax.set_title(title, loc="left", fontsize=9, fontweight="bold")
         ax.set_xlabel("gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds")
-        figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+        handles = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=8)
         _save(figure, path, source(_records(shown)))
 
 
