@@ -66,24 +66,24 @@ def _python(session: nox.Session) -> str:
     return str(_bin(environment))
 
 
-def _run(session: nox.Session, *arguments: str) -> None:
+def _run(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
     """Run `python ARGUMENTS` in the shared environment, at the root of the checkout."""
     session.chdir(ROOT)
-    # By default nox kills a trainer half a second after Ctrl-C, in the middle of its checkpoint; the trainer in turn stops
-    # if nox dies without telling it.
+    # By default nox kills a trainer half a second after Ctrl-C, in the middle of its checkpoint.
     session.run(
-        _python(session),
-        *arguments,
-        external=True,
-        interrupt_timeout=None,
-        terminate_timeout=None,
-        env={"DSD_STOP_WITH_PARENT": str(os.getpid())},
+        _python(session), *arguments, external=True, interrupt_timeout=None, terminate_timeout=None, env=env or {}
     )
+
+
+def _run_row(session: nox.Session, name: str, *options: str) -> None:
+    """Train a row; the trainer stops by itself if nox dies without telling it."""
+    arguments = ("-m", "benchmarks", "run", name, *options, *session.posargs)
+    _run(session, *arguments, env={"DSD_STOP_WITH_PARENT": str(os.getpid())})
 
 
 def _train(name: str, title: str, dataset: str) -> None:
     def train(session: nox.Session) -> None:
-        _run(session, "-m", "benchmarks", "run", name, *session.posargs)
+        _run_row(session, name)
 
     train.__doc__ = (
         f"Train {title} on {dataset} with and without DSD (generated data unless --scale and --data are given)."
@@ -99,7 +99,7 @@ for _row in ROWS.values():
 def smoke(session: nox.Session) -> None:
     """Run every row, start to end, on a tiny subset of generated data."""
     for name in ROWS:
-        _run(session, "-m", "benchmarks", "run", name, "--subset", "0.35", "--fresh", *session.posargs)
+        _run_row(session, name, "--subset", "0.35", "--fresh")
 
 
 @nox.session

@@ -126,6 +126,7 @@ class Trial:
             self.started, self.interruptions = saved["started"], saved["interruptions"] + 1
             sessions = [*saved["earlier"], saved["session"]]
             self.earlier = [one for one in dict.fromkeys(sessions) if one != self.plan.provenance.sentence()]
+        learners: dict[str, Learner] = {}
         try:
             learners = self._fork(saved) if saved and saved["dense"] else self._fork(self._train_dense(saved))
             self._train(learners)
@@ -133,6 +134,9 @@ class Trial:
             failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
             self._write({}, failure)
             raise
+        finally:
+            for learner in learners.values():
+                learner.finish()
         arms = {name: Arm(**learner.results(self._final(learner))) for name, learner in learners.items()}
         if self.plan.save_weights:
             self._save_weights(learners)
@@ -210,7 +214,6 @@ class Trial:
 
     def _final(self, learner: Learner) -> Evaluation:
         """Return the evaluation after the last step, made anew where it was made before an interruption."""
-        learner.finish()
         return self._evaluations.get(learner.name) or self.task.evaluate(learner.model)
 
     def _save_due(self, lead: Learner) -> bool:

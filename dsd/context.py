@@ -15,9 +15,6 @@ from dsd.mask import select as select_masks
 from dsd.selection import all_names, did_you_mean, unwrap
 from dsd.state import Policy, check_policy, restart
 
-# ids of the parameters held now: the holders keep the parameters alive, so an id means one parameter
-_held_now: set[int] = set()
-
 
 @contextmanager
 def sparse(
@@ -102,13 +99,11 @@ def hold(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks) -> It
 
     with ExitStack() as stack:
         for name, (parameter, kept) in held.items():
-            _held_now.add(id(parameter))
-            stack.callback(_held_now.discard, id(parameter))
             zero_pruned_(parameter, kept)
-            if parameter.grad is not None:
-                _mask_gradient(name, parameter, kept)
+            mask = _GradientMask(name, kept)
+            mask(parameter)  # a gradient that is there already
             if parameter.requires_grad:
-                stack.callback(_on_gradient(name, parameter, kept).remove)
+                stack.callback(_register(parameter, mask).remove)
         if held:
             stack.callback(optimizer.register_step_post_hook(after_step).remove)
         yield masks
@@ -131,7 +126,7 @@ def _checked(
             )
         if id(parameter) not in stepped:
             raise ValueError(f"the optimizer does not hold {name}; add it to a parameter group or to `skip`")
-        if id(parameter) in _held_now or any(parameter is other for other, _ in held.values()):
+        if _is_held(parameter) or any(parameter is other for other, _ in held.values()):
             raise ValueError(f"{name} is held by a mask already")
         if not mask.all():
             # The weight's own layout and device: zero_pruned_ is then one pass over memory.
@@ -139,18 +134,29 @@ def _checked(
     return held
 
 
-def _on_gradient(name: str, parameter: nn.Parameter, kept: Tensor) -> RemovableHandle:
-    """Register the hook that masks `.grad` once it is accumulated; it runs before DistributedDataParallel's reducer."""
-    handle: RemovableHandle = parameter.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
-        lambda accumulated: _mask_gradient(name, accumulated, kept)
-    )
+class _GradientMask:
+    """Masks `.grad` once it is accumulated: before gradient clipping, and before DistributedDataParallel's reducer."""
+
+    def __init__(self, name: str, kept: Tensor) -> None:
+        self.name, self.kept = name, kept
+
+    def __call__(self, parameter: Tensor) -> None:
+        gradient = parameter.grad
+        if gradient is None:
+            return
+        if gradient.layout != torch.strided:
+            raise ValueError(
+                f"the gradient of {self.name} is sparse, which a mask cannot hold; add {self.name} to `skip`"
+            )
+        zero_pruned_(gradient, self.kept)
+
+
+def _register(parameter: nn.Parameter, mask: _GradientMask) -> RemovableHandle:
+    handle: RemovableHandle = parameter.register_post_accumulate_grad_hook(mask)  # type: ignore[no-untyped-call]
     return handle
 
 
-def _mask_gradient(name: str, parameter: Tensor, kept: Tensor) -> None:
-    gradient = parameter.grad
-    if gradient is None:
-        return
-    if gradient.layout != torch.strided:
-        raise ValueError(f"the gradient of {name} is sparse, which a mask cannot hold; add {name} to `skip`")
-    zero_pruned_(gradient, kept)
+def _is_held(parameter: nn.Parameter) -> bool:
+    """Whether a mask's hook is on the parameter: known from it alone, so copies and forgotten models cannot mislead."""
+    hooks = parameter._post_accumulate_grad_hooks
+    return any(isinstance(hook, _GradientMask) for hook in (hooks or {}).values())

@@ -1,13 +1,13 @@
 """Entering, leaving, resuming, and what is refused."""
 
 import copy
+from contextlib import ExitStack
 
 import pytest
 import torch
 from torch import nn, optim
 
 import dsd
-from dsd.context import _held_now
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
 
 def clean(model: nn.Module, optimizer: optim.Optimizer) -> bool:
     hooks = [p._post_accumulate_grad_hooks for p in model.parameters()]
-    return not any(hooks) and not optimizer._optimizer_step_post_hooks and not _held_now
+    return not any(hooks) and not optimizer._optimizer_step_post_hooks
 
 
 def test_an_exception_leaves_no_hook_and_no_restart(model: nn.Module, optimizer: optim.Optimizer, step) -> None:
@@ -103,6 +103,16 @@ def test_one_weight_is_held_once(model: nn.Module, optimizer: optim.Optimizer) -
             assert int((model[0].weight == 0).sum()) == int((~other["0.weight"]).sum()) == 108
     with dsd.sparse(model, optimizer, 0.5):
         pass
+    assert clean(model, optimizer)
+
+
+def test_a_holder_that_was_forgotten_holds_nothing_else(model: nn.Module, optimizer: optim.Optimizer) -> None:
+    forgotten = ExitStack()  # an exception elsewhere, and nobody left the phase
+    forgotten.enter_context(dsd.sparse(model, optimizer, 0.5))
+    copied = copy.deepcopy(model)
+    with dsd.sparse(copied, optim.SGD(copied.parameters(), lr=0.1), 0.5):
+        assert not clean(copied, optimizer)
+    forgotten.close()
     assert clean(model, optimizer)
 
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn, optim
 from torch.nn.utils import clip_grad_norm_
 
 import dsd
-from dsd.context import _held_now
 
 OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
     "sgd": partial(optim.SGD, lr=0.05),
@@ -36,7 +35,7 @@ NAMES = ("0.weight", "3.weight", "6.weight")
 
 def no_hook_is_left(model: nn.Module, optimizer: optim.Optimizer) -> bool:
     hooks = [p._post_accumulate_grad_hooks for p in model.parameters()]
-    return not any(hooks) and not optimizer._optimizer_step_post_hooks and not _held_now
+    return not any(hooks) and not optimizer._optimizer_step_post_hooks
 
 
 @pytest.mark.parametrize("state", ["fresh", "keep"])
