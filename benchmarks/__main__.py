@@ -47,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except KeyboardInterrupt:  # while nothing is trained: nothing to save
+        sys.stderr.write("interrupted\n")
+        return 130
     except OSError as error:  # a full disk, a folder that may not be written
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -24,11 +24,11 @@ from benchmarks.provenance import ROOT
 from benchmarks.record import Record
 from benchmarks.registry import DEFAULT_SEEDS, ROWS, Row
 from benchmarks.stop import InterruptedTrial, Stop
-from benchmarks.trial import Plan, Trial, finished
+from benchmarks.trial import Plan, Trial, ended
 from tasks import weights
 from tasks.recipe import SCALES
 from tasks.seed import derive
-from tasks.task import Progress
+from tasks.task import Progress, Task
 
 CONSOLE = Console()
 CONSOLE.soft_wrap = not CONSOLE.is_terminal  # a log keeps its lines whole
@@ -86,33 +86,49 @@ def run(options: Run) -> int:
     per_trial = (0 if dense else dense_schedule(recipe).boundaries(spe)[-1]) + sum(
         arm_plan(recipe, arm, spe).schedule.boundaries(spe)[-1] for arm in options.arms
     )
+    if dense:
+        dense.load_into(tasks[0].model())  # what does not fit is found here, not after somebody has gone home
     written: list[Path] = []
-    failed = False
-    with stop, Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size) as display:
-        for plan, task in zip(plans, tasks, strict=True):
-            done = finished(plan, task)
-            if done is not None and not options.fresh:
-                display.skip(per_trial)
-                display.say(f"seed {plan.seed}: finished before, {done} (--fresh runs it again)")
-                written.append(done)
+    try:
+        with stop, Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size) as display:
+            return _trials(list(zip(plans, tasks, strict=True)), options.fresh, per_trial, display, stop, written)
+    finally:
+        if written:
+            _conclude(row, out, written)
+
+
+def _trials(
+    trials: list[tuple[Plan, Task]], fresh: bool, arm_steps: int, display: Display, stop: Stop, written: list[Path]
+) -> int:
+    """Run one trial after another, adding finished records to `written`; return the exit status."""
+    status = 0
+    for plan, task in trials:
+        before = None if fresh or plan.checkpoint(task).exists() else ended(plan, task)
+        if before is not None:
+            path, found = before
+            display.skip(arm_steps)
+            if found.status == "failed":
+                display.say(f"seed {plan.seed}: failed before, {path} (--fresh runs it again)")
+                status = 1
                 continue
-            if options.fresh:
-                plan.checkpoint(task).unlink(missing_ok=True)
-            display.trial(f"seed {plan.seed}")
-            trial = Trial(plan, task, display, stop)
-            try:
-                written.append(trial.run())
-                display.say(f"seed {plan.seed}: record {written[-1]}")
-            except InterruptedTrial as interrupted:
-                same = "the same command, without --fresh," if options.fresh else "the same command"
-                display.say(f"stopped ({interrupted.reason}); {trial.path} holds everything: {same} goes on from there")
-                return 130 if interrupted.reason == "SIGINT" else 143
-            except NonFiniteError as error:
-                display.say(f"seed {plan.seed} failed: {error}")
-                failed = True
-    if written:
-        _conclude(row, out, written)
-    return 1 if failed else 0
+            if plan.save_weights and not plan.weights(task, plan.arms[0]).exists():
+                raise ValueError(f"seed {plan.seed} finished before, {path}, without --save-weights; add --fresh")
+            display.say(f"seed {plan.seed}: finished before, {path} (--fresh runs it again)")
+            written.append(path)
+            continue
+        display.trial(f"seed {plan.seed}")
+        trial = Trial(plan, task, display, stop, fresh)
+        try:
+            written.append(trial.run())
+            display.say(f"seed {plan.seed}: record {written[-1]}")
+        except InterruptedTrial as interrupted:
+            same = "the same command, without --fresh," if fresh else "the same command"
+            display.say(f"stopped ({interrupted.reason}); {trial.path} holds everything: {same} goes on from there")
+            return 130 if interrupted.reason == "SIGINT" else 143
+        except NonFiniteError as error:
+            display.say(f"seed {plan.seed} failed: {error}")
+            status = 1
+    return status
 
 
 def tables(folder: Path, check: bool) -> int:
@@ -232,9 +248,10 @@ def _say(text: str) -> None:
 
 
 def _probe(out: Path) -> None:
-    """Find out now, not after training, that nothing can be written or that the folder is somebody else's."""
+    """Find out now, not after training, that the folder cannot be written, is somebody else's or holds a bad record."""
     out.mkdir(parents=True, exist_ok=True)
     tabulate.refuse_foreign(out / "README.md")
+    record.read_all(out / "records")
     with tempfile.TemporaryFile(dir=out):
         pass
 

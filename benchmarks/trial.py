@@ -6,6 +6,7 @@ import copy
 import hashlib
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from benchmarks.statistics import bootstrap
 from benchmarks.stop import InterruptedTrial, Stop
 from tasks.recipe import Recipe, Scale
 from tasks.seed import derive
-from tasks.task import Evaluation, Task
+from tasks.task import Batch, Evaluation, Task
 from tasks.weights import Weights
 
 _CHECKPOINT_EVERY_SECONDS = 120.0
@@ -70,24 +71,27 @@ class Plan:
         """Return the folder of records."""
         return self.out / "records"
 
+    def weights(self, task: Task, arm: str) -> Path:
+        """Return where an arm's final weights are kept, if they are."""
+        return self.out / "weights" / f"{self.key(task)}-{arm}.safetensors"
+
     def checkpoint(self, task: Task) -> Path:
         """Return where the unfinished trial is kept."""
         return self.out / "checkpoints" / self.key(task) / "trial.pt"
 
 
-def finished(plan: Plan, task: Task) -> Path | None:
-    """Return the record of this trial if it has been run to its end."""
-    for path in sorted(plan.records().glob(f"{plan.key(task)}-*.json"), reverse=True):
-        if records.read(path).status == "finished":
-            return path
-    return None
+def ended(plan: Plan, task: Task) -> tuple[Path, Record] | None:
+    """Return the newest record of this trial under this version of the suite, finished ones before failed ones."""
+    found = [(path, records.read(path)) for path in sorted(plan.records().glob(f"{plan.key(task)}-*.json"))]
+    ours = [(path, record) for path, record in found if record.suite == SUITE]
+    return max(ours, key=lambda one: (one[1].status == "finished", one[1].finished), default=None)
 
 
 class Trial:
-    """Trains one trial from wherever it stands, and writes its record."""
+    """Trains one trial from wherever it stands (with `fresh`, from the beginning), and writes its record."""
 
-    def __init__(self, plan: Plan, task: Task, display: Display, stop: Stop) -> None:
-        self.plan, self.task, self.display, self.stop = plan, task, display, stop
+    def __init__(self, plan: Plan, task: Task, display: Display, stop: Stop, fresh: bool = False) -> None:
+        self.plan, self.task, self.display, self.stop, self.fresh = plan, task, display, stop, fresh
         self.given = plan.dense
         self.path = plan.checkpoint(task)
         spe = task.steps_per_epoch()
@@ -97,6 +101,7 @@ class Trial:
         self.started = _now()
         self.interruptions = 0
         self.earlier: list[str] = []
+        self._running: dict[str, Learner] = {}
         self._evaluations: dict[str, Evaluation] = {}
         self._saved = time.perf_counter()
         self._save_took = 0.0
@@ -107,7 +112,7 @@ class Trial:
         Raises:
             InterruptedTrial: asked to stop; the checkpoint is written.
             NonFiniteError: a loss or a score was NaN or infinite; a record of the failure is written.
-            ValueError: another process is running this trial; the checkpoint cannot be read.
+            ValueError: another process is running this trial; the checkpoint cannot be read, or is of another version.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path.parent / "lock", timeout=0)  # the system lets go of it when its holder dies
@@ -116,13 +121,21 @@ class Trial:
         except Timeout as error:
             raise ValueError(f"another process is running this trial: it holds {lock.lock_file}") from error
         with lock:
-            path = self._run()
-            shutil.rmtree(self.path.parent)
-        return path
+            if self.fresh:
+                self.path.unlink(missing_ok=True)
+            try:
+                return self._run()
+            finally:
+                if not self.path.exists():
+                    shutil.rmtree(self.path.parent, ignore_errors=True)  # some file systems keep the open lock a while
 
     def _run(self) -> Path:
         saved = checkpoint.load(self.path) if self.path.exists() else None
         if saved is not None:
+            if saved["suite"] != SUITE:
+                raise ValueError(
+                    f"{self.path} is of version {saved['suite']} of the suite, this is {SUITE}: use --fresh"
+                )
             self.started, self.interruptions = saved["started"], saved["interruptions"] + 1
             sessions = [*saved["earlier"], saved["session"]]
             self.earlier = [one for one in dict.fromkeys(sessions) if one != self.plan.provenance.sentence()]
@@ -132,7 +145,8 @@ class Trial:
             self._train(learners)
         except NonFiniteError as error:
             failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
-            self._write({}, failure)
+            self._write({}, failure, [learner.cost() for learner in self._running.values()])
+            self.path.unlink(missing_ok=True)
             raise
         finally:
             for learner in learners.values():
@@ -140,7 +154,9 @@ class Trial:
         arms = {name: Arm(**learner.results(self._final(learner))) for name, learner in learners.items()}
         if self.plan.save_weights:
             self._save_weights(learners)
-        return self._write(arms, None)
+        path = self._write(arms, None, [arm.cost for arm in arms.values()])
+        self.path.unlink(missing_ok=True)
+        return path
 
     def _train_dense(self, saved: dict[str, Any] | None) -> dict[str, Any]:
         """Run D (or take the given network) and return the state from which the arms start."""
@@ -190,27 +206,44 @@ class Trial:
         return learners
 
     def _train(self, learners: dict[str, Learner]) -> None:
+        self._running = learners
         lead = next(iter(learners.values()))
         steps = lead.steps
         noise = derive(self.plan.stream(), "noise")
         first, last = lead.offset + lead.step, lead.offset + steps
-        fetching = time.perf_counter()
-        for number, batch in enumerate(self.task.batches(first, last), start=first):
-            fetched = time.perf_counter() - fetching
-            for learner in learners.values():
-                learner.spend(fetched / len(learners))
+        for number, batch in enumerate(self._fetch(learners, first, last), start=first):
             shown = {name: one.train_step(batch, derive(noise, number)) for name, one in learners.items()}
             for name, learner in learners.items():
                 if learner.due():
                     self._evaluations[name] = learner.evaluate()
             self.display.step(learners, shown)
-            reason = self.stop.reason
-            if reason is not None:
-                self._save(learners)
-                raise InterruptedTrial(reason)
+            self._stop_if_asked(learners)
             if lead.step < steps and self._save_due(lead):
                 self._save(learners)
-            fetching = time.perf_counter()
+
+    def _fetch(self, learners: dict[str, Learner], first: int, last: int) -> Iterator[Batch]:
+        """Yield the batches of steps [first, last), the time that takes shared by all learners."""
+        batches = self.task.batches(first, last)
+        while True:
+            started = time.perf_counter()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except RuntimeError:
+                # SIGTERM to the whole process group (as Slurm sends it) takes the loader's processes first.
+                self._stop_if_asked(learners)
+                raise
+            passed = time.perf_counter() - started
+            for learner in learners.values():
+                learner.spend(passed / len(learners))
+            yield batch
+
+    def _stop_if_asked(self, learners: dict[str, Learner]) -> None:
+        reason = self.stop.reason
+        if reason is not None:
+            self._save(learners)
+            raise InterruptedTrial(reason)
 
     def _final(self, learner: Learner) -> Evaluation:
         """Return the evaluation after the last step, made anew where it was made before an interruption."""
@@ -225,6 +258,7 @@ class Trial:
         state = {
             "started": self.started,
             "interruptions": self.interruptions,
+            "suite": SUITE,
             "session": self.plan.provenance.sentence(),
             "earlier": self.earlier,
             "dense": self.dense.model_dump() if self.dense else None,
@@ -237,20 +271,21 @@ class Trial:
     def _save_weights(self, learners: dict[str, Learner]) -> None:
         from safetensors.torch import save_file
 
-        folder = self.plan.out / "weights"
-        folder.mkdir(parents=True, exist_ok=True)
         for name, learner in learners.items():
             weights = {key: value.contiguous() for key, value in learner.model.state_dict().items()}
             # GoogLeNet from torchvision's weights changes its input; a state_dict alone would not say so.
             metadata = {"transform_input": "1"} if getattr(learner.model, "transform_input", False) else None
-            save_file(weights, folder / f"{self.plan.key(self.task)}-{name}.safetensors", metadata)
+            path = self.plan.weights(self.task, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(weights, path, metadata)
 
-    def _write(self, arms: dict[str, Arm], failure: Failure | None) -> Path:
+    def _write(self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost]) -> Path:
         plan, report, metric, origin = self.plan, self.task.report, self.task.metric, self.plan.provenance
-        parts = [one.cost for one in (self.dense, *arms.values()) if one is not None]
+        parts = [self.dense.cost, *costs] if self.dense else costs
         finished_at = _now()
+        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]  # to the millisecond
         record = Record(
-            id=f"{plan.key(self.task)}-{finished_at.replace('-', '').replace(':', '')}",
+            id=f"{plan.key(self.task)}-{moment}Z",
             suite=SUITE,
             status="failed" if failure else "finished",
             row=plan.row.name,

@@ -79,7 +79,7 @@ def _kept_by_id(masks: Masks, model: nn.Module | None) -> dict[int, Tensor]:
     for name in masks:
         if name not in parameters:
             raise ValueError(f"mask {name!r} belongs to no parameter of the model")
-    return {id(parameters[name]): mask for name, mask in masks.items() if not mask.all()}
+    return {id(parameters[n]): mask.to(parameters[n].device) for n, mask in masks.items() if not mask.all()}
 
 
 def _make_fresh(

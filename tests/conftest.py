@@ -13,6 +13,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch = pytest.MonkeyPatch()
     cache = tmp_path_factory.mktemp("cache")
     patch.setenv("DSD_CACHE", str(cache))
+    patch.delenv("DSD_STOP_WITH_PARENT", raising=False)  # of a nox session that runs us
     yield cache
     patch.undo()
 

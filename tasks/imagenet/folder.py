@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import math
 import os
-import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
-import PIL
 from numpy.typing import NDArray
 
 from tasks.imagenet.augment import pixels
+from tasks.imagenet.cache import Good, cache_dir, recall, remember
 from tasks.task import DataReport
 
 Split = Literal["train", "val"]
@@ -30,6 +29,7 @@ SPLITS: tuple[Split, Split] = ("train", "val")
 SUFFIXES = (".jpeg", ".jpg", ".png")
 QUARANTINE = "quarantine.txt"
 SHOWN = 20
+_REMEMBER_EVERY_SECONDS = 60.0
 _ADVICE = f"list it in {QUARANTINE} to leave it out, which changes the data fingerprint"
 
 _Item = TypeVar("_Item")
@@ -142,17 +142,25 @@ def verify(
     folder = scan(root, subset, splits)
     names = folder.train + folder.val
     memory = cache_dir() / "verified" / (hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16] + ".json")
-    known = _recall(memory)
-    checked: list[_Good | str] = []
+    known = recall(memory)
+    checked: list[Good | str] = []
     problems, warnings = list(folder.problems), list(folder.warnings)
-    try:
-        for result in threaded(lambda name: _check(root, name, known.get(name)), names, workers, progress):
-            checked.append(result)  # noqa: PERF402  one by one, so that what was read before an interruption is kept
-    finally:  # an interrupted verification goes on where it stopped
+    remembered = time.monotonic()
+
+    def keep() -> None:
         good = {name: result for name, result in zip(names, checked, strict=False) if isinstance(result, tuple)}
         if any(known.get(name) != result for name, result in good.items()):
             with contextlib.suppress(OSError):  # a cache that cannot be written costs time at the next start, no more
-                _remember(memory, known | good)
+                remember(memory, known | good)
+
+    try:
+        for result in threaded(lambda name: _check(root, name, known.get(name)), names, workers, progress):
+            checked.append(result)
+            if time.monotonic() - remembered > _REMEMBER_EVERY_SECONDS:
+                keep()
+                remembered = time.monotonic()
+    finally:  # an interrupted verification goes on where it stopped; a killed one, from the last minute
+        keep()
     content = hashlib.sha256()
     first: dict[str, str] = {}
     leaked = []
@@ -192,13 +200,6 @@ def require(report: DataReport) -> None:
         raise ValueError(f"{report.name}: {len(report.problems):,} problem(s) in the data:{shown}{more}")
 
 
-def cache_dir() -> Path:
-    """Return where the suite keeps what it can make again: $DSD_CACHE, or `dsd` in $XDG_CACHE_HOME or in ~/.cache."""
-    if chosen := os.environ.get("DSD_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dsd"
-
-
 def threaded(
     function: Callable[[_Item], _Result], items: Sequence[_Item], workers: int = 0, progress: Progress | None = None
 ) -> Iterator[_Result]:
@@ -221,11 +222,7 @@ def threaded(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_Good = tuple[int, int, str]
-"""A file found good: size in bytes, time of change in ns, SHA-256."""
-
-
-def _check(root: Path, name: str, known: _Good | None) -> _Good | str:
+def _check(root: Path, name: str, known: Good | None) -> Good | str:
     """Return what is to be remembered of a good file, or the sentence that says what is wrong with it."""
     try:
         stat = (root / name).stat()
@@ -239,28 +236,6 @@ def _check(root: Path, name: str, known: _Good | None) -> _Good | str:
     except ValueError as error:
         return f"{name} is not a readable image ({error}); {_ADVICE}"
     return stat.st_size, stat.st_mtime_ns, hashlib.sha256(data).hexdigest()
-
-
-_VERSION = f"1, Pillow {PIL.__version__}"  # another decoder may judge otherwise
-
-
-def _recall(path: Path) -> dict[str, _Good]:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["version"] != _VERSION:
-            return {}
-        return {
-            name: (int(size), int(changed), str(digest)) for name, (size, changed, digest) in stored["files"].items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}  # absent, or not ours: read everything again
-
-
-def _remember(path: Path, files: dict[str, _Good]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False) as part:
-        json.dump({"version": _VERSION, "files": files}, part)
-    Path(part.name).replace(path)
 
 
 def _check_layout(root: Path, splits: Sequence[Split]) -> None:

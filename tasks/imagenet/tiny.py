@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.imagenet.augment import uniforms
-from tasks.imagenet.folder import cache_dir
+from tasks.imagenet.cache import cache_dir
 
 VERSION = 2
 """Raise it with any change to the pictures: it is part of the cache's key."""

@@ -18,7 +18,7 @@ from benchmarks.display import Display
 from benchmarks.learner import Learner, NonFiniteError
 from benchmarks.record import Record
 from benchmarks.stop import InterruptedTrial, Stop
-from benchmarks.trial import Trial, finished
+from benchmarks.trial import Trial, ended
 from dsd.schedule import Phase, Schedule
 from tasks.task import Evaluation
 from tests.benchmarks import toy
@@ -166,7 +166,8 @@ def test_nan_stops_before_the_update_and_says_where(tmp_path: Path, monkeypatch:
     assert record.failure is not None
     assert (record.failure.arm, record.failure.step) == ("control", 2)
     assert all(sample in record.failure.message for sample in task.batch_ids(12))
-    assert finished(toy.plan(tmp_path), task) is None
+    assert record.cost.steps == 10 + 4 * 2
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == []
 
 
 def test_a_score_that_is_no_number_fails_the_trial_and_says_where(tmp_path: Path) -> None:
@@ -189,6 +190,38 @@ def test_a_second_process_does_not_run_the_same_trial(tmp_path: Path) -> None:
         run(toy.ToyTask(), tmp_path)
     record, _ = run(toy.ToyTask(), tmp_path)  # its holder let go
     assert record.interruptions == 1
+
+
+def test_a_checkpoint_and_a_record_of_another_version_are_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InterruptedTrial):
+        run(toy.ToyTask(), tmp_path, StopAt(5))
+    monkeypatch.setattr("benchmarks.trial.SUITE", "0.9")
+    with pytest.raises(ValueError, match=r"version 0\.1 of the suite, this is 0\.9: use --fresh"):
+        run(toy.ToyTask(), tmp_path)
+    monkeypatch.undo()
+    run(toy.ToyTask(), tmp_path)
+    assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
+    monkeypatch.setattr("benchmarks.trial.SUITE", "0.9")
+    assert ended(toy.plan(tmp_path), toy.ToyTask()) is None
+
+
+def test_a_loader_that_dies_of_the_signal_takes_no_checkpoint_with_it(tmp_path: Path) -> None:
+    class Dying(toy.ToyTask):
+        def batches(self, first_step: int, last_step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            yield from super().batches(first_step, min(last_step, 13))
+            if last_step > 13:
+                stop.left = 1  # the signal reached both
+                raise RuntimeError("DataLoader worker exited unexpectedly")
+
+    stop = StopAt(1000)
+    with pytest.raises(InterruptedTrial):
+        run(Dying(), tmp_path, stop)
+    task = toy.ToyTask()
+    resumed, _ = run(task, tmp_path)
+    assert task.served == list(range(13, 22))
+    assert comparable(resumed) == comparable(run(toy.ToyTask(), tmp_path / "whole")[0])
 
 
 def test_what_differed_before_an_interruption_is_recorded(tmp_path: Path) -> None:
@@ -217,12 +250,12 @@ def test_time_is_counted_once_and_fetching_is_shared(tmp_path: Path) -> None:
 
 def test_a_finished_trial_is_found_by_what_decides_its_outcome(tmp_path: Path) -> None:
     run(toy.ToyTask(), tmp_path)
-    assert finished(toy.plan(tmp_path), toy.ToyTask()) is not None
-    assert finished(toy.plan(tmp_path, seed=1), toy.ToyTask()) is None
+    assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
+    assert ended(toy.plan(tmp_path, seed=1), toy.ToyTask()) is None
     longer = dataclasses.replace(toy.RECIPE, batch_size=4)
-    assert finished(toy.plan(tmp_path, recipe=longer), toy.ToyTask(longer)) is None
+    assert ended(toy.plan(tmp_path, recipe=longer), toy.ToyTask(longer)) is None
     worded = dataclasses.replace(toy.RECIPE, notes=("prose changes nothing",))
-    assert finished(toy.plan(tmp_path, recipe=worded), toy.ToyTask(worded)) is not None
+    assert ended(toy.plan(tmp_path, recipe=worded), toy.ToyTask(worded)) is not None
 
 
 def test_the_bootstrap_mean_is_the_gain_over_control(tmp_path: Path) -> None:

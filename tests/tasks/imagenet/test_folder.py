@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tasks.imagenet import folder
+from tasks.imagenet.cache import cache_dir
 
 
 def jpeg(value: int, side: int = 8) -> bytes:
@@ -239,7 +240,7 @@ def test_an_interrupted_verification_goes_on_where_it_stopped(root: Path) -> Non
 
     with pytest.raises(KeyboardInterrupt):
         folder.verify(root, workers=1, progress=interrupt)
-    (memory,) = (folder.cache_dir() / "verified").iterdir()
+    (memory,) = (cache_dir() / "verified").iterdir()
     assert memory.read_text().count(".JPEG") == 10
     assert folder.verify(root).counts["train"] == 20
 
@@ -247,7 +248,7 @@ def test_an_interrupted_verification_goes_on_where_it_stopped(root: Path) -> Non
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": "0", "files": {}}', '{"files": 3}'])
 def test_a_damaged_memory_is_made_again(root: Path, content: str) -> None:
     first = folder.verify(root)
-    (memory,) = (folder.cache_dir() / "verified").iterdir()
+    (memory,) = (cache_dir() / "verified").iterdir()
     memory.write_text(content)
     assert folder.verify(root) == first
     assert memory.read_text().count(".JPEG") == 24
@@ -272,12 +273,12 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
 
 def test_cache_dir_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DSD_CACHE", str(tmp_path / "a"))
-    assert folder.cache_dir() == tmp_path / "a"
+    assert cache_dir() == tmp_path / "a"
     monkeypatch.delenv("DSD_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
-    assert folder.cache_dir() == tmp_path / "b" / "dsd"
+    assert cache_dir() == tmp_path / "b" / "dsd"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert folder.cache_dir() == Path.home() / ".cache" / "dsd"
+    assert cache_dir() == Path.home() / ".cache" / "dsd"
 
 
 def test_threaded_keeps_the_order_and_passes_errors_on() -> None:

@@ -1,0 +1,47 @@
+"""What the suite keeps on disk because it can make it again: the embedded set, and which files were found good."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import PIL
+
+Good = tuple[int, int, str]
+"""A file found good: size in bytes, time of change in ns, SHA-256."""
+
+_VERSION = f"1, Pillow {PIL.__version__}"  # another decoder may judge otherwise
+
+
+def cache_dir() -> Path:
+    """Return where the suite keeps what it can make again: $DSD_CACHE, or `dsd` in $XDG_CACHE_HOME or in ~/.cache."""
+    if chosen := os.environ.get("DSD_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dsd"
+
+
+def recall(path: Path) -> dict[str, Good]:
+    """Return the files that were found good, by relative name; none where `path` is absent, damaged or of another version."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["version"] != _VERSION:
+            return {}
+        return {
+            name: (int(size), int(changed), str(digest)) for name, (size, changed, digest) in stored["files"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # absent, or not ours: read everything again
+
+
+def remember(path: Path, files: dict[str, Good]) -> None:
+    """Write `files` to `path`, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False) as part:
+        json.dump({"version": _VERSION, "files": files}, part)
+    Path(part.name).replace(path)
