@@ -98,7 +98,7 @@ def headline(records: Sequence[Record]) -> str:
     found = [summary.verdict(group) for group in groups]
     counts = ", ".join(f"{found.count(word)} {word}" for word in dict.fromkeys([*_WORDS, *found]) if found.count(word))
     small = f" {SMALL}" if any(group.section == "small" for group in groups) else ""
-    sentence = f"Does DSD beat ordinary training of equal budget? {counts} ({link}).{small}"
+    sentence = f"Does DSD beat ordinary training of equal budget? Of {len(groups)} measured on real data: {counts} ({link}).{small}"
     return f"{sentence}\n\n{render.markdown_table([_headline_line(group) for group in groups])}"
 
 
