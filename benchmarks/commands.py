@@ -227,8 +227,10 @@ def evaluate(options: Evaluate) -> int:
 
 def _conclude(row: Row, out: Path, written: list[Path]) -> None:
     """Print the table of the trials just run, where everything is, what it cost and what to do next."""
-    _publish(out, record.read_all(out / "records"))
-    mine = [record.read(path) for path in written]
+    found = record.read_all(out / "records")
+    _publish(out, found)
+    ids = {path.stem for path in written}
+    mine = [one for one in found if one.id in ids]
     CONSOLE.print()
     CONSOLE.print(tabulate.terminal(mine, row.name))
     seconds, samples, steps = (sum(getattr(one.cost, what) for one in mine) for what in ("seconds", "samples", "steps"))

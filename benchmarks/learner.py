@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 import dsd
 from benchmarks.record import Cost, LayerMask, PhaseResult, Point, pack_outcomes
-from dsd.schedule import Phase, Position, Schedule
+from dsd.mask import Selection
+from dsd.schedule import Position, Schedule
 from tasks.recipe import Recipe, RmsProp, Sgd
 from tasks.task import Batch, Evaluation, Task
 
@@ -66,7 +67,7 @@ class Learner:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         offset: int = 0,
-        select: str = "magnitude",
+        select: Selection = "magnitude",
         mask_seed: int = 0,
     ) -> None:
         self.name, self.task, self.schedule, self.select, self.mask_seed = name, task, schedule, select, mask_seed
@@ -102,7 +103,7 @@ class Learner:
         started = time.perf_counter()
         position = self.position()
         if position.first:
-            self._start_phase(position.phase)
+            self._start_phase(position)
         for group in self.optimizer.param_groups:
             group["lr"] = position.lr
         torch.manual_seed(noise_seed)  # every arm draws the same dropout noise, and a resumed run draws it again
@@ -219,21 +220,21 @@ class Learner:
             self._holding.enter_context(dsd.hold(self.model, self.optimizer, self.masks))
             self._holding.callback(self._let_go)
 
-    def _start_phase(self, phase: Phase) -> None:
+    def _start_phase(self, position: Position) -> None:
         policy = self.task.recipe.optimizer_state
         held = bool(self.masks)
         self._holding.close()
         self.masks = {}
-        if phase.sparsity > 0:
-            generator = torch.Generator().manual_seed(self.mask_seed + self.ends.index(self._phase_end()))
+        if position.phase.sparsity > 0:
+            generator = torch.Generator().manual_seed(self.mask_seed + position.index)
             self.masks = dict(
                 self._holding.enter_context(
                     dsd.sparse(
                         self.model,
                         self.optimizer,
-                        phase.sparsity,
+                        position.phase.sparsity,
                         skip=self.task.recipe.skip,
-                        select="random" if self.select == "random" else "magnitude",
+                        select=self.select,
                         generator=generator,
                         state=policy,
                     )
@@ -244,9 +245,6 @@ class Learner:
 
     def _let_go(self) -> None:
         dsd.restart(self.optimizer, self.task.recipe.optimizer_state, self.masks, model=self.model)
-
-    def _phase_end(self) -> int:
-        return next(end for end in self.ends if end > self.step)
 
     def _end_phase(self, position: Position, result: Evaluation) -> None:
         start = self.ends[position.index - 1] if position.index else 0

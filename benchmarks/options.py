@@ -29,7 +29,8 @@ class Run:
     first_seed: int = 0
     """The first of the consecutive seeds: to spread trials over machines."""
     arms: tuple[ArmName, ...] = DEFAULT_ARMS
-    """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of D's last rate; random: random mask."""
+    """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of the rate of D's last
+    epoch; random: a mask drawn at random."""
     device: Device = "auto"
     """auto takes a GPU if there is one."""
     subset: float = 1.0

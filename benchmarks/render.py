@@ -40,7 +40,7 @@ MEANINGS = {
     DENSE: "the end of the dense phase D, which all arms start from",
     "dsd": "the sparse phase S under magnitude masks, then the re-dense phase D2",
     "control": "ordinary training of equal budget: the schedule, steps and fresh optimizers of S and D2, no mask",
-    "llr": "the paper's control: dense training on for as many epochs at a tenth of D's last rate",
+    "llr": "the paper's control: dense training on for as many epochs at a tenth of the rate of D's last epoch",
     "random": "as DSD, with as many weights of each layer drawn at random",
 }
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))

@@ -22,6 +22,9 @@ MINIMUM_SEEDS = 3
 
 Verdict = Literal["confirmed", "refuted", "not resolved", "too few seeds"]
 
+OUTCOME_SCALE = 100.0
+"""Outcomes are fractions (of right answers, for classification), metrics are percent."""
+
 _CHUNK = 4_000_000  # numbers held at once by the bootstrap: 32 MB
 
 

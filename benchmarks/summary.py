@@ -26,7 +26,6 @@ LABELS = {
 }
 
 
-_OUTCOME_SCALE = 100.0  # outcomes are fractions (of right answers, for classification), metrics are percent
 _BOOTSTRAP_SEED = 0  # fixed, so that the same records give the same interval
 
 
@@ -236,7 +235,7 @@ def figure_name(group: Group, all_groups: Sequence[Group]) -> str:
 def _bootstrap_of_means(dsd: tuple[str, ...], control: tuple[str, ...]) -> Bootstrap:
     """Return the bootstrap of seed-averaged outcomes; kept, since every table and page asks for it."""
     ours, theirs = (np.mean([unpack_outcomes(text) for text in arm], axis=0) for arm in (dsd, control))
-    return statistics.bootstrap(ours, theirs, seed=_BOOTSTRAP_SEED, scale=_OUTCOME_SCALE)
+    return statistics.bootstrap(ours, theirs, seed=_BOOTSTRAP_SEED, scale=statistics.OUTCOME_SCALE)
 
 
 def _test(record: Record, arm: str) -> dict[str, float] | None:

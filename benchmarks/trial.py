@@ -23,7 +23,7 @@ from benchmarks.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.provenance import Provenance
 from benchmarks.record import Arm, Bootstrap, Cost, Data, Dense, Failure, Record
 from benchmarks.registry import SUITE, Row
-from benchmarks.statistics import bootstrap
+from benchmarks.statistics import OUTCOME_SCALE, bootstrap
 from benchmarks.stop import InterruptedTrial, Stop
 from tasks.recipe import Recipe, Scale
 from tasks.seed import derive
@@ -98,7 +98,7 @@ class Trial:
         self.dense_steps = dense_schedule(plan.recipe).boundaries(spe)[-1]
         self.plans = {name: arm_plan(plan.recipe, name, spe) for name in plan.arms}
         self.dense: Dense | None = None
-        self.started = _now()
+        self.started = _text(datetime.now(UTC))
         self.interruptions = 0
         self.earlier: list[str] = []
         self._running: dict[str, Learner] = {}
@@ -282,10 +282,9 @@ class Trial:
     def _write(self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost]) -> Path:
         plan, report, metric, origin = self.plan, self.task.report, self.task.metric, self.plan.provenance
         parts = [self.dense.cost, *costs] if self.dense else costs
-        finished_at = _now()
-        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]  # to the millisecond
+        now = datetime.now(UTC)
         record = Record(
-            id=f"{plan.key(self.task)}-{moment}Z",
+            id=f"{plan.key(self.task)}-{now.strftime('%Y%m%dT%H%M%S%f')[:-3]}Z",  # to the millisecond
             suite=SUITE,
             status="failed" if failure else "finished",
             row=plan.row.name,
@@ -294,7 +293,7 @@ class Trial:
             custom=list(plan.custom),
             command=plan.command,
             started=self.started,
-            finished=finished_at,
+            finished=_text(now),
             interruptions=self.interruptions,
             earlier=self.earlier,
             commit=origin.commit,
@@ -339,10 +338,10 @@ class Trial:
                     records.unpack_outcomes(arm.outcomes),
                     base,
                     seed=derive(self.plan.stream(), "bootstrap", name),
-                    scale=100,  # outcomes are fractions, metrics are percent
+                    scale=OUTCOME_SCALE,
                 )
         return found
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

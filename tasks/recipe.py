@@ -46,10 +46,6 @@ class Metric:
     unit: str
     lower_is_better: bool
 
-    def gain(self, before: float, after: float) -> float:
-        """Return the improvement from `before` to `after`, positive where `after` is better."""
-        return before - after if self.lower_is_better else after - before
-
 
 @dataclass(frozen=True)
 class Recipe:

@@ -114,32 +114,21 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> F
     return Folder(root, classes, train, val, subset, tuple(problems), tuple(warnings))
 
 
-def verify(
-    root: Path,
-    subset: float = 1.0,
-    workers: int = 0,
-    progress: Progress | None = None,
-    synthetic: bool = False,
-    splits: Sequence[Split] = SPLITS,
-) -> DataReport:
-    """Scan `root`, then read and decode every picture that would be used, in parallel, and report all that is wrong.
+def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, synthetic: bool = False) -> DataReport:
+    """Read and decode every picture of a scanned folder, in parallel, and report all that is wrong with it.
 
     Args:
-        root: as for `scan`.
-        subset: as for `scan`.
+        folder: what `scan` found.
         workers: threads; 0 takes one per processor.
         progress: called with (done, total) pictures.
         synthetic: whether the pictures are generated; goes into the report.
-        splits: as for `scan`.
 
     Returns:
         The report, its fingerprint 16 hexadecimal digits over names, sizes and contents of all pictures used. Files
-        found good are remembered under `cache_dir()` by name, size and time of change, and not read again.
-
-    Raises:
-        ValueError: as for `scan`. Damaged files raise nothing: `require` does that.
+        found good are remembered under `cache_dir()` by name, size and time of change, and not read again. Damaged
+        files raise nothing: `require` does that.
     """
-    folder = scan(root, subset, splits)
+    root = folder.root
     names = folder.train + folder.val
     memory = cache_dir() / "verified" / (hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16] + ".json")
     known = recall(memory)
@@ -181,7 +170,7 @@ def verify(
         fingerprint=content.hexdigest()[:16],
         counts={"train": len(folder.train), "test": len(folder.val), "classes": len(folder.classes)},
         synthetic=synthetic,
-        subset=subset,
+        subset=folder.subset,
         problems=tuple(problems),
         warnings=tuple(warnings),
     )

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from tasks.imagenet import data, folder, models, tiny
 from tasks.imagenet.data import Batch, Pictures
+from tasks.imagenet.folder import Folder
 from tasks.imagenet.recipes import TOP1_ERROR, Network
 from tasks.imagenet.settings import Augmentation
 from tasks.recipe import Recipe
@@ -42,16 +43,14 @@ def verify(data: Path, subset: float, progress: Progress) -> DataReport:
     Raises:
         ValueError: `data` is not a folder of pictures at all.
     """
-    return _verify(data, subset, progress, folder.SPLITS)
+    return _verify(folder.scan(data, subset), progress)
 
 
-def _verify(data: Path, subset: float, progress: Progress, splits: tuple[folder.Split, ...]) -> DataReport:
+def _verify(found: Folder, progress: Progress) -> DataReport:
     return folder.verify(
-        data,
-        subset,
+        found,
         progress=lambda done, total: progress("verifying pictures", done, total),
-        synthetic=(data / tiny.MARK).exists(),
-        splits=splits,
+        synthetic=(found.root / tiny.MARK).exists(),
     )
 
 
@@ -61,10 +60,9 @@ def open_data(recipe: Recipe, data: Path, subset: float, progress: Progress, tra
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
-    splits: tuple[folder.Split, ...] = folder.SPLITS if train else ("val",)
-    report = _verify(data, subset, progress, splits)
+    found = folder.scan(data, subset, folder.SPLITS if train else ("val",))
+    report = _verify(found, progress)
     folder.require(report)
-    found = folder.scan(data, subset, splits)
 
     def decoded(split: folder.Split) -> Pictures:
         return Pictures(found, split, progress=lambda done, total: progress(f"decoding {split}", done, total))

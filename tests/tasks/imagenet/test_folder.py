@@ -114,7 +114,7 @@ def test_wrong_root_says_which_would_fit(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_sound_set_passes_with_counts(root: Path) -> None:
-    report = folder.verify(root, workers=2)
+    report = folder.verify(folder.scan(root), workers=2)
     assert report.counts == {"train": 20, "test": 4, "classes": 2}
     assert (report.name, report.problems, report.warnings) == ("set", (), ())
     assert len(report.fingerprint) == 16
@@ -135,7 +135,7 @@ def test_every_problem_is_in_one_error(root: Path) -> None:
     put(root, "train/n06/images/x.JPEG", jpeg(81))
     put(root, "val/n06/x.JPEG", jpeg(82))
     put(root, folder.QUARANTINE, b"train/n01/gone.JPEG\n")
-    report = folder.verify(root, workers=2)
+    report = folder.verify(folder.scan(root), workers=2)
     with pytest.raises(ValueError, match=r"set: 9 problem\(s\)") as caught:
         folder.require(report)
     text = str(caught.value)
@@ -160,17 +160,17 @@ def test_the_first_20_are_shown_then_counted(root: Path) -> None:
     for index in range(25):
         put(root, f"train/n01/bad_{index:02d}.JPEG", b"x")
     with pytest.raises(ValueError, match="25 problem") as caught:
-        folder.require(folder.verify(root, workers=2))
+        folder.require(folder.verify(folder.scan(root), workers=2))
     assert str(caught.value).count("is not a readable image") == 20
     assert str(caught.value).endswith("and 5 more")
 
 
 def test_quarantine_leaves_files_out_and_changes_the_fingerprint(root: Path) -> None:
-    before = folder.verify(root)
+    before = folder.verify(folder.scan(root))
     put(root, "train/n01/n01_3.JPEG", b"broken")
     lines = "\ufeff# damaged in the download\r\n\r\ntrain/n01/n01_3.JPEG  # since 2024\r\n./train/n02/n02_0.JPEG\r\n"
     put(root, folder.QUARANTINE, lines.encode())
-    after = folder.verify(root)
+    after = folder.verify(folder.scan(root))
     assert (after.problems, after.warnings) == ((), ())
     assert after.counts["train"] == before.counts["train"] - 2
     assert after.fingerprint != before.fingerprint
@@ -183,24 +183,24 @@ def test_a_class_emptied_by_quarantine_is_a_problem(root: Path) -> None:
 
 
 def test_fingerprint_follows_names_contents_and_subset_only(root: Path, tmp_path: Path) -> None:
-    first = folder.verify(root).fingerprint
+    first = folder.verify(folder.scan(root)).fingerprint
     moved = root.rename(tmp_path / "elsewhere")
-    assert folder.verify(moved).fingerprint == first
+    assert folder.verify(folder.scan(moved)).fingerprint == first
     put(moved, "train/n01/.hidden", b"")
-    assert folder.verify(moved).fingerprint == first
-    assert folder.verify(moved, subset=0.5).fingerprint != first
+    assert folder.verify(folder.scan(moved)).fingerprint == first
+    assert folder.verify(folder.scan(moved, subset=0.5)).fingerprint != first
     name = moved / "val/n01/n01_1.JPEG"  # renamed, it keeps its place: only the name itself can tell
     renamed = name.rename(name.with_name("n01_9.JPEG"))
-    assert folder.verify(moved).fingerprint != first
+    assert folder.verify(folder.scan(moved)).fingerprint != first
     renamed.rename(name)
-    assert folder.verify(moved).fingerprint == first
+    assert folder.verify(folder.scan(moved)).fingerprint == first
     put(moved, "val/n01/n01_0.JPEG", jpeg(500))
-    assert folder.verify(moved).fingerprint != first
+    assert folder.verify(folder.scan(moved)).fingerprint != first
 
 
 def test_the_same_bytes_in_train_and_val_are_warned_of(root: Path) -> None:
     put(root, "val/n01/n01_1.JPEG", (root / "train/n02/n02_4.JPEG").read_bytes())
-    report = folder.verify(root)
+    report = folder.verify(folder.scan(root))
     assert report.problems == ()
     assert report.warnings == (
         "test pictures that are also trained on, byte for byte: 1 (val/n01/n01_1.JPEG = train/n02/n02_4.JPEG)",
@@ -209,7 +209,7 @@ def test_the_same_bytes_in_train_and_val_are_warned_of(root: Path) -> None:
 
 def test_progress_counts_up_to_the_total(root: Path) -> None:
     seen: list[tuple[int, int]] = []
-    folder.verify(root, workers=2, progress=lambda done, total: seen.append((done, total)))
+    folder.verify(folder.scan(root), workers=2, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(done, 24) for done in range(1, 25)]
 
 
@@ -223,13 +223,13 @@ def test_good_files_are_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(folder, "pixels", counting)
     put(root, "train/n01/n01_0.JPEG", b"broken")
-    first = folder.verify(root)
+    first = folder.verify(folder.scan(root))
     assert len(read) == 24
-    assert folder.verify(root) == first
+    assert folder.verify(folder.scan(root)) == first
     assert len(read) == 25  # only what was not good
     put(root, "train/n01/n01_0.JPEG", jpeg(1))
     put(root, "val/n02/n02_0.JPEG", jpeg(2, 16))
-    assert folder.verify(root).problems == ()
+    assert folder.verify(folder.scan(root)).problems == ()
     assert len(read) == 27
 
 
@@ -239,18 +239,18 @@ def test_an_interrupted_verification_goes_on_where_it_stopped(root: Path) -> Non
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        folder.verify(root, workers=1, progress=interrupt)
+        folder.verify(folder.scan(root), workers=1, progress=interrupt)
     (memory,) = (cache_dir() / "verified").iterdir()
     assert memory.read_text().count(".JPEG") == 10
-    assert folder.verify(root).counts["train"] == 20
+    assert folder.verify(folder.scan(root)).counts["train"] == 20
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": "0", "files": {}}', '{"files": 3}'])
 def test_a_damaged_memory_is_made_again(root: Path, content: str) -> None:
-    first = folder.verify(root)
+    first = folder.verify(folder.scan(root))
     (memory,) = (cache_dir() / "verified").iterdir()
     memory.write_text(content)
-    assert folder.verify(root) == first
+    assert folder.verify(folder.scan(root)) == first
     assert memory.read_text().count(".JPEG") == 24
 
 
@@ -265,10 +265,10 @@ def test_to_score_a_network_val_alone_is_enough(root: Path) -> None:
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = folder.verify(root)
+    expected = folder.verify(folder.scan(root))
     put(tmp_path, "file", b"")
     monkeypatch.setenv("DSD_CACHE", str(tmp_path / "file"))
-    assert folder.verify(root) == expected  # and so no path of this machine in the report
+    assert folder.verify(folder.scan(root)) == expected  # and so no path of this machine in the report
 
 
 def test_cache_dir_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

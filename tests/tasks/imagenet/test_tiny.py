@@ -21,7 +21,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 def test_it_passes_verification(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DSD_CACHE", str(tmp_path))
-    report = folder.verify(root)
+    report = folder.verify(folder.scan(root))
     assert (report.problems, report.warnings) == ((), ())
     assert report.counts == {"train": 480, "test": 240, "classes": 12}
     assert folder.scan(root).classes == tuple(tiny.CLASSES)
