@@ -28,7 +28,7 @@ from benchmarks.trial import Plan, Trial, ended
 from tasks import weights
 from tasks.recipe import SCALES
 from tasks.seed import derive
-from tasks.task import Progress, Task
+from tasks.task import Frozen, Progress, Task
 
 CONSOLE = Console()
 CONSOLE.soft_wrap = not CONSOLE.is_terminal  # a log keeps its lines whole
@@ -46,7 +46,8 @@ def run(options: Run) -> int:
         raise ValueError(
             f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
         )
-    recipe = row.recipe(options.scale, options.sparsity)
+    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor)
+    frozen = _frozen(row, options)
     out = options.out or Path("runs" if options.scale == "smoke" else "results")
     device = _device(options.device)
     data = _data(row, options.data, options.scale)
@@ -58,12 +59,19 @@ def run(options: Run) -> int:
         _say(f"reduction: {recipe.reduction}")
     domain = _domain(row)
     with ProgressBar(console=CONSOLE, transient=True) as bar:
-        source = domain.open_data(recipe, data, options.subset, _progress(bar))
+        source = domain.open_data(recipe, data, options.subset, _progress(bar), **frozen)
     for warning in source.report.warnings:
         _say(f"warning: {warning}")
     _say(f"data verified: {_counts(source.report.counts)}, fingerprint {source.report.fingerprint}")
-    # A sparsity that is the recipe's own changes nothing, and is not custom.
-    custom = recipe.hash() != row.recipe(options.scale).hash()
+    if source.report.features:
+        _say(f"features: {source.report.features}")
+    # What is the recipe's own changes nothing, and is not custom.
+    own = row.recipe(options.scale).hash()
+    custom = []
+    if row.recipe(options.scale, sparsity=options.sparsity).hash() != own:
+        custom.append(f"sparsity={options.sparsity}")
+    if row.recipe(options.scale, lr_factor=options.lr_factor).hash() != own:
+        custom.append(f"lr_factor={options.lr_factor}")
     plans = [
         Plan(
             row=row,
@@ -71,7 +79,7 @@ def run(options: Run) -> int:
             recipe=recipe,
             seed=options.first_seed + number,
             arms=options.arms,
-            custom=(f"sparsity={options.sparsity}",) if custom else (),
+            custom=tuple(custom),
             command=provenance.command("run", options),
             out=out,
             device=device,
@@ -209,16 +217,18 @@ def status(out: Path | None) -> int:
 def evaluate(options: Evaluate) -> int:
     """Print a network's scores under a row's protocol."""
     row = registry.row(options.row)
-    given = weights.read(options.weights)
+    given = weights.read(options.model)
     scale = options.scale if options.data else "smoke"
+    frozen = _frozen(row, options)
     recipe = row.recipe(scale)
     domain = _domain(row)
     with ProgressBar(console=CONSOLE, transient=True) as bar:
-        source = domain.open_data(recipe, _data(row, options.data, scale), 1.0, _progress(bar), train=False)
+        data = _data(row, options.data, scale)
+        source = domain.open_data(recipe, data, 1.0, _progress(bar), train=False, **frozen)
     task = domain.build(recipe, source, derive(row.name, scale, 0), _device(options.device), None)
     model = task.model()
     given.load_into(model)
-    result = task.evaluate(model)
+    result = task.evaluate(model, True)
     for name, value in result.metrics.items():
         _say(f"{name} {value:.3f}")
     _say(f"{given.source} (SHA-256 {given.sha256[:12]}) on {len(result.outcomes):,} test examples, {scale} protocol")
@@ -260,6 +270,18 @@ def _probe(out: Path) -> None:
 
 def _domain(row: Row) -> ModuleType:
     return importlib.import_module(f"tasks.{row.domain}.task")
+
+
+def _frozen(row: Row, options: Run | Evaluate) -> dict[str, Frozen]:
+    """Return what `open_data` is told of the frozen network, where the row has one."""
+    if row.frozen:
+        return {"frozen": Frozen(options.network, options.weights, str(_device(options.device)))}
+    if options.network or options.weights:
+        with_one = ", ".join(one.name for one in ROWS.values() if one.frozen)
+        raise ValueError(
+            f"--weights and --network name a frozen network, and {row.name} has none; rows with one: {with_one}"
+        )
+    return {}
 
 
 def _device(name: str) -> torch.device:

@@ -7,11 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import summary
+from benchmarks import metrics, selection, summary
 from benchmarks.group import Group, Key
 from benchmarks.render import COMPARISONS
+from benchmarks.statistics import Paired
 from benchmarks.summary import DENSE, LABELS
 
+_WHERE = f"at best {metrics.PERPLEXITY}"
 _COLUMNS = [
     *("suite", "row", "scale", "data", "synthetic", "subset", "fingerprint", "recipe", "custom", "dense_start"),
     *("quantity", "metric", "unit", "n", "mean", "sd", "low", "high", "p", "p_holm", "verdict", "seeds_needed"),
@@ -30,7 +32,11 @@ def overview_csv(groups: Sequence[Group], adjusted: Mapping[Key, float]) -> str:
 
 def csv(groups: Sequence[Group], adjusted: Mapping[Key, float]) -> str:
     """Return every mean and gain of `groups` as CSV; `adjusted` are the Holm-adjusted p values over all results."""
-    lines = [_identity(group) | line for group in groups for line in [*_means(group), *_gains(group, adjusted)]]
+    lines = [
+        _identity(group) | line
+        for group in groups
+        for line in [*_means(group), *_gains(group, adjusted), *_chosen(group)]
+    ]
     frame = pd.DataFrame(lines, columns=_COLUMNS).astype({"seeds_needed": "Int64"})
     return _text(frame)
 
@@ -57,7 +63,7 @@ def _means(group: Group) -> list[dict[str, Any]]:
     for label, cells in summary.stages(group).items():
         for metric, cell in cells.items():
             line: dict[str, Any] = {"quantity": label, "metric": metric, "n": cell.n, "mean": cell.mean, "sd": cell.sd}
-            line["unit"] = group.sample.unit if metric == group.metric else ""
+            line["unit"] = metrics.unit(metric, group.metric, group.sample.unit)
             published = row.figure(label, row.metric if metric == group.metric else metric, iterations) if row else None
             if published:
                 line |= _published(group, published.value, published.mark)
@@ -71,24 +77,39 @@ def _gains(group: Group, adjusted: Mapping[Key, float]) -> list[dict[str, Any]]:
         paired = summary.compare(group, arm, over)
         if paired is None:
             continue
-        low, high = paired.interval or (None, None)
         line: dict[str, Any] = {"quantity": f"gain of {LABELS[arm]} over {LABELS[over]}", "metric": group.metric}
-        line |= {
-            "unit": group.sample.unit,
-            "n": paired.n,
-            "mean": paired.mean,
-            "sd": paired.sd,
-            "low": low,
-            "high": high,
-        }
-        if group.quotable:
-            line["p"] = paired.p
+        line |= _paired(group, paired)
         if (arm, over) == ("dsd", "control"):
             line |= {"p_holm": adjusted.get(group.key), "verdict": summary.verdict(group)}
             line |= {"seeds_needed": summary.needed(group)} | _over_examples(group)
         if group.paper and (arm, over) == ("dsd", DENSE):
             line |= _published(group, group.paper.overview.absolute, group.paper.overview.mark)
         lines.append(line)
+    for metric in metrics.variants({m for cells in summary.stages(group).values() for m in cells}, group.metric):
+        paired = summary.compare(group, "dsd", "control", metric)
+        if paired:
+            line = {"quantity": f"gain of {LABELS['dsd']} over {LABELS['control']}", "metric": metric}
+            lines.append(line | _paired(group, paired))
+    return lines
+
+
+def _paired(group: Group, paired: Paired) -> dict[str, Any]:
+    low, high = paired.interval or (None, None)
+    line = {"unit": group.sample.unit, "n": paired.n, "mean": paired.mean, "sd": paired.sd, "low": low, "high": high}
+    return line | ({"p": paired.p} if group.quotable else {})
+
+
+def _chosen(group: Group) -> list[dict[str, Any]]:
+    """Return the means and gains at the best validation perplexity, where that was measured."""
+    lines: list[dict[str, Any]] = []
+    for label, chosen in selection.choices(group).items():
+        for metric in metrics.ordered(chosen.cells):
+            cell, unit = chosen.cells[metric], metrics.unit(metric, group.metric, group.sample.unit)
+            lines.append({"quantity": f"{label} {_WHERE}", "metric": metric, "unit": unit})
+            lines[-1] |= {"n": cell.n, "mean": cell.mean, "sd": cell.sd}
+        if chosen.gain:
+            quantity = f"gain of {label} over {LABELS['control']} {_WHERE}"
+            lines.append({"quantity": quantity, "metric": group.metric} | _paired(group, chosen.gain))
     return lines
 
 

@@ -6,33 +6,27 @@ Colours are those of Okabe and Ito, which people with any colour vision can tell
 from __future__ import annotations
 
 import hashlib
-import io
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from PIL import Image
-from PIL.PngImagePlugin import PngImageFile, PngInfo
 
-from benchmarks import pages, paper, render, summary
+from benchmarks import canvas, captions, contact, metrics, pages, paper, render, summary
 from benchmarks.group import Group, group_records
 from benchmarks.record import Point, Record
 from benchmarks.registry import ROWS
 from benchmarks.summary import DENSE, LABELS
 
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 """Raised by whatever makes another picture of the same records, so that `stale` finds the ones drawn before."""
 
 COLOURS = {DENSE: "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
 _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
-_SOURCE = "dsd-source"  # the PNG's text field that says what it was drawn from
 _NAMES = re.compile(
     rf"gains\.png|(?:{'|'.join(map(re.escape, {**paper.ROWS, **ROWS}))})-(?:smoke|small|paper)"
-    r"(?:-[0-9a-f]{12}-[0-9]+)?-curves\.png"
+    r"(?:-[0-9a-f]{12}-[0-9]+)?-(?:curves|captions)\.png"
 )
 _OVER = (("control", "s", "DSD over control (equal budget)"), (DENSE, "o", "DSD over baseline"))
 
@@ -49,6 +43,8 @@ def write(out: Path, records: Sequence[Record]) -> list[Path]:
         gains(records, folder / "gains.png")
     for group in found:
         curves(group.records, folder / summary.figure_name(group, found))
+        if captions.source(group):
+            sheet(group.records, folder / summary.figure_name(group, found, "captions"))
     return [folder / name for name in names]
 
 
@@ -58,11 +54,14 @@ def stale(folder: Path, records: Sequence[Record]) -> list[str]:
     What a picture was drawn from stands in it; its pixels depend on the version of the font library.
     """
     found = group_records(records)
-    sources = {summary.figure_name(group, found): source(group.records) for group in found}
+    sources = {}
+    for group in found:
+        for kind in get_args(summary.Kind):
+            sources[summary.figure_name(group, found, kind)] = source(group.records)
     names = summary.figure_names(found)
     if "gains.png" in names:
         sources["gains.png"] = source(_records(_shown(found)))
-    wrong = {name for name in names if _read_source(folder / name) != sources[name]}
+    wrong = {name for name in names if canvas.read_source(folder / name) != sources[name]}
     return sorted(wrong | (_present(folder) - set(names)))
 
 
@@ -85,7 +84,7 @@ def gains(records: Sequence[Record], path: Path) -> None:
         raise ValueError(
             f"{path.name}: none of {len(records)} records is finished, has the arm 'dsd' and follows a recipe of ours"
         )
-    with _figure(7.5, 0.9 + 0.62 * (len(shown) + 0.9)) as figure:
+    with canvas.blank(7.5, 0.9 + 0.62 * (len(shown) + 0.9)) as figure:
         ax = figure.subplots()
         _forest(ax, shown)
         title = "Real data" if shown[0].quotable else "SYNTHETIC or smoke scale: smoke test only"
@@ -93,45 +92,70 @@ def gains(records: Sequence[Record], path: Path) -> None:
         ax.set_xlabel("gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds")
         handles = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=8)
-        _save(figure, path, source(_records(shown)))
+        canvas.save(figure, path, source(_records(shown)))
 
 
 def curves(records: Sequence[Record], path: Path) -> None:
     """Draw the training loss and the test metric of one group's arms against the epoch: seeds thin, their mean thick.
 
+    Validation perplexity, where it was measured, has a panel of its own.
+
     Raises:
         ValueError: the records are not of exactly one group.
     """
-    found = group_records(records)
-    if len(found) != 1:
-        raise ValueError(f"{path.name}: training curves are of one group, got records of {len(found)}")
-    group = found[0]
+    group = _only_group(records, path)
     names = [n for n in LABELS if any(n in r.arms for r in group.records)]
     names += sorted({n for r in group.records for n in r.arms} - set(names))
     colours = COLOURS | dict(zip((n for n in names if n not in COLOURS), _SPARE, strict=False))
-    with _figure(7.5, 7.6) as figure:
-        loss, test, after = figure.subplots(3, 1)
-        for name in (DENSE, *names):
-            look = {"colour": colours.get(name, "#999999"), "style": "--" if name == "control" else "-"}
-            label = "D, shared" if name == DENSE else LABELS.get(name, name)
-            for ax, metric in ((loss, None), (test, group.metric), (after, group.metric)):
-                lines = [line for record in group.records if (line := _line(record, name, metric))]
-                if lines and (ax is not after or name != DENSE):
-                    _bundle(ax, lines, label, **look)
+    metric = group.metric
+    panels: list[tuple[str, str | None, bool]] = [("training loss", None, False)]
+    better = "lower is better" if group.sample.lower_is_better else "higher is better"
+    name = f"test {render.metric_name(metric, group)}"
+    panels += [(f"{name}\n({better})", metric, False), (f"{name}\nafter D ({better})", metric, True)]
+    if any(_line(record, arm, metrics.PERPLEXITY) for record in group.records for arm in (DENSE, *names)):
+        panels.append((f"{metrics.label(metrics.PERPLEXITY)}\n(lower is better)", metrics.PERPLEXITY, False))
+    with canvas.blank(7.5, 0.7 + 2.3 * len(panels)) as figure:
         fork = sum(phase.epochs for phase in group.sample.dense.phases) if group.sample.dense else 0.0
-        for ax in (loss, test, after):
-            ax.set_xlim(left=fork if ax is after else 0)
+        every = figure.subplots(len(panels), 1)
+        for ax, (heading, of, after) in zip(every, panels, strict=True):
+            for arm in (DENSE, *names):
+                look = {"colour": colours.get(arm, "#999999"), "style": "--" if arm == "control" else "-"}
+                lines = [line for record in group.records if (line := _line(record, arm, of))]
+                if lines and not (after and arm == DENSE):
+                    _bundle(ax, lines, "D, shared" if arm == DENSE else LABELS.get(arm, arm), **look)
+            ax.set_xlim(left=fork if after else 0)
             _boundaries(ax, group.sample)
-        n, label = len(group.records), render.metric_name(group.metric, group)
-        label = f"test {label}" + ("" if "%" in label else f" ({group.sample.unit})")
-        loss.set_ylabel("training loss")
-        test.set_ylabel(label)
-        after.set_ylabel(f"{label}, after D")
-        after.set_xlabel("epoch")
+            ax.set_ylabel(heading)
+        every[-1].set_xlabel("epoch")
+        n = len(group.records)
         seeds = "1 seed" if n == 1 else f"n = {n} seeds (thin), mean (thick)"
         figure.suptitle(f"{group.key.row}, {pages.title(group)}\n{seeds}", fontsize=9)
-        figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=5)
-        _save(figure, path, source(group.records))
+        figure.legend(*every[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=5)
+        canvas.save(figure, path, source(group.records))
+
+
+def sheet(records: Sequence[Record], path: Path, pictures: Path | None = None) -> None:
+    """Draw what the networks of one group's lowest seed say of a few test pictures, beside a reference.
+
+    The pictures themselves, of which only names are drawn, are added from the folder `pictures`: for one's own eyes,
+    since the licences of most forbid passing them on.
+
+    Raises:
+        ValueError: the records are not of exactly one group, it has no captions, or a picture is missing.
+    """
+    group = _only_group(records, path)
+    record, shown = captions.source(group), captions.captioned(group)
+    if record is None:
+        raise ValueError(f"{path.name}: no record of {group.key.row} has captions among its samples")
+    title = f"{group.key.row}, {pages.title(group)}. Captions after the last epoch, seed {record.seed}."
+    contact.draw(shown, title, LABELS, COLOURS, path, source(group.records), pictures)
+
+
+def _only_group(records: Sequence[Record], path: Path) -> Group:
+    found = group_records(records)
+    if len(found) != 1:
+        raise ValueError(f"{path.name}: such a figure is of one group, got records of {len(found)}")
+    return found[0]
 
 
 def _shown(groups: Sequence[Group]) -> list[Group]:
@@ -147,14 +171,6 @@ def _records(groups: Sequence[Group]) -> list[Record]:
 def _present(folder: Path) -> set[str]:
     """Return the pictures in `folder` that could have been drawn here; any other is somebody else's."""
     return {path.name for path in folder.glob("*.png") if _NAMES.fullmatch(path.name)}
-
-
-def _read_source(path: Path) -> str | None:
-    try:
-        with Image.open(path) as image:
-            return str(image.text.get(_SOURCE)) if isinstance(image, PngImageFile) else None
-    except OSError:  # missing, or no picture at all
-        return None
 
 
 def _forest(ax: Axes, groups: Sequence[Group]) -> None:
@@ -208,7 +224,7 @@ def _line(record: Record, arm: str, metric: str | None) -> dict[float, float]:
         return {}
     dense = record.dense
     start = sum(p.epochs for p in dense.phases) if dense and arm != DENSE else 0.0
-    line = {round(start, 6): dense.test[metric]} if dense and metric and arm != DENSE else {}
+    line = {round(start, 6): dense.test[metric]} if dense and arm != DENSE and metric in dense.test else {}
     return line | {round(start + p.epoch, 6): value for p in source.curve if (value := _value(p, metric)) is not None}
 
 
@@ -236,26 +252,3 @@ def _boundaries(ax: Axes, record: Record) -> None:
         where = ax.get_xaxis_transform()
         if middle > ax.get_xlim()[0]:  # text left of the axes would make the layout shrink them
             ax.text(middle, 1.01, names[phase.kind], transform=where, ha="center", fontsize=8, color="#555555")
-
-
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[Figure]:
-    """Give a figure that owes nothing to the user's matplotlib settings, and changes none."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rc("font", size=9)
-        mpl.rc("axes.spines", top=False, right=False)
-        mpl.rc("legend", frameon=False)
-        figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
-        yield figure
-
-
-def _save(figure: Figure, path: Path, drawn_from: str) -> None:
-    """Write a PNG of 128 colours, a third of the bytes, of pixels and what they were drawn from: no date, no version."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    text = PngInfo()
-    text.add_text(_SOURCE, drawn_from)
-    image = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-    image.save(path, format="PNG", optimize=True, pnginfo=text)

@@ -116,9 +116,11 @@ class Learner:
             raise NonFiniteError(self, f"loss is {value}", self.step, f"no update was made. Batch: {shown_samples}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        clip = self.task.recipe.clip_norm
-        if clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        recipe = self.task.recipe
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
+        if isinstance(recipe.optimizer, RmsProp) and recipe.optimizer.clip_value is not None:
+            nn.utils.clip_grad_value_(self.model.parameters(), recipe.optimizer.clip_value)
         before = [p.detach().clone() for p in self.model.parameters()] if position.first else []
         self.optimizer.step()
         if before:
@@ -151,7 +153,7 @@ class Learner:
         """
         started = time.perf_counter()
         position = self.schedule.at(self.step - 1, self.steps_per_epoch)
-        result = self.task.evaluate(self.model)
+        result = self.task.evaluate(self.model, self.at_phase_end())
         for name, score in result.metrics.items():
             if not math.isfinite(score):
                 raise NonFiniteError(self, f"test {name} is {score}", self.step - 1, "training cannot go on from there")

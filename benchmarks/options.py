@@ -34,7 +34,11 @@ class Run:
     device: Device = "auto"
     """auto takes a GPU if there is one."""
     subset: float = 1.0
-    """Train on this share of every class's pictures; the test set stays whole."""
+    """Train on this share of every class's pictures (of all pictures, for captions); the test set stays whole."""
+    weights: str | None = None
+    """Weights of the frozen network whose features a captioner is trained on: a file or a torchvision weights name."""
+    network: str | None = None
+    """That network, by torchvision's name, such as squeezenet1_0. By default the recipe's."""
     out: Path | None = None
     """Where records, tables, figures and checkpoints go. By default runs (smoke) or results (small, paper)."""
     fresh: bool = False
@@ -43,6 +47,8 @@ class Run:
     """Start from this network instead of training D: a file (.safetensors or a saved state_dict) or a torchvision weights name."""
     sparsity: float | None = None
     """Prune this share instead of the recipe's. The record says `custom` and enters no comparison with the paper."""
+    lr_factor: float | None = None
+    """Multiply every learning rate. The record says `custom` too."""
     workers: int | None = None
     """Loader processes. By default none where the pictures fit in memory. The result does not depend on it."""
     save_weights: bool = False
@@ -85,10 +91,14 @@ class Evaluate:
 
     row: Positional[str]
     """Which row."""
-    weights: str
-    """A file (.safetensors or a saved state_dict) or a torchvision weights name."""
+    model: str
+    """The trained network: a file (.safetensors or a saved state_dict) or a torchvision weights name."""
     data: Path | None = None
-    """The data set's folder, of which only val/ is read; without it, the embedded smoke set."""
+    """The data set's folder, of which only the test examples are read; without it, the embedded smoke set."""
+    weights: str | None = None
+    """As in `run`."""
+    network: str | None = None
+    """As in `run`."""
     scale: Scale = "paper"
     """Whose preprocessing to use."""
     device: Device = "auto"

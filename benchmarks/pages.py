@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks import paper, render, statistics, summary
+from benchmarks import captions, lines, metrics, paper, render, selection, statistics, summary
+from benchmarks.facts import facts
 from benchmarks.group import Group, Key, failed_records, group_records, row_order
 from benchmarks.record import Record
 from benchmarks.render import MEANINGS, NONE, RULE, SMALL
@@ -154,15 +155,37 @@ def _group(
     prefix: str,
 ) -> str:
     parts = [f"### {group.key.row}: {title(group)}", _introduction(group), _verdict(group, adjusted)]
-    parts.append(render.markdown_table(render.stage_lines(group)))
-    gains = render.gain_lines(group, adjusted.get(group.key))
-    if prefix and gains:  # the page of the row has everything, the README the primary figure alone
-        parts.append(f"Paired gains in {render.metric_name(group.metric, group)}:")
-        parts.append(render.markdown_table(gains))
+    for family in lines.metric_families(group):
+        if prefix or not family:
+            parts += _table(metrics.sentence(family, group.metric), lines.stage_lines(group, family))
+    if prefix:  # the page of the row has everything, the README the primary figure alone
+        gains = lines.gain_lines(group, adjusted.get(group.key))
+        parts += _table(f"Paired gains in {render.metric_name(group.metric, group)}:", gains)
+        parts += _table(_chosen(group), lines.selection_lines(group))
+        parts += _table(lines.first_step_sentence(group), lines.first_step_lines(group))
     parts.append(f"![Training curves of all arms]({prefix}figures/{summary.figure_name(group, groups)})")
-    parts.append("\n".join(f"- {fact}" for fact in _facts(group)))
+    if source := captions.source(group):
+        link = f"({prefix}figures/{summary.figure_name(group, groups, 'captions')})"
+        parts.append(f"![What the networks say of a few test pictures]{link}")
+        if prefix:
+            sentence = f"Captions of a few test pictures after the last epoch, seed {source.seed}:"
+            parts += _table(sentence, lines.caption_lines(group))
+    parts.append("\n".join(f"- {fact}" for fact in facts(group)))
     parts.append(render.markdown_table(_record_lines(group, prefix)))
     return "\n\n".join(parts)
+
+
+def _table(sentence: str, found: Sequence[lines.Line]) -> list[str]:
+    """Return a table under its sentence, nothing where it has no line."""
+    return [part for part in (sentence, render.markdown_table(found)) if part] if found else []
+
+
+def _chosen(group: Group) -> str:
+    """Return what the table of the other selection rule is, and what it is not."""
+    return (
+        f"The test {selection.WHERE}, in place of the last epoch; each arm at the best point of its own curve. Beside the "
+        f"primary result, which it does not decide; gains in {render.metric_name(group.metric, group)}:"
+    )
 
 
 def _links(row: str) -> str:
@@ -210,99 +233,19 @@ def _p(value: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def _test_set(group: Group) -> list[str]:
-    """Return what the finite test set alone does to each trial's gain, and to the spread of gains over seeds."""
-    spread = summary.spread(group)
-    if not spread:
-        return []
-    found, low, high = spread
-    text = (
-        f"Test set: bootstrap over test examples within each trial, mean 95 % interval "
-        f"{render.ends(low, high)}; by itself a standard deviation of {render.number(found.within)}"
-    )
-    if found.share is not None:
-        if found.share <= 1:
-            text += f", {100 * found.share:.0f} % of the variance seen between seeds"
-        else:
-            text += (
-                f", {found.share:.1f} times the variance seen between seeds: the seeds happen to agree more closely than "
-                "the finite test set alone would let one expect, so the interval over seeds understates the uncertainty "
-                "about other test examples"
-            )
-    return [text]
-
-
-def _fit(group: Group) -> list[str]:
-    """Return how well the network fits at the end of D, so that a reader sees whether it was under- or overfitted."""
-    fit = summary.fit(group)
-    if not fit:
-        return []
-
-    def scores(found: Mapping[str, float], loss: str) -> str:
-        shown = [f"loss {found[loss]:.3f}"] if loss in found else []
-        if group.metric in found:
-            name = render.METRICS.get(group.metric, group.metric)
-            shown.append(f"{name} {render.number(found[group.metric])} {group.sample.unit}")
-        return ", ".join(shown) or NONE
-
-    return [
-        f"Fit at the end of D, mean of n = {fit.n}: training {scores(fit.train, 'loss')} (over its last {fit.epochs:g} "
-        f"epochs, as trained: with augmentation and dropout); test {scores(fit.test, 'test_loss')}"
-    ]
-
-
-def _facts(group: Group) -> list[str]:
-    records, sample = group.records, group.sample
-    facts = _fit(group) + _test_set(group)
-    facts.append(f"Cost, mean over trials: {_cost(records)}")
-    facts += [
-        "Hardware: "
-        + render.unique([f"{r.hardware.gpu or r.hardware.cpu}, {_threads(r.hardware.threads)}" for r in records]),
-        f"Software: suite {group.key.suite}, "
-        + render.unique([f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records])
-        + f"; commit {render.commits(records)}",
-        f"Data: {group.key.data}, fingerprint {group.key.fingerprint}, "
-        + ", ".join(f"{count:,} {of}" for of, count in sample.data.counts.items()),
-    ]  # fmt: skip
-    facts += [f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})]
-    reduction = sample.recipe.get("reduction")
-    facts += [f"Differs from the paper: {reduction}"] if reduction else []  # without one, the notes say what differs
-    facts += [f"Recipe: {note}" for note in sample.recipe.get("notes", [])]
-    return facts
-
-
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
-
-
-def _cost(records: Sequence[Record]) -> str:
-    """Return what a whole trial took, and the seconds of each of its parts."""
-
-    def mean(values: Sequence[float]) -> str:
-        return f"{sum(values) / len(values):,.0f}"
-
-    whole = [r.cost for r in records]
-    text = f"{mean([c.seconds for c in whole])} s, {mean([c.steps for c in whole])} steps, "
-    text += f"{mean([c.samples for c in whole])} samples"
-    parts = {"D": [r.dense.cost.seconds for r in records if r.dense]}
-    for name in dict.fromkeys(name for r in records for name in r.arms):
-        parts[LABELS.get(name, name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
-    return f"{text}; of it " + ", ".join(f"{part} {mean(seconds)} s" for part, seconds in parts.items() if seconds)
-
-
 def _record_lines(group: Group, prefix: str) -> list[dict[str, str]]:
     over = {name: summary.gains(group, "dsd", name) for name in ("control", summary.DENSE)}
-    lines = []
+    found = []
     states = {record.id: "used" for record in group.records}
     states |= {record.id: "superseded" for record in group.superseded} | {r.id: why for r, why in group.unused}
     everything = (*group.records, *group.superseded, *(record for record, _ in group.unused))
     for record in sorted(everything, key=lambda r: (r.seed, r.finished, r.id)):
         used = record in group.records
         values = [
-            render.number(found[record.seed], True) if used and record.seed in found else NONE
-            for found in over.values()
+            render.number(gains[record.seed], True) if used and record.seed in gains else NONE
+            for gains in over.values()
         ]
-        lines.append(
+        found.append(
             {
                 # The heading says row and scale; whole ids would make the table wider than a page.
                 "record": f"[{record.id.removeprefix(f'{record.row}-{record.scale}-')}]"
@@ -315,21 +258,21 @@ def _record_lines(group: Group, prefix: str) -> list[dict[str, str]]:
                 "state": states[record.id],
             }
         )
-    return lines
+    return found
 
 
 def _failures(failed: Sequence[Record], prefix: str) -> list[str]:
     if not failed:
         return []
-    lines = []
+    found = []
     for record in failed:
         failure = record.failure
         where = f"{failure.arm}, {failure.phase}, step {failure.step}: " if failure else ""
         message = " ".join((failure.message if failure else "no message").split())
-        lines.append(
+        found.append(
             f"- [{record.id}]({prefix}records/{record.id}.json): {record.scale}, seed {record.seed}, {where}{message}"
         )
-    return [f"## Failed trials, left out: {len(failed)}\n\n" + "\n".join(lines)]
+    return [f"## Failed trials, left out: {len(failed)}\n\n" + "\n".join(found)]
 
 
 assert set(_WORDS) == set(statistics.Verdict.__args__)  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ import torch
 from benchmarks.record import Hardware
 
 ROOT = Path(__file__).resolve().parent.parent
-_PACKAGES = ("torch", "torchvision", "torchaudio", "numpy", "pillow", "scipy", "pandas")
+_PACKAGES = ("torch", "torchvision", "torchaudio", "numpy", "pillow", "scipy", "pandas", "nltk")
 
 
 @dataclass(frozen=True)

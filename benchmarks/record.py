@@ -7,6 +7,7 @@ changed or replaced afterwards. `content_hash` covers everything else in it, so 
 from __future__ import annotations
 
 import base64
+import bz2
 import hashlib
 import json
 import os
@@ -25,7 +26,11 @@ class _Part(BaseModel):
 
 
 class Data(_Part):
-    """What was trained and tested on. `counts` has at least `train` and `test`, in examples."""
+    """What was trained and tested on. `counts` has at least `train` and `test`, in examples.
+
+    `features` says in a line what a frozen network made of the data, where that is what was trained on; the fingerprint
+    covers it.
+    """
 
     name: str
     fingerprint: str
@@ -33,6 +38,7 @@ class Data(_Part):
     synthetic: bool
     subset: float
     warnings: list[str]
+    features: str = ""
 
 
 class Hardware(_Part):
@@ -87,8 +93,9 @@ class PhaseResult(_Part):
 
 
 class Arm(_Part):
-    """One way to have spent the budget after D. `test` is the result after the last step; `outcomes` are packed bits.
+    """One way to have spent the budget after D. `test` is the result after the last step.
 
+    `outcomes` are those of the test examples, packed (see `pack_outcomes`); `samples` are a few of them, in words.
     `first_step_in_lr` is the mean size of the first update of each phase, in units of the learning rate.
     """
 
@@ -177,6 +184,21 @@ def _hash(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
+def _laid_out(value: Any, indent: str = "") -> str:
+    """Return `value` as JSON, a line for whatever holds no list: every point of a curve is one."""
+    if not _holds_list(value):
+        return json.dumps(value)
+    inner = indent + " "
+    items = value.items() if isinstance(value, dict) else ((None, item) for item in value)
+    lines = [("" if key is None else json.dumps(key) + ": ") + _laid_out(item, inner) for key, item in items]
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{start}\n{inner}" + f",\n{inner}".join(lines) + f"\n{indent}{end}" if lines else start + end
+
+
+def _holds_list(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and any(map(_holds_list, value.values())))
+
+
 def write(record: Record, folder: Path) -> Path:
     """Write `record` to `folder`/ID.json, whole or not at all, and return the path.
 
@@ -189,7 +211,7 @@ def write(record: Record, folder: Path) -> Path:
     path = folder / f"{sealed.id}.json"
     temporary = folder / f".{sealed.id}.{os.getpid()}.tmp"
     with temporary.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(sealed.model_dump(), indent=1) + "\n")
+        file.write(_laid_out(sealed.model_dump()) + "\n")
         file.flush()
         os.fsync(file.fileno())
     try:
@@ -233,16 +255,44 @@ def read_all(folder: Path) -> list[Record]:
 
 
 def pack_outcomes(outcomes: NDArray[np.float64]) -> str:
-    """Return outcomes as text: base64 of packed bits where all are 0 or 1, else of little-endian float32, with a prefix."""
+    """Return outcomes as text: a word for the form, the shape and base64, with colons between.
+
+    A vector (n,) becomes packed bits where all are 0 or 1, else little-endian float32. A matrix (n, 2k) of counts becomes
+    little-endian integers of the smallest type that holds them, column by column, compressed by bzip2.
+
+    Raises:
+        ValueError: a matrix has a number that is not whole, or none of 32 bits.
+    """
+    if outcomes.ndim == 2:
+        return _pack_counts(outcomes)
     if np.isin(outcomes, (0.0, 1.0)).all():
         return f"bits:{outcomes.size}:" + base64.b64encode(np.packbits(outcomes.astype(bool)).tobytes()).decode()
     return f"float32:{outcomes.size}:" + base64.b64encode(outcomes.astype("<f4").tobytes()).decode()
 
 
 def unpack_outcomes(text: str) -> NDArray[np.float64]:
-    """Return the outcomes, one number per test example in the data set's order."""
+    """Return the outcomes of the test examples in the data set's order: one number each, or a line of counts."""
     kind, size, body = text.split(":", 2)
     raw = base64.b64decode(body)
     if kind == "bits":
         return np.unpackbits(np.frombuffer(raw, dtype=np.uint8), count=int(size)).astype(np.float64)
-    return np.frombuffer(raw, dtype="<f4", count=int(size)).astype(np.float64)
+    if kind == "float32":
+        return np.frombuffer(raw, dtype="<f4", count=int(size)).astype(np.float64)
+    rows, columns = map(int, size.split("x"))
+    counts = np.frombuffer(bz2.decompress(raw), dtype=_COUNTS[kind], count=rows * columns)
+    return np.ascontiguousarray(counts.reshape(columns, rows).T, dtype=np.float64)
+
+
+_COUNTS = {"uint8": "<u1", "uint16": "<u2", "int16": "<i2", "int32": "<i4"}
+
+
+def _pack_counts(counts: NDArray[np.float64]) -> str:
+    holds = (k for k, t in _COUNTS.items() if np.iinfo(t).min <= counts.min() and counts.max() <= np.iinfo(t).max)
+    kind = next(holds, None)
+    if kind is None:
+        raise ValueError(f"outcomes that are counts must be of 32 bits, got {counts.min():g} to {counts.max():g}")
+    whole = counts.astype(_COUNTS[kind])
+    if (counts != whole).any():
+        raise ValueError(f"outcomes that are counts must be whole, got {counts[counts != whole][0]:g}")
+    columns = whole.T.tobytes()  # a column's numbers are alike: in a row they take less
+    return f"{kind}:{counts.shape[0]}x{counts.shape[1]}:{base64.b64encode(bz2.compress(columns)).decode()}"

@@ -7,8 +7,9 @@ import difflib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tasks.flickr8k import recipes as flickr8k
 from tasks.imagenet import recipes as imagenet
-from tasks.recipe import Metric, Recipe, Scale
+from tasks.recipe import Metric, Recipe, Scale, scaled
 
 SUITE = "0.1"
 """Results are comparable under one minor version: raised by whatever alters a recipe, a random stream or a metric."""
@@ -28,6 +29,7 @@ class Row:
         domain: the package in `tasks` whose `task` module has `build` and `embedded`.
         layout: what a folder passed as `--data` must hold.
         train_examples, test_examples: the full data set's, to recognise an incomplete one.
+        frozen: whether a frozen network's features are what is trained on.
     """
 
     name: str
@@ -39,17 +41,20 @@ class Row:
     test_examples: int
     metric: Metric
     recipes: dict[Scale, Recipe]
+    frozen: bool = False
 
-    def recipe(self, scale: Scale, sparsity: float | None = None) -> Recipe:
-        """Return the recipe at `scale`, with every sparse phase at `sparsity` where one is given."""
+    def recipe(self, scale: Scale, sparsity: float | None = None, lr_factor: float | None = None) -> Recipe:
+        """Return the recipe at `scale`, every sparse phase at `sparsity` and every rate times `lr_factor` where given."""
         recipe = self.recipes[scale]
-        if sparsity is None:
-            return recipe
-        phases = (
-            dataclasses.replace(phase, sparsity=sparsity) if phase.kind == "sparse" else phase
-            for phase in recipe.schedule
-        )
-        return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, phases=tuple(phases)))
+        schedule = recipe.schedule
+        if lr_factor is not None:
+            schedule = scaled(schedule, 1, lr_factor)
+        if sparsity is not None:
+            phases = (
+                dataclasses.replace(phase, sparsity=sparsity) if phase.kind == "sparse" else phase for phase in schedule
+            )
+            schedule = dataclasses.replace(schedule, phases=tuple(phases))
+        return dataclasses.replace(recipe, schedule=schedule)
 
 
 _IMAGENET_TITLES = {
@@ -73,6 +78,19 @@ ROWS: dict[str, Row] = {
     )
     for name, title in _IMAGENET_TITLES.items()
 }
+
+ROWS["flickr8k_neuraltalk"] = Row(
+    name="flickr8k_neuraltalk",
+    title="NeuralTalk",
+    domain="flickr8k",
+    dataset="Flickr8k",
+    layout="Flicker8k_Dataset/*.jpg and Flickr8k_text/*.txt, or Karpathy's dataset_flickr8k.json",
+    train_examples=30_000,
+    test_examples=1_000,
+    metric=flickr8k.BLEU4,
+    recipes=flickr8k.RECIPES["flickr8k_neuraltalk"],
+    frozen=True,
+)
 
 
 def row(name: str) -> Row:

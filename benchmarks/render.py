@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks import paper, summary
+from benchmarks import metrics, paper, summary
 from benchmarks.group import SECTIONS, Group, Section
 from benchmarks.record import Record
 from benchmarks.statistics import MINIMUM_SEEDS, Paired
@@ -44,13 +44,6 @@ MEANINGS = {
     "random": "as DSD, with as many weights of each layer drawn at random",
 }
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))
-METRICS = {
-    "test_loss": "test loss",
-    "top1_error": "top-1 error",
-    "top5_error": "top-5 error",
-    "wer": "WER",
-    "bleu4": "BLEU-4",
-}
 NONE = "-"
 
 
@@ -63,10 +56,10 @@ class Block:
     frame: pd.DataFrame
 
 
-def number(value: float, signed: bool = False) -> str:
+def number(value: float, signed: bool = False, digits: int = 2) -> str:
     """Return two decimals, and never a negative zero."""
-    rounded = round(value, 2) + 0.0
-    return f"{rounded:+.2f}" if signed else f"{rounded:.2f}"
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:+.{digits}f}" if signed else f"{rounded:.{digits}f}"
 
 
 def ends(low: float, high: float) -> str:
@@ -79,12 +72,12 @@ def ends(low: float, high: float) -> str:
     return f"[{', '.join(shown)}]"
 
 
-def mean_sd(found: Cell | Paired | None, signed: bool = False) -> str:
+def mean_sd(found: Cell | Paired | None, signed: bool = False, digits: int = 2) -> str:
     """Return "mean ± sd", or the mean alone at n = 1."""
     if found is None:
         return NONE
-    mean = number(found.mean, signed)
-    return mean if found.sd is None else f"{mean} ± {number(found.sd)}"
+    mean = number(found.mean, signed, digits)
+    return mean if found.sd is None else f"{mean} ± {number(found.sd, digits=digits)}"
 
 
 def interval(found: Paired | None) -> str:
@@ -112,11 +105,9 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def metric_name(name: str, group: Group) -> str:
-    """Return what a reader calls a metric, with its unit where the record says it."""
-    unit = group.sample.unit if name == group.metric else "%" if name.endswith("_error") else ""
-    label = METRICS.get(name, name)
-    return label if not unit or unit.lower() in label.lower() else f"{label} {unit}"
+def metric_name(name: str, group: Group, short: bool = False) -> str:
+    """Return what a reader calls a metric, with its unit where that is known."""
+    return metrics.with_unit(name, metrics.unit(name, group.metric, group.sample.unit), short)
 
 
 def network(group: Group) -> str:
@@ -145,62 +136,6 @@ def overview(groups: Sequence[Group]) -> list[Block]:
             text = " ".join([INTRODUCTIONS[section], *dict.fromkeys(notes)])
             blocks.append(Block(HEADINGS[section], text, cells))
     return blocks
-
-
-def stage_block(group: Group, title: str) -> Block:
-    """Return the arms of one group as a table of their own."""
-    return Block(f"Arms: {title}", INTRODUCTIONS[group.section], frame(stage_lines(group)))
-
-
-def gain_block(group: Group, p_holm: float | None, title: str) -> Block:
-    """Return the paired gains of one group as a table of their own."""
-    heading = f"Paired gains in {metric_name(group.metric, group)}: {title}"
-    return Block(heading, INTRODUCTIONS[group.section], frame(gain_lines(group, p_holm)))
-
-
-def stage_lines(group: Group) -> list[dict[str, str]]:
-    """Return the arms of one group with every metric, the paper's figures beside them."""
-    row, iterations = group.paper, summary.count_iterations(group)
-    lines = []
-    found = summary.stages(group)
-    metrics = list(dict.fromkeys(metric for cells in found.values() for metric in cells))
-    metrics.sort(key=lambda metric: metric == "test_loss")  # what the paper reports comes first
-    for label, cells in found.items():
-        line = {"arm": label}
-        line |= {metric_name(m, group): mean_sd(cells.get(m)) for m in metrics}
-        line["n"] = str(max(cell.n for cell in cells.values()))
-        if row:
-            for metric in metrics:
-                ours = row.metric if metric == group.metric else metric
-                if ours in row.stages["Baseline"]:
-                    heading = f"{paper_heading(group)}: {metric_name(metric, group)}"
-                    line[heading] = paper_cell(row.figure(label, ours, iterations))
-        lines.append(line)
-    return lines
-
-
-def gain_lines(group: Group, p_holm: float | None) -> list[dict[str, str]]:
-    """Return the paired gains of one group; only the first, the primary figure, carries a verdict."""
-    found = [
-        (f"{LABELS[arm]} over {LABELS[over].lower() if over != 'llr' else 'LLR'}", summary.compare(group, arm, over))
-        for arm, over in COMPARISONS
-    ]
-    for k in range(1, summary.count_iterations(group)):
-        found.insert(k, (f"DSD over control, iteration {k}", summary.compare_iteration(group, k)))
-    lines = []
-    for label, paired in found:
-        if paired is None:
-            continue
-        primary = label == found[0][0]
-        line = {"gain": label, "mean ± sd [95 % interval]": interval(paired), "n": str(paired.n)}
-        if group.section != "smoke":
-            line["95 % interval over test examples, seeds averaged"] = over_examples(group) if primary else NONE
-        if group.quotable:
-            line["p"] = p_value(paired.p)
-            line["p (Holm)"] = p_value(p_holm) if primary else NONE
-        line["verdict"] = verdict(group) if primary else "secondary"
-        lines.append(line)
-    return lines
 
 
 def paper_heading(group: Group) -> str:

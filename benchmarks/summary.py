@@ -6,10 +6,11 @@ import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from benchmarks import statistics
+from benchmarks import captions, statistics
 from benchmarks.group import Group, Key
 from benchmarks.record import Bootstrap, PhaseResult, Record, unpack_outcomes
 from benchmarks.statistics import Paired, Spread
@@ -25,6 +26,8 @@ LABELS = {
     "random": "Random mask",
 }
 
+Kind = Literal["curves", "captions"]
+"""What a figure of one group shows."""
 
 _BOOTSTRAP_SEED = 0  # fixed, so that the same records give the same interval
 
@@ -82,25 +85,29 @@ def cell(values: Sequence[float]) -> Cell:
     return Cell(summary.mean, summary.sd, summary.n)
 
 
-def gains(group: Group, arm: str, over: str) -> dict[int, float]:
-    """Return seed to gain of `arm` over `over` in the primary metric, for records with both; positive is better."""
+def gains(group: Group, arm: str, over: str, metric: str | None = None) -> dict[int, float]:
+    """Return seed to gain of `arm` over `over`, for records with both; positive is better.
+
+    `metric` is the primary one or a variant of it.
+    """
     result = {}
     for record in group.records:
         after, before = _test(record, arm), _test(record, over)
-        if after is not None and before is not None:
-            result[record.seed] = gain(record, before, after)
+        if after and before and (metric is None or (metric in after and metric in before)):
+            result[record.seed] = gain(record, before, after, metric)
     return result
 
 
-def gain(record: Record, before: dict[str, float], after: dict[str, float]) -> float:
-    """Return the improvement of the record's primary metric from `before` to `after`."""
-    difference = after[record.metric] - before[record.metric]
+def gain(record: Record, before: dict[str, float], after: dict[str, float], metric: str | None = None) -> float:
+    """Return the improvement from `before` to `after` of the record's primary metric, or of a variant of it."""
+    name = metric or record.metric
+    difference = after[name] - before[name]
     return -difference if record.lower_is_better else difference
 
 
-def compare(group: Group, arm: str, over: str) -> Paired | None:
+def compare(group: Group, arm: str, over: str, metric: str | None = None) -> Paired | None:
     """Return the paired gain of `arm` over `over`, None where no record has both."""
-    return _paired(group, list(gains(group, arm, over).values()))
+    return paired(group, list(gains(group, arm, over, metric).values()))
 
 
 def compare_iteration(group: Group, number: int) -> Paired | None:
@@ -111,7 +118,16 @@ def compare_iteration(group: Group, number: int) -> Paired | None:
         for record in group.records
         if (after := read(record)) is not None and (before := _control_after(record, number)) is not None
     ]
-    return _paired(group, found)
+    return paired(group, found)
+
+
+def paired(group: Group, found: Sequence[float]) -> Paired | None:
+    """Return the summary of one gain per seed, None where there is none."""
+    if not found:
+        return None
+    summary = statistics.paired(found)
+    # No interval and no p on generated data: sooner or later somebody would quote them.
+    return dataclasses.replace(summary, half_width=None, p=None) if group.section == "smoke" else summary
 
 
 def primary(group: Group) -> Paired | None:
@@ -139,8 +155,8 @@ def missing(group: Group) -> str:
 def over_examples(group: Group) -> Bootstrap | None:
     """Return the gain of DSD over control with a 95 % interval over test examples instead of seeds.
 
-    It is the paired bootstrap of each example's outcome, averaged over the seeds before it is resampled. The interval
-    over seeds does not know that all seeds were tested on one finite test set; this one knows nothing but that. None on
+    It is the paired bootstrap of the gain averaged over the seeds: all of them get the same examples. The interval over
+    seeds does not know that all seeds were tested on one finite test set; this one knows nothing but that. None on
     generated data, at the smoke scale, and below two seeds.
 
     Raises:
@@ -149,7 +165,7 @@ def over_examples(group: Group) -> Bootstrap | None:
     chosen = [record for record in group.records if {"dsd", "control"} <= set(record.arms)]
     if group.section == "smoke" or len(chosen) < 2:
         return None
-    sizes = {record.id: unpack_outcomes(record.arms["dsd"].outcomes).size for record in chosen}
+    sizes = {record.id: len(unpack_outcomes(record.arms["dsd"].outcomes)) for record in chosen}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"records of one group were tested on different numbers of examples: {sizes}")
     dsd, control = (tuple(record.arms[arm].outcomes for record in chosen) for arm in ("dsd", "control"))
@@ -206,6 +222,18 @@ def spread(group: Group) -> tuple[Spread, float, float] | None:
     return statistics.between_and_within([found[r.seed] for r in chosen], boots), low, high
 
 
+def first_steps(group: Group) -> dict[str, list[Cell]]:
+    """Return label of arm to the mean size of the first update of each phase, in learning rates, over the seeds."""
+    names = {name for record in group.records for name in record.arms}
+    found = {}
+    for name in [DENSE, *(n for n in LABELS if n in names), *sorted(names - set(LABELS))]:
+        arms = [r.dense if name == DENSE else r.arms.get(name) for r in group.records]
+        steps = [arm.first_step_in_lr for arm in arms if arm and arm.first_step_in_lr]
+        if steps:
+            found[LABELS.get(name, name)] = [cell(sizes) for sizes in zip(*steps, strict=True)]
+    return found
+
+
 def count_iterations(group: Group) -> int:
     """Return how many sparse phases the dsd arm has: the paper's number of iterations."""
     counts = [sum(p.kind == "sparse" for p in r.arms["dsd"].phases) for r in group.records if "dsd" in r.arms]
@@ -213,9 +241,12 @@ def count_iterations(group: Group) -> int:
 
 
 def figure_names(all_groups: Sequence[Group]) -> list[str]:
-    """Return the files of every figure that these groups give: the gains, then the training curves of each group."""
+    """Return the files of every figure: the gains, then the training curves of each group, and captions if it has any."""
     names = ["gains.png"] if any(has_gain(group) for group in all_groups) else []
-    return names + [figure_name(group, all_groups) for group in all_groups]
+    for group in all_groups:
+        kinds: tuple[Kind, ...] = ("curves", "captions") if captions.source(group) else ("curves",)
+        names += [figure_name(group, all_groups, kind) for kind in kinds]
+    return names
 
 
 def has_gain(group: Group) -> bool:
@@ -223,18 +254,20 @@ def has_gain(group: Group) -> bool:
     return group.section != "custom" and any(compare(group, "dsd", over) for over in ("control", DENSE))
 
 
-def figure_name(group: Group, all_groups: Sequence[Group]) -> str:
-    """Return the file of the group's training curves; a recipe hash marks further groups of the same row and scale."""
+def figure_name(group: Group, all_groups: Sequence[Group], kind: Kind = "curves") -> str:
+    """Return the file of a figure of the group; a recipe hash marks further groups of the same row and scale."""
     like = [g for g in all_groups if (g.key.row, g.key.scale) == (group.key.row, group.key.scale)]
     index = like.index(group)
     suffix = f"-{group.key.recipe_hash}-{index + 1}" if index else ""
-    return f"{group.key.row}-{group.key.scale}{suffix}-curves.png"
+    return f"{group.key.row}-{group.key.scale}{suffix}-{kind}.png"
 
 
 @functools.lru_cache(maxsize=256)
 def _bootstrap_of_means(dsd: tuple[str, ...], control: tuple[str, ...]) -> Bootstrap:
-    """Return the bootstrap of seed-averaged outcomes; kept, since every table and page asks for it."""
-    ours, theirs = (np.mean([unpack_outcomes(text) for text in arm], axis=0) for arm in (dsd, control))
+    """Return the bootstrap of the gain averaged over seeds; kept, since every table and page asks for it."""
+    ours, theirs = (np.stack([unpack_outcomes(text) for text in arm]) for arm in (dsd, control))
+    if ours.ndim == 2:  # of hits out of one the mean over seeds is all that counts
+        ours, theirs = ours.mean(axis=0), theirs.mean(axis=0)
     return statistics.bootstrap(ours, theirs, seed=_BOOTSTRAP_SEED, scale=statistics.OUTCOME_SCALE)
 
 
@@ -266,11 +299,3 @@ def _control_after(record: Record, number: int) -> dict[str, float] | None:
         return None
     spent = [sum(p.steps for p in arm.phases[: found[0] + 1]) for arm in (control, record.arms["dsd"])]
     return control.phases[found[0]].test if spent[0] == spent[1] else None
-
-
-def _paired(group: Group, found: Sequence[float]) -> Paired | None:
-    if not found:
-        return None
-    summary = statistics.paired(found)
-    # No interval and no p on generated data: sooner or later somebody would quote them.
-    return dataclasses.replace(summary, half_width=None, p=None) if group.section == "smoke" else summary

@@ -14,7 +14,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import export, figures, pages, paper, summary
+from benchmarks import export, figures, lines, pages, paper, summary
 from benchmarks import render as text
 from benchmarks.group import group_records
 from benchmarks.pages import embed, headline
@@ -38,12 +38,9 @@ def render(records: Sequence[Record]) -> dict[str, str]:
         files["tables/overview.tex"] = text.latex(text.overview(groups))
     for row in pages.rows(records):
         chosen = [group for group in groups if group.key.row == row]
-        blocks = [text.stage_block(group, pages.title(group)) for group in chosen]
-        blocks += [
-            text.gain_block(group, adjusted.get(group.key), pages.title(group))
-            for group in chosen
-            if text.gain_lines(group, None)  # none where the trials have neither DSD nor control
-        ]
+        blocks = [block for group in chosen for block in lines.arm_blocks(group, pages.title(group))]
+        for group in chosen:
+            blocks += lines.gain_blocks(group, adjusted.get(group.key), pages.title(group))
         files[f"tables/{row}.md"] = pages.row_page(row, records)
         files[f"tables/{row}.csv"] = export.csv(chosen, adjusted)
         files[f"tables/{row}.tex"] = text.latex(blocks)
@@ -91,6 +88,7 @@ def terminal(records: Sequence[Record], row: str) -> Table:
     table.caption = f"Control: equal budget. {text.SELECTION}"
     metric = text.metric_name(chosen[0].metric, chosen[0]) if chosen else ""
     table.add_column("arm", max_width=20, overflow="fold")
+    metric = metric.replace(" (", "\n(")
     for heading in (f"test\n{metric}", "n", "gain over\nbaseline", "gain over\ncontrol"):
         table.add_column(Text(heading), justify="right", no_wrap=True)
     table.add_column("verdict", min_width=8)

@@ -167,7 +167,7 @@ class Trial:
         if self.given is not None:
             self.given.load_into(model)
             started = time.perf_counter()
-            result = self.task.evaluate(model)
+            result = self.task.evaluate(model, True)
             learner.seconds = time.perf_counter() - started
         else:
             if saved is not None:
@@ -247,7 +247,7 @@ class Trial:
 
     def _final(self, learner: Learner) -> Evaluation:
         """Return the evaluation after the last step, made anew where it was made before an interruption."""
-        return self._evaluations.get(learner.name) or self.task.evaluate(learner.model)
+        return self._evaluations.get(learner.name) or self.task.evaluate(learner.model, True)
 
     def _save_due(self, lead: Learner) -> bool:
         pause = max(_CHECKPOINT_EVERY_SECONDS, self._save_took / _CHECKPOINT_SHARE)
@@ -309,6 +309,7 @@ class Trial:
                 synthetic=report.synthetic,
                 subset=report.subset,
                 warnings=list(report.warnings),
+                features=report.features,
             ),
             recipe=plan.recipe.as_dict(),
             recipe_hash=plan.recipe.hash(),

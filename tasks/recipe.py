@@ -28,11 +28,15 @@ class Sgd:
 
 @dataclass(frozen=True)
 class RmsProp:
-    """RMSprop: `alpha` is the decay of the mean square, `eps` is added to its root."""
+    """RMSprop: `alpha` is the decay of the mean square, `eps` is added to its root.
+
+    Before anything else, each element of the gradient is clipped to [-clip_value, clip_value].
+    """
 
     alpha: float
     eps: float
     weight_decay: float = 0.0
+    clip_value: float | None = None
 
 
 Optimizer = Sgd | RmsProp

@@ -22,6 +22,7 @@ class DataReport:
 
     `fingerprint` changes with any file name, size or content that training can see, and with the subset.
     `counts` are plain numbers such as {"train": 20000, "test": 7500, "classes": 50}.
+    `features` says in a line what a frozen network made of the data, where one did; the fingerprint covers it.
     `problems` are complete sentences, each naming a file; training does not start while there is one.
     """
 
@@ -32,14 +33,17 @@ class DataReport:
     subset: float = 1.0
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    features: str = ""
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Scores of a network on the whole test set.
 
-    `metrics` holds the row's primary metric under its own name beside others. `outcomes` is one number per test example
-    (for classification 1.0 where it is right), in the data set's own order, for the paired bootstrap.
+    `metrics` holds the row's primary metric under its own name beside others. `outcomes` is for the paired bootstrap over
+    test examples, in the data set's own order: (n,) hits out of one (1.0 where a classification is right), or (n, 2 k) counts,
+    k columns of hits and k of totals, where the metric is a geometric mean of k corpus-wide rates. `samples` is for readers:
+    what the network made of a few test examples.
     """
 
     metrics: dict[str, float]
@@ -74,13 +78,25 @@ class Task(Protocol):
         """Return the training loss (a scalar with gradient) and numbers worth showing, such as {"accuracy": 12.5}."""
         ...
 
-    def evaluate(self, model: nn.Module) -> Evaluation:
-        """Score `model` on every test example exactly once."""
+    def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
+        """Score `model` on every test example exactly once.
+
+        `thorough` adds what is too slow for every point of a curve: asked for where a phase ends.
+        """
         ...
 
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, total)."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The frozen network that a user names in place of the recipe's, its weights (a file or a torchvision name), its device."""
+
+    network: str | None = None
+    weights: str | None = None
+    device: str = "cpu"
 
 
 class Source(Protocol):
@@ -102,6 +118,8 @@ class Domain(Protocol):
 
     def open_data(self, recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True) -> Source:
         """Verify the data set and load what fits in memory; without `train`, only what `evaluate` needs.
+
+        A domain whose rows train on a frozen network's features takes one more argument, `frozen: Frozen`.
 
         Raises:
             ValueError: the data cannot be used; the message names the files.

@@ -53,11 +53,11 @@ def read(source: str) -> Weights:
     path = Path(source)
     if not path.is_file():
         path = _from_torchvision(source)
-    sha256 = _sha256(path)
+    digest = sha256(path)
     name = path.name if Path(source).is_file() else source
     state, metadata = _read_file(path)
-    transform_input = "transform_input" in metadata or sha256.startswith(_GOOGLENET)
-    return Weights(name, sha256, state, transform_input)
+    transform_input = "transform_input" in metadata or digest.startswith(_GOOGLENET)
+    return Weights(name, digest, state, transform_input)
 
 
 _GOOGLENET = "1378be20"
@@ -102,6 +102,7 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return state, metadata
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,9 +17,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tasks.imagenet.augment import Colour, augment, central_view, decode, draws, finish
-from tasks.imagenet.folder import Folder, Progress, Split, threaded
+from tasks.files import Progress, threaded
+from tasks.imagenet.augment import Colour, augment, central_view, draws, finish
+from tasks.imagenet.folder import Folder, Split
 from tasks.imagenet.settings import Augmentation
+from tasks.pictures import decode
 
 Batch = tuple[Tensor, Tensor]
 """x: (B, 3, side, side) float32, normalised, channels last; y: (B,) int64 class numbers. Both on the device."""

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import math
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.imagenet.augment import pixels
-from tasks.imagenet.cache import Good, cache_dir, recall, remember
+from tasks.files import Progress, check, choose, quarantined, some
+from tasks.pictures import pixels
 from tasks.task import DataReport
 
 Split = Literal["train", "val"]
-Progress = Callable[[int, int], None]
-"""Called with (done, total) as files are read."""
-
 SPLITS: tuple[Split, Split] = ("train", "val")
 SUFFIXES = (".jpeg", ".jpg", ".png")
-QUARANTINE = "quarantine.txt"
-SHOWN = 20
-_REMEMBER_EVERY_SECONDS = 60.0
-_ADVICE = f"list it in {QUARANTINE} to leave it out, which changes the data fingerprint"
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -88,7 +73,9 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> F
         raise ValueError(f"subset={subset}: expected the part of the training pictures to use, above 0 and at most 1")
     _check_layout(root, splits)
     found = {split: _list(root, split) for split in splits}
-    excluded, problems = _quarantine(root, found)
+    present = {name for one in found.values() for names in (*one.pictures.values(), one.others) for name in names}
+    absent = set(SPLITS) - set(splits)  # splits that nobody asked for
+    excluded, problems = quarantined(root, present, lambda name: name.partition("/")[0] in absent)
     warnings: list[str] = []
     classes = tuple(sorted({name for one in found.values() for name in one.pictures}))
     kept: dict[Split, dict[str, list[str]]] = {split: {} for split in SPLITS}
@@ -104,12 +91,12 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> F
                 problems.append(f"{split}/{name} is empty: it holds no .jpeg, .jpg or .png file{hint}")
         if found[split].loose:
             problems.append(
-                f"{split}/ holds {_some(found[split].loose)} outside the class folders; "
+                f"{split}/ holds {some(found[split].loose)} outside the class folders; "
                 f"move every picture into {split}/CLASS/"
             )
         if others:
-            warnings.append(f"passed over in {split}/, being no pictures: {_some(others)}")
-    train = tuple(name for c in classes for name in _choose(kept["train"].get(c, []), subset))
+            warnings.append(f"passed over in {split}/, being no pictures: {some(others)}")
+    train = tuple(name for c in classes for name in choose(kept["train"].get(c, []), subset))
     val = tuple(name for c in classes for name in kept["val"].get(c, []))
     return Folder(root, classes, train, val, subset, tuple(problems), tuple(warnings))
 
@@ -126,30 +113,11 @@ def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, s
     Returns:
         The report, its fingerprint 16 hexadecimal digits over names, sizes and contents of all pictures used. Files
         found good are remembered under `cache_dir()` by name, size and time of change, and not read again. Damaged
-        files raise nothing: `require` does that.
+        files raise nothing: `tasks.files.require` does that.
     """
-    root = folder.root
     names = folder.train + folder.val
-    memory = cache_dir() / "verified" / (hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16] + ".json")
-    known = recall(memory)
-    checked: list[Good | str] = []
+    checked = check(folder.root, names, pixels, "image", workers, progress)
     problems, warnings = list(folder.problems), list(folder.warnings)
-    remembered = time.monotonic()
-
-    def keep() -> None:
-        good = {name: result for name, result in zip(names, checked, strict=False) if isinstance(result, tuple)}
-        if any(known.get(name) != result for name, result in good.items()):
-            with contextlib.suppress(OSError):  # a cache that cannot be written costs time at the next start, no more
-                remember(memory, known | good)
-
-    try:
-        for result in threaded(lambda name: _check(root, name, known.get(name)), names, workers, progress):
-            checked.append(result)
-            if time.monotonic() - remembered > _REMEMBER_EVERY_SECONDS:
-                keep()
-                remembered = time.monotonic()
-    finally:  # an interrupted verification goes on where it stopped; a killed one, from the last minute
-        keep()
     content = hashlib.sha256()
     first: dict[str, str] = {}
     leaked = []
@@ -164,9 +132,9 @@ def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, s
         elif digest in first and digest != "unreadable":
             leaked.append(f"{name} = {first[digest]}")
     if leaked:
-        warnings.append(f"test pictures that are also trained on, byte for byte: {_some(leaked)}")
+        warnings.append(f"test pictures that are also trained on, byte for byte: {some(leaked)}")
     return DataReport(
-        name=root.resolve().name,
+        name=folder.root.resolve().name,
         fingerprint=content.hexdigest()[:16],
         counts={"train": len(folder.train), "test": len(folder.val), "classes": len(folder.classes)},
         synthetic=synthetic,
@@ -174,57 +142,6 @@ def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, s
         problems=tuple(problems),
         warnings=tuple(warnings),
     )
-
-
-def require(report: DataReport) -> None:
-    """Let usable data pass.
-
-    Raises:
-        ValueError: names every problem of the report: the first 20, then how many more there are.
-    """
-    if report.problems:
-        shown = "".join(f"\n  {problem}" for problem in report.problems[:SHOWN])
-        rest = len(report.problems) - SHOWN
-        more = f"\n  and {rest:,} more" if rest > 0 else ""
-        raise ValueError(f"{report.name}: {len(report.problems):,} problem(s) in the data:{shown}{more}")
-
-
-def threaded(
-    function: Callable[[_Item], _Result], items: Sequence[_Item], workers: int = 0, progress: Progress | None = None
-) -> Iterator[_Result]:
-    """Yield `function(item)` for every item in order, computed by threads (0: one per processor).
-
-    Pillow and hashlib let go of the interpreter lock, so threads do read pictures in parallel. Abandoning the iterator
-    (Ctrl-C) drops the work not yet begun.
-    """
-    size = max(1, min(64, len(items) // 256))  # chunks, so that a million small tasks are not a million futures
-    chunks = [items[start : start + size] for start in range(0, len(items), size)]
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
-    done = 0
-    try:
-        for results in pool.map(lambda chunk: [function(item) for item in chunk], chunks):
-            done += len(results)
-            if progress:
-                progress(done, len(items))
-            yield from results
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _check(root: Path, name: str, known: Good | None) -> Good | str:
-    """Return what is to be remembered of a good file, or the sentence that says what is wrong with it."""
-    try:
-        stat = (root / name).stat()
-        if known is not None and known[:2] == (stat.st_size, stat.st_mtime_ns):
-            return known
-        data = (root / name).read_bytes()
-    except OSError as error:
-        return f"{name} cannot be opened ({error.strerror})"
-    try:
-        pixels(data)
-    except ValueError as error:
-        return f"{name} is not a readable image ({error}); {_ADVICE}"
-    return stat.st_size, stat.st_mtime_ns, hashlib.sha256(data).hexdigest()
 
 
 def _check_layout(root: Path, splits: Sequence[Split]) -> None:
@@ -246,7 +163,7 @@ def _check_layout(root: Path, splits: Sequence[Split]) -> None:
     elif above := [path for path in list(here.parents)[:2] if complete(path)]:
         hint = f"; you may have meant {above[0]}, of which this is a part"
     elif archives := sorted(path.name for path in here.glob("*.tar*")):
-        hint = f"; it holds {_some(archives)}: unpack first"
+        hint = f"; it holds {some(archives)}: unpack first"
     missing = " and ".join(f"{split}/" for split in splits if not (root / split).is_dir())
     raise ValueError(f"{root} has no {missing}; expected a folder with train/CLASS/ and val/CLASS/{hint}")
 
@@ -271,35 +188,3 @@ def _list(root: Path, split: Split) -> _Found:
                 (pictures if picture else found.others).append(f"{name}/{inner.name}")
         pictures.sort()
     return found
-
-
-def _quarantine(root: Path, found: Mapping[Split, _Found]) -> tuple[set[str], list[str]]:
-    """Return the names to leave out, and a sentence for every line that names no file."""
-    path = root / QUARANTINE
-    if not path.exists():
-        return set(), []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
-    present = {name for one in found.values() for names in (*one.pictures.values(), one.others) for name in names}
-    excluded, problems = set(), []
-    for number, line in enumerate(lines, 1):
-        name = "" if line.startswith("#") else line.split(" #")[0].strip().removeprefix("./")
-        if name.partition("/")[0] in set(SPLITS) - set(found):
-            continue  # of a split that nobody asked for
-        if name and name not in present:
-            problems.append(f"{QUARANTINE}, line {number}: there is no {name}")
-        elif name:
-            excluded.add(name)
-    return excluded, problems
-
-
-def _choose(names: list[str], subset: float) -> list[str]:
-    count = math.ceil(Fraction(str(subset)) * len(names))  # exact: 0.07 * 100 is above 7 in floating point
-    order = sorted(names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
-    return sorted(order[:count])
-
-
-def _some(names: list[str]) -> str:
-    return f"{len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tasks.files import require
 from tasks.imagenet import data, folder, models, tiny
 from tasks.imagenet.data import Batch, Pictures
 from tasks.imagenet.folder import Folder
@@ -62,7 +63,7 @@ def open_data(recipe: Recipe, data: Path, subset: float, progress: Progress, tra
     """
     found = folder.scan(data, subset, folder.SPLITS if train else ("val",))
     report = _verify(found, progress)
-    folder.require(report)
+    require(report)
 
     def decoded(split: folder.Split) -> Pictures:
         return Pictures(found, split, progress=lambda done, total: progress(f"decoding {split}", done, total))
@@ -137,7 +138,7 @@ class ImageNetTask:
         return loss, {TOP1_ERROR.name: 100 * float(wrong)}
 
     @torch.inference_mode()
-    def evaluate(self, model: nn.Module) -> Evaluation:
+    def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
         """Score `model` on every test picture once: top-1 and top-5 error in percent, mean cross-entropy."""
         model.eval()
         first, five, losses = [], [], []

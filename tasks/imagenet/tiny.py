@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tasks.cache import cache_dir
 from tasks.imagenet.augment import uniforms
-from tasks.imagenet.cache import cache_dir
 
 VERSION = 2
 """Raise it with any change to the pictures: it is part of the cache's key."""

@@ -24,12 +24,12 @@ RUN = ["run", ROW, "--subset", "0.2", "--device", "cpu"]
 FLAGS = {
     "run": [
         *("scale", "data", "seeds", "first-seed", "arms", "device", "subset", "out", "fresh"),
-        *("dense", "sparsity", "workers", "save-weights"),
+        *("weights", "network", "dense", "sparsity", "lr-factor", "workers", "save-weights"),
     ],
     "tables": ["records", "check"],
     "verify": ["data", "subset"],
     "status": ["out"],
-    "evaluate": ["weights", "data", "scale", "device"],
+    "evaluate": ["model", "data", "weights", "network", "scale", "device"],
 }
 
 
@@ -139,7 +139,7 @@ def test_evaluate_scores_saved_weights_as_the_record_does(finished: Path, capsys
     record = only_record(finished)
     for arm in ("control", "dsd"):
         (weights,) = (finished / "weights").glob(f"*-{arm}.safetensors")
-        assert main(["evaluate", ROW, "--weights", str(weights), "--device", "cpu"]) == 0
+        assert main(["evaluate", ROW, "--model", str(weights), "--device", "cpu"]) == 0
         shown = capsys.readouterr().out
         assert f"top1_error {record.arms[arm].test['top1_error']:.3f}" in shown
         assert "300 test examples" in shown
@@ -172,7 +172,7 @@ def test_to_score_weights_the_test_pictures_are_enough(
     tiny.generate(tmp_path / "set", train=1, val=2)
     shutil.rmtree(tmp_path / "set" / "train")
     (weights,) = (finished / "weights").glob("*-dsd.safetensors")
-    words = ["evaluate", ROW, "--weights", str(weights), "--scale", "smoke", "--device", "cpu"]
+    words = ["evaluate", ROW, "--model", str(weights), "--scale", "smoke", "--device", "cpu"]
     assert main([*words, "--data", str(tmp_path / "set")]) == 0
     assert "on 24 test examples" in capsys.readouterr().out
 

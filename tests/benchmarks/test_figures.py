@@ -23,6 +23,8 @@ def test_every_figure_is_drawn_small_and_the_same_again(tmp_path: Path) -> None:
         "imagenet_resnet18-small-curves.png",
         "imagenet_resnet18-small-c0570c0570c0-2-curves.png",
         "imagenet_resnet18-smoke-curves.png",
+        "flickr8k_neuraltalk-paper-curves.png",
+        "flickr8k_neuraltalk-paper-captions.png",
         "librispeech_deepspeech2-paper-curves.png",
     ]
     for one, two in zip(drawn, again, strict=True):

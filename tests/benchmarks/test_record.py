@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from benchmarks import record as records
 from benchmarks.display import Display
+from benchmarks.group import group_records
+from benchmarks.statistics import score
 from benchmarks.stop import Stop
 from benchmarks.trial import Trial
+from tasks.task import Evaluation
 from tests.benchmarks import toy
+from tests.golden import build
 
 
 @pytest.fixture
@@ -69,3 +75,95 @@ def test_a_renamed_or_cut_record_is_refused(path: Path) -> None:
 @pytest.mark.parametrize("outcomes", [[1.0, 0, 0, 1, 1, 0, 1, 0, 1], [], [0.25, 1.5]])
 def test_outcomes_survive_packing(outcomes: list[float]) -> None:
     assert records.unpack_outcomes(records.pack_outcomes(np.array(outcomes))).tolist() == outcomes
+
+
+def test_the_text_forms_of_outcomes_stay_as_older_records_have_them() -> None:
+    assert records.pack_outcomes(np.array([1.0, 0, 0, 1, 1, 0, 1, 0, 1])) == "bits:9:moA="  # 10011010 1
+    assert records.pack_outcomes(np.array([0.25, 1.5])) == "float32:2:AACAPgAAwD8="  # 3E800000, 3FC00000
+    assert records.unpack_outcomes("bits:9:moA=").tolist() == [1, 0, 0, 1, 1, 0, 1, 0, 1]
+    assert records.unpack_outcomes("float32:2:AACAPgAAwD8=").tolist() == [0.25, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("counts", "kind"),
+    [
+        ([[3, 0, 9, 255], [2, 1, 7, 6], [0, 0, 1, 0]], "uint8:3x4:"),
+        ([[3, 256]], "uint16:1x2:"),
+        ([[-2, 40], [5, 5]], "int16:2x2:"),
+        ([[-2, 40_000]], "int32:1x2:"),
+    ],
+)
+def test_counts_survive_packing_in_the_smallest_type(counts: list[list[int]], kind: str) -> None:
+    text = records.pack_outcomes(np.array(counts, dtype=np.float64))
+    assert text.startswith(kind)
+    back = records.unpack_outcomes(text)
+    assert back.dtype == np.float64
+    assert back.tolist() == counts
+
+
+def test_counts_of_a_whole_test_set_take_little_room() -> None:
+    totals = np.maximum(np.random.default_rng(0).integers(6, 15, 1000)[:, None] - np.arange(4), 0)
+    hits = np.random.default_rng(1).binomial(totals, (0.5, 0.2, 0.1, 0.04))
+    assert len(records.pack_outcomes(np.hstack([hits, totals]).astype(float))) < 6_000
+
+
+@pytest.mark.parametrize(("counts", "named"), [([[0.5, 1]], "whole, got 0.5"), ([[0, 3e9]], "to 3e\\+09")])
+def test_counts_that_are_none_are_refused(counts: list[list[float]], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        records.pack_outcomes(np.array(counts))
+
+
+def test_a_record_from_before_the_features_is_read(tmp_path: Path) -> None:
+    content = json.loads(records.write(build.record(), tmp_path).read_text())
+    assert content["data"].pop("features") == ""
+    older = tmp_path / "older.json"
+    content["id"] = "older"
+    facts = {key: value for key, value in content.items() if key != "content_hash"}
+    content["content_hash"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    older.write_text(json.dumps(content))
+    assert records.read(older).data.features == ""
+
+
+def test_records_of_other_features_are_another_group() -> None:
+    one, other = build.record(seed=0), build.record(seed=1)
+    data = other.data.model_copy(update={"features": "another network's", "fingerprint": "e2" * 8})
+    assert len(group_records([one, other])) == 1
+    assert len(group_records([one, other.model_copy(update={"data": data})])) == 2
+
+
+def test_a_record_of_a_full_captioning_trial_is_small(tmp_path: Path) -> None:
+    record = build.captions((1,))[0]
+    assert record.dense is not None
+    whole = np.hstack(
+        [np.random.default_rng(1).binomial(t := np.random.default_rng(0).integers(3, 15, (1000, 4)), 0.3), t]
+    )
+    long = {
+        "curve": [p.model_copy(update={"test": {k: v / 3 for k, v in (p.test or {}).items() if "beam" not in k}})
+                  for p in record.arms["dsd"].curve[:1] * 16],
+        "outcomes": records.pack_outcomes(whole.astype(float)),
+        "samples": record.arms["dsd"].samples * 4,
+    }  # fmt: skip
+    arms = {name: record.arms["dsd"].model_copy(update=long) for name in ("control", "dsd", "llr", "random")}
+    record = record.model_copy(update={"arms": arms, "dense": record.dense.model_copy(update=long)})
+    path = records.write(record, tmp_path)
+    assert path.stat().st_size < 100_000
+    assert records.read(path).model_dump() == record.sealed().model_dump()
+    points = [line for line in path.read_text().splitlines() if '"step"' in line]
+    assert len(points) == 5 * 16  # one line each
+
+
+def test_a_trial_of_a_corpus_metric_records_counts_and_their_bootstrap(tmp_path: Path) -> None:
+    class Corpus(toy.ToyTask):
+        def evaluate(self, model: torch.nn.Module, thorough: bool) -> Evaluation:
+            found = super().evaluate(model, thorough)
+            words = torch.arange(20) % 3 + 1  # an example of three words counts as much as three of one
+            counts = torch.stack([words * found.outcomes, words], dim=1)
+            return Evaluation({toy.ERROR.name: 100 - float(100 * counts[:, 0].sum() / counts[:, 1].sum())}, counts)
+
+    display = Display(Console(file=io.StringIO()), 100, toy.ERROR, toy.BATCH)
+    plan = toy.plan(tmp_path, arms=("control", "dsd"))
+    record = records.read(Trial(plan, Corpus(), display, Stop()).run())
+    dsd, control = record.arms["dsd"], record.arms["control"]
+    assert dsd.outcomes.startswith("uint8:20x2:")
+    assert score(records.unpack_outcomes(dsd.outcomes)) == pytest.approx(100 - dsd.test["error"])
+    assert record.bootstrap["dsd"].mean == pytest.approx(control.test["error"] - dsd.test["error"])

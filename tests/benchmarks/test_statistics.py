@@ -7,7 +7,7 @@ import pytest
 from benchmarks import render, summary, tables
 from benchmarks.group import group_records
 from benchmarks.record import Bootstrap
-from benchmarks.statistics import between_and_within, bootstrap, holm, needed, paired, verdict
+from benchmarks.statistics import between_and_within, bootstrap, holm, needed, paired, score, verdict
 from tests.golden import build
 
 
@@ -132,10 +132,97 @@ def test_the_bootstrap_over_imagenets_test_set_takes_no_time() -> None:
     assert time.perf_counter() - started < 5  # an index-by-index resampling of 5e8 takes longer
 
 
-@pytest.mark.parametrize(("a", "b"), [([1.0], [1.0, 0.0]), ([], []), ([math.nan], [0.0]), ([[1.0]], [[0.0]])])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [([1.0], [1.0, 0.0]), ([], []), ([math.nan], [0.0]), ([[1.0]], [[0.0]]), ([[-1.0, 0, 2, 2]], [[0.0] * 4])],
+)
 def test_the_bootstrap_refuses_what_cannot_be_paired(a: list[float], b: list[float]) -> None:
     with pytest.raises(ValueError, match="bootstrap needs"):
         bootstrap(a, b)
+
+
+def _counts(seed: int, n: int = 60, rate: float = 0.5) -> np.ndarray:
+    """Return made-up counts of matching n-grams of one to four words in n captions, then of all of theirs."""
+    generator = np.random.default_rng(seed)
+    totals = np.maximum(generator.integers(3, 15, n)[:, None] - np.arange(4), 0)
+    return np.hstack([generator.binomial(totals, [rate, rate * 0.8, rate * 0.7, rate * 0.6]), totals]).astype(float)
+
+
+def _brute_force(a: np.ndarray, b: np.ndarray, resamples: int) -> np.ndarray:
+    """Return gains one resample at a time, of stacked outcomes (seeds, n, 2k)."""
+    generator = np.random.default_rng(99)
+    found = []
+    for _ in range(resamples):
+        drawn = generator.integers(a.shape[1], size=a.shape[1])
+        found.append(np.mean([score(x[drawn]) - score(y[drawn]) for x, y in zip(a, b, strict=True)]))
+    return np.array(found)
+
+
+def test_the_score_of_counts_by_hand() -> None:
+    # Hits 1 + 5 of 4 + 8, 1 + 1 of 3 + 7, 0 + 1 of 2 + 6, 0 + 1 of 1 + 5: rates 1/2, 1/5, 1/8, 1/6.
+    two = [[1, 1, 0, 0, 4, 3, 2, 1], [5, 1, 1, 1, 8, 7, 6, 5]]
+    assert score(two) == pytest.approx(100 * (1 / 2 / 5 / 8 / 6) ** 0.25)
+    assert score(two[:1]) == 0.0  # no trigram was hit
+    assert score([[0, 0, 0, 0, 2, 1, 0, 0]]) == 0.0  # nor was there one to hit
+    assert score([[3, 4], [-1, 2]]) == pytest.approx(100 * 2 / 6)  # 4 + 2 words, 1 + 3 errors
+    assert score([[-1, 2]]) == pytest.approx(-50.0)  # more errors than words: a word error rate of 150 %
+    assert score([1.0, 0, 0, 1]) == 50.0
+    with pytest.raises(ValueError, match=r"shape \(1, 3\)"):
+        score([[1, 2, 3]])
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_the_bootstrap_of_counts_agrees_with_brute_force(seeds: int) -> None:
+    a = np.stack([_counts(seed, rate=0.55) for seed in range(seeds)])
+    b = np.stack([_counts(seed + 10) for seed in range(seeds)])
+    found = bootstrap(a, b, 4_000, seed=5, scale=100)
+    assert found.mean == pytest.approx(np.mean([score(x) - score(y) for x, y in zip(a, b, strict=True)]))
+    slow = _brute_force(a, b, 2_000)
+    low, high = np.quantile(slow, (0.025, 0.975))
+    assert high - low > 3
+    assert (found.low, found.high) == (
+        pytest.approx(low, abs=0.08 * (high - low)),
+        pytest.approx(high, abs=0.08 * (high - low)),
+    )
+    if seeds == 1:
+        assert bootstrap(a[0], b[0], 4_000, seed=5, scale=100) == found
+
+
+def test_the_bootstrap_of_counts_is_paired_and_repeatable() -> None:
+    a, b = _counts(0), _counts(1)
+    assert bootstrap(a, b, 300, seed=3) == bootstrap(a, b, 300, seed=3)
+    assert bootstrap(a, b, 300, seed=3) != bootstrap(a, b, 300, seed=4)
+    same = bootstrap(a, a, 300, seed=3)
+    assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
+
+
+def test_a_resample_without_hits_scores_zero() -> None:
+    a = np.array([[1.0, 1, 1, 1, 4, 3, 2, 1], *([[1.0, 0, 0, 0, 4, 3, 2, 1]] * 5)])  # one caption has all the matches
+    found = bootstrap(a, np.zeros_like(a), 4_000, scale=100)
+    assert found.low == 0.0  # a third of the resamples leave it out: (5 / 6) ** 6
+    assert found.mean == pytest.approx(score(a))
+
+
+def test_one_rate_is_the_mean_of_outcomes_of_one() -> None:
+    a, b = _outcomes(1_000, 200, 150)
+    ones = np.ones(1_000)
+    vector, matrix = (
+        bootstrap(x, y, seed=2, scale=100) for x, y in ((a, b), (np.stack([a, ones], 1), np.stack([b, ones], 1)))
+    )
+    assert matrix.mean == pytest.approx(vector.mean)
+    assert (matrix.low, matrix.high) == (pytest.approx(vector.low, abs=0.15), pytest.approx(vector.high, abs=0.15))
+
+
+def test_the_bootstrap_of_a_thousand_captions_takes_seconds() -> None:
+    a, b = _counts(0, 1_000), _counts(1, 1_000)
+    started = time.perf_counter()
+    bootstrap(a, b, 10_000)
+    assert time.perf_counter() - started < 10  # an index-by-index loop of 10,000 resamples takes minutes
+
+
+def test_the_bootstrap_of_right_and_wrong_gives_the_numbers_it_always_gave() -> None:
+    found = bootstrap(*_outcomes(1_000, 60, 45), 1_000, seed=7, scale=100)
+    assert (found.mean, found.low, found.high) == (1.5, -0.6, 3.5)
 
 
 def test_the_test_sets_share_of_the_spread_by_hand() -> None:

@@ -31,7 +31,7 @@ def overview(found: list[Record], row: int = 0) -> dict[str, str]:
 
 def test_golden_records_give_the_golden_tables_byte_for_byte() -> None:
     files = tables.render(golden())
-    assert len(files) == 13
+    assert len(files) == 16
     for name, content in files.items():
         assert (GOLDEN / name).read_bytes() == content.encode(), f"{name}: see tests/golden/build.py"
 
@@ -76,9 +76,9 @@ def test_every_record_is_listed_and_the_rule_stands_in_the_header() -> None:
 def test_superseded_and_failed_records_are_counted_and_change_no_mean() -> None:
     page = tables.render(golden())["README.md"]
     counts = (
-        "7 in the tables, 1 superseded by a newer trial of the same seed with all of the arms, 1 failed and left out"
+        "10 in the tables, 1 superseded by a newer trial of the same seed with all of the arms, 1 failed and left out"
     )
-    assert f"9 records: {counts}." in page
+    assert f"12 records: {counts}." in page
     assert "small, seed 3, dsd, sparse, step 17: the loss is nan in batch 3" in page
     kept = [r for r in golden() if r.status == "finished" and not r.finished.startswith("2029")]
     assert tables.render(kept)["tables/overview.md"] == tables.render(golden())["tables/overview.md"]

@@ -172,8 +172,8 @@ def test_nan_stops_before_the_update_and_says_where(tmp_path: Path, monkeypatch:
 
 def test_a_score_that_is_no_number_fails_the_trial_and_says_where(tmp_path: Path) -> None:
     class Broken(toy.ToyTask):
-        def evaluate(self, model: nn.Module) -> Evaluation:
-            result = super().evaluate(model)
+        def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
+            result = super().evaluate(model, thorough)
             return dataclasses.replace(result, metrics={"error": float("nan")}) if len(self.served) > 15 else result
 
     with pytest.raises(NonFiniteError, match="test error is nan in arm 'control', dense phase, step 6"):

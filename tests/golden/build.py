@@ -29,6 +29,7 @@ from benchmarks.record import (
     Point,
     Record,
 )
+from tests.golden import captioning
 
 FOLDER = Path(__file__).parent
 _HARDWARE = Hardware(cpu="Fixture CPU", cores=2, threads=2, memory_gib=8.0, gpu=None, platform="Linux x86_64")
@@ -97,7 +98,7 @@ def record(
         },
         "recipe_hash": {"smoke": "5a0ce5a0ce5a", "small": "50a1150a1150", "paper": "9a9e49a9e49a"}[scale],
         "metric": metric,
-        "unit": "%" if lower_is_better else "BLEU",
+        "unit": "%",
         "lower_is_better": lower_is_better,
         "dense": Dense(**start.model_dump(), source=source, sha256=sha),
         "arms": made,
@@ -149,7 +150,23 @@ def everything() -> list[Record]:
     vgg = record("imagenet_vgg16", "paper", baseline=31.6, data="ImageNet", other_metrics=top5_vgg, arms=all_arms)
     speech = record("librispeech_deepspeech2", "paper", baseline=33.0, arms=four, metric="wer", data="LibriSpeech")
     smoke = record(scale="smoke", data="stripes", synthetic=True, arms={"dsd": (70.0, 30.0), "control": (70.0, 60.0)})
-    return [*small, superseded, broken, custom, vgg, speech, smoke]
+    return [*small, superseded, broken, custom, vgg, speech, smoke, *captions()]
+
+
+def captions(gains: tuple[int, ...] = (1, 2, 3), scale: str = "paper", **fields: Any) -> list[Record]:
+    """Return one captioning record a seed; `gains` are by how many captions of DSD more than of the control match."""
+    found = []
+    for seed, gain in enumerate(gains):
+        end = 20 + seed
+        quality = {
+            "dense": [(end - 5, 21.0), (end - 3, 22.0)],
+            "control": [(end - 1, 19.0), (end - 2, 20.0), (end, 20.5), (end, 20.5)],
+            "dsd": [(end - 6, 25.0), (end + 1, 18.0), (end, 18.5), (end + gain, 18.5)],
+        }
+        arms = {"control": (0.0, 0.0), "dsd": (0.0, 0.0)}
+        plain = record("flickr8k_neuraltalk", scale, seed, metric="bleu4", lower_is_better=False, arms=arms, **fields)
+        found.append(captioning.captioned(plain, quality))
+    return found
 
 
 def _arm(name: str, metric: str, lower_is_better: bool, values: tuple[float, ...], others: dict[str, float]) -> Arm:

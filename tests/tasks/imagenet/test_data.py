@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.imagenet import data, folder
-from tasks.imagenet.augment import Colour, augment, central_view, decode, finish
+from tasks.imagenet.augment import Colour, augment, central_view, finish
 from tasks.imagenet.settings import Augmentation
+from tasks.pictures import decode
 
 CPU = torch.device("cpu")
 AUGMENTATION = Augmentation(crop=12, test_resize=14, test_crop=12, jitter=0.4, lighting=0.1)

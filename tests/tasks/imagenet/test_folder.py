@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks import files
+from tasks.cache import cache_dir
 from tasks.imagenet import folder
-from tasks.imagenet.cache import cache_dir
 
 
 def jpeg(value: int, side: int = 8) -> bytes:
@@ -119,7 +120,7 @@ def test_a_sound_set_passes_with_counts(root: Path) -> None:
     assert (report.name, report.problems, report.warnings) == ("set", (), ())
     assert len(report.fingerprint) == 16
     assert int(report.fingerprint, 16) >= 0
-    folder.require(report)
+    files.require(report)
 
 
 def test_every_problem_is_in_one_error(root: Path) -> None:
@@ -134,10 +135,10 @@ def test_every_problem_is_in_one_error(root: Path) -> None:
     put(root, "val/ILSVRC2012_val_00000001.JPEG", jpeg(80))
     put(root, "train/n06/images/x.JPEG", jpeg(81))
     put(root, "val/n06/x.JPEG", jpeg(82))
-    put(root, folder.QUARANTINE, b"train/n01/gone.JPEG\n")
+    put(root, files.QUARANTINE, b"train/n01/gone.JPEG\n")
     report = folder.verify(folder.scan(root), workers=2)
     with pytest.raises(ValueError, match=r"set: 9 problem\(s\)") as caught:
-        folder.require(report)
+        files.require(report)
     text = str(caught.value)
     assert (
         "train/n01/n01_1.JPEG is not a readable image (truncated at byte 700); "
@@ -160,7 +161,7 @@ def test_the_first_20_are_shown_then_counted(root: Path) -> None:
     for index in range(25):
         put(root, f"train/n01/bad_{index:02d}.JPEG", b"x")
     with pytest.raises(ValueError, match="25 problem") as caught:
-        folder.require(folder.verify(folder.scan(root), workers=2))
+        files.require(folder.verify(folder.scan(root), workers=2))
     assert str(caught.value).count("is not a readable image") == 20
     assert str(caught.value).endswith("and 5 more")
 
@@ -169,7 +170,7 @@ def test_quarantine_leaves_files_out_and_changes_the_fingerprint(root: Path) -> 
     before = folder.verify(folder.scan(root))
     put(root, "train/n01/n01_3.JPEG", b"broken")
     lines = "\ufeff# damaged in the download\r\n\r\ntrain/n01/n01_3.JPEG  # since 2024\r\n./train/n02/n02_0.JPEG\r\n"
-    put(root, folder.QUARANTINE, lines.encode())
+    put(root, files.QUARANTINE, lines.encode())
     after = folder.verify(folder.scan(root))
     assert (after.problems, after.warnings) == ((), ())
     assert after.counts["train"] == before.counts["train"] - 2
@@ -178,7 +179,7 @@ def test_quarantine_leaves_files_out_and_changes_the_fingerprint(root: Path) -> 
 
 
 def test_a_class_emptied_by_quarantine_is_a_problem(root: Path) -> None:
-    put(root, folder.QUARANTINE, b"val/n01/n01_0.JPEG\nval/n01/n01_1.JPEG\n")
+    put(root, files.QUARANTINE, b"val/n01/n01_0.JPEG\nval/n01/n01_1.JPEG\n")
     assert [p.split(":")[0] for p in folder.scan(root).problems] == ["val/n01 is empty"]
 
 
@@ -269,20 +270,3 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
     put(tmp_path, "file", b"")
     monkeypatch.setenv("DSD_CACHE", str(tmp_path / "file"))
     assert folder.verify(folder.scan(root)) == expected  # and so no path of this machine in the report
-
-
-def test_cache_dir_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DSD_CACHE", str(tmp_path / "a"))
-    assert cache_dir() == tmp_path / "a"
-    monkeypatch.delenv("DSD_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
-    assert cache_dir() == tmp_path / "b" / "dsd"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_dir() == Path.home() / ".cache" / "dsd"
-
-
-def test_threaded_keeps_the_order_and_passes_errors_on() -> None:
-    assert list(folder.threaded(lambda x: x * x, range(1000), workers=3)) == [x * x for x in range(1000)]
-    with pytest.raises(ZeroDivisionError):
-        list(folder.threaded(lambda x: 1 // x, [1, 0], workers=2))
-    assert list(folder.threaded(str, [], workers=2)) == []

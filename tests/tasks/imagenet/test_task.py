@@ -39,7 +39,7 @@ class Constant(nn.Module):
 
 
 def test_scores_count_every_test_picture_once(source: Source) -> None:
-    result = build(source, "imagenet_resnet18").evaluate(Constant())
+    result = build(source, "imagenet_resnet18").evaluate(Constant(), True)
     assert result.outcomes.tolist() == [1.0] * 3 + [0.0] * 33  # 3 of 36 pictures are of class 0, which come first
     assert result.metrics["top1_error"] == pytest.approx(100 * 33 / 36)
     assert result.metrics["top5_error"] == pytest.approx(100 * 21 / 36)
@@ -74,7 +74,7 @@ def test_every_network_takes_a_step_and_is_scored(source: Source, row: str) -> N
     loss, _ = one.loss(model.train(), (x, y))
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-    assert len(one.evaluate(model).outcomes) == 36
+    assert len(one.evaluate(model, True).outcomes) == 36
 
 
 def test_batches_depend_on_the_seed_and_the_step_alone(source: Source) -> None:

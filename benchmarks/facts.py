@@ -1,0 +1,97 @@
+"""What a page says of one group beside its tables: fit, noise of the test set, cost, hardware, software, data, recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks import metrics, render, summary
+from benchmarks.group import Group
+from benchmarks.record import Record
+from benchmarks.render import NONE
+from benchmarks.summary import LABELS
+
+
+def facts(group: Group) -> list[str]:
+    """Return the facts of one group, a line each."""
+    records, sample = group.records, group.sample
+    found = _fit(group) + _test_set(group)
+    found.append(f"Cost, mean over trials: {_cost(records)}")
+    found += [
+        "Hardware: "
+        + render.unique([f"{r.hardware.gpu or r.hardware.cpu}, {_threads(r.hardware.threads)}" for r in records]),
+        f"Software: suite {group.key.suite}, "
+        + render.unique([f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records])
+        + f"; commit {render.commits(records)}",
+        f"Data: {group.key.data}, fingerprint {group.key.fingerprint}, "
+        + ", ".join(f"{count:,} {of}" for of, count in sample.data.counts.items()),
+    ]  # fmt: skip
+    features = render.unique([r.data.features for r in records if r.data.features])
+    found += [f"Features: {features}"] if features else []
+    found += [f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})]
+    reduction = sample.recipe.get("reduction")
+    found += [f"Differs from the paper: {reduction}"] if reduction else []  # without one, the notes say what differs
+    found += [f"Recipe: {note}" for note in sample.recipe.get("notes", [])]
+    return found
+
+
+def _fit(group: Group) -> list[str]:
+    """Return how well the network fits at the end of D, so that a reader sees whether it was under- or overfitted."""
+    fit = summary.fit(group)
+    if not fit:
+        return []
+
+    def scores(found: Mapping[str, float], loss: str, perplexity: str) -> str:
+        shown = [f"loss {found[loss]:.3f}"] if loss in found else []
+        if group.metric in found:
+            name = metrics.label(group.metric)
+            shown.append(f"{name} {render.number(found[group.metric])} {group.sample.unit}")
+        if perplexity in found:
+            shown.append(f"{metrics.label(perplexity)} {render.number(found[perplexity])}")
+        return ", ".join(shown) or NONE
+
+    return [
+        f"Fit at the end of D, mean of n = {fit.n}: training {scores(fit.train, 'loss', 'perplexity')} (over its last "
+        f"{'epoch' if fit.epochs == 1 else f'{fit.epochs:g} epochs'}, as trained: under any augmentation and dropout); "
+        f"test {scores(fit.test, 'test_loss', metrics.PERPLEXITY)}"
+    ]
+
+
+def _test_set(group: Group) -> list[str]:
+    """Return what the finite test set alone does to each trial's gain, and to the spread of gains over seeds."""
+    spread = summary.spread(group)
+    if not spread:
+        return []
+    found, low, high = spread
+    text = (
+        f"Test set: bootstrap over test examples within each trial, mean 95 % interval "
+        f"{render.ends(low, high)}; by itself a standard deviation of {render.number(found.within)}"
+    )
+    if found.share is not None:
+        if found.share <= 1:
+            text += f", {100 * found.share:.0f} % of the variance seen between seeds"
+        else:
+            text += (
+                f", {found.share:.1f} times the variance seen between seeds: the seeds happen to agree more closely than "
+                "the finite test set alone would let one expect, so the interval over seeds understates the uncertainty "
+                "about other test examples"
+            )
+    return [text]
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _cost(records: Sequence[Record]) -> str:
+    """Return what a whole trial took, and the seconds of each of its parts."""
+
+    def mean(values: Sequence[float]) -> str:
+        return f"{sum(values) / len(values):,.0f}"
+
+    whole = [r.cost for r in records]
+    text = f"{mean([c.seconds for c in whole])} s, {mean([c.steps for c in whole])} steps, "
+    text += f"{mean([c.samples for c in whole])} samples"
+    parts = {"D": [r.dense.cost.seconds for r in records if r.dense]}
+    for name in dict.fromkeys(name for r in records for name in r.arms):
+        parts[LABELS.get(name, name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
+    return f"{text}; of it " + ", ".join(f"{part} {mean(seconds)} s" for part, seconds in parts.items() if seconds)

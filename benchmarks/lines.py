@@ -1,0 +1,167 @@
+"""The lines of the tables of one group: its arms, gains, NeuralTalk's choice, first updates, captions. Pure functions."""
+
+from __future__ import annotations
+
+import math
+
+from benchmarks import captions, metrics, selection, summary
+from benchmarks.group import Group
+from benchmarks.render import (
+    COMPARISONS,
+    INTRODUCTIONS,
+    NONE,
+    Block,
+    frame,
+    interval,
+    mean_sd,
+    metric_name,
+    over_examples,
+    p_value,
+    paper_cell,
+    paper_heading,
+    verdict,
+)
+from benchmarks.summary import LABELS, Cell
+
+Line = dict[str, str]
+
+
+def arm_blocks(group: Group, title: str) -> list[Block]:
+    """Return the arms of one group as tables of their own, one for each family of metrics."""
+    return [
+        _block(group, f"{metrics.heading(of)}: {title}", stage_lines(group, of), metrics.sentence(of, group.metric))
+        for of in metric_families(group)
+    ]
+
+
+def gain_blocks(group: Group, p_holm: float | None, title: str) -> list[Block]:
+    """Return the paired gains of one group as a table of its own, then NeuralTalk's choice; those that have a line."""
+    gains, chosen = gain_lines(group, p_holm), selection_lines(group)
+    blocks = []
+    if gains:  # none where the trials have neither DSD nor control
+        blocks.append(_block(group, f"Paired gains in {metric_name(group.metric, group)}: {title}", gains))
+    if chosen:
+        blocks.append(_block(group, f"Arms {selection.WHERE}: {title}", chosen))
+    return blocks
+
+
+def metric_families(group: Group) -> list[str]:
+    """Return the families of metrics that the group has, one table each, the main one first."""
+    return metrics.families(name for cells in summary.stages(group).values() for name in cells)
+
+
+def stage_lines(group: Group, family: str = "") -> list[Line]:
+    """Return the arms of one group with every metric of a family, the paper's figures beside them."""
+    row, iterations = group.paper, summary.count_iterations(group)
+    lines = []
+    found = {label: _of_family(cells, family) for label, cells in summary.stages(group).items()}
+    names = metrics.ordered({metric for cells in found.values() for metric in cells})
+    for label, cells in found.items():
+        if not cells:
+            continue
+        line = {"arm": label}
+        line |= {metric_name(m, group, True): mean_sd(cells.get(m), digits=metrics.digits(m)) for m in names}
+        line["n"] = str(max(cell.n for cell in cells.values()))
+        if row:
+            for metric in names:
+                ours = row.metric if metric == group.metric else metric
+                if ours in row.stages["Baseline"]:
+                    heading = f"{paper_heading(group)}: {metric_name(metric, group, True)}"
+                    line[heading] = paper_cell(row.figure(label, ours, iterations))
+        lines.append(line)
+    return lines
+
+
+def gain_lines(group: Group, p_holm: float | None) -> list[Line]:
+    """Return the paired gains of one group; only the first, the primary figure, carries a verdict."""
+    found = [
+        (f"{LABELS[arm]} over {LABELS[over].lower() if over != 'llr' else 'LLR'}", summary.compare(group, arm, over))
+        for arm, over in COMPARISONS
+    ]
+    for k in range(1, summary.count_iterations(group)):
+        found.insert(k, (f"DSD over control, iteration {k}", summary.compare_iteration(group, k)))
+    found += [
+        (f"DSD over control, {metrics.label(metric)}", summary.compare(group, "dsd", "control", metric))
+        for metric in _variants(group)
+    ]
+    lines = []
+    for label, paired in found:
+        if paired is None:
+            continue
+        primary = label == found[0][0]
+        line = {"gain": label, "mean ± sd [95 % interval]": interval(paired), "n": str(paired.n)}
+        if group.section != "smoke":
+            line["95 % interval over test examples, seeds averaged"] = over_examples(group) if primary else NONE
+        if group.quotable:
+            line["p"] = p_value(paired.p)
+            line["p (Holm)"] = p_value(p_holm) if primary else NONE
+        line["verdict"] = verdict(group) if primary else "secondary"
+        lines.append(line)
+    return lines
+
+
+def selection_lines(group: Group) -> list[Line]:
+    """Return the arms at the best validation perplexity of their curves; none where that was not measured."""
+    found = selection.choices(group)
+    measured = {metric for one in found.values() for metric in one.cells}
+    names = metrics.ordered({m for m in measured if metrics.family(m) == ""} | {*_variants(group)} & measured)
+    lines = []
+    for label, one in found.items():
+        line = {"arm": label}
+        line |= {metric_name(m, group, True): mean_sd(one.cells.get(m), digits=metrics.digits(m)) for m in names}
+        line["epoch, mean"] = f"{one.epoch:.1f} of {one.epochs:g}"
+        line["gain over control"] = interval(one.gain)
+        line["n"] = str(max(cell.n for cell in one.cells.values()))
+        lines.append(line)
+    return lines
+
+
+def first_step_lines(group: Group) -> list[Line]:
+    """Return the mean size of the first update of each phase, in learning rates, by arm."""
+    found = summary.first_steps(group)
+    longest = max((len(cells) for label, cells in found.items() if label != LABELS[summary.DENSE]), default=0)
+    several = longest > 2
+    lines = []
+    for label, cells in found.items():
+        after = [f"{('S', 'D2')[i % 2]}{f', iteration {i // 2 + 1}' if several else ''}" for i in range(longest)]
+        shown = [f"{cell.mean:.3g}" for cell in cells]
+        if label == LABELS[summary.DENSE]:
+            line = {"arm": label, "D": shown[0]} | dict.fromkeys(after, NONE)
+        else:
+            line = {"arm": label, "D": NONE} | dict(zip(after, shown, strict=False))
+        lines.append(line | {"n": str(max(cell.n for cell in cells))})
+    return lines
+
+
+def first_step_sentence(group: Group) -> str:
+    """Return what the sizes of first updates mean, with RMSprop's trap where the recipe uses it."""
+    text = "Mean size of the first update of each phase, in learning rates, over the weights that may move"
+    rule = group.sample.recipe.get("optimizer")
+    if isinstance(rule, dict) and rule.get("type") == "RmsProp":
+        trap = 1 / math.sqrt(1 - rule["alpha"])
+        text += (
+            f" (RMSprop of decay {rule['alpha']:g} whose mean square started at zero would move each by up to {trap:.1f} "
+            "learning rates)"
+        )
+    return f"{text}:"
+
+
+def caption_lines(group: Group) -> list[Line]:
+    """Return what the networks of the lowest seed say of a few test pictures; none where the row is not about captions."""
+    return [
+        {"picture": one.picture, "reference": one.reference}
+        | {LABELS.get(name, name): caption or "(empty)" for name, caption in one.captions.items()}
+        for one in captions.captioned(group)
+    ]
+
+
+def _block(group: Group, heading: str, lines: list[Line], sentence: str = "") -> Block:
+    return Block(heading, f"{INTRODUCTIONS[group.section]} {sentence}".rstrip(), frame(lines))
+
+
+def _of_family(cells: dict[str, Cell], family: str) -> dict[str, Cell]:
+    return {metric: cell for metric, cell in cells.items() if metrics.family(metric) == family}
+
+
+def _variants(group: Group) -> list[str]:
+    return metrics.variants({m for cells in summary.stages(group).values() for m in cells}, group.metric)

@@ -1,0 +1,103 @@
+"""What a reader calls a metric, its unit, its decimals, and which metrics stand together in one table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+PERPLEXITY = "val_perplexity"
+"""Of a word of the validation split: what NeuralTalk chooses its checkpoint by."""
+
+_LABELS = {
+    "top1_error": "top-1 error",
+    "top5_error": "top-5 error",
+    "wer": "WER",
+    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
+    **{f"bleu{n}_standard": f"BLEU-{n} (standard)" for n in range(1, 5)},
+    "brevity_penalty": "brevity penalty",
+    "caption_words": "words a caption",
+    "val_loss": "validation loss",
+    PERPLEXITY: "validation perplexity",
+    "test_loss": "test loss",
+}
+_RANKS = {name: rank for rank, name in enumerate(_LABELS)}
+_UNKNOWN = _RANKS["bleu4_standard"] + 0.5
+_BEAM = re.compile(r"(beam(\d+))_(.+)")
+_BESIDE = ("brevity_penalty", "caption_words")  # what explains the difference between the two kinds of BLEU
+_STANDARD = "standard"
+
+
+def label(name: str, short: bool = False) -> str:
+    """Return the name in print; not `short`, it says of BLEU which kind it is wherever nothing beside it does."""
+    beam, plain = _BEAM.fullmatch(name), _plain(name)
+    text = _LABELS.get(plain, plain)
+    if plain.startswith("bleu") and not plain.endswith("_standard") and not short:
+        text += " (no penalty)"
+    return f"{text}, beam {beam[2]}" if beam and not short else text
+
+
+def unit(name: str, primary: str, primary_unit: str) -> str:
+    """Return the unit, empty where it has none or nobody said: records carry that of the primary metric."""
+    if name == primary:
+        return primary_unit
+    return "%" if name.endswith("_error") or "bleu" in name else ""
+
+
+def with_unit(name: str, of: str, short: bool = False) -> str:
+    """Return the name in print with its unit `of`, once; BLEU, a percentage too, is printed without by everybody."""
+    text = label(name, short)
+    return text if not of or of.lower() in text.lower() or "bleu" in name else f"{text} {of}"
+
+
+def digits(name: str) -> int:
+    """Return how many decimals it is printed with."""
+    return 3 if name.endswith("brevity_penalty") else 2
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Return the names in the order of a table's columns: what the paper reports comes first, losses last."""
+    return sorted(names, key=lambda name: (_RANKS.get(_plain(name), _UNKNOWN), name))
+
+
+def family(name: str) -> str:
+    """Return which table it stands in: the main one "", that of standard BLEU, or that of another beam width."""
+    beam = _BEAM.fullmatch(name)
+    if beam:
+        return beam[1]
+    return _STANDARD if name.endswith("_standard") or name in _BESIDE else ""
+
+
+def families(names: Iterable[str]) -> list[str]:
+    """Return the families of the names, the main one first."""
+    return sorted({family(name) for name in names}, key=lambda one: (one != "", one != _STANDARD, one))
+
+
+def heading(of: str) -> str:
+    """Return the words that tell a family's table from the main one."""
+    if not of:
+        return "Arms"
+    return "Arms, standard BLEU" if of == _STANDARD else f"Arms, beam {of.removeprefix('beam')}"
+
+
+def sentence(of: str, primary: str) -> str:
+    """Return what must be known to read a family's table, empty where the columns say it all."""
+    if of == _STANDARD:
+        return "The same captions by BLEU as it is defined, with the brevity penalty, in percent."
+    if of:
+        width = of.removeprefix("beam")
+        return f"The same networks, captions found by beam search of width {width}; BLEU of both kinds, in percent."
+    if not primary.startswith("bleu"):
+        return ""
+    return "BLEU as NeuralTalk's own script, and so the paper, prints it: without the brevity penalty, in percent."
+
+
+def variants(names: Iterable[str], primary: str) -> list[str]:
+    """Return the other forms of the primary metric, which share its direction: standard, or of another beam width."""
+    found = ordered(name for name in names if name != primary and primary in name.split("_"))
+    return sorted(found, key=family, reverse=True)
+
+
+def _plain(name: str) -> str:
+    """Return the name without the beam width."""
+    beam = _BEAM.fullmatch(name)
+    return beam[3] if beam else name

@@ -1,0 +1,183 @@
+"""Files of a data set, checked in parallel and remembered when good; which are used, and which data is let pass."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+from tasks.cache import Good, cache_dir, recall, remember
+from tasks.task import DataReport
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) as files are read."""
+
+QUARANTINE = "quarantine.txt"
+SHOWN = 20
+_REMEMBER_EVERY_SECONDS = 60.0
+_ADVICE = f"list it in {QUARANTINE} to leave it out, which changes the data fingerprint"
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def check(
+    root: Path,
+    names: Sequence[str],
+    decode: Callable[[bytes], object],
+    kind: str,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> list[Good | str]:
+    """Read and decode files in parallel, each once.
+
+    Args:
+        root: the folder that `names` are relative to.
+        names: the files, with forward slashes.
+        decode: raises ValueError, saying in a few words what is wrong with the bytes of a file.
+        kind: what the files should be, such as "image".
+        workers: threads; 0 takes one per processor.
+        progress: called with (done, total) files.
+
+    Returns:
+        For each name, in order, (size, time of change, SHA-256) of a good file or the sentence that says what is wrong
+        with it. Files found good are remembered under `cache_dir()` by name, size and time of change, and not read
+        again.
+    """
+    memory = cache_dir() / "verified" / (hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16] + ".json")
+    known = recall(memory)
+    checked: list[Good | str] = []
+    remembered = time.monotonic()
+
+    def keep() -> None:
+        good = {name: result for name, result in zip(names, checked, strict=False) if isinstance(result, tuple)}
+        if any(known.get(name) != result for name, result in good.items()):
+            with contextlib.suppress(OSError):  # a cache that cannot be written costs time at the next start, no more
+                remember(memory, known | good)
+
+    def check_one(name: str) -> Good | str:
+        return _check(root, name, known.get(name), decode, kind)
+
+    try:
+        for result in threaded(check_one, names, workers, progress):
+            checked.append(result)
+            if time.monotonic() - remembered > _REMEMBER_EVERY_SECONDS:
+                keep()
+                remembered = time.monotonic()
+    finally:  # an interrupted verification goes on where it stopped; a killed one, from the last minute
+        keep()
+    return checked
+
+
+def require(report: DataReport) -> None:
+    """Let usable data pass.
+
+    Raises:
+        ValueError: names every problem of the report: the first 20, then how many more there are.
+    """
+    if report.problems:
+        shown = "".join(f"\n  {problem}" for problem in report.problems[:SHOWN])
+        rest = len(report.problems) - SHOWN
+        more = f"\n  and {rest:,} more" if rest > 0 else ""
+        raise ValueError(f"{report.name}: {len(report.problems):,} problem(s) in the data:{shown}{more}")
+
+
+def threaded(
+    function: Callable[[_Item], _Result], items: Sequence[_Item], workers: int = 0, progress: Progress | None = None
+) -> Iterator[_Result]:
+    """Yield `function(item)` for every item in order, computed by threads (0: one per processor).
+
+    Pillow and hashlib let go of the interpreter lock, so threads do read pictures in parallel. Abandoning the iterator
+    (Ctrl-C) drops the work not yet begun.
+    """
+    size = max(1, min(64, len(items) // 256))  # chunks, so that a million small tasks are not a million futures
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
+    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    done = 0
+    try:
+        for results in pool.map(lambda chunk: [function(item) for item in chunk], chunks):
+            done += len(results)
+            if progress:
+                progress(done, len(items))
+            yield from results
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def quarantined(
+    root: Path, present: Collection[str], passed_over: Callable[[str], bool] = lambda name: False
+) -> tuple[set[str], list[str]]:
+    """Read `quarantine.txt` of `root`, where there is one: a name a line, # starts a comment.
+
+    Args:
+        root: the data set.
+        present: the names that can be left out.
+        passed_over: says of a name that it does not matter here, present or not.
+
+    Returns:
+        The names to leave out, and a sentence for every line that names no file.
+
+    Raises:
+        ValueError: the file is not UTF-8 text.
+    """
+    path = root / QUARANTINE
+    if not path.exists():
+        return set(), []
+    excluded, problems = set(), []
+    for number, line in enumerate(read_lines(path), 1):
+        name = "" if line.startswith("#") else line.split(" #")[0].strip().removeprefix("./")
+        if not name or passed_over(name):
+            continue
+        if name in present:
+            excluded.add(name)
+        else:
+            problems.append(f"{QUARANTINE}, line {number}: there is no {name}")
+    return excluded, problems
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file, with or without a byte order mark, ended by LF or CR LF.
+
+    Raises:
+        ValueError: the file is not UTF-8 text; the message names it.
+        OSError: it cannot be opened.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+
+
+def choose(names: Sequence[str], subset: float) -> list[str]:
+    """Return the first ceil(subset n) of n names in order of their SHA-256, sorted: a smaller subset lies within a larger."""
+    count = math.ceil(Fraction(str(subset)) * len(names))  # exact: 0.07 * 100 is above 7 in floating point
+    order = sorted(names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
+    return sorted(order[:count])
+
+
+def some(names: Sequence[str]) -> str:
+    """Return how many names there are, and the first three."""
+    return f"{len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+
+
+def _check(root: Path, name: str, known: Good | None, decode: Callable[[bytes], object], kind: str) -> Good | str:
+    """Return what is to be remembered of a good file, or the sentence that says what is wrong with it."""
+    try:
+        stat = (root / name).stat()
+        if known is not None and known[:2] == (stat.st_size, stat.st_mtime_ns):
+            return known
+        data = (root / name).read_bytes()
+    except OSError as error:
+        return f"{name} cannot be opened ({error.strerror})"
+    try:
+        decode(data)
+    except ValueError as error:
+        return f"{name} is not a readable {kind} ({error}); {_ADVICE}"
+    return stat.st_size, stat.st_mtime_ns, hashlib.sha256(data).hexdigest()

@@ -1,0 +1,102 @@
+"""BLEU of a whole corpus, with the brevity penalty and, as NeuralTalk prints it, without.
+
+Papineni et al. 2002: the geometric mean of the clipped n-gram precisions up to N, pooled over the corpus, times a penalty
+where the captions are shorter than their references. No smoothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from nltk.translate.bleu_score import brevity_penalty, closest_ref_length, modified_precision
+from torch import Tensor
+
+MAX_ORDER = 4
+"""BLEU-1 to BLEU-4 are computed."""
+
+Caption = Sequence[str]
+Four = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Bleu:
+    """Corpus BLEU-1..4 in percent.
+
+    Attributes:
+        standard: with the brevity penalty, as everyone but NeuralTalk reports it.
+        neuraltalk: without it: in the script that NeuralTalk ships, the line that applies the penalty is a comment.
+        brevity_penalty: between 0 and 1; `standard` is this times `neuraltalk`.
+        hypothesis_length: words in all hypotheses.
+        reference_length: words in the reference that is closest in length to each hypothesis (the shorter on a tie).
+    """
+
+    standard: Four
+    neuraltalk: Four
+    brevity_penalty: float
+    hypothesis_length: int
+    reference_length: int
+
+
+def score(references: Sequence[Sequence[Caption]], hypotheses: Sequence[Caption]) -> Bleu:
+    """Return corpus BLEU of tokenised hypotheses, each against one or more tokenised references.
+
+    Raises:
+        ValueError: there is no hypothesis, the two differ in number, or an example has no reference.
+    """
+    one, two, three, four = unpenalised(counts(references, hypotheses).sum(0)).tolist()
+    hypothesis_length = sum(len(hypothesis) for hypothesis in hypotheses)
+    reference_length = sum(
+        closest_ref_length(each, len(hypothesis)) for each, hypothesis in zip(references, hypotheses, strict=True)
+    )
+    penalty = float(brevity_penalty(reference_length, hypothesis_length))
+    return Bleu(
+        standard=(penalty * one, penalty * two, penalty * three, penalty * four),
+        neuraltalk=(one, two, three, four),
+        brevity_penalty=penalty,
+        hypothesis_length=hypothesis_length,
+        reference_length=reference_length,
+    )
+
+
+def counts(references: Sequence[Sequence[Caption]], hypotheses: Sequence[Caption]) -> Tensor:
+    """Return what corpus BLEU is made of, one row an example, to be summed over any (re)sample of the examples.
+
+    Returns:
+        (examples, 8) int64: the clipped n-gram matches for n = 1..4, then the n-grams in the hypothesis for n = 1..4.
+
+    Raises:
+        ValueError: as `score` does.
+    """
+    if len(references) != len(hypotheses):
+        raise ValueError(
+            f"There are {len(references)} lists of references but {len(hypotheses)} hypotheses; "
+            f"index {min(len(references), len(hypotheses))} is the first without its partner."
+        )
+    if not hypotheses:
+        raise ValueError("There are no hypotheses (hypotheses=[]), so there is no BLEU.")
+    rows = []
+    for index, (each, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
+        if not each:
+            raise ValueError(f"references[{index}] is empty; every hypothesis needs a reference.")
+        orders = range(1, MAX_ORDER + 1)
+        matches = [modified_precision(each, hypothesis, n).numerator for n in orders]
+        # Not nltk's denominator: that is 1, not 0, where the hypothesis has fewer than n words.
+        rows.append(matches + [max(0, len(hypothesis) - n + 1) for n in orders])
+    return torch.tensor(rows, dtype=torch.int64)
+
+
+def unpenalised(sums: Tensor) -> Tensor:
+    """Return BLEU-1..4 in percent without brevity penalty, from summed `counts`.
+
+    Args:
+        sums: (..., 8) sums over the examples of a sample; leading dimensions are samples, as in a bootstrap.
+
+    Returns:
+        (..., 4) float64; 0 from the first order on that has no match.
+    """
+    matches, totals = sums[..., :MAX_ORDER].double(), sums[..., MAX_ORDER:].double()
+    precisions = matches / totals.clamp(min=1)  # no n-grams, no matches: 0
+    orders = torch.arange(1, MAX_ORDER + 1, device=sums.device, dtype=torch.float64)
+    return 100 * precisions.cumprod(-1) ** (1 / orders)

@@ -1,0 +1,256 @@
+"""Pictures as the fixed vectors that a captioner is trained on: extracted once by a frozen network, then kept on disk.
+
+A picture's features depend on the pictures that share its batch by float rounding only (about 1e-6 of their size): which
+kernel computes a batch depends on its size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import tempfile
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import scipy.io
+import torch
+import torchvision
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from tasks.cache import cache_dir
+from tasks.flickr8k import frozen
+from tasks.pictures import pixels
+from tasks.task import Progress
+from tasks.weights import Weights
+
+VERSION = 1
+"""Raise it with any change to what is computed: it is part of the cache's key."""
+
+GRID = 12
+"""Side of the grid that "pixels" averages a picture to."""
+
+_BATCH, _BATCH_ON_CPU = 64, 8  # SqueezeNet on one core: 87 pictures a second by 8, 47 by 64, which leave its caches
+_BATCHES_AHEAD = 3  # decoded before the network asks for them: enough to keep it busy, and little memory
+_FC7 = 4096
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """What turns pictures into features.
+
+    Attributes:
+        network: a torchvision classifier, such as "vgg16" or "squeezenet1_0"; or "pixels", which needs no weights: the
+            picture averaged to a 12 x 12 grid, RGB in [-1, 1].
+        weights: of the network; None for "pixels".
+        resize: what a picture's short side is made, in pixels, with antialiasing ("pixels" takes the whole picture).
+        crop: side of the central square that the network sees.
+        device: where it runs.
+
+    Raises:
+        ValueError: there is no such network, it lacks weights, or it cannot take pictures of `crop` x `crop`.
+    """
+
+    network: str
+    weights: Weights | None
+    resize: int
+    crop: int
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        if self.network == "pixels":
+            if self.weights is not None:
+                raise ValueError(f"network='pixels' takes no weights, but got {self.weights.source}")
+            return
+        frozen.require_known(self.network)
+        if self.weights is None:
+            raise ValueError(f"network={self.network!r} needs weights: a file, or a name that torchvision knows")
+        if not 0 < self.crop <= self.resize:
+            raise ValueError(f"crop={self.crop} and resize={self.resize}: expected 0 < crop <= resize")
+        frozen.width(self.network, self.crop)
+
+    @property
+    def width(self) -> int:
+        """The number of features a picture."""
+        return 3 * GRID**2 if self.network == "pixels" else frozen.width(self.network, self.crop)
+
+    def key(self) -> str:
+        """Return the SHA-256 over everything about the extractor that can change a feature."""
+        facts: list[Any] = [VERSION, self.network, PIL.__version__]  # another decoder may give other pixels
+        if self.weights is None:
+            facts += [GRID]
+        else:
+            facts += [self.weights.sha256, self.resize, self.crop, frozen.MEAN, frozen.STD, frozen.LAYER]
+            facts += [torchvision.__version__, self.device.type]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def describe(self) -> str:
+        """Return one line for the record."""
+        if self.weights is None:
+            return f"pixels: mean colours on a {GRID} x {GRID} grid, {self.width} features"
+        return (
+            f"{self.network} (weights {self.weights.source}, SHA-256 {self.weights.sha256[:12]}), "
+            f"{self.width} features before the classifier, short side {self.resize}, crop {self.crop}"
+        )
+
+
+def extract(extractor: Extractor, folder: Path, names: Sequence[str], fingerprint: str, progress: Progress) -> Tensor:
+    """Return the features of the pictures `names` in `folder`, from the cache if it has them.
+
+    Args:
+        extractor: the network, its weights and how it sees a picture.
+        folder: where the pictures lie.
+        names: their file names.
+        fingerprint: changes with the contents of any of them.
+        progress: called as pictures are done; not at all if the cache has them.
+
+    Returns:
+        (len(names), extractor.width) float32 on the CPU, in the order of `names`.
+
+    Raises:
+        ValueError: a picture cannot be read, the weights do not fit the network, or they give features that are no numbers.
+    """
+    key = hashlib.sha256(json.dumps([extractor.key(), fingerprint, list(names)]).encode()).hexdigest()
+    path = cache_dir() / "features" / f"{key[:32]}.safetensors"
+    held = _recall(path, key, (len(names), extractor.width))
+    if held is not None:
+        return held
+    features = _extract(extractor, folder, names, progress)
+    with contextlib.suppress(OSError):  # a full or read-only disk: they are extracted again next time
+        _remember(path, key, features)
+    return features
+
+
+def from_mat(path: Path, columns: Sequence[int]) -> Tensor:
+    """Return features from Karpathy's `vgg_feats.mat`: VGG-16's fc7, a column for every picture of his JSON file.
+
+    Args:
+        path: a MATLAB file (before version 7.3) with a real matrix `feats`, (4096, N).
+        columns: of the pictures wanted.
+
+    Returns:
+        (len(columns), 4096) float32.
+
+    Raises:
+        ValueError: the file cannot be read or holds something else, a column is not in it, or a value is no number.
+    """
+    try:
+        # Looked at first, so that only a matrix of numbers is ever read: MATLAB files may hold objects and functions.
+        found = [(shape, kind) for name, shape, kind in scipy.io.whosmat(path, appendmat=False) if name == "feats"]
+    except NotImplementedError as error:
+        raise ValueError(f"{path} is a MATLAB 7.3 file (HDF5); save it in MATLAB with -v7") from error
+    except Exception as error:  # whatever a damaged file makes a parser raise
+        raise ValueError(f"{path} is not a readable MATLAB file: {error}") from error
+    if len(found) != 1:
+        raise ValueError(f"{path} holds {len(found) or 'no'} variable{'s' * bool(found)} called feats; expected one")
+    shape, kind = found[0]
+    if kind not in ("single", "double") or len(shape) != 2 or shape[0] != _FC7:
+        raise ValueError(f"{path}: feats is {kind} of shape {shape}; expected single or double of shape ({_FC7}, N)")
+    outside = [column for column in columns if not 0 <= column < shape[1]]
+    if outside:
+        raise ValueError(f"{path} has no column {outside[0]}: feats has columns 0 to {shape[1] - 1}")
+    try:
+        feats = scipy.io.loadmat(path, appendmat=False, variable_names=["feats"])["feats"]
+    except Exception as error:
+        raise ValueError(f"{path} is not a readable MATLAB file: {error}") from error
+    if not isinstance(feats, np.ndarray) or feats.dtype.kind != "f" or feats.shape != shape:
+        raise ValueError(f"{path}: feats is not a matrix of real numbers")
+    with np.errstate(over="ignore"):  # to infinity, which is refused below
+        chosen = feats.T[list(columns)].astype(np.float32)
+    finite = np.isfinite(chosen).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"{path}: column {columns[int(np.argmin(finite))]} of feats holds a value that is no number")
+    return torch.from_numpy(np.ascontiguousarray(chosen))
+
+
+def _extract(extractor: Extractor, folder: Path, names: Sequence[str], progress: Progress) -> Tensor:
+    features = torch.empty(len(names), extractor.width)
+    weights, device = extractor.weights, extractor.device
+    network = None if weights is None else frozen.load(extractor.network, weights, device)
+    done = 0
+    # No TF32 and no choice of kernels by speed: the same features on every run.
+    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with torch.no_grad(), exact, contextlib.closing(_views(extractor, folder, names)) as batches:
+        for batch in batches:
+            views = torch.from_numpy(batch)
+            if network is None:
+                output = views.flatten(1).float().div_(127.5).sub_(1)
+            else:
+                output = network(frozen.normalise(views.permute(0, 3, 1, 2).to(device)))
+            features[done : done + len(batch)] = output.cpu()
+            done += len(batch)
+            progress("extracting features", done, len(names))
+    finite = features.isfinite().all(dim=1)
+    if not finite.all():
+        name = names[int(finite.int().argmin())]
+        raise ValueError(f"{extractor.describe()}: the features of {name} are no numbers; are these weights damaged?")
+    return features
+
+
+def _views(extractor: Extractor, folder: Path, names: Sequence[str]) -> Generator[NDArray[np.uint8], None, None]:
+    """Yield batches (N, side, side, 3) of what the network sees, in order, decoded by threads ahead of it."""
+
+    def read(name: str) -> NDArray[np.uint8]:
+        try:
+            picture = pixels((folder / name).read_bytes())
+        except OSError as error:
+            raise ValueError(f"{folder / name} cannot be opened ({error.strerror})") from error
+        except ValueError as error:
+            raise ValueError(f"{folder / name} is not a readable image ({error})") from error
+        if extractor.weights is None:
+            return np.asarray(Image.fromarray(picture).resize((GRID, GRID), Image.Resampling.BOX))
+        return frozen.view(picture, extractor.resize, extractor.crop)
+
+    size = _BATCH_ON_CPU if extractor.device.type == "cpu" else _BATCH
+    pool = ThreadPoolExecutor()
+    ahead: deque[list[Future[NDArray[np.uint8]]]] = deque()
+    try:
+        for start in range(0, len(names), size):
+            ahead.append([pool.submit(read, name) for name in names[start : start + size]])
+            if len(ahead) > _BATCHES_AHEAD:
+                yield np.stack([view.result() for view in ahead.popleft()])
+        while ahead:
+            yield np.stack([view.result() for view in ahead.popleft()])
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _recall(path: Path, key: str, shape: tuple[int, int]) -> Tensor | None:
+    """Return the features at `path`; None where there are none, or they are damaged or others."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            features: Tensor = file.get_tensor("features")
+    except Exception:  # absent, or whatever a damaged file makes the reader raise
+        return None
+    if metadata.get("key") != key or features.dtype != torch.float32 or tuple(features.shape) != shape:
+        return None
+    return features if metadata.get("sha256") == _sha256(features) else None
+
+
+def _remember(path: Path, key: str, features: Tensor) -> None:
+    """Write the features to `path`, whole or not at all.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    data = save({"features": features}, {"key": key, "sha256": _sha256(features)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-", ignore_cleanup_errors=True) as writing:
+        part = Path(writing) / path.name
+        part.write_bytes(data)
+        part.replace(path)
+
+
+def _sha256(features: Tensor) -> str:
+    return hashlib.sha256(features.numpy().tobytes()).hexdigest()

@@ -1,0 +1,116 @@
+"""Karpathy's Flickr8k: one JSON of pictures, splits and tokens, with or without his VGG features beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scipy.io import whosmat
+
+from tasks.files import some
+from tasks.flickr8k.listing import SPLITS, Listing, Split, Tokens, unsafe
+from tasks.flickr8k.official import FOLDERS
+
+NAMES = ("dataset_flickr8k.json", "dataset.json")
+FEATURES = "vgg_feats.mat"
+_VARIABLE = "feats"
+
+_Type = TypeVar("_Type")
+
+
+def json_file(root: Path) -> Path | None:
+    """Return Karpathy's JSON in `root`; None where there is none."""
+    return next((root / name for name in NAMES if (root / name).is_file()), None)
+
+
+def read(root: Path, splits: Sequence[Split]) -> Listing:
+    """Read the JSON's pictures of the given splits.
+
+    Raises:
+        ValueError: an entry is not as it should be (the message names it), or there are neither pictures nor features.
+    """
+    path = json_file(root)
+    assert path is not None, "the caller saw it"
+    folder = next((root / name for name in ("imgs", *FOLDERS) if (root / name).is_dir()), root)
+    listing = Listing(folder)
+    if (root / FEATURES).is_file():
+        listing.features = root / FEATURES
+    listing.sources = dict.fromkeys(splits, path.name)
+    listing.names = {split: [] for split in splits}
+    owners: dict[int, str] = {}
+    for index, entry in enumerate(_images(path)):
+        where = f"{path}, images[{index}]"
+        name = _field(entry, "filename", str, where)
+        if reason := unsafe(name):
+            raise ValueError(f"{where}: filename {name[:80]!r} {reason}")
+        split = _field(entry, "split", str, where)
+        if split not in SPLITS:
+            raise ValueError(f"{where}: split {split[:80]!r} is none of {', '.join(SPLITS)}")
+        sentences = _field(entry, "sentences", list, where)
+        listing.captions[name] = [_tokens(s, f"{where}.sentences[{k}]") for k, s in enumerate(sentences)]
+        if "imgid" in entry:
+            column = listing.columns[name] = _field(entry, "imgid", int, where)
+            if column < 0:
+                raise ValueError(f"{where}: imgid {column} is below 0")
+            if owners.setdefault(column, name) != name:
+                listing.problems.append(f"{path.name}: {owners[column]} and {name} have the same imgid, {column}")
+        if split in splits:
+            listing.names[split].append(name)
+    listing.problems += [
+        f"{path.name} has no pictures in the {split} split" for split in splits if not listing.names[split]
+    ]
+    if listing.features:
+        listing.problems += _features(listing.features, listing)
+    elif not any((folder / name).is_file() for name in listing.captions):
+        expected = ", ".join(f"{name}/" for name in ("imgs", *FOLDERS))
+        raise ValueError(
+            f"{root} has captions but no pictures: not one that {path.name} names lies in {folder}; "
+            f"expected them in {expected} or beside the JSON, or {FEATURES} beside it"
+        )
+    return listing
+
+
+def _images(path: Path) -> list[Any]:
+    try:
+        whole = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    return _field(whole, "images", list, str(path))
+
+
+def _tokens(sentence: Any, where: str) -> Tokens:
+    words = _field(sentence, "tokens", list, where)
+    for word in words:
+        if not isinstance(word, str) or not word or word.split() != [word]:
+            raise ValueError(f"{where}: token {str(word)[:80]!r} is not a word")
+    return tuple(words)
+
+
+def _field(entry: Any, key: str, kind: type[_Type], where: str) -> _Type:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where}: expected an object with {key!r}, got {type(entry).__name__}")
+    if key not in entry:
+        raise ValueError(f"{where}: there is no {key!r}")
+    value = entry[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{where}: {key!r} should be of type {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _features(path: Path, listing: Listing) -> list[str]:
+    """Return what is wrong with the feature matrix, from its header: (features, pictures), a column for each imgid."""
+    try:
+        shapes = {name: shape for name, shape, _ in whosmat(path)}
+    except Exception as error:  # a parser that is fed damaged bytes may raise anything
+        return [f"{path.name} is not a readable MATLAB file ({type(error).__name__}: {error})"]
+    shape = shapes.get(_VARIABLE)
+    if shape is None or len(shape) != 2:
+        return [f"{path.name} holds no matrix {_VARIABLE!r}; it holds {shapes or 'nothing'}"]
+    problems = []
+    if missing := [name for names in listing.names.values() for name in names if name not in listing.columns]:
+        problems.append(f"{path.name} is of no use to pictures that have no imgid: {some(missing)}")
+    if beyond := [name for name, column in listing.columns.items() if column >= shape[1]]:
+        problems.append(f"{path.name} has {shape[1]:,} columns, too few for the imgid of {some(beyond)}")
+    return problems

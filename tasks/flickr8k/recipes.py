@@ -1,0 +1,102 @@
+"""The captioning recipe at three scales (standard library only).
+
+Numbers of the paper are those of its Table 5; NeuralTalk's are those of karpathy/neuraltalk: the defaults of driver.py, and
+what solver.py, lstm_generator.py and data_provider.py do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from dsd.schedule import Phase, Schedule
+from tasks.recipe import Metric, Recipe, RmsProp, Scale
+
+BLEU4 = Metric("bleu4", "%", lower_is_better=False)
+"""Corpus BLEU-4 without brevity penalty, as NeuralTalk's script prints it: the paper's figures fit that script."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """NeuralTalk's sizes.
+
+    Attributes:
+        size: of the picture's encoding, a word's and the hidden vector.
+        dropout: of what enters the LSTM and of what leaves it.
+        initial: weights start uniform in [-initial, initial].
+    """
+
+    size: int = 256
+    dropout: float = 0.5
+    initial: float = 0.1
+
+
+@dataclass(frozen=True)
+class Captioning:
+    """Where features come from, which words are learned, and how captions are decoded.
+
+    Attributes:
+        network: the frozen network, torchvision's name, or "pixels" for the picture itself on a grid.
+        weights: torchvision's name of its weights; empty where the user must give a file.
+        resize, crop: short side and centre crop of the pictures that enter it, in pixels.
+        standardise: whether each feature is shifted and scaled to mean 0 and variance 1 over the training pictures.
+        minimum_count: words that are rarer in the training captions are dropped.
+        max_words: the longest caption that decoding may produce.
+        beam: the width that the primary metric is decoded with (1 is greedy), and `beside` another one, reported beside it.
+    """
+
+    network: str = "vgg16"
+    weights: str = "VGG16_Weights.IMAGENET1K_V1"
+    resize: int = 256
+    crop: int = 224
+    standardise: bool = False
+    minimum_count: int = 5
+    max_words: int = 20
+    beam: int = 1
+    beside: int = 20
+
+
+NEURALTALK = Recipe(
+    network="neuraltalk",
+    skip=("words",),  # "every language-side matrix but the word embedding" (Section 4.4)
+    schedule=Schedule(
+        (
+            Phase("dense", epochs=19, lr=1e-3),
+            Phase("sparse", epochs=10, lr=1e-3, sparsity=0.80),
+            Phase("redense", epochs=6, lr=1e-4),
+        )
+    ),
+    batch_size=100,
+    optimizer=RmsProp(alpha=0.999, eps=1e-4, weight_decay=1e-10, clip_value=5.0),
+    model=Network(),
+    data=Captioning(),
+    notes=(
+        "epochs, sparsity, rates of S and D2: Table 5",
+        "rate of D: Table 5 says 1e-2, NeuralTalk's default is 1e-3; 1e-2 does not train here, 1e-3 does "
+        "(measured on validation perplexity: tasks/flickr8k/README.md)",
+        "sizes, dropout, batch, decay 0.999, clipping of each element at 5, minimum count, 20 words, greedy decoding: "
+        "defaults of karpathy/neuraltalk",
+        "eps: NeuralTalk adds 1e-8 under the root, torch adds eps to the root; both leave 1e-4 where the mean square vanishes",
+        "weight decay: NeuralTalk adds 1e-8 times the weights to the gradient summed over 100 captions, which is then divided "
+        "by 100; ours also touches biases and is as negligible",
+        "how the pictures were cut for VGG-16 is not published: torchvision's own evaluation transform",
+    ),
+)
+
+SMALL = dataclasses.replace(
+    NEURALTALK,
+    data=Captioning(network="squeezenet1_0", weights="", resize=224, crop=224, standardise=True),
+    reduction=(
+        "the full protocol on features of another frozen network (the paper's: VGG-16 fc7), standardised, since their scale is "
+        "the network's own: SqueezeNet's, 372 long, would saturate the LSTM"
+    ),
+)
+
+SMOKE = dataclasses.replace(
+    NEURALTALK,
+    data=Captioning(network="pixels", weights="", standardise=True),
+    evaluate_every=5.0,
+    reduction="generated pictures and captions, 12 x 12 pixels as features: shows that the row runs, not what DSD does",
+)
+
+RECIPES: dict[str, dict[Scale, Recipe]] = {"flickr8k_neuraltalk": {"smoke": SMOKE, "small": SMALL, "paper": NEURALTALK}}

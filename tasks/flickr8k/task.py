@@ -1,0 +1,247 @@
+"""The captioning task: what the harness may ask of it (see `tasks.task`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tasks import weights
+from tasks.files import require
+from tasks.flickr8k import bleu, captions, decode, features, tiny, vocabulary
+from tasks.flickr8k.captions import Picture
+from tasks.flickr8k.data import Batch, Captions
+from tasks.flickr8k.features import Extractor
+from tasks.flickr8k.models import NeuralTalk
+from tasks.flickr8k.recipes import BLEU4, Captioning, Network
+from tasks.flickr8k.vocabulary import Vocabulary
+from tasks.recipe import Recipe
+from tasks.seed import derive
+from tasks.task import DataReport, Evaluation, Frozen, Progress
+
+_VALIDATION_BATCH = 500
+_DECODED_AT_ONCE = 1000
+_SAMPLES = 12
+_LEAST_DEVIATION = 1e-3  # a feature that never changes stays 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Captions, vocabulary and features by split ("train", "val", "test"), with their report."""
+
+    report: DataReport
+    vocabulary: Vocabulary
+    pictures: dict[str, tuple[Picture, ...]]
+    features: dict[str, Tensor]
+
+
+def embedded() -> Path:
+    """Return the folder of the generated smoke set, made first if need be."""
+    return tiny.ensure()
+
+
+def verify(data: Path, subset: float, progress: Progress) -> DataReport:
+    """Return what is wrong with the data set, without raising over its content.
+
+    Raises:
+        ValueError: `data` is no such data set at all.
+    """
+    found = captions.scan(data, subset)
+    return captions.verify(found, progress, synthetic=(data / tiny.MARK).exists())
+
+
+def open_data(
+    recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True, frozen: Frozen | None = None
+) -> Source:
+    """Verify the data set, find its vocabulary, and extract features (or read those of an earlier run).
+
+    `train` is not asked: scoring too needs the training captions' vocabulary and the training pictures' mean features.
+    `frozen` names a network in place of the recipe's, its weights, and where it is to run.
+
+    Raises:
+        ValueError: the data or the weights cannot be used; the message names the files.
+    """
+    settings = recipe.data
+    assert isinstance(settings, Captioning)
+    found = captions.scan(data, subset)
+    frozen = frozen or Frozen()
+    extractor = _extractor(settings, frozen, given=found.features is not None)
+    report = captions.verify(found, progress, synthetic=(data / tiny.MARK).exists())
+    require(report)
+    words = vocabulary.build((c for picture in found.train for c in picture.captions), settings.minimum_count)
+    pictures = {"train": found.train, "val": found.val, "test": found.test}
+    every = [picture for split in pictures.values() for picture in split]
+    if extractor is None:
+        assert found.features is not None
+        matrix = features.from_mat(found.features, [_column(picture) for picture in every])
+        key = description = f"vgg_feats.mat ({matrix.shape[1]} features, SHA-256 {weights.sha256(found.features)[:12]})"
+    else:
+        names = [picture.name for picture in every]
+        matrix = features.extract(extractor, found.folder, names, report.fingerprint, progress)
+        key, description = extractor.key(), extractor.describe()
+    report = dataclasses.replace(
+        report,
+        fingerprint=hashlib.sha256(f"{report.fingerprint} {key}".encode()).hexdigest()[:16],
+        counts=report.counts | {"words": len(words.words)},
+        features=description,
+    )
+    if settings.standardise:
+        mine = matrix[: len(found.train)]
+        matrix = (matrix - mine.mean(0)) / mine.std(0).clamp_min(_LEAST_DEVIATION)
+    parts = torch.split(matrix, [len(split) for split in pictures.values()])
+    return Source(report, words, pictures, dict(zip(pictures, parts, strict=True)))
+
+
+def _extractor(settings: Captioning, frozen: Frozen, given: bool) -> Extractor | None:
+    """Return what extracts features, or None where Karpathy's matrix holds them and nothing else is asked for.
+
+    Raises:
+        ValueError: weights are needed and none are named.
+    """
+    network = frozen.network or settings.network
+    if given and network == "vgg16" and frozen.weights is None:
+        return None
+    source = frozen.weights or (settings.weights if network == settings.network else "")
+    if network != "pixels" and not source:
+        raise ValueError(
+            f"{network} needs weights: pass --weights FILE (a .safetensors file or a saved state_dict) or a torchvision name "
+            f"such as {settings.weights or 'SqueezeNet1_0_Weights.IMAGENET1K_V1'}; --network NAME takes another network"
+        )
+    read = weights.read(source) if source else None
+    return Extractor(network, read, settings.resize, settings.crop, torch.device(frozen.device))
+
+
+def _column(picture: Picture) -> int:
+    assert picture.column is not None, "a feature matrix is only read beside the JSON that numbers its columns"
+    return picture.column
+
+
+def build(recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> FlickrTask:
+    """Return the task of one seed. Batches are drawn from memory: `workers` has nothing to do."""
+    return FlickrTask(recipe, source, seed, device)
+
+
+class FlickrTask:
+    """Captioning by NeuralTalk; the metric is corpus BLEU-4 in percent, without brevity penalty.
+
+    Raises:
+        ValueError: there are fewer training captions than one batch.
+    """
+
+    metric = BLEU4
+
+    def __init__(self, recipe: Recipe, source: Source, seed: int, device: torch.device) -> None:
+        assert isinstance(recipe.model, Network)
+        assert isinstance(recipe.data, Captioning)
+        self.recipe, self.report = recipe, source.report
+        self._network, self._settings = recipe.model, recipe.data
+        self._source, self._seed, self._device = source, seed, device
+        self._captions = {
+            split: Captions(pictures, source.features[split], source.vocabulary, device)
+            for split, pictures in source.pictures.items()
+            if split != "test"
+        }
+        self._test = source.features["test"].to(device)
+        self._references = [[list(caption) for caption in picture.captions] for picture in source.pictures["test"]]
+        if len(self._captions["train"]) < recipe.batch_size:
+            raise ValueError(
+                f"{len(self._captions['train'])} training captions are fewer than one batch of {recipe.batch_size}"
+            )
+
+    def model(self) -> NeuralTalk:
+        """Return a freshly initialised captioner on the device."""
+        log_frequencies = self._source.vocabulary.log_frequencies()
+        model = NeuralTalk(self._network, self._test.shape[1], log_frequencies, derive(self._seed, "weights"))
+        return model.to(self._device)
+
+    def steps_per_epoch(self) -> int:
+        """Return how many batches hold as many captions as there are."""
+        return len(self._captions["train"]) // self.recipe.batch_size
+
+    def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
+        """Yield the batches of steps [first_step, last_step)."""
+        train = self._captions["train"]
+        for step in range(first_step, last_step):
+            yield train.batch(train.draw(derive(self._seed, "data"), step, self.recipe.batch_size))
+
+    def batch_ids(self, step: int) -> list[str]:
+        """Return the captions in the batch of `step`, as PICTURE#NUMBER."""
+        train = self._captions["train"]
+        return [train.names[i] for i in train.draw(derive(self._seed, "data"), step, self.recipe.batch_size)]
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Return the negative log-likelihood of a caption in nats (mean over captions), and the perplexity of a word."""
+        logits = model(batch.features, batch.words, batch.sizes)
+        total = functional.cross_entropy(logits, batch.targets, reduction="sum")
+        return total / len(batch.features), {
+            "perplexity": math.exp(min(float(total.detach()) / len(batch.targets), 50))
+        }
+
+    @torch.inference_mode()
+    def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
+        """Caption every test picture once and score the captions; `thorough` decodes with the second beam too.
+
+        Metrics: `bleu1` to `bleu4` without brevity penalty and `bleu1_standard` to `bleu4_standard` with it, in percent;
+        `brevity_penalty`; `caption_words`, the mean length; `val_perplexity` of a word of the validation captions, end
+        tokens included. With `thorough` also `beamW_bleu1` ... for the second beam of width W.
+        """
+        assert isinstance(model, NeuralTalk)
+        model.eval()
+        perplexity = self._perplexity(model)
+        hypotheses = self._decode(model, self._settings.beam)
+        metrics = _scores(self._references, hypotheses) | {"val_perplexity": perplexity}
+        if thorough:
+            width = self._settings.beside
+            beside = _scores(self._references, self._decode(model, width))
+            metrics |= {f"beam{width}_{name}": value for name, value in beside.items()}
+        outcomes = torch.as_tensor(bleu.counts(self._references, hypotheses))
+        return Evaluation(metrics, outcomes, self._samples(hypotheses))
+
+    def _perplexity(self, model: NeuralTalk) -> float:
+        val = self._captions["val"]
+        total, words = 0.0, 0
+        for start in range(0, len(val), _VALIDATION_BATCH):
+            batch = val.batch(range(start, min(start + _VALIDATION_BATCH, len(val))))
+            logits = model(batch.features, batch.words, batch.sizes)
+            total += float(functional.cross_entropy(logits, batch.targets, reduction="sum").double())
+            words += len(batch.targets)
+        return math.exp(min(total / words, 50))
+
+    def _decode(self, model: NeuralTalk, width: int) -> list[list[str]]:
+        found: list[list[str]] = []
+        for part in torch.split(self._test, _DECODED_AT_ONCE):
+            if width == 1:
+                indices = decode.greedy(model, part, self._settings.max_words)
+            else:
+                indices = decode.beam(model, part, width, self._settings.max_words)
+            found += [[self._source.vocabulary.words[i] for i in caption] for caption in indices]
+        return found
+
+    def _samples(self, hypotheses: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+        pictures = self._source.pictures["test"]
+        chosen = sorted(range(len(pictures)), key=lambda row: derive("sample", pictures[row].name))[:_SAMPLES]
+        return [
+            {
+                "picture": pictures[row].name,
+                "reference": " ".join(pictures[row].captions[0]),
+                "caption": " ".join(hypotheses[row]),
+            }
+            for row in chosen
+        ]
+
+
+def _scores(references: list[list[list[str]]], hypotheses: list[list[str]]) -> dict[str, float]:
+    found = bleu.score(references, hypotheses)
+    return {
+        **{f"bleu{n}": value for n, value in enumerate(found.neuraltalk, 1)},
+        **{f"bleu{n}_standard": value for n, value in enumerate(found.standard, 1)},
+        "brevity_penalty": found.brevity_penalty,
+        "caption_words": found.hypothesis_length / max(len(hypotheses), 1),
+    }

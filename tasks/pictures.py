@@ -1,0 +1,67 @@
+"""A picture file as RGB, whatever the file calls itself."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+
+def decode(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as (height, width, 3) RGB, whatever the file calls itself.
+
+    Grey, palette and CMYK pictures become RGB, 16-bit ones are scaled to 8 bits, transparent ones are laid on white and
+    those with an EXIF orientation are turned upright.
+
+    Raises:
+        ValueError: the file is empty, truncated, too large or no JPEG or PNG; the message names it.
+        OSError: it cannot be opened.
+    """
+    try:
+        return pixels(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is not a readable image ({error})") from error
+
+
+def pixels(data: bytes) -> NDArray[np.uint8]:
+    """Decode the bytes of a JPEG or PNG file as `decode` does.
+
+    Raises:
+        ValueError: says in a few words what is wrong, without a file name.
+    """
+    if not data:
+        raise ValueError("the file is empty")
+    try:
+        picture: Image.Image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+        picture.load()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"more pixels than a picture should have; {error}") from error
+    except Exception as error:  # a parser that is fed damaged bytes may raise anything
+        raise ValueError(_reason(data, error)) from error
+    if Image.MAX_IMAGE_PIXELS is not None and picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
+        raise ValueError(
+            f"{picture.width:,} x {picture.height:,} pixels, above the limit of {Image.MAX_IMAGE_PIXELS:,}"
+        )
+    with contextlib.suppress(Exception):  # damaged EXIF (ImageNet has some): leave the pixels as they are stored
+        picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion clips at 255
+        grey = np.asarray(picture).astype(np.uint32)
+        return np.repeat(((grey * 255 + 32767) // 65535).astype(np.uint8)[:, :, None], 3, axis=2)
+    if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return np.array(picture.convert("RGB"))
+
+
+def _reason(data: bytes, error: Exception) -> str:
+    if data.startswith((b"\xff\xd8\xff", b"\x89PNG")):
+        if "truncated" in str(error).lower() or isinstance(error, EOFError):
+            return f"truncated at byte {len(data):,}"
+        if isinstance(error, UnidentifiedImageError):
+            return f"its header is damaged or cut off; the file has {len(data):,} bytes"
+        return f"{type(error).__name__}: {error}"
+    return f"neither JPEG nor PNG: it begins with {data[:16]!r}"

@@ -1,0 +1,234 @@
+"""The tables of a row whose metric is a corpus score, better higher, with variants and a choice of checkpoint beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from benchmarks import metrics, selection, summary, tables
+from benchmarks.group import group_records
+from benchmarks.record import Record, unpack_outcomes
+from benchmarks.statistics import score
+from tests.golden import build, captioning
+
+PAGE = "tables/flickr8k_neuraltalk.md"
+
+
+def cells(page: str, table: str, arm: str) -> dict[str, str]:
+    """Return the cells of an arm's line, by heading, in the first table after the words `table`."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page[page.index(table) :].splitlines()
+        if line.startswith("|")
+    ]
+    found = next(row for row in rows if row[0] == arm)
+    return dict(zip(rows[0], found, strict=True))
+
+
+def exported(found: list[Record]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(tables.render(found)["tables/flickr8k_neuraltalk.csv"])))
+
+
+def of(quality: int) -> float:
+    return score(captioning.counts(quality))
+
+
+def test_the_fixtures_metric_is_the_score_of_its_outcomes() -> None:
+    for record in build.captions():
+        for arm in record.arms.values():
+            assert arm.test["bleu4"] == pytest.approx(score(unpack_outcomes(arm.outcomes)), abs=1e-6)
+
+
+def test_gains_count_upwards_and_bring_a_verdict() -> None:
+    # Controls end at qualities 20, 21, 22, DSD 4, 5, 6 above them.
+    found = build.captions((4, 5, 6))
+    gains = [of(20 + seed + 4 + seed) - of(20 + seed) for seed in range(3)]
+    (group,) = group_records(found)
+    assert list(summary.gains(group, "dsd", "control").values()) == pytest.approx(gains, abs=1e-5)
+    page = tables.render(found)[PAGE]
+    assert f"**DSD over control, BLEU-4 (no penalty): +{np.mean(gains):.2f} ± " in page
+    assert "n = 3: confirmed.**" in page
+    assert "half the paper's gain (0.85)" in page
+    lost = tables.render(build.captions((-4, -5, -4)))
+    assert "n = 3: refuted" in lost[PAGE]
+    overview = next(csv.DictReader(io.StringIO(lost["tables/overview.csv"])))
+    assert (overview["verdict"], float(overview["gain_over_control"]) < 0, overview["p_holm"]) == (
+        "refuted",
+        True,
+        overview["p"],
+    )
+
+
+def test_the_interval_over_test_examples_is_of_the_corpus_score() -> None:
+    # Four more of 100 captions match four words: about 0.21 of the score each, so most resamples gain.
+    (group,) = group_records(build.captions((4, 4, 4)))
+    found = summary.over_examples(group)
+    assert found is not None
+    assert found.mean == pytest.approx(np.mean([of(24 + s) - of(20 + s) for s in range(3)]))
+    generator = np.random.default_rng(1)
+    gains = []
+    for _ in range(1_000):
+        drawn = generator.integers(100, size=100)
+        gains.append(
+            np.mean(
+                [score(captioning.counts(24 + s)[drawn]) - score(captioning.counts(20 + s)[drawn]) for s in range(3)]
+            )
+        )
+    low, high = np.quantile(gains, (0.025, 0.975))
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.1), pytest.approx(high, abs=0.1))
+
+
+def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one() -> None:
+    page = tables.render(build.captions((1,)))[PAGE]
+    first = cells(page, "without the brevity penalty, in percent.", "DSD")
+    assert first["BLEU-4"] == f"{of(21):.2f}"
+    assert first["paper (Flickr-8K, full recipe): BLEU-4"] == "18.50"
+    assert first["validation perplexity"] == "18.50"
+    assert list(first)[1:5] == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"]
+    second = cells(page, "with the brevity penalty, in percent.", "DSD")
+    assert (second["BLEU-4 (standard)"], second["brevity penalty"]) == (f"{0.9 * of(21):.2f}", "0.900")
+    assert not any(heading.startswith("paper") for heading in second)
+    third = cells(page, "beam search of width 20", "DSD")
+    assert (third["BLEU-4"], third["BLEU-4 (standard)"]) == (f"{of(21) + 1:.2f}", f"{0.9 * of(21) + 1:.2f}")
+    gains = cells(page, "Paired gains in BLEU-4 (no penalty):", "DSD over control, BLEU-4 (standard)")
+    assert (gains["mean ± sd [95 % interval]"], gains["verdict"]) == (f"{0.9 * (of(21) - of(20)):+.2f}", "secondary")
+    readme = tables.render(build.captions((1,)))["README.md"]
+    assert "| BLEU-4 (no penalty) |" in readme  # nobody is to take it for the standard one
+    assert "(standard)" not in readme
+
+
+def test_nothing_on_the_page_speaks_of_classification() -> None:
+    for name, content in tables.render(build.captions(data="captions")).items():
+        for word in ("top-1", "error"):
+            assert word not in content, (name, word)
+
+
+def test_the_csv_has_every_variant_with_its_unit() -> None:
+    lines = {(line["quantity"], line["metric"]): line for line in exported(build.captions())}
+    assert lines["DSD", "bleu4_standard"]["unit"] == lines["DSD", "beam20_bleu4"]["unit"] == "%"
+    assert lines["DSD", "val_perplexity"]["unit"] == ""
+    assert lines["DSD", "bleu4"]["paper"] == "18.5"
+    assert lines["DSD", "bleu4_standard"]["paper"] == ""
+    assert float(lines["gain of DSD over Control (equal budget)", "beam20_bleu4"]["mean"]) > 0
+
+
+def test_neuraltalks_own_choice_is_each_arms_best_validation_perplexity() -> None:
+    # Perplexity is best at D's first point (quality 15), the control's first (19) and the end of S for DSD (21).
+    (group,) = group_records(build.captions((9,)))
+    found = selection.choices(group)
+    assert {label: (one.cells["bleu4"].mean, one.epoch, one.epochs) for label, one in found.items()} == {
+        "Baseline": (pytest.approx(of(15), abs=1e-5), 1.0, 2.0),
+        "DSD": (pytest.approx(of(21), abs=1e-5), 1.0, 2.0),
+        "Control (equal budget)": (pytest.approx(of(19), abs=1e-5), 0.5, 2.0),
+    }
+    assert "beam20_bleu4" not in found["DSD"].cells  # measured at the ends of phases alone
+    gain = found["DSD"].gain
+    assert gain is not None
+    assert gain.mean == pytest.approx(of(21) - of(19), abs=1e-5)  # not 29 - 20, as at the last epoch
+    assert found["Control (equal budget)"].gain is None
+
+
+def test_neuraltalks_own_choice_is_paired_over_seeds_and_labelled() -> None:
+    found = build.captions()
+    gains = [of(21 + s) - of(19 + s) for s in range(3)]
+    files = tables.render(found)
+    line = cells(
+        files[PAGE], "at the best validation perplexity (NeuralTalk's own choice), in place of the last epoch", "DSD"
+    )
+    assert line["gain over control"].startswith(f"{np.mean(gains):+.2f} ± {np.std(gains, ddof=1):.2f} [")
+    assert (line["epoch, mean"], line["n"]) == ("1.0 of 2", "3")
+    assert "Arms at the best validation perplexity (NeuralTalk's own choice)" in files["tables/flickr8k_neuraltalk.tex"]
+    lines = {(line["quantity"], line["metric"]): line for line in exported(found)}
+    exports = lines["gain of DSD over Control (equal budget) at best val_perplexity", "bleu4"]
+    assert float(exports["mean"]) == pytest.approx(np.mean(gains), abs=1e-4)
+    assert exports["verdict"] == ""
+
+
+def test_of_equal_perplexities_the_first_point_is_chosen() -> None:
+    record = build.captions((1,))[0]
+    control = record.arms["control"]
+    level = [
+        point.model_copy(update={"test": (point.test or {}) | {"val_perplexity": 20.0}}) for point in control.curve
+    ]
+    arms = record.arms | {"control": control.model_copy(update={"curve": level})}
+    (group,) = group_records([record.model_copy(update={"arms": arms})])
+    assert selection.choices(group)["Control (equal budget)"].epoch == 0.5
+
+
+def test_rows_without_validation_perplexity_have_no_such_table() -> None:
+    (group,) = group_records(build.trio())
+    assert selection.choices(group) == {}
+    assert "NeuralTalk" not in tables.render(build.trio())["tables/imagenet_resnet18.md"]
+
+
+def test_the_first_update_of_every_phase_is_shown_beside_rmsprops_trap() -> None:
+    page = tables.render(build.captions())[PAGE]
+    assert (
+        "RMSprop of decay 0.999 whose mean square started at zero would move each by up to 31.6 learning rates" in page
+    )
+    assert cells(page, "first update of each phase", "DSD") == {
+        "arm": "DSD",
+        "D": "-",
+        "S": "0.5",
+        "D2": "0.6",
+        "n": "3",
+    }
+    assert cells(page, "first update of each phase", "Baseline") == {
+        "arm": "Baseline",
+        "D": "0.5",
+        "S": "-",
+        "D2": "-",
+        "n": "3",
+    }
+    assert "RMSprop" not in tables.render(build.trio())["tables/imagenet_resnet18.md"]
+
+
+def test_a_given_dense_start_has_no_first_update() -> None:
+    record = build.record(source="resnet18.safetensors")
+    assert record.dense is not None
+    dense = record.dense.model_copy(update={"phases": [], "curve": [], "first_step_in_lr": []})
+    (group,) = group_records([record.model_copy(update={"dense": dense})])
+    assert set(summary.first_steps(group)) == {"DSD", "Control (equal budget)"}
+
+
+def test_what_the_frozen_network_made_of_the_data_is_told_with_the_data() -> None:
+    assert "- Features: fixture network, 512 numbers a picture" in tables.render(build.captions())["README.md"]
+    assert "Features:" not in tables.render(build.trio())["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "short", "unit"),
+    [
+        ("top1_error", "top-1 error %", "top-1 error %", "%"),
+        ("bleu4", "BLEU-4 (no penalty)", "BLEU-4", "%"),
+        ("bleu4_standard", "BLEU-4 (standard)", "BLEU-4 (standard)", "%"),
+        ("beam20_bleu2", "BLEU-2 (no penalty), beam 20", "BLEU-2", "%"),
+        ("val_perplexity", "validation perplexity", "validation perplexity", ""),
+        ("anything", "anything", "anything", ""),
+    ],
+)
+def test_names_in_print(name: str, label: str, short: str, unit: str) -> None:
+    assert metrics.unit(name, "other", "") == unit
+    assert (metrics.with_unit(name, unit), metrics.with_unit(name, unit, short=True)) == (label, short)
+
+
+def test_variants_share_the_primary_metrics_name() -> None:
+    names = {"bleu4", "beam20_bleu4", "bleu4_standard", "bleu1", "val_perplexity"}
+    assert metrics.variants(names, "bleu4") == ["bleu4_standard", "beam20_bleu4"]
+    assert metrics.variants({"top1_error", "top5_error"}, "top1_error") == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"synthetic": True, "scale": "smoke"}])
+def test_the_table_at_the_end_of_a_run_fits_a_terminal(changes: dict[str, Any]) -> None:
+    console = Console(width=80, soft_wrap=True, record=True, file=io.StringIO())
+    console.print(tables.terminal(build.captions(**changes), "flickr8k_neuraltalk"))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 80
+    dsd = next(line for line in lines if line.startswith(" DSD "))
+    assert "16.86 ± 0.44" in dsd
+    assert any("(no penalty)" in line for line in lines)

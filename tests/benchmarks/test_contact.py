@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks import captions, contact, figures, tables
+from benchmarks.captions import Captioned
+from benchmarks.group import group_records
+from tests.golden import build, captioning
+
+LONG = "a very long caption of many small words that go on and on " * 6
+
+
+def pixels(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def draw(path: Path, shown: list[Captioned], title: str = "title") -> NDArray[np.uint8]:
+    contact.draw(shown, title, {"dsd": "DSD"}, {"dsd": "#D55E00"}, path, "source")
+    return pixels(path)
+
+
+def test_no_line_is_wider_than_it_may_be_and_no_word_is_lost() -> None:
+    lines = contact.wrap(LONG, 3.0)
+    assert len(lines) > 4
+    assert " ".join(lines).split() == LONG.split()
+    narrow = contact.wrap("x" * 100 + " end", 1.0)
+    assert len(narrow) > 3
+    assert "".join(narrow).replace("end", "").strip() == "x" * 100
+    assert contact.wrap("", 1.0) == [""]
+    assert len(contact.wrap("m" * 40, 3.0)) > len(contact.wrap("i" * 40, 3.0)) == 1  # by width, not by letters
+
+
+@pytest.mark.parametrize("text", [LONG, "m" * 300, "$x^2$ and $y", "W" * 30])
+def test_nothing_is_cut_off_at_the_edges(tmp_path: Path, text: str) -> None:
+    drawn = draw(tmp_path / "a.png", [Captioned(f"{text}.jpg", text, {"dsd": text})] * 2, title=text)
+    margin = 20  # of 30 pixels
+    for edge in (drawn[:margin], drawn[-margin:], drawn[:, :margin], drawn[:, -margin:]):
+        assert (edge == 255).all()
+    assert (drawn < 128).any()
+
+
+def test_the_sheet_grows_with_what_is_said(tmp_path: Path) -> None:
+    short = draw(tmp_path / "short.png", [Captioned("a.jpg", "a dog", {"dsd": ""})])
+    long = draw(tmp_path / "long.png", [Captioned("a.jpg", "a dog", {"dsd": LONG})])
+    assert long.shape[0] > short.shape[0]
+    assert long.shape[1] == short.shape[1] == 1200
+
+
+def test_the_sheet_is_of_the_lowest_seed_that_has_captions() -> None:
+    found = build.captions()
+    (group,) = group_records(found)
+    source = captions.source(group)
+    assert source is not None
+    assert source.seed == 0
+    shown = captions.captioned(group)
+    assert [one.picture for one in shown] == list(captioning.PICTURES)
+    assert shown[1].captions == {
+        "dense": "a caption of quality 17 for 1 dogs",
+        "control": "a caption of quality 20 for 1 dogs",
+        "dsd": "a caption of quality 21 for 1 dogs",
+    }
+    assert captions.captioned(group_records(build.trio())[0]) == []
+
+
+def test_pictures_that_an_arm_lacks_are_left_out() -> None:
+    record = build.captions((1,))[0]
+    dsd = record.arms["dsd"]
+    record = record.model_copy(
+        update={"arms": record.arms | {"dsd": dsd.model_copy(update={"samples": dsd.samples[1:]})}}
+    )
+    assert [one.picture for one in captions.captioned(group_records([record])[0])] == list(captioning.PICTURES[1:])
+
+
+def test_the_sheet_belongs_to_the_results_and_is_the_same_again(tmp_path: Path) -> None:
+    found = build.captions()
+    name = "flickr8k_neuraltalk-paper-captions.png"
+    figures.write(tmp_path, found)
+    tables.write(tmp_path, found)
+    assert tables.check(tmp_path, found) == []
+    first = (tmp_path / "figures" / name).read_bytes()
+    assert len(first) < 150_000
+    figures.sheet(found, tmp_path / "again.png")
+    assert (tmp_path / "again.png").read_bytes() == first
+    page = (tmp_path / "tables" / "flickr8k_neuraltalk.md").read_text(encoding="utf-8")
+    assert f"(../figures/{name})" in page
+    assert "| a caption of quality 20 for 1 dogs | a caption of quality 21 for 1 dogs |" in page
+    assert r"an entry way \| with a pipe" in page
+    (tmp_path / "figures" / name).unlink()
+    assert tables.check(tmp_path, found) == [f"figures/{name}"]
+    figures.write(tmp_path, build.trio())
+    figures.write(tmp_path, found)
+    assert tables.check(tmp_path, found) == []
+
+
+def test_a_users_own_pictures_are_drawn_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    for picture, size in zip(captioning.PICTURES, ((300, 200), (200, 300), (40, 40)), strict=True):
+        Image.new("RGB", size, (0, 200, 30)).save(tmp_path / picture)
+    figures.sheet(build.captions(), tmp_path / "with.png", pictures=tmp_path)
+    figures.sheet(build.captions(), tmp_path / "without.png")
+    green = [
+        (abs(pixels(tmp_path / f"{name}.png").astype(int) - (0, 200, 30)) < 9).all(axis=2).sum()
+        for name in ("with", "without")
+    ]
+    # At 150 dots an inch 1.35 inches are 202: 202 x 135, 135 x 202 and 202 x 202.
+    assert green[0] == pytest.approx(202 * 135 * 2 + 202 * 202, rel=0.05)
+    assert green[1] == 0
+    (tmp_path / captioning.PICTURES[1]).write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=captioning.PICTURES[1]):
+        figures.sheet(build.captions(), tmp_path / "with.png", pictures=tmp_path)
+    (tmp_path / captioning.PICTURES[0]).unlink()
+    with pytest.raises(ValueError, match=captioning.PICTURES[0]):
+        figures.sheet(build.captions(), tmp_path / "with.png", pictures=tmp_path)
+
+
+def test_rows_without_captions_have_no_sheet(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"captions\.png: no record of imagenet_resnet18 has captions"):
+        figures.sheet(build.trio(), tmp_path / "captions.png")

@@ -1,0 +1,230 @@
+"""Karpathy's JSON, with pictures, with his features, with both and with neither."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from tasks.flickr8k import captions
+from tasks.task import DataReport
+
+Entry = dict[str, Any]
+NAMES = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def report(root: Path) -> DataReport:
+    return captions.verify(captions.scan(root), quiet, workers=1)
+
+
+def entries() -> list[Entry]:
+    """Two training, one validation and one test picture; imgid counts from 0, names do not follow it."""
+    return [
+        {
+            "filename": name,
+            "split": split,
+            "imgid": column,
+            "sentids": list(range(5 * column, 5 * column + 5)),
+            "sentences": [
+                {"tokens": ["T-Shirt", name[0], str(k)], "raw": f"T-Shirt {name[0]} {k} .", "imgid": column}
+                for k in range(5)
+            ],
+        }
+        for column, (name, split) in enumerate(zip(reversed(NAMES), ("test", "train", "val", "train"), strict=True))
+    ]
+
+
+def write(root: Path, images: Any, name: str = "dataset_flickr8k.json") -> None:
+    (root / name).write_text(json.dumps({"images": images, "dataset": "flickr8k"}))
+
+
+def put(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for value, name in enumerate(NAMES):
+        pixels = np.random.Generator(np.random.PCG64(value)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG")
+        (folder / name).write_bytes(buffer.getvalue())
+
+
+def features(root: Path, columns: int, name: str = "feats") -> None:
+    savemat(root / "vgg_feats.mat", {name: np.arange(6.0 * columns).reshape(6, columns)})
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSD_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "flickr8k"
+    put(root)
+    write(root, entries())
+    return root
+
+
+def test_pictures_beside_the_json(root: Path) -> None:
+    found = captions.scan(root)
+    assert [(p.name, p.column) for p in found.train] == [("a.jpg", 3), ("c.jpg", 1)]
+    assert [(p.name, p.column) for p in found.val + found.test] == [("b.jpg", 2), ("d.jpg", 0)]
+    assert found.test[0].captions[4] == ("T-Shirt", "d", "4")  # his tokens, untouched
+    assert (found.folder, found.features) == (root, None)
+    said = captions.verify(found, quiet)
+    assert said.counts == {"train": 10, "test": 1, "val": 1, "train pictures": 2}
+    assert (said.problems, said.warnings) == ((), ())
+
+
+@pytest.mark.parametrize("folder", ["imgs", "Flicker8k_Dataset", "Flickr8k_Dataset", "Images"])
+def test_pictures_in_a_folder_and_the_jsons_other_name(root: Path, folder: str) -> None:
+    first = report(root)
+    (root / folder).mkdir()
+    for name in NAMES:
+        (root / name).rename(root / folder / name)
+    (root / "dataset_flickr8k.json").rename(root / "dataset.json")
+    assert captions.scan(root).folder == root / folder
+    assert report(root) == first
+
+
+def test_order_of_the_json_does_not_matter(root: Path) -> None:
+    first = report(root)
+    write(root, entries()[::-1])
+    assert report(root) == first
+
+
+def test_features_make_pictures_unnecessary(root: Path) -> None:
+    both = report(root)
+    features(root, 4)
+    with_features = report(root)
+    assert captions.scan(root).features == root / "vgg_feats.mat"
+    (root / "a.jpg").unlink()
+    some = report(root)
+    for name in NAMES[1:]:
+        (root / name).unlink()
+    alone = report(root)
+    assert some.problems == alone.problems == ()
+    assert some.warnings == ("pictures that are absent, known by vgg_feats.mat alone: 1 (a.jpg)",)
+    assert alone.warnings == ("pictures that are absent, known by vgg_feats.mat alone: 4 (a.jpg, c.jpg, b.jpg, ...)",)
+    assert alone.counts == both.counts
+    features(root, 5)
+    other = report(root)
+    assert other.problems == ()
+    assert (
+        len({both.fingerprint, with_features.fingerprint, some.fingerprint, alone.fingerprint, other.fingerprint}) == 5
+    )
+
+
+def test_features_that_do_not_fit(root: Path) -> None:
+    features(root, 2)
+    assert report(root).problems == ("vgg_feats.mat has 2 columns, too few for the imgid of 2 (b.jpg, a.jpg)",)
+    features(root, 4, "x")
+    assert report(root).problems == ("vgg_feats.mat holds no matrix 'feats'; it holds {'x': (6, 4)}",)
+    (root / "vgg_feats.mat").write_bytes(b"<!DOCTYPE html>" * 20)
+    assert report(root).problems[0].startswith("vgg_feats.mat is not a readable MATLAB file")
+    features(root, 4)
+    images = entries()
+    del images[0]["imgid"]
+    write(root, images)
+    assert report(root).problems == ("vgg_feats.mat is of no use to pictures that have no imgid: 1 (d.jpg)",)
+
+
+def test_neither_pictures_nor_features(root: Path) -> None:
+    for name in NAMES:
+        (root / name).unlink()
+    with pytest.raises(ValueError, match=r"no pictures: not one that dataset_flickr8k\.json names lies in"):
+        captions.scan(root)
+
+
+def test_problems_are_named(root: Path) -> None:
+    images = entries()
+    images[1]["imgid"] = images[3]["imgid"]
+    images[2]["split"] = "train"
+    images[0]["sentences"] = []
+    write(root, [*images, images[0] | {"split": "train"}])
+    (root / "c.jpg").unlink()
+    assert set(report(root).problems) == {
+        "dataset_flickr8k.json: c.jpg and a.jpg have the same imgid, 3",
+        "dataset_flickr8k.json has no pictures in the val split",
+        "dataset_flickr8k.json lists c.jpg, but there is no such picture in flickr8k/",
+        "d.jpg, of the train split, has no captions",
+        "d.jpg, of the test split, has no captions",
+        "d.jpg is in two splits, train and test",
+    }
+
+
+def test_his_captions_are_taken_where_both_layouts_are(root: Path) -> None:
+    (root / "Flickr8k_text").mkdir()
+    (root / "Flickr8k_text" / "Flickr8k.token.txt").write_text("a.jpg#0\tOther words .\n")
+    found = captions.scan(root)
+    assert found.train[0].captions[0] == ("T-Shirt", "a", "0")
+    assert found.warnings == ("dataset_flickr8k.json was read, and Flickr8k_text/Flickr8k.token.txt passed over",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"filename": None}, r"images\[1\]: 'filename' should be of type str, got NoneType"),
+        ({"filename": "../a.jpg"}, r"images\[1\]: filename '\.\./a\.jpg' is not a plain file name"),
+        ({"filename": "/etc/passwd"}, r"images\[1\]: filename '/etc/passwd' is not a plain file name"),
+        ({"filename": "x\\a.jpg"}, "is not a plain file name"),
+        ({"filename": ".."}, "is not a plain file name"),
+        ({"filename": "a\0.jpg"}, "is empty or holds characters"),
+        ({"filename": "\ud800.jpg"}, "is empty or holds characters"),
+        ({"filename": "x" * 256}, "is longer than a file name can be"),
+        ({"split": "restval"}, r"images\[1\]: split 'restval' is none of train, val, test"),
+        ({"split": 1}, r"images\[1\]: 'split' should be of type str, got int"),
+        ({"imgid": "1"}, r"images\[1\]: 'imgid' should be of type int, got str"),
+        ({"imgid": True}, r"images\[1\]: 'imgid' should be of type int, got bool"),
+        ({"imgid": -1}, r"images\[1\]: imgid -1 is below 0"),
+        ({"sentences": {}}, r"images\[1\]: 'sentences' should be of type list, got dict"),
+        ({"sentences": ["A dog ."]}, r"images\[1\]\.sentences\[0\]: expected an object with 'tokens', got str"),
+        ({"sentences": [{"raw": "A dog ."}]}, r"images\[1\]\.sentences\[0\]: there is no 'tokens'"),
+        ({"sentences": [{"tokens": ["a", 2]}]}, r"images\[1\]\.sentences\[0\]: token '2' is not a word"),
+        ({"sentences": [{"tokens": ["a dog"]}]}, "token 'a dog' is not a word"),
+        ({"sentences": [{"tokens": [""]}]}, "token '' is not a word"),
+    ],
+)
+def test_entries_of_other_types_are_refused_by_name(root: Path, change: Entry, message: str) -> None:
+    images = entries()
+    images[1] |= change
+    write(root, images)
+    with pytest.raises(ValueError, match=r"dataset_flickr8k\.json, .*" + message):
+        captions.scan(root)
+
+
+@pytest.mark.parametrize("missing", ["filename", "split", "sentences"])
+def test_missing_keys_are_named(root: Path, missing: str) -> None:
+    images = entries()
+    del images[2][missing]
+    write(root, images)
+    with pytest.raises(ValueError, match=rf"dataset_flickr8k\.json, images\[2\]: there is no '{missing}'"):
+        captions.scan(root)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not JSON"),
+        (b"{", "is not JSON"),
+        (b"\xff\xfe\xfa", "is not JSON"),
+        (b"[" * 200_000, "is not JSON"),
+        (b'{"images": [{"imgid": ' + b"9" * 5000 + b"}]}", "is not JSON"),
+        (b"[]", "expected an object with 'images', got list"),
+        (b"{}", "there is no 'images'"),
+        (b'{"images": 3}', "'images' should be of type list, got int"),
+        (b'{"images": [3]}', r"images\[0\]: expected an object with 'filename', got int"),
+    ],
+)
+def test_files_that_are_no_such_json(root: Path, content: bytes, message: str) -> None:
+    (root / "dataset_flickr8k.json").write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        captions.scan(root)
+    assert str(root / "dataset_flickr8k.json") in str(caught.value)
