@@ -35,7 +35,7 @@ def _bin(environment: Path) -> Path:
 
 def _requirements() -> list[str]:
     groups = nox.project.load_toml(PROJECT)["dependency-groups"]
-    return [*groups["suite"], *groups["dev"]]
+    return [*groups["suite"], *groups["dev"], *groups["test-data"]]
 
 
 def _make(session: nox.Session, environment: Path, *options: str) -> None:

@@ -1,4 +1,4 @@
-"""The contact sheet: what networks say of a few test pictures, beside a reference. Pictures only from the user's folder."""
+"""The contact sheet: what networks say of a few test examples, beside a reference. Pictures only from the user's folder."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from benchmarks import canvas
-from benchmarks.captions import Captioned
+from benchmarks import canvas, errors
+from benchmarks.errors import Word
+from benchmarks.samples import Sample
 
 _WIDTH, _MARGIN, _LABEL, _GAP = 8.0, 0.2, 1.75, 0.14  # inches, as everything here
 _SIZE, _LINE = 8.5, 0.165  # of the text in points, and from line to line
 _ASCENT = 0.115  # from the top of a line to its baseline
+_STRIKE = 0.082  # from the top of a line to the middle of its small letters
+_SPACE = 0.045  # between words that are drawn one by one
 _THUMBNAIL = 1.35
 _DPI = 150
 _HINTING = 0.95  # letters on whole pixels take a little more room than their outlines
@@ -25,24 +29,27 @@ _REFERENCE = "#555555"
 
 
 def draw(
-    shown: Sequence[Captioned],
+    shown: Sequence[Sample],
     title: str,
     labels: Mapping[str, str],
     colours: Mapping[str, str],
     path: Path,
     drawn_from: str,
     pictures: Path | None = None,
+    marked: bool = False,
 ) -> None:
-    """Draw a block for every picture: its name, the reference, and the caption of every arm, all wrapped to the width.
+    """Draw a block for every example: its name, the reference, and what every arm says, all wrapped to the width.
 
     Args:
-        shown: the pictures and their captions.
+        shown: the examples and what is said of them.
         title: stands above them, wrapped as well.
         labels: of the arms, by name.
         colours: of the arms, by name.
         path: of the PNG.
         drawn_from: what the file says it was drawn from.
-        pictures: the folder that holds the pictures themselves, None for their names alone.
+        pictures: the folder that holds the pictures themselves, None for the examples' names alone.
+        marked: whether the words that differ from the reference are marked: in bold where substituted, in bold italics
+            where inserted, struck out where left out.
 
     Raises:
         ValueError: a picture is missing there, or not readable.
@@ -52,7 +59,8 @@ def draw(
         figure.set_layout_engine("none")
         figure.set_dpi(_DPI)
         blocks = [
-            _block(one, labels, colours, _WIDTH - left - _LABEL - _MARGIN, _WIDTH - left - _MARGIN) for one in shown
+            _block(one, labels, colours, _WIDTH - left - _LABEL - _MARGIN, _WIDTH - left - _MARGIN, marked)
+            for one in shown
         ]
         heads = wrap(title, _WIDTH - 2 * _MARGIN, bold=True)
         heights = [
@@ -67,7 +75,7 @@ def draw(
         for one, block, tall in zip(shown, blocks, heights, strict=True):
             y -= _GAP
             if pictures:
-                _picture(figure, pictures / one.picture, _MARGIN, y)
+                _picture(figure, pictures / one.example, _MARGIN, y)
             _block_text(figure, block, left, y)
             y -= tall
         canvas.save(figure, path, drawn_from, colours=None if pictures else 64)
@@ -97,6 +105,20 @@ def wrap(text: str, width: float, size: float = _SIZE, bold: bool = False) -> li
         return lines
 
 
+def wrap_words(words: Sequence[Word], width: float) -> list[list[Word]]:
+    """Return the lines of `words`, none wider than `width` inches with all of it in bold; a longer word is cut."""
+    left = list(words)
+    found: list[list[Word]] = []
+    for line in wrap(" ".join(word.text for word in words), width, bold=True):
+        found.append([])
+        for piece in line.split():
+            word = left.pop(0)
+            found[-1].append(Word(piece, word.kind))
+            if piece != word.text:
+                left.insert(0, Word(word.text.removeprefix(piece), word.kind))
+    return found
+
+
 def _longest(word: str, fits: Callable[[str], bool]) -> int:
     """Return how many of the word's letters, of which not all do, fit in a line; one in any case."""
     low, high = 1, len(word) - 1
@@ -106,15 +128,20 @@ def _longest(word: str, fits: Callable[[str], bool]) -> int:
     return low
 
 
-_Block = list[tuple[str, str, list[str]]]
-"""Label, colour of the label, lines of text; the first is the name of the picture and has no label."""
+_Lines = list[str] | list[list[Word]]
+_Block = list[tuple[str, str, _Lines]]
+"""Label, colour of the label, lines of text or of marked words; the first is the example's name and has no label."""
 
 
-def _block(one: Captioned, labels: Mapping[str, str], colours: Mapping[str, str], width: float, whole: float) -> _Block:
-    block: _Block = [("", "#000000", wrap(one.picture, whole, bold=True))]
+def _block(
+    one: Sample, labels: Mapping[str, str], colours: Mapping[str, str], width: float, whole: float, marked: bool
+) -> _Block:
+    block: _Block = [("", "#000000", wrap(one.example, whole, bold=True))]
     block.append(("Reference", _REFERENCE, wrap(one.reference, width)))
-    for arm, caption in one.captions.items():
-        block.append((labels.get(arm, arm), colours.get(arm, _REFERENCE), wrap(caption or "(empty)", width)))
+    for arm, said in one.said.items():
+        words = errors.marked(one.reference, said) if marked else []
+        lines: _Lines = wrap_words(words, width) if words else wrap(said or "(empty)", width)
+        block.append((labels.get(arm, arm), colours.get(arm, _REFERENCE), lines))
     return block
 
 
@@ -123,15 +150,42 @@ def _block_text(figure: Figure, block: _Block, x: float, y: float) -> None:
         if label:
             _text(figure, x, y, label, colour, bold=True)
         for line in lines:
-            _text(figure, x + (_LABEL if label else 0), y, line, "#000000", bold=not label)
+            start = x + (_LABEL if label else 0)
+            if isinstance(line, str):
+                _text(figure, start, y, line, "#000000", bold=not label)
+            else:
+                _marked(figure, start, y, line)
             y -= _LINE
 
 
-def _text(figure: Figure, x: float, y: float, text: str, colour: str, bold: bool = False) -> None:
+def _marked(figure: Figure, x: float, y: float, words: Sequence[Word]) -> None:
+    """Draw words one by one, each as what is wrong with it asks for."""
     width, height = figure.get_size_inches()
-    weight = "bold" if bold else "normal"
+    for word in words:
+        colour = _REFERENCE if word.kind == "delete" else "#000000"
+        wide = _text(
+            figure, x, y, word.text, colour, word.kind in ("substitute", "insert"), italic=word.kind == "insert"
+        )
+        if word.kind == "delete":
+            level = (y - _STRIKE) / height
+            ends = (x / width, (x + wide) / width)
+            figure.add_artist(
+                Line2D(ends, (level, level), color=_REFERENCE, linewidth=0.9, transform=figure.transFigure)
+            )
+        x += wide + _SPACE
+
+
+def _text(
+    figure: Figure, x: float, y: float, text: str, colour: str, bold: bool = False, italic: bool = False
+) -> float:
+    """Draw `text` and return how wide it is, in inches."""
+    width, height = figure.get_size_inches()
     where = (x / width, (y - _ASCENT) / height)
-    figure.text(*where, text, color=colour, size=_SIZE, weight=weight, va="baseline", parse_math=False)
+    weight, style = "bold" if bold else "normal", "italic" if italic else "normal"
+    artist = figure.text(
+        *where, text, color=colour, size=_SIZE, weight=weight, style=style, va="baseline", parse_math=False
+    )
+    return float(artist.get_window_extent().width / figure.dpi)
 
 
 def _picture(figure: Figure, path: Path, x: float, y: float) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import metrics, selection, summary
+from benchmarks import iterations, metrics, selection, summary
 from benchmarks.group import Group, Key
 from benchmarks.render import COMPARISONS
 from benchmarks.statistics import Paired
@@ -35,7 +35,7 @@ def csv(groups: Sequence[Group], adjusted: Mapping[Key, float]) -> str:
     lines = [
         _identity(group) | line
         for group in groups
-        for line in [*_means(group), *_gains(group, adjusted), *_chosen(group)]
+        for line in [*_means(group), *_iterations(group), *_gains(group, adjusted), *_chosen(group)]
     ]
     frame = pd.DataFrame(lines, columns=_COLUMNS).astype({"seeds_needed": "Int64"})
     return _text(frame)
@@ -58,16 +58,37 @@ def _identity(group: Group) -> dict[str, Any]:
 
 
 def _means(group: Group) -> list[dict[str, Any]]:
-    row, iterations = group.paper, summary.count_iterations(group)
+    row, count = group.paper, summary.count_iterations(group)
     lines = []
     for label, cells in summary.stages(group).items():
         for metric, cell in cells.items():
             line: dict[str, Any] = {"quantity": label, "metric": metric, "n": cell.n, "mean": cell.mean, "sd": cell.sd}
             line["unit"] = metrics.unit(metric, group.metric, group.sample.unit)
-            published = row.figure(label, row.metric if metric == group.metric else metric, iterations) if row else None
+            published = row.figure(label, row.metric if metric == group.metric else metric, count) if row else None
             if published:
                 line |= _published(group, published.value, published.mark)
             lines.append(line)
+    return lines
+
+
+def _iterations(group: Group) -> list[dict[str, Any]]:
+    """Return all arms at the end of every phase and the gains there, where the recipe has several iterations."""
+    lines: list[dict[str, Any]] = []
+    over = f"gain of {LABELS['dsd']} over {LABELS['control']}"
+    for stage in iterations.stages(group):
+        where = f"after {stage.name} ({stage.epochs:g} epochs)"
+        for name, cell in stage.tests.items() if stage.iteration else ():  # D is exported as the baseline
+            line = {"quantity": f"{LABELS.get(name, name)} {where}", "metric": group.metric, "unit": group.sample.unit}
+            lines.append(line | {"n": cell.n, "mean": cell.mean, "sd": cell.sd})
+        if stage.gain:
+            lines.append({"quantity": f"{over} {where}", "metric": group.metric} | _paired(group, stage.gain))
+    unequal = iterations.unequal(group)
+    if unequal:
+        ours, theirs = unequal.epochs
+        quantity = f"{over} after {ours:g} against {theirs:g} epochs (UNEQUAL budgets, the paper's comparison)"
+        lines.append({"quantity": quantity, "metric": group.metric} | _paired(group, unequal.gain))
+        if group.paper:
+            lines[-1] |= _published(group, group.paper.overview.absolute, group.paper.overview.mark)
     return lines
 
 
@@ -82,7 +103,7 @@ def _gains(group: Group, adjusted: Mapping[Key, float]) -> list[dict[str, Any]]:
         if (arm, over) == ("dsd", "control"):
             line |= {"p_holm": adjusted.get(group.key), "verdict": summary.verdict(group)}
             line |= {"seeds_needed": summary.needed(group)} | _over_examples(group)
-        if group.paper and (arm, over) == ("dsd", DENSE):
+        if group.paper and not group.paper.iterated and (arm, over) == ("dsd", DENSE):
             line |= _published(group, group.paper.overview.absolute, group.paper.overview.mark)
         lines.append(line)
     for metric in metrics.variants({m for cells in summary.stages(group).values() for m in cells}, group.metric):

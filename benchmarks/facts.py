@@ -14,7 +14,7 @@ from benchmarks.summary import LABELS
 def facts(group: Group) -> list[str]:
     """Return the facts of one group, a line each."""
     records, sample = group.records, group.sample
-    found = _fit(group) + _test_set(group)
+    found = _fit(group) + _test_set(group) + _masks(group)
     found.append(f"Cost, mean over trials: {_cost(records)}")
     found += [
         "Hardware: "
@@ -76,6 +76,23 @@ def _test_set(group: Group) -> list[str]:
                 "about other test examples"
             )
     return [text]
+
+
+def _masks(group: Group) -> list[str]:
+    """Return how much of the network the masks keep in every sparse phase, by arm, mean over the trials."""
+    parts = []
+    for number in range(1, summary.count_iterations(group) + 1):
+        kept: dict[str, list[str]] = {}
+        for name in ("dsd", "random"):
+            masks = [mask for record in group.records if (mask := summary.mask(record, name, number))]
+            if masks:
+                share = sum(sum(one.kept for one in m) / sum(one.weights for one in m) for m in masks) / len(masks)
+                weights = sum(one.weights for one in masks[0])
+                tensors = "1 tensor" if len(masks[0]) == 1 else f"{len(masks[0])} tensors"
+                kept.setdefault(f"{100 * share:.1f} % of {weights:,} weights in {tensors}", []).append(LABELS[name])
+        phase = "S" if summary.count_iterations(group) == 1 else f"S{number}"
+        parts += [f"{what} in {phase} ({', '.join(names)})" for what, names in kept.items()]
+    return [f"Masks keep {'; '.join(parts)}"] if parts else []
 
 
 def _threads(count: int) -> str:

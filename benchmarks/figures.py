@@ -13,7 +13,7 @@ from typing import get_args
 
 from matplotlib.axes import Axes
 
-from benchmarks import canvas, captions, contact, metrics, pages, paper, render, summary
+from benchmarks import canvas, contact, iterations, metrics, pages, paper, render, samples, summary
 from benchmarks.group import Group, group_records
 from benchmarks.record import Point, Record
 from benchmarks.registry import ROWS
@@ -26,9 +26,14 @@ COLOURS = {DENSE: "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#00
 _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
 _NAMES = re.compile(
     rf"gains\.png|(?:{'|'.join(map(re.escape, {**paper.ROWS, **ROWS}))})-(?:smoke|small|paper)"
-    r"(?:-[0-9a-f]{12}-[0-9]+)?-(?:curves|captions)\.png"
+    r"(?:-[0-9a-f]{12}-[0-9]+)?-(?:curves|captions|transcripts)\.png"
 )
-_OVER = (("control", "s", "DSD over control (equal budget)"), (DENSE, "o", "DSD over baseline"))
+_UNEQUAL = "unequal"
+_OVER = {
+    "control": ("s", COLOURS["dsd"], "DSD over control (equal budget): mean, 95 % interval"),
+    DENSE: ("o", COLOURS[DENSE], "DSD over baseline: mean, 95 % interval"),
+    _UNEQUAL: ("^", "#E69F00", "DSD over shorter control (UNEQUAL, as the paper)"),
+}
 
 
 def write(out: Path, records: Sequence[Record]) -> list[Path]:
@@ -43,8 +48,8 @@ def write(out: Path, records: Sequence[Record]) -> list[Path]:
         gains(records, folder / "gains.png")
     for group in found:
         curves(group.records, folder / summary.figure_name(group, found))
-        if captions.source(group):
-            sheet(group.records, folder / summary.figure_name(group, found, "captions"))
+        if form := samples.form(group):
+            sheet(group.records, folder / summary.figure_name(group, found, form.kind))
     return [folder / name for name in names]
 
 
@@ -135,20 +140,26 @@ def curves(records: Sequence[Record], path: Path) -> None:
 
 
 def sheet(records: Sequence[Record], path: Path, pictures: Path | None = None) -> None:
-    """Draw what the networks of one group's lowest seed say of a few test pictures, beside a reference.
+    """Draw what the networks of one group's lowest seed say of a few test examples, beside a reference.
 
     The pictures themselves, of which only names are drawn, are added from the folder `pictures`: for one's own eyes,
     since the licences of most forbid passing them on.
 
     Raises:
-        ValueError: the records are not of exactly one group, it has no captions, or a picture is missing.
+        ValueError: the records are not of exactly one group, it has no samples, they are of no pictures, or one of those is
+            missing.
     """
     group = _only_group(records, path)
-    record, shown = captions.source(group), captions.captioned(group)
-    if record is None:
-        raise ValueError(f"{path.name}: no record of {group.key.row} has captions among its samples")
-    title = f"{group.key.row}, {pages.title(group)}. Captions after the last epoch, seed {record.seed}."
-    contact.draw(shown, title, LABELS, COLOURS, path, source(group.records), pictures)
+    record, form = samples.source(group), samples.form(group)
+    if record is None or form is None:
+        kinds = " or ".join(one.kind for one in samples.FORMS)
+        raise ValueError(f"{path.name}: no record of {group.key.row} has {kinds} among its samples")
+    if pictures and form.example != "picture":
+        raise ValueError(f"{path.name}: {form.kind} are of no pictures, so there are none to draw from {pictures}")
+    title = f"{group.key.row}, {pages.title(group)}. {form.kind.capitalize()} after the last epoch, seed {record.seed}."
+    if form.marked:
+        title += " Against the reference, words are bold where substituted, bold italic where inserted, struck out where left out."
+    contact.draw(samples.shown(group), title, LABELS, COLOURS, path, source(group.records), pictures, form.marked)
 
 
 def _only_group(records: Sequence[Record], path: Path) -> Group:
@@ -176,15 +187,17 @@ def _present(folder: Path) -> set[str]:
 def _forest(ax: Axes, groups: Sequence[Group]) -> None:
     labels = []
     for row, group in enumerate(groups):
-        for (over, marker, label), offset in zip(_OVER, (-0.16, 0.16), strict=True):
-            paired = summary.compare(group, "dsd", over)
+        found = {over: list(summary.gains(group, "dsd", over).values()) for over in ("control", DENSE)}
+        unequal = iterations.unequal(group)
+        found |= {_UNEQUAL: list(unequal.gains)} if unequal else {}
+        offsets = (-0.28, 0.0, 0.28) if unequal else (-0.16, 0.16)
+        for (over, seeds), offset in zip(found.items(), offsets, strict=True):
+            paired = summary.paired(group, seeds)
             if paired is None:
                 continue
-            colour, y = COLOURS["dsd" if over == "control" else DENSE], row + offset
-            seeds = list(summary.gains(group, "dsd", over).values())
-            ax.scatter(
-                seeds, [y + 0.1] * len(seeds), s=11, color=colour, alpha=0.6, linewidths=0, label="one seed (dots)"
-            )
+            (marker, colour, label), y = _OVER[over], row + offset
+            dots = None if over == _UNEQUAL else "one seed (dots)"  # the legend shows the last one's colour
+            ax.scatter(seeds, [y + 0.1] * len(seeds), s=11, color=colour, alpha=0.6, linewidths=0, label=dots)
             if paired.half_width is not None:
                 ax.hlines(y, paired.mean - paired.half_width, paired.mean + paired.half_width, color=colour)
             ax.scatter(
@@ -193,14 +206,14 @@ def _forest(ax: Axes, groups: Sequence[Group]) -> None:
                 s=34,
                 marker=marker,
                 color=colour,
-                label=f"{label}: mean, 95 % interval",
+                label=label,
                 zorder=3,
             )
         if group.paper and group.paper.overview.verified:
             claim = group.paper.overview.absolute
             ax.scatter(
                 [claim],
-                [row + 0.16],
+                [row + offsets[-1]],
                 s=220,
                 marker="|",
                 color=COLOURS["control"],
@@ -245,10 +258,16 @@ def _boundaries(ax: Axes, record: Record) -> None:
     """Mark where phases end, as the dsd arm goes through them."""
     names = {"dense": "D", "sparse": "S", "redense": "D2"}
     arm = record.arms.get("dsd")
-    position = 0.0
+    position, iteration = 0.0, 0
+    several = sum(phase.kind == "sparse" for phase in arm.phases) > 1 if arm else False
     for phase in (*(record.dense.phases if record.dense else ()), *(arm.phases if arm else ())):
+        iteration += phase.kind == "sparse"
+        name = names[phase.kind] + (f", iteration {iteration}" if several and iteration else "")
         middle, position = position + phase.epochs / 2, position + phase.epochs
         ax.axvline(position, color="#BBBBBB", linewidth=0.8, linestyle=":", zorder=0)
         where = ax.get_xaxis_transform()
         if middle > ax.get_xlim()[0]:  # text left of the axes would make the layout shrink them
-            ax.text(middle, 1.01, names[phase.kind], transform=where, ha="center", fontsize=8, color="#555555")
+            size = 7 if several else 8
+            ax.text(
+                middle, 1.01, name.replace(", ", "\n"), transform=where, ha="center", fontsize=size, color="#555555"
+            )

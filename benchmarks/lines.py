@@ -1,11 +1,12 @@
-"""The lines of the tables of one group: its arms, gains, NeuralTalk's choice, first updates, captions. Pure functions."""
+"""The lines of the tables of one group: its arms, iterations, gains, NeuralTalk's choice, first updates, samples."""
 
 from __future__ import annotations
 
 import math
 
-from benchmarks import captions, metrics, selection, summary
+from benchmarks import errors, iterations, metrics, samples, selection, summary
 from benchmarks.group import Group
+from benchmarks.paper import Row
 from benchmarks.render import (
     COMPARISONS,
     INTRODUCTIONS,
@@ -15,6 +16,7 @@ from benchmarks.render import (
     interval,
     mean_sd,
     metric_name,
+    number,
     over_examples,
     p_value,
     paper_cell,
@@ -45,6 +47,13 @@ def gain_blocks(group: Group, p_holm: float | None, title: str) -> list[Block]:
     return blocks
 
 
+def iteration_blocks(group: Group, title: str) -> list[Block]:
+    """Return the iterations of one group as a table of its own; none where the recipe has one."""
+    found = iteration_lines(group)
+    heading = f"By iteration, {metric_name(group.metric, group)}: {title}"
+    return [_block(group, heading, found, iteration_sentence(group))] if found else []
+
+
 def metric_families(group: Group) -> list[str]:
     """Return the families of metrics that the group has, one table each, the main one first."""
     return metrics.families(name for cells in summary.stages(group).values() for name in cells)
@@ -52,7 +61,7 @@ def metric_families(group: Group) -> list[str]:
 
 def stage_lines(group: Group, family: str = "") -> list[Line]:
     """Return the arms of one group with every metric of a family, the paper's figures beside them."""
-    row, iterations = group.paper, summary.count_iterations(group)
+    row, count = group.paper, summary.count_iterations(group)
     lines = []
     found = {label: _of_family(cells, family) for label, cells in summary.stages(group).items()}
     names = metrics.ordered({metric for cells in found.values() for metric in cells})
@@ -67,7 +76,7 @@ def stage_lines(group: Group, family: str = "") -> list[Line]:
                 ours = row.metric if metric == group.metric else metric
                 if ours in row.stages["Baseline"]:
                     heading = f"{paper_heading(group)}: {metric_name(metric, group, True)}"
-                    line[heading] = paper_cell(row.figure(label, ours, iterations))
+                    line[heading] = paper_cell(row.figure(label, ours, count))
         lines.append(line)
     return lines
 
@@ -78,8 +87,6 @@ def gain_lines(group: Group, p_holm: float | None) -> list[Line]:
         (f"{LABELS[arm]} over {LABELS[over].lower() if over != 'llr' else 'LLR'}", summary.compare(group, arm, over))
         for arm, over in COMPARISONS
     ]
-    for k in range(1, summary.count_iterations(group)):
-        found.insert(k, (f"DSD over control, iteration {k}", summary.compare_iteration(group, k)))
     found += [
         (f"DSD over control, {metrics.label(metric)}", summary.compare(group, "dsd", "control", metric))
         for metric in _variants(group)
@@ -98,6 +105,58 @@ def gain_lines(group: Group, p_holm: float | None) -> list[Line]:
         line["verdict"] = verdict(group) if primary else "secondary"
         lines.append(line)
     return lines
+
+
+def iteration_lines(group: Group) -> list[Line]:
+    """Return all arms at the end of every phase, gains at equal epochs, then the paper's unequal comparison.
+
+    None where the recipe has one iteration.
+    """
+    row, found = group.paper, iterations.stages(group)
+    lines = []
+    for stage in found:
+        line = {"after": stage.name, "epochs in all": f"{stage.epochs:g}"}
+        line |= {LABELS.get(name, name): mean_sd(cell) for name, cell in stage.tests.items()}
+        line["gain over control, equal epochs"] = interval(stage.gain)
+        line["n"] = str(stage.gain.n if stage.gain else max((cell.n for cell in stage.tests.values()), default=0))
+        line |= {"p": p_value(stage.gain.p if stage.gain else None)} if group.quotable else {}
+        line["standing"] = ("primary" if stage.last else "secondary") if stage.gain else NONE
+        if row:
+            published = row.stage(stage.kind, stage.iteration)
+            line |= {f"the paper's, on {where}": _published(row, published, m) for m, where in row.sets.items()}
+        lines.append(line)
+    unequal = iterations.unequal(group)
+    if unequal and row:
+        line = {"after": "the paper's comparison", "epochs in all": " against ".join(f"{e:g}" for e in unequal.epochs)}
+        line |= {LABELS["dsd"]: mean_sd(unequal.dsd), LABELS["control"]: mean_sd(unequal.control)}
+        line |= {
+            "gain over control, equal epochs": f"UNEQUAL epochs: {interval(unequal.gain)}",
+            "n": str(unequal.gain.n),
+        }
+        line |= {"p": p_value(unequal.gain.p), "standing": "secondary, UNEQUAL budgets"}
+        lines.append(
+            line | {f"the paper's, on {where}": _published(row, "DSD", m, True) for m, where in row.sets.items()}
+        )
+    return lines
+
+
+def iteration_sentence(group: Group) -> str:
+    """Return what must be known to read the table of iterations."""
+    text = (
+        "All arms at the end of every phase, gains of DSD over control at equal epochs; after S a network is tested under "
+        "its mask. The verdict is on the last line of equal epochs alone."
+    )
+    if group.key.start != "trained":
+        text += " Epochs are those after the given dense start."
+    unequal, row = iterations.unequal(group), group.paper
+    if unequal and row:
+        text += (
+            " The paper's comparison is of UNEQUAL budgets: DSD after its last iteration with a baseline of fewer epochs, "
+            f"here the control after iteration {unequal.iteration}."
+        )
+    if row and not row.same_data:
+        text += f" The paper's figures are its own, on {' and '.join(row.sets.values())}: other data, not comparable."
+    return text
 
 
 def selection_lines(group: Group) -> list[Line]:
@@ -146,17 +205,47 @@ def first_step_sentence(group: Group) -> str:
     return f"{text}:"
 
 
-def caption_lines(group: Group) -> list[Line]:
-    """Return what the networks of the lowest seed say of a few test pictures; none where the row is not about captions."""
+def sample_lines(group: Group) -> list[Line]:
+    """Return what the networks of the lowest seed say of a few test examples; none where the row has no such samples."""
+    form = samples.form(group)
+    if form is None:
+        return []
+
+    def said(text: str, reference: str) -> str:
+        return (errors.markdown(errors.marked(reference, text)) if form.marked else text) or "(empty)"
+
     return [
-        {"picture": one.picture, "reference": one.reference}
-        | {LABELS.get(name, name): caption or "(empty)" for name, caption in one.captions.items()}
-        for one in captions.captioned(group)
+        {form.example: one.example, "reference": one.reference}
+        | {LABELS.get(name, name): said(text, one.reference) for name, text in one.said.items()}
+        for one in samples.shown(group)
     ]
+
+
+def sample_sentence(group: Group) -> str:
+    """Return whose samples they are, and how errors are marked in them."""
+    form, record = samples.form(group), samples.source(group)
+    assert form is not None
+    assert record is not None
+    marks = f"; against the reference, words are {errors.LEGEND}" if form.marked else ""
+    return f"{form.kind.capitalize()} of a few test {form.example}s after the last epoch, seed {record.seed}{marks}:"
 
 
 def _block(group: Group, heading: str, lines: list[Line], sentence: str = "") -> Block:
     return Block(heading, f"{INTRODUCTIONS[group.section]} {sentence}".rstrip(), frame(lines))
+
+
+def _published(row: Row, stage: str | None, metric: str, unequal: bool = False) -> str:
+    """Return the paper's figure with its epochs in all and, where the paper compares it, its baseline and the gain."""
+    figure = row.stages[stage].get(metric) if stage else None
+    if figure is None or stage is None:
+        return NONE
+    text = f"{paper_cell(figure)} ({row.epochs[stage]} epochs)" if stage in row.epochs else paper_cell(figure)
+    baseline = row.stages["Baseline"].get(metric)
+    equal = stage == "DSD" if unequal else row.epochs.get(stage) == row.epochs.get("Baseline")
+    if baseline and equal and row.epochs:
+        gain = (baseline.value - figure.value) * (1 if row.lower_is_better else -1)
+        text += f" against {paper_cell(baseline)} ({row.epochs['Baseline']}): {number(gain, True)}"
+    return text
 
 
 def _of_family(cells: dict[str, Cell], family: str) -> dict[str, Cell]:

@@ -12,6 +12,7 @@ _LABELS = {
     "top1_error": "top-1 error",
     "top5_error": "top-5 error",
     "wer": "WER",
+    "cer": "CER",
     **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
     **{f"bleu{n}_standard": f"BLEU-{n} (standard)" for n in range(1, 5)},
     "brevity_penalty": "brevity penalty",
@@ -23,14 +24,16 @@ _LABELS = {
 _RANKS = {name: rank for rank, name in enumerate(_LABELS)}
 _UNKNOWN = _RANKS["bleu4_standard"] + 0.5
 _BEAM = re.compile(r"(beam(\d+))_(.+)")
+_FOLDER = re.compile(r"(wer|cer)_(.+)")  # of one folder of the test set, the plain name being that of all of it
 _BESIDE = ("brevity_penalty", "caption_words")  # what explains the difference between the two kinds of BLEU
-_STANDARD = "standard"
+_STANDARD, _FOLDERS = "standard", "folders"
 
 
 def label(name: str, short: bool = False) -> str:
     """Return the name in print; not `short`, it says of BLEU which kind it is wherever nothing beside it does."""
     beam, plain = _BEAM.fullmatch(name), _plain(name)
-    text = _LABELS.get(plain, plain)
+    folder = _FOLDER.fullmatch(plain)
+    text = f"{_LABELS[folder[1]]} {folder[2]}" if folder else _LABELS.get(plain, plain)
     if plain.startswith("bleu") and not plain.endswith("_standard") and not short:
         text += " (no penalty)"
     return f"{text}, beam {beam[2]}" if beam and not short else text
@@ -40,7 +43,7 @@ def unit(name: str, primary: str, primary_unit: str) -> str:
     """Return the unit, empty where it has none or nobody said: records carry that of the primary metric."""
     if name == primary:
         return primary_unit
-    return "%" if name.endswith("_error") or "bleu" in name else ""
+    return "%" if name.endswith("_error") or "bleu" in name or _base(name) in ("wer", "cer") else ""
 
 
 def with_unit(name: str, of: str, short: bool = False) -> str:
@@ -56,14 +59,16 @@ def digits(name: str) -> int:
 
 def ordered(names: Iterable[str]) -> list[str]:
     """Return the names in the order of a table's columns: what the paper reports comes first, losses last."""
-    return sorted(names, key=lambda name: (_RANKS.get(_plain(name), _UNKNOWN), name))
+    return sorted(names, key=lambda name: (_RANKS.get(_base(name), _UNKNOWN), name))
 
 
 def family(name: str) -> str:
-    """Return which table it stands in: the main one "", that of standard BLEU, or that of another beam width."""
+    """Return which table it stands in: the main one "", standard BLEU's, the test folders', or that of a beam width."""
     beam = _BEAM.fullmatch(name)
     if beam:
         return beam[1]
+    if _FOLDER.fullmatch(name):
+        return _FOLDERS
     return _STANDARD if name.endswith("_standard") or name in _BESIDE else ""
 
 
@@ -76,15 +81,20 @@ def heading(of: str) -> str:
     """Return the words that tell a family's table from the main one."""
     if not of:
         return "Arms"
-    return "Arms, standard BLEU" if of == _STANDARD else f"Arms, beam {of.removeprefix('beam')}"
+    plain = {_STANDARD: "Arms, standard BLEU", _FOLDERS: "Arms, by folder of the test set"}
+    return plain.get(of) or f"Arms, beam {of.removeprefix('beam')}"
 
 
 def sentence(of: str, primary: str) -> str:
     """Return what must be known to read a family's table, empty where the columns say it all."""
     if of == _STANDARD:
         return "The same captions by BLEU as it is defined, with the brevity penalty, in percent."
+    if of == _FOLDERS:
+        return "The same transcripts, a folder of the test set at a time."
     if of:
         width = of.removeprefix("beam")
+        if not primary.startswith("bleu"):
+            return f"The same networks, decoded by beam search of width {width}."
         return f"The same networks, captions found by beam search of width {width}; BLEU of both kinds, in percent."
     if not primary.startswith("bleu"):
         return ""
@@ -92,7 +102,7 @@ def sentence(of: str, primary: str) -> str:
 
 
 def variants(names: Iterable[str], primary: str) -> list[str]:
-    """Return the other forms of the primary metric, which share its direction: standard, or of another beam width."""
+    """Return the other forms of the primary metric, which share its direction: standard, of a folder or a beam width."""
     found = ordered(name for name in names if name != primary and primary in name.split("_"))
     return sorted(found, key=family, reverse=True)
 
@@ -101,3 +111,9 @@ def _plain(name: str) -> str:
     """Return the name without the beam width."""
     beam = _BEAM.fullmatch(name)
     return beam[3] if beam else name
+
+
+def _base(name: str) -> str:
+    """Return the name without beam width and folder."""
+    folder = _FOLDER.fullmatch(_plain(name))
+    return folder[1] if folder else _plain(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks import captions, lines, metrics, paper, render, selection, statistics, summary
+from benchmarks import lines, metrics, paper, render, samples, selection, statistics, summary
 from benchmarks.facts import facts
 from benchmarks.group import Group, Key, failed_records, group_records, row_order
 from benchmarks.record import Record
@@ -120,7 +120,8 @@ _WORDS = ("confirmed", "refuted", "not resolved", "too few seeds")
 
 def _headline_line(group: Group) -> dict[str, str]:
     primary, row = summary.primary(group), group.paper
-    gain = f"{row.overview.absolute:.1f} ({row.data})" if row else NONE
+    unequal = ", unequal budgets" if row and row.iterated else ""
+    gain = f"{row.overview.absolute:.1f} ({row.data}{unequal})" if row else NONE
     return {
         "network": render.network(group),
         "data": render.data_name(group),
@@ -158,18 +159,17 @@ def _group(
     for family in lines.metric_families(group):
         if prefix or not family:
             parts += _table(metrics.sentence(family, group.metric), lines.stage_lines(group, family))
+    parts += _table(lines.iteration_sentence(group), lines.iteration_lines(group))
     if prefix:  # the page of the row has everything, the README the primary figure alone
         gains = lines.gain_lines(group, adjusted.get(group.key))
         parts += _table(f"Paired gains in {render.metric_name(group.metric, group)}:", gains)
         parts += _table(_chosen(group), lines.selection_lines(group))
         parts += _table(lines.first_step_sentence(group), lines.first_step_lines(group))
     parts.append(f"![Training curves of all arms]({prefix}figures/{summary.figure_name(group, groups)})")
-    if source := captions.source(group):
-        link = f"({prefix}figures/{summary.figure_name(group, groups, 'captions')})"
-        parts.append(f"![What the networks say of a few test pictures]{link}")
+    if form := samples.form(group):
+        parts.append(f"![{form.question}]({prefix}figures/{summary.figure_name(group, groups, form.kind)})")
         if prefix:
-            sentence = f"Captions of a few test pictures after the last epoch, seed {source.seed}:"
-            parts += _table(sentence, lines.caption_lines(group))
+            parts += _table(lines.sample_sentence(group), lines.sample_lines(group))
     parts.append("\n".join(f"- {fact}" for fact in facts(group)))
     parts.append(render.markdown_table(_record_lines(group, prefix)))
     return "\n\n".join(parts)
@@ -219,12 +219,12 @@ def _verdict(group: Group, adjusted: Mapping[Key, float]) -> str:
         text += f" p {_p(primary.p)}{holm if family > 1 else ''}."
     needed, row = summary.needed(group), group.paper
     if needed is not None and row and primary.half_width is not None:
-        half = row.overview.absolute / 2
+        half, at = row.gain / 2, " at equal budget" if row.equal_budget else ""
         reached = f" Half-width reached: {render.number(primary.half_width)}"
         if primary.half_width <= half:
-            text += f"{reached}, within half the paper's gain ({half:.2f})."
+            text += f"{reached}, within half the paper's gain{at} ({half:.2f})."
         else:
-            text += f"{reached}; half the paper's gain ({half:.2f}) would take n = {needed}."
+            text += f"{reached}; half the paper's gain{at} ({half:.2f}) would take n = {needed}."
     return text
 
 

@@ -38,7 +38,7 @@ INTRODUCTIONS: dict[Section, str] = {
 }
 MEANINGS = {
     DENSE: "the end of the dense phase D, which all arms start from",
-    "dsd": "the sparse phase S under magnitude masks, then the re-dense phase D2",
+    "dsd": "the sparse phase S under magnitude masks, then the re-dense phase D2; both again in a row of several iterations",
     "control": "ordinary training of equal budget: the schedule, steps and fresh optimizers of S and D2, no mask",
     "llr": "the paper's control: dense training on for as many epochs at a tenth of the rate of D's last epoch",
     "random": "as DSD, with as many weights of each layer drawn at random",
@@ -142,7 +142,9 @@ def paper_heading(group: Group) -> str:
     """Return the heading of the paper's column: what its figures were measured on, where that is not what ours were."""
     row = group.paper
     assert row is not None
-    return "paper" if group.comparable else f"paper ({row.data}, full recipe)"
+    if group.comparable:
+        return "paper"
+    return f"paper ({row.data}, full recipe)" if row.same_data else f"the paper's, on {row.data}"
 
 
 def frame(lines: Sequence[dict[str, str]]) -> pd.DataFrame:
@@ -206,7 +208,10 @@ def published(group: Group) -> str:
     """Return the paper's line of Table 1 in short, with what it was measured on where ours was not."""
     row = group.paper
     assert row is not None
-    of = "" if group.comparable else f" ({row.data}{'' if group.section == 'paper' else ', full recipe'})"
+    limits = [] if group.comparable else [row.data]
+    limits += ["full recipe"] if limits and group.section != "paper" else []
+    limits += ["unequal budgets"] if row.iterated else []
+    of = f" ({', '.join(limits)})" if limits else ""
     mark = "" if row.overview.verified else " *unverified*"
     return f"{row.overview.baseline:.1f} to {row.overview.dsd:.1f}{of}{mark}"
 

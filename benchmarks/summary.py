@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks import captions, statistics
+from benchmarks import samples, statistics
 from benchmarks.group import Group, Key
-from benchmarks.record import Bootstrap, PhaseResult, Record, unpack_outcomes
+from benchmarks.record import Bootstrap, LayerMask, PhaseResult, Record, unpack_outcomes
 from benchmarks.statistics import Paired, Spread
 
 DENSE = "dense"
@@ -26,7 +26,7 @@ LABELS = {
     "random": "Random mask",
 }
 
-Kind = Literal["curves", "captions"]
+Kind = Literal["curves", "captions", "transcripts"]
 """What a figure of one group shows."""
 
 _BOOTSTRAP_SEED = 0  # fixed, so that the same records give the same interval
@@ -110,17 +110,6 @@ def compare(group: Group, arm: str, over: str, metric: str | None = None) -> Pai
     return paired(group, list(gains(group, arm, over, metric).values()))
 
 
-def compare_iteration(group: Group, number: int) -> Paired | None:
-    """Return the paired gain of DSD over control after `number` iterations of several, at the same epoch."""
-    read = _phase_reader("dsd", "redense", number)
-    found = [
-        gain(record, before, after)
-        for record in group.records
-        if (after := read(record)) is not None and (before := _control_after(record, number)) is not None
-    ]
-    return paired(group, found)
-
-
 def paired(group: Group, found: Sequence[float]) -> Paired | None:
     """Return the summary of one gain per seed, None where there is none."""
     if not found:
@@ -199,7 +188,7 @@ def needed(group: Group) -> int | None:
     row, summary = group.paper, primary(group)
     if row is None or not row.overview.verified or summary is None or summary.sd is None:
         return None
-    return statistics.needed(summary.sd, row.overview.absolute / 2)
+    return statistics.needed(summary.sd, row.gain / 2)
 
 
 def holm(all_groups: Sequence[Group]) -> dict[Key, float]:
@@ -234,6 +223,12 @@ def first_steps(group: Group) -> dict[str, list[Cell]]:
     return found
 
 
+def mask(record: Record, arm: str, number: int) -> list[LayerMask] | None:
+    """Return the mask of an arm's sparse phase `number`, counted from one; None where it has none."""
+    found = _phase(record, arm, "sparse", number)
+    return found[1].mask if found else None
+
+
 def count_iterations(group: Group) -> int:
     """Return how many sparse phases the dsd arm has: the paper's number of iterations."""
     counts = [sum(p.kind == "sparse" for p in r.arms["dsd"].phases) for r in group.records if "dsd" in r.arms]
@@ -241,11 +236,12 @@ def count_iterations(group: Group) -> int:
 
 
 def figure_names(all_groups: Sequence[Group]) -> list[str]:
-    """Return the files of every figure: the gains, then the training curves of each group, and captions if it has any."""
+    """Return the files of every figure: the gains, then the training curves of each group, and what it says of samples."""
     names = ["gains.png"] if any(has_gain(group) for group in all_groups) else []
     for group in all_groups:
-        kinds: tuple[Kind, ...] = ("curves", "captions") if captions.source(group) else ("curves",)
-        names += [figure_name(group, all_groups, kind) for kind in kinds]
+        names.append(figure_name(group, all_groups))
+        form = samples.form(group)
+        names += [figure_name(group, all_groups, form.kind)] if form else []
     return names
 
 

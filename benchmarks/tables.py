@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE
+from rich.console import Group as Renderables
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import export, figures, lines, pages, paper, summary
+from benchmarks import export, figures, iterations, lines, pages, paper, summary
 from benchmarks import render as text
-from benchmarks.group import group_records
+from benchmarks.group import Group, group_records
 from benchmarks.pages import embed, headline
 from benchmarks.record import Record
 from benchmarks.registry import ROWS
@@ -24,6 +25,7 @@ from benchmarks.registry import ROWS
 __all__ = ["check", "embed", "headline", "refuse_foreign", "render", "terminal", "write"]
 
 _WIDTH = 64  # columns that the table in the terminal takes at least, and its title at most
+_LABEL = 14  # of those, what the longest of our own arms' names takes
 _SUFFIXES = (".md", ".csv", ".tex")
 
 
@@ -40,6 +42,7 @@ def render(records: Sequence[Record]) -> dict[str, str]:
         chosen = [group for group in groups if group.key.row == row]
         blocks = [block for group in chosen for block in lines.arm_blocks(group, pages.title(group))]
         for group in chosen:
+            blocks += lines.iteration_blocks(group, pages.title(group))
             blocks += lines.gain_blocks(group, adjusted.get(group.key), pages.title(group))
         files[f"tables/{row}.md"] = pages.row_page(row, records)
         files[f"tables/{row}.csv"] = export.csv(chosen, adjusted)
@@ -79,36 +82,48 @@ def check(out: Path, records: Sequence[Record]) -> list[str]:
     return sorted(wrong | (_present(out) - set(files)))
 
 
-def terminal(records: Sequence[Record], row: str) -> Table:
-    """Return what to print at the end of a run, 80 columns wide: the arms of `row` in each group, gains and verdict."""
-    chosen = [group for group in group_records(records) if group.key.row == row]
-    title = [row, *(textwrap.wrap(pages.title(chosen[0]), _WIDTH) if len(chosen) == 1 else [])]
+def terminal(records: Sequence[Record], row: str) -> Renderables:
+    """Return what to print at the end of a run, 80 columns wide: a table of `row` for each group."""
+    found = [group for group in group_records(records) if group.key.row == row]
+    shortened = "it.: iteration.\n" if any(summary.count_iterations(group) > 1 for group in found) else ""
+    rule = Text(f"Control: equal budget. {shortened}{text.SELECTION}", style="dim italic")
+    return Renderables(*(_terminal(group) for group in found), rule)
+
+
+def _terminal(group: Group) -> Table:
+    """Return the arms of one group, with gains and verdict."""
+    title = [group.key.row, *textwrap.wrap(pages.title(group), _WIDTH)]
     # Text, not str, throughout: rich would read names of arms and data for markup.
     table = Table(title=Text("\n".join(title)), box=SIMPLE, padding=(0, 1, 0, 0), min_width=_WIDTH)
-    table.caption = f"Control: equal budget. {text.SELECTION}"
-    metric = text.metric_name(chosen[0].metric, chosen[0]) if chosen else ""
-    table.add_column("arm", max_width=20, overflow="fold")
-    metric = metric.replace(" (", "\n(")
+    stages = {_short(label): (label, cells) for label, cells in summary.stages(group).items()}
+    longest = min(_LABEL, max(map(len, stages)))  # of ours, all of which fit: the verdict is rather broken than they
+    table.add_column("arm", min_width=longest, max_width=20, overflow="fold")
+    metric = text.metric_name(group.metric, group).replace(" (", "\n(")
     for heading in (f"test\n{metric}", "n", "gain over\nbaseline", "gain over\ncontrol"):
         table.add_column(Text(heading), justify="right", no_wrap=True)
     table.add_column("verdict", min_width=8)
-    for group in chosen:
-        table.add_section()
-        if len(chosen) > 1:
-            table.add_row(Text(pages.title(group)), style="bold")
-        labels = {label: name for name, label in summary.LABELS.items()}
-        for label, cells in summary.stages(group).items():
-            arm, cell = labels.get(label), cells.get(group.metric)
-            gain, over_control, verdict = text.NONE, text.NONE, ""
-            if arm and arm != summary.DENSE:
-                gain = text.mean_sd(summary.compare(group, arm, summary.DENSE), signed=True)
-            if arm == "dsd":
-                over_control = text.interval(summary.primary(group)).replace(" [", "\n[")
-                verdict = text.verdict(group)
-            count = str(cell.n) if cell else "0"
-            short = label.removesuffix(" (equal budget)")
-            table.add_row(*(Text(part) for part in (short, text.mean_sd(cell), count, gain, over_control, verdict)))
+    arms = {label: name for name, label in summary.LABELS.items()}
+    middle = {
+        f"DSD, {stage.name.split(', ')[1]}": stage for stage in iterations.stages(group) if stage.kind == "redense"
+    }
+    for short, (label, cells) in stages.items():
+        arm, cell = arms.get(label), cells.get(group.metric)
+        gain, over_control, verdict = text.NONE, text.NONE, ""
+        if arm and arm != summary.DENSE:
+            gain = text.mean_sd(summary.compare(group, arm, summary.DENSE), signed=True)
+        if arm == "dsd":
+            over_control = text.interval(summary.primary(group)).replace(" [", "\n[")
+            verdict = text.verdict(group)
+        elif label in middle and middle[label].gain:
+            over_control = text.interval(middle[label].gain).replace(" [", "\n[")
+            verdict = "secondary"
+        count = str(cell.n) if cell else "0"
+        table.add_row(*(Text(part) for part in (short, text.mean_sd(cell), count, gain, over_control, verdict)))
     return table
+
+
+def _short(label: str) -> str:
+    return label.removesuffix(" (equal budget)").replace(", iteration", ", it.")
 
 
 def refuse_foreign(path: Path) -> None:

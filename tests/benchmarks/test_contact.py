@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks import captions, contact, figures, tables
-from benchmarks.captions import Captioned
+from benchmarks import contact, figures, samples, tables
+from benchmarks.errors import Word
 from benchmarks.group import group_records
+from benchmarks.samples import Sample
 from tests.golden import build, captioning
 
 LONG = "a very long caption of many small words that go on and on " * 6
@@ -20,7 +21,7 @@ def pixels(path: Path) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-def draw(path: Path, shown: list[Captioned], title: str = "title") -> NDArray[np.uint8]:
+def draw(path: Path, shown: list[Sample], title: str = "title") -> NDArray[np.uint8]:
     contact.draw(shown, title, {"dsd": "DSD"}, {"dsd": "#D55E00"}, path, "source")
     return pixels(path)
 
@@ -38,7 +39,7 @@ def test_no_line_is_wider_than_it_may_be_and_no_word_is_lost() -> None:
 
 @pytest.mark.parametrize("text", [LONG, "m" * 300, "$x^2$ and $y", "W" * 30])
 def test_nothing_is_cut_off_at_the_edges(tmp_path: Path, text: str) -> None:
-    drawn = draw(tmp_path / "a.png", [Captioned(f"{text}.jpg", text, {"dsd": text})] * 2, title=text)
+    drawn = draw(tmp_path / "a.png", [Sample(f"{text}.jpg", text, {"dsd": text})] * 2, title=text)
     margin = 20  # of 30 pixels
     for edge in (drawn[:margin], drawn[-margin:], drawn[:, :margin], drawn[:, -margin:]):
         assert (edge == 255).all()
@@ -46,8 +47,8 @@ def test_nothing_is_cut_off_at_the_edges(tmp_path: Path, text: str) -> None:
 
 
 def test_the_sheet_grows_with_what_is_said(tmp_path: Path) -> None:
-    short = draw(tmp_path / "short.png", [Captioned("a.jpg", "a dog", {"dsd": ""})])
-    long = draw(tmp_path / "long.png", [Captioned("a.jpg", "a dog", {"dsd": LONG})])
+    short = draw(tmp_path / "short.png", [Sample("a.jpg", "a dog", {"dsd": ""})])
+    long = draw(tmp_path / "long.png", [Sample("a.jpg", "a dog", {"dsd": LONG})])
     assert long.shape[0] > short.shape[0]
     assert long.shape[1] == short.shape[1] == 1200
 
@@ -55,17 +56,17 @@ def test_the_sheet_grows_with_what_is_said(tmp_path: Path) -> None:
 def test_the_sheet_is_of_the_lowest_seed_that_has_captions() -> None:
     found = build.captions()
     (group,) = group_records(found)
-    source = captions.source(group)
+    source = samples.source(group)
     assert source is not None
     assert source.seed == 0
-    shown = captions.captioned(group)
-    assert [one.picture for one in shown] == list(captioning.PICTURES)
-    assert shown[1].captions == {
+    shown = samples.shown(group)
+    assert [one.example for one in shown] == list(captioning.PICTURES)
+    assert shown[1].said == {
         "dense": "a caption of quality 17 for 1 dogs",
         "control": "a caption of quality 20 for 1 dogs",
         "dsd": "a caption of quality 21 for 1 dogs",
     }
-    assert captions.captioned(group_records(build.trio())[0]) == []
+    assert samples.shown(group_records(build.trio())[0]) == []
 
 
 def test_pictures_that_an_arm_lacks_are_left_out() -> None:
@@ -74,7 +75,7 @@ def test_pictures_that_an_arm_lacks_are_left_out() -> None:
     record = record.model_copy(
         update={"arms": record.arms | {"dsd": dsd.model_copy(update={"samples": dsd.samples[1:]})}}
     )
-    assert [one.picture for one in captions.captioned(group_records([record])[0])] == list(captioning.PICTURES[1:])
+    assert [one.example for one in samples.shown(group_records([record])[0])] == list(captioning.PICTURES[1:])
 
 
 def test_the_sheet_belongs_to_the_results_and_is_the_same_again(tmp_path: Path) -> None:
@@ -119,5 +120,44 @@ def test_a_users_own_pictures_are_drawn_and_a_missing_one_is_named(tmp_path: Pat
 
 
 def test_rows_without_captions_have_no_sheet(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"captions\.png: no record of imagenet_resnet18 has captions"):
+    with pytest.raises(ValueError, match=r"captions\.png: no record of imagenet_resnet18 has captions or transcripts"):
         figures.sheet(build.trio(), tmp_path / "captions.png")
+
+
+@pytest.mark.parametrize(("heard", "more"), [("one two three", 0.0), ("one six three", 0.03), ("one three", 0.05)])
+def test_the_sheet_of_transcripts_marks_their_errors(tmp_path: Path, heard: str, more: float) -> None:
+    said = [Sample("a", "one two three", {"dsd": heard})]
+    ink = []
+    for marked in (False, True):
+        contact.draw(said, "title", {}, {}, tmp_path / "a.png", "source", marked=marked)
+        ink.append(int((255 - pixels(tmp_path / "a.png")[:, 300:].astype(int)).sum()))
+    # Bold letters take more ink, and a word that was left out is drawn after all, in grey.
+    assert ink[1] / ink[0] > 1 + more if more else ink[1] / ink[0] == pytest.approx(1, abs=0.02)
+
+
+def test_words_are_wrapped_with_their_marks_and_none_is_lost() -> None:
+    words = [Word("short", "insert"), Word("x" * 60, "delete"), Word("end")]
+    lines = contact.wrap_words(words, 1.5)
+    assert len(lines) > 2
+    flat = [word for line in lines for word in line]
+    assert "".join(word.text for word in flat if word.kind == "delete") == "x" * 60
+    assert (flat[0], flat[-1]) == (words[0], words[-1])
+
+
+def test_utterances_have_no_pictures_to_draw(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a\.png: transcripts are of no pictures"):
+        figures.sheet(build.utterances(), tmp_path / "a.png", pictures=tmp_path)
+
+
+def test_the_sheet_of_transcripts_belongs_to_the_results_and_is_the_same_again(tmp_path: Path) -> None:
+    found = build.utterances()
+    figures.write(tmp_path, found)
+    tables.write(tmp_path, found)
+    assert tables.check(tmp_path, found) == []
+    name = "librispeech_deepspeech2-paper-transcripts.png"
+    figures.sheet(found, tmp_path / "again.png")
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "figures" / name).read_bytes()
+    page = (tmp_path / "tables" / "librispeech_deepspeech2.md").read_text(encoding="utf-8")
+    assert f"![What the networks hear in a few test utterances](../figures/{name})" in page
+    (tmp_path / "figures" / name).unlink()
+    assert tables.check(tmp_path, found) == [f"figures/{name}"]

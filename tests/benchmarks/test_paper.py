@@ -56,6 +56,45 @@ def test_one_iteration_of_ours_stands_beside_one_of_the_papers() -> None:
     assert row.equal_budget.mark == "D"
 
 
+@pytest.mark.parametrize(("name", "each"), [("librispeech_deepspeech", 50), ("librispeech_deepspeech2", 20)])
+def test_the_papers_baseline_is_the_like_of_our_control_after_one_iteration(name: str, each: int) -> None:
+    row = paper.ROWS[name]
+    assert dict(row.epochs) == {
+        "Dense, iteration 0": each,
+        "Sparse, iteration 1": 2 * each,
+        "DSD, iteration 1": 3 * each,
+        "Sparse, iteration 2": 4 * each,
+        "DSD": 5 * each,
+        "Baseline": 3 * each,
+    }
+    baseline, start = (row.stages[stage]["wer"] for stage in ("Baseline", "Dense, iteration 0"))
+    assert row.figure("Control, iteration 1", "wer", iterations=2) == baseline
+    assert row.figure("Control (equal budget)", "wer", iterations=1) == baseline
+    assert row.figure("Control (equal budget)", "wer", iterations=2) is None
+    assert {row.figure("Baseline", "wer", iterations=count) for count in (1, 2)} == {start}
+    assert paper.ROWS["imagenet_vgg16"].figure("Control (equal budget)", "top1_error") is None
+
+
+def test_stages_by_the_kind_of_phase_and_its_iteration() -> None:
+    row = paper.ROWS["librispeech_deepspeech"]
+    found = [
+        row.stage(kind, number)
+        for kind, number in (("dense", 0), *((k, n) for n in (1, 2, 3) for k in ("sparse", "redense")))
+    ]
+    assert found == [
+        "Dense, iteration 0",
+        "Sparse, iteration 1",
+        "DSD, iteration 1",
+        "Sparse, iteration 2",
+        "DSD",
+        None,
+        None,
+    ]
+    vgg = paper.ROWS["imagenet_vgg16"]
+    assert [vgg.stage("dense", 0), vgg.stage("sparse", 1), vgg.stage("redense", 1)] == ["Baseline", "Sparse", "DSD"]
+    assert vgg.stage("sparse", 2) is None
+
+
 def test_what_the_paper_lacks_is_none() -> None:
     assert paper.ROWS["imagenet_vgg16"].figure("Random mask", "top1_error") is None
 

@@ -76,9 +76,9 @@ def test_every_record_is_listed_and_the_rule_stands_in_the_header() -> None:
 def test_superseded_and_failed_records_are_counted_and_change_no_mean() -> None:
     page = tables.render(golden())["README.md"]
     counts = (
-        "10 in the tables, 1 superseded by a newer trial of the same seed with all of the arms, 1 failed and left out"
+        "12 in the tables, 1 superseded by a newer trial of the same seed with all of the arms, 1 failed and left out"
     )
-    assert f"12 records: {counts}." in page
+    assert f"14 records: {counts}." in page
     assert "small, seed 3, dsd, sparse, step 17: the loss is nan in batch 3" in page
     kept = [r for r in golden() if r.status == "finished" and not r.finished.startswith("2029")]
     assert tables.render(kept)["tables/overview.md"] == tables.render(golden())["tables/overview.md"]
@@ -230,14 +230,6 @@ def test_the_papers_cells_are_comparable_at_paper_scale_on_the_papers_data_alone
     assert "A verdict at small scale speaks of DSD on that data, not of the paper's figure." in small
 
 
-def test_iterations_stand_beside_the_control_of_the_same_length() -> None:
-    page = tables.render(golden())["tables/librispeech_deepspeech2.md"]
-    assert line(page, "DSD, iteration 1") == ["DSD, iteration 1", "28.00", "1", "13.96"]
-    assert line(page, "Control, iteration 1") == ["Control, iteration 1", "29.00", "1", "-"]
-    assert line(page, "DSD over control, iteration 1")[1] == "+1.00"
-    assert line(page, "DSD ")[1:] == ["27.00", "1", "13.44"]
-
-
 def test_a_group_without_control_has_no_verdict() -> None:
     found = [build.record(seed=s, arms={"dsd": (41.0, 40.0)}) for s in range(3)]
     assert overview(found)["verdict"] == "no control arm"
@@ -319,6 +311,25 @@ def test_the_table_at_the_end_of_a_run_is_readable_at_80_columns_whatever_the_na
     assert "suite 0.1" in "\n".join(lines)
     for numbers in ("40.20 ± 0.26", "+2.00 ± 0.17", "+0.10 ± 0.00", "[+0.10, +0.10]", "confirmed;"):
         assert any(numbers in line for line in lines), numbers
+
+
+def test_every_group_of_a_row_has_a_table_of_its_own_in_the_terminal() -> None:
+    lines = terminal(build.trio() + build.trio((0.1, 0.2, 0.3), custom=["sparsity=0.9"]))
+    text = "\n".join(lines)
+    assert max(map(len, lines)) <= 80
+    assert text.count("small scale, fixture-pictures, recipe 50a1150a1150") == 2
+    assert "custom: sparsity=0.9" in text
+    assert ("not resolved" in text, "custom recipe:" in text) == (True, True)
+    assert text.count("Selection rule: last epoch") == 1
+
+
+def test_the_masks_of_every_sparse_phase_are_told() -> None:
+    page = tables.render(golden())["tables/imagenet_vgg16.md"]
+    assert "- Masks keep 70.0 % of 10 weights in 1 tensor in S (DSD, Random mask)\n" in page
+    page = tables.render(build.utterances())["tables/librispeech_deepspeech2.md"]
+    both = "of 600 weights in 2 tensors in {} (DSD, Random mask)"
+    assert f"- Masks keep 50.0 % {both.format('S1')}; 75.0 % {both.format('S2')}\n" in page
+    assert "Masks" not in tables.render([build.record(arms={"control": (41.0, 40.0)})])["tables/imagenet_resnet18.md"]
 
 
 def test_the_headline_counts_verdicts() -> None:

@@ -1,0 +1,1 @@
+"""Speech recognition on LibriSpeech: DeepSpeech and DeepSpeech 2, trained with CTC."""

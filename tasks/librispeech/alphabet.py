@@ -1,0 +1,54 @@
+"""The 29 symbols that the networks spell with: CTC's blank, space, apostrophe and a to z (standard library only)."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from itertools import pairwise
+
+BLANK = 0
+SYMBOLS = ("", " ", "'", *string.ascii_lowercase)
+"""By index; the blank, which stands for no character, is the empty string."""
+
+_INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS) if symbol}
+
+
+def normalise(transcript: str) -> str:
+    """Return a transcript in lower case, with one space between words and none at its ends.
+
+    LibriSpeech's transcripts are upper case. Characters that the alphabet lacks are kept: `encode` names them.
+    """
+    return " ".join(transcript.lower().split())
+
+
+def encode(transcript: str) -> list[int]:
+    """Return the index of every character of a normalised transcript.
+
+    Raises:
+        ValueError: a character is not in the alphabet; the message names it.
+    """
+    try:
+        return [_INDEX[character] for character in transcript]
+    except KeyError as error:
+        raise ValueError(f"{error.args[0]!r} is not in the alphabet (a to z, space, apostrophe)") from None
+
+
+def decode(indices: Sequence[int]) -> str:
+    """Return what characters spell, after CTC's repetitions and blanks are gone.
+
+    Raises:
+        ValueError: an index is the blank's, or no symbol's.
+    """
+    for index in indices:
+        if not 0 < index < len(SYMBOLS):
+            what = "CTC's blank, which is no character" if index == BLANK else "no symbol"
+            raise ValueError(f"index {index} is {what}; expected 1 to {len(SYMBOLS) - 1}")
+    return "".join(SYMBOLS[index] for index in indices)
+
+
+def needed_frames(indices: Sequence[int]) -> int:
+    """Return the fewest output frames that CTC can align with a transcript.
+
+    One a character, and one for the blank that must part two equal neighbours.
+    """
+    return len(indices) + sum(left == right for left, right in pairwise(indices))

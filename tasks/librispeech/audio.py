@@ -1,0 +1,140 @@
+"""Recordings: what a FLAC file's header says, its samples at 16 kHz, and the frames that a network makes of them."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio.transforms
+from numpy.typing import NDArray
+
+from tasks.librispeech.settings import HOP, SAMPLE_RATE, WINDOW
+
+LOWEST, HIGHEST, MULTIPLE = 8_000, 192_000, 25
+"""Rates that can be resampled, in Hz. A rate that shares no large divisor with 16 kHz would need a filter for every one of
+its samples: 44,101 Hz, 16,000 filters of 44,000 taps."""
+
+LIBRARY = f"libsndfile {soundfile.__libsndfile_version__}"
+_LONGEST = 1 << 40  # samples: libsndfile says 2^63 - 1 where the header does not know
+
+
+@dataclass(frozen=True)
+class Header:
+    """Samples a channel, samples a second, channels."""
+
+    samples: int
+    rate: int
+    channels: int
+
+
+def header(path: Path) -> Header:
+    """Return what the header of a FLAC file says; its sound is not decoded.
+
+    Raises:
+        ValueError: it is no FLAC file, or it is empty; the message says so in a few words.
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise ValueError("it is empty: 0 bytes")
+        file.seek(0)
+        try:
+            with soundfile.SoundFile(file) as sound:
+                found = Header(sound.frames, sound.samplerate, sound.channels)
+                kind = sound.format
+        except soundfile.LibsndfileError as error:
+            raise ValueError(_reason(error)) from error
+    if kind != "FLAC":
+        raise ValueError(f"it is a {kind} file")
+    if found.samples <= 0:
+        raise ValueError("it is empty: 0 samples")
+    if found.samples > _LONGEST:
+        raise ValueError("its header does not say how long it is")
+    return found
+
+
+def samples_of(data: bytes) -> tuple[NDArray[np.int16], int]:
+    """Return the samples (n,) of a mono FLAC file, decoded to its end, and their rate.
+
+    Every frame of FLAC carries a checksum, so damage shows.
+
+    Raises:
+        ValueError: the bytes are damaged, cut short or not mono; the message says so in a few words.
+    """
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as sound:
+            if sound.frames > _LONGEST:
+                raise ValueError("its header does not say how long it is")
+            announced, rate = sound.frames, sound.samplerate
+            samples: NDArray[np.int16] = sound.read(dtype="int16")
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{_reason(error)}: damaged, or cut short at {len(data):,} bytes") from error
+    if samples.ndim != 1:
+        raise ValueError(f"it has {samples.shape[1]} channels")
+    if len(samples) != announced:
+        raise ValueError(f"it is cut short: {len(samples):,} of {announced:,} samples")
+    return samples, rate
+
+
+def load(path: Path) -> NDArray[np.int16]:
+    """Return the samples (n,) of a mono FLAC file at 16 kHz, resampled where it has another rate.
+
+    Raises:
+        ValueError: the file cannot be opened or is damaged, or its rate cannot be resampled; the message names it.
+    """
+    try:
+        samples, rate = samples_of(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path} cannot be opened ({error.strerror})") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not a readable FLAC file ({error})") from error
+    if rate == SAMPLE_RATE:
+        return samples
+    if not supported(rate):
+        raise ValueError(f"{path} has {rate:,} Hz; expected {rates()}")
+    floats = _resampler(rate)(torch.from_numpy(samples).float()).numpy()
+    # torchaudio computes the length in float32, which may lose a sample of a long recording.
+    exact = np.zeros(resampled_samples(len(samples), rate), dtype=np.int16)
+    exact[: len(floats)] = floats.round().clip(-(1 << 15), (1 << 15) - 1)[: len(exact)]
+    return exact
+
+
+def resampled_samples(samples: int, rate: int) -> int:
+    """Return how many samples at 16 kHz become of `samples` at another rate."""
+    return -(-samples * SAMPLE_RATE // rate)
+
+
+def output_frames(samples: int, stride: int) -> int:
+    """Return the frames of a network's output: one for every `stride` of the spectrogram, none of which sees beyond an end.
+
+    Args:
+        samples: at 16 kHz.
+        stride: of all layers together, along time.
+    """
+    return 0 if samples < WINDOW else -(-(1 + (samples - WINDOW) // HOP) // stride)
+
+
+def supported(rate: int) -> bool:
+    """Return whether recordings of this rate, in Hz, can be used."""
+    return LOWEST <= rate <= HIGHEST and rate % MULTIPLE == 0
+
+
+def rates() -> str:
+    """Return in words which rates can be used."""
+    return f"{LOWEST:,} to {HIGHEST:,} Hz, in multiples of {MULTIPLE}"
+
+
+@lru_cache(maxsize=8)
+def _resampler(rate: int) -> torchaudio.transforms.Resample:
+    common = math.gcd(rate, SAMPLE_RATE)
+    return torchaudio.transforms.Resample(rate // common, SAMPLE_RATE // common)  # its filters are computed once
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    return str(error.error_string).removeprefix("Error : ").rstrip(".")

@@ -1,0 +1,224 @@
+"""A folder in LibriSpeech's layout: its files, and what their headers and transcripts say, read once and remembered."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.cache import cache_dir
+from tasks.files import read_lines, some, threaded
+from tasks.librispeech import audio
+from tasks.librispeech.audio import Header
+from tasks.task import Progress
+
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, Split, Split] = ("train", "dev", "test")
+
+INNER = "LibriSpeech"
+"""The folder that the published archives unpack to."""
+
+AUDIO, TRANSCRIPT = ".flac", ".trans.txt"
+
+_VERSION = f"1, {audio.LIBRARY}"
+
+
+@dataclass
+class Contents:
+    """What some folders hold; all names are relative to the data set, with forward slashes.
+
+    Attributes:
+        recordings: FLAC files in FOLDER/SPEAKER/CHAPTER/: the header, or in a few words why there is none.
+        transcripts: SPEAKER-CHAPTER.trans.txt of every chapter that has recordings or such a file: its lines, in a few
+            words why it cannot be read, or None where it is missing.
+        loose: FLAC files elsewhere.
+        others: files and folders that are none of these.
+    """
+
+    recordings: dict[str, Header | str] = field(default_factory=dict)
+    transcripts: dict[str, list[str] | str | None] = field(default_factory=dict)
+    loose: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+
+def find(root: Path) -> Path:
+    """Return `root`, or the folder called LibriSpeech in it, whichever holds folders such as train-clean-100.
+
+    Raises:
+        ValueError: neither does; the message suggests a folder that does.
+    """
+
+    def complete(folder: Path) -> bool:
+        try:
+            return bool(folders(folder, "train") or folders(folder, "test"))
+        except OSError:  # not ours to look into
+            return False
+
+    for candidate in (root, root / INNER):
+        if complete(candidate):
+            return candidate
+    expected = "folders whose names begin with train or test"
+    if not root.is_dir():
+        raise ValueError(f"{root} is not a folder; expected one with {expected}")
+    here = root.resolve()
+    hint = ""
+    if below := sorted(path for path in here.iterdir() if path.is_dir() and complete(path)):
+        hint = f"; {' and '.join(str(path) for path in below[:3])} would fit"
+    elif above := [path for path in list(here.parents)[:2] if here.name.startswith(SPLITS) and complete(path)]:
+        hint = f"; you may have meant {above[0]}, of which this is a part"
+    elif archives := sorted(path.name for path in here.glob("*.tar*")):
+        hint = f"; it holds {some(archives)}: unpack first"
+    raise ValueError(f"{root} has no {expected}{hint}")
+
+
+def folders(root: Path, split: Split) -> list[str]:
+    """Return the sorted names of the folders in `root` that belong to a split: those that begin with its name."""
+    if not root.is_dir():
+        return []
+    return sorted(path.name for path in root.iterdir() if path.name.startswith(split) and path.is_dir())
+
+
+def read(root: Path, names: Sequence[str], progress: Progress | None = None) -> Contents:
+    """Return what the folders `names` of `root` hold, without decoding any sound.
+
+    Headers and transcripts are read once: as long as no file changes its name, size or time of change, they come from
+    `cache_dir()`.
+
+    Args:
+        root: the data set.
+        names: folders in it, such as "train-clean-100".
+        progress: called with ("reading headers", done, total).
+    """
+    contents = Contents()
+    listing = hashlib.sha256(_VERSION.encode())
+    for name in names:
+        for file, size, changed in _chapters(root, name, contents):
+            listing.update(f"\n{file}\0{size}\0{changed}".encode("utf-8", "surrogateescape"))
+    where = hashlib.sha256(os.fsencode(root.resolve()) + json.dumps(list(names)).encode()).hexdigest()
+    memory = cache_dir() / "manifests" / f"{where[:16]}.json"
+    if not _recall(memory, listing.hexdigest(), contents):
+        opened = _read_all(root, contents, progress)
+        if opened:  # what kept a file from being opened may go away without a trace in its name, size or time
+            with contextlib.suppress(OSError):  # a cache that cannot be written costs time at the next start, no more
+                _remember(memory, listing.hexdigest(), contents)
+    return contents
+
+
+def transcript_file(recording: str) -> str:
+    """Return the name of the file that holds a recording's transcript."""
+    folder, speaker, chapter, _ = recording.split("/")
+    return f"{folder}/{speaker}/{chapter}/{speaker}-{chapter}{TRANSCRIPT}"
+
+
+def _chapters(root: Path, folder: str, contents: Contents) -> Iterator[tuple[str, int, int]]:
+    """Yield (name, size, time of change in ns) of every recording and transcript of a folder, and enter their names."""
+    for speaker in _entries(root, folder, contents):
+        for chapter in _entries(root, speaker, contents):
+            transcript = transcript_file(f"{chapter}/")
+            for entry in sorted(os.scandir(root / chapter), key=lambda entry: entry.name):
+                name = f"{chapter}/{entry.name}"
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    contents.others.append(f"{name}/")
+                    continue
+                if entry.name.endswith(AUDIO):
+                    contents.recordings[name] = ""
+                    contents.transcripts.setdefault(transcript, None)
+                elif name == transcript:
+                    contents.transcripts[name] = ""
+                else:
+                    contents.others.append(name)
+                    continue
+                try:
+                    stat = entry.stat()
+                except OSError:  # a link to nothing: reading it will say so
+                    yield name, -1, -1
+                else:
+                    yield name, stat.st_size, stat.st_mtime_ns
+
+
+def _entries(root: Path, parent: str, contents: Contents) -> list[str]:
+    """Return the sorted names of the folders in `parent`, and enter what else it holds."""
+    inner = []
+    for entry in sorted(os.scandir(root / parent), key=lambda entry: entry.name):
+        name = f"{parent}/{entry.name}"
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            inner.append(name)
+        else:
+            (contents.loose if entry.name.endswith(AUDIO) else contents.others).append(name)
+    return inner
+
+
+def _read_all(root: Path, contents: Contents, progress: Progress | None) -> bool:
+    """Fill in headers and lines of the files whose names were entered; return whether all could be opened."""
+    closed: list[str] = []
+
+    def header(name: str) -> Header | str:
+        try:
+            return audio.header(root / name)
+        except OSError as error:
+            closed.append(name)
+            return f"it cannot be opened: {error.strerror}"
+        except ValueError as error:
+            return str(error)
+
+    def lines(name: str) -> list[str] | str:
+        try:
+            return read_lines(root / name)
+        except OSError as error:
+            closed.append(name)
+            return f"cannot be opened ({error.strerror})"
+        except ValueError:
+            return "is not UTF-8 text"
+
+    def report(done: int, total: int) -> None:
+        if progress:
+            progress("reading headers", done, total)
+
+    names = list(contents.recordings)
+    contents.recordings.update(zip(names, threaded(header, names, progress=report), strict=True))
+    present = [name for name, found in contents.transcripts.items() if found is not None]
+    contents.transcripts.update(zip(present, threaded(lines, present), strict=True))
+    return not closed
+
+
+def _recall(path: Path, key: str, contents: Contents) -> bool:
+    """Fill in headers and lines from the manifest at `path`; return False where it is absent, damaged or another's."""
+    try:
+        stored: Any = json.loads(path.read_text(encoding="utf-8"))
+        if stored["key"] != key:
+            return False
+        headers = {n: h if isinstance(h, str) else Header(*h) for n, h in stored["recordings"].items()}
+        if headers.keys() != contents.recordings.keys() or stored["transcripts"].keys() != contents.transcripts.keys():
+            return False
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    contents.recordings.update(headers)
+    contents.transcripts.update(stored["transcripts"])
+    return True
+
+
+def _remember(path: Path, key: str, contents: Contents) -> None:
+    """Write the manifest to `path`, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    headers = {
+        name: found if isinstance(found, str) else (found.samples, found.rate, found.channels)
+        for name, found in contents.recordings.items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-", ignore_cleanup_errors=True) as writing:
+        part = Path(writing) / path.name
+        part.write_text(json.dumps({"key": key, "recordings": headers, "transcripts": contents.transcripts}))
+        part.replace(path)

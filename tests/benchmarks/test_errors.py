@@ -1,0 +1,28 @@
+import pytest
+
+from benchmarks import errors
+
+
+@pytest.mark.parametrize(
+    ("reference", "transcript", "text"),
+    [
+        ("a b c", "a b c", "a b c"),
+        ("a b c", "a x c", "a **x** c"),
+        ("a b c", "a c", "a ~~b~~ c"),
+        ("a b c", "a b c d e", "a b c ***d*** ***e***"),
+        ("a b", "", "~~a~~ ~~b~~"),
+        ("", "a", "***a***"),
+        ("", "", ""),
+        (" a  b ", "a b", "a b"),
+        ("a_b *c* <d>", "a_b *c* ~<d>~", r"a\_b \*c\* **\~\<d>\~**"),
+    ],
+)
+def test_every_error_is_marked(reference: str, transcript: str, text: str) -> None:
+    assert errors.markdown(errors.marked(reference, transcript)) == text
+
+
+def test_as_many_errors_are_marked_as_the_word_error_rate_counts() -> None:
+    # Six words become five: the shortest way is four steps, whichever of the shortest ways is taken.
+    found = errors.marked("the cat sat on the mat", "a cat on mat today")
+    assert sum(word.kind != "equal" for word in found) == 4
+    assert [word.text for word in found if word.kind != "delete"] == ["a", "cat", "on", "mat", "today"]
