@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from tasks.flickr8k import recipes as flickr8k
 from tasks.imagenet import recipes as imagenet
+from tasks.librispeech import recipes as librispeech
 from tasks.recipe import Metric, Recipe, Scale, scaled
 
 SUITE = "0.1"
@@ -91,6 +92,21 @@ ROWS["flickr8k_neuraltalk"] = Row(
     recipes=flickr8k.RECIPES["flickr8k_neuraltalk"],
     frozen=True,
 )
+
+ROWS |= {
+    name: Row(
+        name=name,
+        title=title,
+        domain="librispeech",
+        dataset="LibriSpeech",
+        layout="train*/, dev*/ and test*/SPEAKER/CHAPTER/*.flac with their .trans.txt",
+        train_examples=281_241,
+        test_examples=2_620 + 2_939,
+        metric=librispeech.WER,
+        recipes=librispeech.RECIPES[name],
+    )
+    for name, title in {"librispeech_deepspeech": "DeepSpeech", "librispeech_deepspeech2": "DeepSpeech 2"}.items()
+}
 
 
 def row(name: str) -> Row:

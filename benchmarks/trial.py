@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from benchmarks import checkpoint
+from benchmarks import checkpoint, outputs
 from benchmarks import record as records
 from benchmarks.arms import arm_plan, dense_schedule
 from benchmarks.display import Display
@@ -151,10 +151,12 @@ class Trial:
         finally:
             for learner in learners.values():
                 learner.finish()
-        arms = {name: Arm(**learner.results(self._final(learner))) for name, learner in learners.items()}
+        final = {name: self._final(learner) for name, learner in learners.items()}
+        arms = {name: Arm(**learner.results(final[name])) for name, learner in learners.items()}
         if self.plan.save_weights:
             self._save_weights(learners)
-        path = self._write(arms, None, [arm.cost for arm in arms.values()])
+        said = {name: evaluation.samples for name, evaluation in final.items()}
+        path = self._write(arms, None, [arm.cost for arm in arms.values()], said)
         self.path.unlink(missing_ok=True)
         return path
 
@@ -279,12 +281,19 @@ class Trial:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file(weights, path, metadata)
 
-    def _write(self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost]) -> Path:
+    def _write(
+        self,
+        arms: dict[str, Arm],
+        failure: Failure | None,
+        costs: list[Cost],
+        said: dict[str, list[dict[str, str]]] | None = None,
+    ) -> Path:
         plan, report, metric, origin = self.plan, self.task.report, self.task.metric, self.plan.provenance
         parts = [self.dense.cost, *costs] if self.dense else costs
         now = datetime.now(UTC)
+        name = f"{plan.key(self.task)}-{now.strftime('%Y%m%dT%H%M%S%f')[:-3]}Z"  # to the millisecond
         record = Record(
-            id=f"{plan.key(self.task)}-{now.strftime('%Y%m%dT%H%M%S%f')[:-3]}Z",  # to the millisecond
+            id=name,
             suite=SUITE,
             status="failed" if failure else "finished",
             row=plan.row.name,
@@ -325,6 +334,7 @@ class Trial:
                 samples=sum(part.samples for part in parts),
             ),
             failure=failure,
+            outputs=outputs.write(said or {}, plan.out / "outputs" / f"{name}.csv.gz"),
         )
         return records.write(record, plan.records())
 

@@ -43,7 +43,7 @@ class Evaluation:
     `metrics` holds the row's primary metric under its own name beside others. `outcomes` is for the paired bootstrap over
     test examples, in the data set's own order: (n,) hits out of one (1.0 where a classification is right), or (n, 2 k) counts,
     k columns of hits and k of totals, where the metric is a geometric mean of k corpus-wide rates. `samples` is for readers:
-    what the network made of a few test examples.
+    what the network said of every test example, in words, each with its name under the first key; none for classification.
     """
 
     metrics: dict[str, float]

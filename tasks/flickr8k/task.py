@@ -28,7 +28,6 @@ from tasks.task import DataReport, Evaluation, Frozen, Progress
 
 _VALIDATION_BATCH = 500
 _DECODED_AT_ONCE = 1000
-_SAMPLES = 12
 _LEAST_DEVIATION = 1e-3  # a feature that never changes stays 0
 
 
@@ -225,15 +224,9 @@ class FlickrTask:
         return found
 
     def _samples(self, hypotheses: Sequence[Sequence[str]]) -> list[dict[str, str]]:
-        pictures = self._source.pictures["test"]
-        chosen = sorted(range(len(pictures)), key=lambda row: derive("sample", pictures[row].name))[:_SAMPLES]
         return [
-            {
-                "picture": pictures[row].name,
-                "reference": " ".join(pictures[row].captions[0]),
-                "caption": " ".join(hypotheses[row]),
-            }
-            for row in chosen
+            {"picture": picture.name, "reference": " ".join(picture.captions[0]), "caption": " ".join(words)}
+            for picture, words in zip(self._source.pictures["test"], hypotheses, strict=True)
         ]
 
 

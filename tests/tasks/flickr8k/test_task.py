@@ -91,7 +91,7 @@ def test_the_scores_are_those_of_the_captions(source: Source) -> None:
     model = one.model()
     found = one.evaluate(model, thorough=True)
     assert found.outcomes.shape == (10, 8)
-    assert len(found.samples) == 10
+    assert [sample["picture"] for sample in found.samples] == [picture.name for picture in source.pictures["test"]]
     references = [[list(caption) for caption in picture.captions] for picture in source.pictures["test"]]
     by_name = {sample["picture"]: sample["caption"].split() for sample in found.samples}
     hypotheses = [by_name[picture.name] for picture in source.pictures["test"]]

@@ -1,0 +1,87 @@
+"""The two speech recipes at three scales (standard library only).
+
+Numbers of the paper are those of its Tables 7 and 9 (epochs, rates, sparsity of five phases: two iterations of DSD). What the
+paper leaves open is taken from the systems it names (Hannun et al. 2014, Amodei et al. 2016) or marked as an assumption.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dsd.schedule import Phase, Schedule
+from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings, SpecAugment
+from tasks.recipe import Metric, Recipe, Scale, Sgd
+
+WER = Metric("wer", "%", lower_is_better=True)
+"""Errors of greedy transcripts for each hundred words spoken, over the whole test set."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """How utterances are batched and heard.
+
+    Attributes:
+        sortagrad: whether the first epoch goes from the shortest utterance to the longest (Amodei et al. 2016, Section 3.3).
+        augment: runs of bins and frames hidden in training (SpecAugment), or None.
+    """
+
+    sortagrad: bool = True
+    augment: SpecAugment | None = None
+
+
+_OPEN = (
+    "momentum 0.99 and Nesterov's rule: Hannun et al. 2014 and Amodei et al. 2016; the paper says Nesterov SGD",
+    "the norm of the gradient is clipped at 400: Amodei et al. 2016; the loss is a batch's mean over utterances",
+    "batch 32: assumed, the paper gives none; rates are constant within a phase: assumed, the tables give the starting ones",
+    "data: LibriSpeech in place of WSJ; normalised log-power spectrograms of 20 ms windows every 10 ms",
+)
+
+DEEPSPEECH = Recipe(
+    network="deepspeech",
+    skip=("conv",),  # only fully connected and recurrent layers are pruned (Section 4.5)
+    schedule=Schedule(
+        (
+            Phase("dense", epochs=50, lr=8e-4),
+            Phase("sparse", epochs=50, lr=5e-4, sparsity=0.50),
+            Phase("redense", epochs=50, lr=3e-4),
+            Phase("sparse", epochs=50, lr=1e-4, sparsity=0.25),
+            Phase("redense", epochs=50, lr=3e-5),
+        )
+    ),
+    batch_size=32,
+    optimizer=Sgd(momentum=0.99, nesterov=True, weight_decay=0.0),
+    model=DeepSpeech1Settings(),
+    data=Speech(),
+    clip_norm=400.0,
+    notes=(
+        "epochs, rates, sparsity: Table 7; layers: its parameter counts",
+        "windows of 11 frames every second frame, dropout 5 % of feed-forward layers, clipping at 20: Hannun et al. 2014",
+        *_OPEN,
+    ),
+)
+
+DEEPSPEECH2 = Recipe(
+    network="deepspeech2",
+    skip=("conv1", "conv2"),
+    schedule=Schedule(
+        (
+            Phase("dense", epochs=20, lr=3e-4),
+            Phase("sparse", epochs=20, lr=3e-4, sparsity=0.50),
+            Phase("redense", epochs=20, lr=3e-5),
+            Phase("sparse", epochs=20, lr=3e-5, sparsity=0.25),
+            Phase("redense", epochs=20, lr=6e-6),
+        )
+    ),
+    batch_size=32,
+    optimizer=Sgd(momentum=0.99, nesterov=True, weight_decay=0.0),
+    model=DeepSpeech2Settings(),
+    data=Speech(),
+    clip_norm=400.0,
+    notes=("epochs, rates, sparsity: Table 9; layers: its parameter counts", *_OPEN),
+)
+
+
+RECIPES: dict[str, dict[Scale, Recipe]] = {
+    "librispeech_deepspeech": {"smoke": DEEPSPEECH, "small": DEEPSPEECH, "paper": DEEPSPEECH},
+    "librispeech_deepspeech2": {"smoke": DEEPSPEECH2, "small": DEEPSPEECH2, "paper": DEEPSPEECH2},
+}
