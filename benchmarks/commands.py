@@ -20,11 +20,12 @@ from benchmarks.arms import arm_plan, dense_schedule
 from benchmarks.display import Display, duration
 from benchmarks.learner import NonFiniteError
 from benchmarks.options import Evaluate, Run
+from benchmarks.plan import Plan, ended
 from benchmarks.provenance import ROOT
 from benchmarks.record import Record
 from benchmarks.registry import DEFAULT_SEEDS, ROWS, Row
 from benchmarks.stop import InterruptedTrial, Stop
-from benchmarks.trial import Plan, Trial, ended
+from benchmarks.trial import Trial
 from tasks import weights
 from tasks.recipe import SCALES
 from tasks.seed import derive

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 
 from benchmarks import checkpoint, outputs
@@ -20,71 +17,16 @@ from benchmarks import record as records
 from benchmarks.arms import arm_plan, dense_schedule
 from benchmarks.display import Display
 from benchmarks.learner import Learner, NonFiniteError, make_optimizer
-from benchmarks.provenance import Provenance
+from benchmarks.plan import Plan
 from benchmarks.record import Arm, Bootstrap, Cost, Data, Dense, Failure, Record
-from benchmarks.registry import SUITE, Row
+from benchmarks.registry import SUITE
 from benchmarks.statistics import OUTCOME_SCALE, bootstrap
 from benchmarks.stop import InterruptedTrial, Stop
-from tasks.recipe import Recipe, Scale
 from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
-from tasks.weights import Weights
 
 _CHECKPOINT_EVERY_SECONDS = 120.0
 _CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be run: facts that decide the outcome, and where things go."""
-
-    row: Row
-    scale: Scale
-    recipe: Recipe
-    seed: int
-    arms: tuple[str, ...]
-    custom: tuple[str, ...]
-    command: str
-    out: Path
-    device: torch.device
-    provenance: Provenance
-    dense: Weights | None = None
-    save_weights: bool = False
-
-    def key(self, task: Task) -> str:
-        """Return the trial's name: readable, and different where anything that decides the outcome is."""
-        parts = (
-            task.report.fingerprint,
-            self.recipe.hash(),
-            ",".join(sorted(self.arms)),
-            self.dense.sha256 if self.dense else None,
-            *self.custom,
-        )
-        digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
-        return f"{self.row.name}-{self.scale}-seed{self.seed}-{digest}"
-
-    def stream(self) -> int:
-        """Return the seed from which all of the trial's random streams are derived."""
-        return derive(self.row.name, self.scale, self.seed)
-
-    def records(self) -> Path:
-        """Return the folder of records."""
-        return self.out / "records"
-
-    def weights(self, task: Task, arm: str) -> Path:
-        """Return where an arm's final weights are kept, if they are."""
-        return self.out / "weights" / f"{self.key(task)}-{arm}.safetensors"
-
-    def checkpoint(self, task: Task) -> Path:
-        """Return where the unfinished trial is kept."""
-        return self.out / "checkpoints" / self.key(task) / "trial.pt"
-
-
-def ended(plan: Plan, task: Task) -> tuple[Path, Record] | None:
-    """Return the newest record of this trial under this version of the suite, finished ones before failed ones."""
-    found = [(path, records.read(path)) for path in sorted(plan.records().glob(f"{plan.key(task)}-*.json"))]
-    ours = [(path, record) for path, record in found if record.suite == SUITE]
-    return max(ours, key=lambda one: (one[1].status == "finished", one[1].finished), default=None)
 
 
 class Trial:

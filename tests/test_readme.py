@@ -38,7 +38,14 @@ def test_every_command_in_the_readme_names_something_that_exists() -> None:
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "results/README.md", "tasks/imagenet/README.md"):
+    for document in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "results/README.md",
+        "tasks/imagenet/README.md",
+        "tasks/flickr8k/README.md",
+        "tasks/librispeech/README.md",
+    ):
         path = ROOT / document
         for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
             if not target.startswith("http"):

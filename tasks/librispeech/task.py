@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tasks.files import require
-from tasks.librispeech import alphabet, data, decode, spectrogram, speech, tiny, wer
+from tasks.librispeech import alphabet, data, decode, layout, spectrogram, speech, tiny, wer
 from tasks.librispeech.data import Batch, Waveforms
 from tasks.librispeech.models import DeepSpeech, DeepSpeech2
 from tasks.librispeech.order import Order, restore
@@ -62,7 +62,7 @@ def open_data(
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
-    found = speech.scan(data, subset, speech.SPLITS if train else ("test",), progress=progress)
+    found = speech.scan(data, subset, layout.SPLITS if train else ("test",), progress=progress)
     report = speech.verify(found, progress, synthetic=_synthetic(found))
     require(report)
     return Source(

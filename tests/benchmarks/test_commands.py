@@ -12,8 +12,8 @@ from rich.console import Console
 from benchmarks import record as records
 from benchmarks.commands import _trials
 from benchmarks.display import Display
+from benchmarks.plan import Plan
 from benchmarks.stop import Stop
-from benchmarks.trial import Plan
 from tests.benchmarks import toy
 from tests.benchmarks.test_trial import StopAt
 

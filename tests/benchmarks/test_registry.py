@@ -43,12 +43,16 @@ def test_the_paper_recipes_are_the_published_ones() -> None:
         "imagenet_resnet50": ((90, 45, 45), (1e-1, 1e-2, 1e-3)),
         # Table 5, but for D's rate: the table's 1e-2 does not train (tasks/flickr8k/README.md).
         "flickr8k_neuraltalk": ((19, 10, 6), (1e-3, 1e-3, 1e-4)),
+        # Tables 7 and 9: two iterations.
+        "librispeech_deepspeech": ((50,) * 5, (8e-4, 5e-4, 3e-4, 1e-4, 3e-5)),
+        "librispeech_deepspeech2": ((20,) * 5, (3e-4, 3e-4, 3e-5, 3e-5, 6e-6)),
     }
+    sparsity = {"imagenet": [0, 0.3, 0], "flickr8k": [0, 0.8, 0], "librispeech": [0, 0.5, 0, 0.25, 0]}
     for name, (epochs, rates) in published.items():
         phases = registry.row(name).recipe("paper").schedule.phases
         assert tuple(phase.epochs for phase in phases) == epochs
         assert tuple(phase.lr for phase in phases) == rates
-        assert [phase.sparsity for phase in phases] == [0, 0.8 if name.startswith("flickr8k") else 0.3, 0]
+        assert [phase.sparsity for phase in phases] == sparsity[name.split("_")[0]]
 
 
 @pytest.mark.parametrize("name", registry.ROWS)

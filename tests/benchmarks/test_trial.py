@@ -16,9 +16,10 @@ from torch import nn
 from benchmarks import record as records
 from benchmarks.display import Display
 from benchmarks.learner import Learner, NonFiniteError
+from benchmarks.plan import ended
 from benchmarks.record import Record
 from benchmarks.stop import InterruptedTrial, Stop
-from benchmarks.trial import Trial, ended
+from benchmarks.trial import Trial
 from dsd.schedule import Phase, Schedule
 from tasks.task import Evaluation
 from tests.benchmarks import toy
@@ -203,7 +204,7 @@ def test_a_checkpoint_and_a_record_of_another_version_are_not_gone_on_with(
     monkeypatch.undo()
     run(toy.ToyTask(), tmp_path)
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
-    monkeypatch.setattr("benchmarks.trial.SUITE", "0.9")
+    monkeypatch.setattr("benchmarks.plan.SUITE", "0.9")
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is None
 
 

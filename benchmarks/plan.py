@@ -1,0 +1,71 @@
+"""What is to be run, and where: the name of a trial, its random streams, its files."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks import record as records
+from benchmarks.provenance import Provenance
+from benchmarks.record import Record
+from benchmarks.registry import SUITE, Row
+from tasks.recipe import Recipe, Scale
+from tasks.seed import derive
+from tasks.task import Task
+from tasks.weights import Weights
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run: facts that decide the outcome, and where things go."""
+
+    row: Row
+    scale: Scale
+    recipe: Recipe
+    seed: int
+    arms: tuple[str, ...]
+    custom: tuple[str, ...]
+    command: str
+    out: Path
+    device: torch.device
+    provenance: Provenance
+    dense: Weights | None = None
+    save_weights: bool = False
+
+    def key(self, task: Task) -> str:
+        """Return the trial's name: readable, and different where anything that decides the outcome is."""
+        parts = (
+            task.report.fingerprint,
+            self.recipe.hash(),
+            ",".join(sorted(self.arms)),
+            self.dense.sha256 if self.dense else None,
+            *self.custom,
+        )
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+        return f"{self.row.name}-{self.scale}-seed{self.seed}-{digest}"
+
+    def stream(self) -> int:
+        """Return the seed from which all of the trial's random streams are derived."""
+        return derive(self.row.name, self.scale, self.seed)
+
+    def records(self) -> Path:
+        """Return the folder of records."""
+        return self.out / "records"
+
+    def weights(self, task: Task, arm: str) -> Path:
+        """Return where an arm's final weights are kept, if they are."""
+        return self.out / "weights" / f"{self.key(task)}-{arm}.safetensors"
+
+    def checkpoint(self, task: Task) -> Path:
+        """Return where the unfinished trial is kept."""
+        return self.out / "checkpoints" / self.key(task) / "trial.pt"
+
+
+def ended(plan: Plan, task: Task) -> tuple[Path, Record] | None:
+    """Return the newest record of this trial under this version of the suite, finished ones before failed ones."""
+    found = [(path, records.read(path)) for path in sorted(plan.records().glob(f"{plan.key(task)}-*.json"))]
+    ours = [(path, record) for path, record in found if record.suite == SUITE]
+    return max(ours, key=lambda one: (one[1].status == "finished", one[1].finished), default=None)
