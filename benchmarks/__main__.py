@@ -30,20 +30,20 @@ def main(arguments: list[str] | None = None) -> int:
         args=words,
     )
     # Loaded here, so that printing help costs no torch.
-    from benchmarks import commands
+    from benchmarks import commands, inspection, publish
 
     try:
         match command:
             case Run():
                 return commands.run(command)
             case Tables():
-                return commands.tables(command.records, command.check)
+                return publish.tables(command)
             case Verify():
-                return commands.verify(command.row, command.data, command.subset)
+                return inspection.verify(command)
             case Status():
-                return commands.status(command.out)
+                return inspection.status(command.out)
             case Evaluate():
-                return commands.evaluate(command)
+                return inspection.evaluate(command)
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -52,7 +52,7 @@ def draw(
             where inserted, struck out where left out.
 
     Raises:
-        ValueError: a picture is missing there, or not readable.
+        ValueError: a picture is missing there, not readable, or has a name that leads out of there.
     """
     left = _MARGIN + (_THUMBNAIL + _MARGIN if pictures else 0)
     with canvas.blank(_WIDTH, 1.0) as figure:
@@ -75,10 +75,21 @@ def draw(
         for one, block, tall in zip(shown, blocks, heights, strict=True):
             y -= _GAP
             if pictures:
-                _picture(figure, pictures / one.example, _MARGIN, y)
+                _picture(figure, pictures / plain(one.example), _MARGIN, y)
             _block_text(figure, block, left, y)
             y -= tall
         canvas.save(figure, path, drawn_from, colours=None if pictures else 64)
+
+
+def plain(name: str) -> str:
+    """Return the name of a picture, which a record tells, if it is no more than a name.
+
+    Raises:
+        ValueError: it is a path, which may lead anywhere.
+    """
+    if name in ("", ".", "..") or set(name) & set("/\\\0"):
+        raise ValueError(f"{name!r} is not the plain name of a picture: it will not be looked for")
+    return name
 
 
 def wrap(text: str, width: float, size: float = _SIZE, bold: bool = False) -> list[str]:
@@ -190,7 +201,7 @@ def _text(
 
 def _picture(figure: Figure, path: Path, x: float, y: float) -> None:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
             side = round(2 * _THUMBNAIL * figure.dpi)
             pixels = np.asarray(ImageOps.contain(ImageOps.exif_transpose(image).convert("RGB"), (side, side)))
     except (OSError, UnidentifiedImageError) as error:

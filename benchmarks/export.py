@@ -13,7 +13,7 @@ from benchmarks.render import COMPARISONS
 from benchmarks.statistics import Paired
 from benchmarks.summary import DENSE, LABELS
 
-_WHERE = f"at best {metrics.PERPLEXITY}"
+_WHERE = f"at best {metrics.PERPLEXITY} of the last phase"
 _COLUMNS = [
     *("suite", "row", "scale", "data", "synthetic", "subset", "fingerprint", "recipe", "custom", "dense_start"),
     *("quantity", "metric", "unit", "n", "mean", "sd", "low", "high", "p", "p_holm", "verdict", "seeds_needed"),
@@ -121,7 +121,7 @@ def _paired(group: Group, paired: Paired) -> dict[str, Any]:
 
 
 def _chosen(group: Group) -> list[dict[str, Any]]:
-    """Return the means and gains at the best validation perplexity, where that was measured."""
+    """Return the means and gains at the best validation perplexity of the last phase, where that was measured."""
     lines: list[dict[str, Any]] = []
     for label, chosen in selection.choices(group).items():
         for metric in metrics.ordered(chosen.cells):

@@ -162,6 +162,29 @@ def sheet(records: Sequence[Record], path: Path, pictures: Path | None = None) -
     contact.draw(samples.shown(group), title, LABELS, COLOURS, path, source(group.records), pictures, form.marked)
 
 
+def private(folder: Path, records: Sequence[Record], pictures: Path) -> list[Path]:
+    """Draw into `folder` the sheet of every group with captions of photographs in `pictures`, and return the paths.
+
+    Raises:
+        ValueError: there is none; a group has some of its photographs there and lacks others.
+    """
+    found = group_records(records)
+    drawn = []
+    for group in found:
+        form = samples.form(group)
+        if form is None or form.example != "picture":
+            continue
+        names = [contact.plain(one.example) for one in samples.shown(group)]
+        if any((pictures / name).is_file() for name in names):
+            path = folder / summary.figure_name(group, found, form.kind)
+            folder.mkdir(parents=True, exist_ok=True)
+            sheet(group.records, path, pictures)
+            drawn.append(path)
+    if not drawn:
+        raise ValueError(f"--pictures {pictures}: holds no photograph that a record of {len(records)} has a caption of")
+    return drawn
+
+
 def _only_group(records: Sequence[Record], path: Path) -> Group:
     found = group_records(records)
     if len(found) != 1:

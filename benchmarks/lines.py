@@ -160,7 +160,7 @@ def iteration_sentence(group: Group) -> str:
 
 
 def selection_lines(group: Group) -> list[Line]:
-    """Return the arms at the best validation perplexity of their curves; none where that was not measured."""
+    """Return the arms at the best validation perplexity of their last phase; none where that was not measured."""
     found = selection.choices(group)
     measured = {metric for one in found.values() for metric in one.cells}
     names = metrics.ordered({m for m in measured if metrics.family(m) == ""} | {*_variants(group)} & measured)
@@ -199,8 +199,8 @@ def first_step_sentence(group: Group) -> str:
     if isinstance(rule, dict) and rule.get("type") == "RmsProp":
         trap = 1 / math.sqrt(1 - rule["alpha"])
         text += (
-            f" (RMSprop of decay {rule['alpha']:g} whose mean square started at zero would move each by up to {trap:.1f} "
-            "learning rates)"
+            f" (RMSprop of decay {rule['alpha']:g} whose mean square started at zero would move a weight by anything from "
+            f"zero up to {trap:.0f} learning rates)"
         )
     return f"{text}:"
 

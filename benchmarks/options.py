@@ -62,7 +62,10 @@ class Tables:
     records: Path = Path("results/records")
     """The folder of records; the tables go beside it."""
     check: bool = False
-    """Write nothing; fail if a table differs from what the records give."""
+    """Write nothing; fail if a table differs from what the records give, or a file of outputs from what its record says."""
+    pictures: Path | None = None
+    """The folder of a captioning row's photographs: draws what the networks say of some of them beside these, into the
+    folder `private` beside the records. The photographs' licences forbid passing them on."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,10 @@ class Evaluate:
     model: str
     """The trained network: a file (.safetensors or a saved state_dict) or a torchvision weights name."""
     data: Path | None = None
-    """The data set's folder, of which only the test examples are read; without it, the embedded smoke set."""
+    """The data set's folder; without it, the embedded smoke set. Only test examples are scored; for captions the training
+    set is read too: its words and the mean of its features belong to the network."""
+    subset: float = 1.0
+    """What the network was trained with: of captions, the vocabulary depends on it."""
     weights: str | None = None
     """As in `run`."""
     network: str | None = None

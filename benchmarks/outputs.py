@@ -7,10 +7,17 @@ import gzip
 import hashlib
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+from tasks.weights import sha256
+
 Said = dict[str, list[dict[str, str]]]
-"""Arm to what it said of each test example, in the data set's order: a name, a reference and what was said, in this order."""
+"""Arm ("dense" for the shared start) to what it said of each test example, in the data set's order.
+
+Of each there are a name, a reference and what was said, in this order. Of a picture's captions the reference is the first
+of five, while its score counts all of them.
+"""
 
 
 def write(said: Said, path: Path) -> str:
@@ -38,3 +45,14 @@ def write(said: Said, path: Path) -> str:
     temporary.write_bytes(content)
     temporary.replace(path)
     return hashlib.sha256(content).hexdigest()
+
+
+def altered(folder: Path, recorded: Mapping[str, str]) -> list[Path]:
+    """Return the files in `folder` that are not those that were written.
+
+    Args:
+        folder: of the files. One that is not there is not wrong: they may be left out of what is published.
+        recorded: id of a record to the SHA-256 that it tells, empty where it was written without a file.
+    """
+    paths = {folder / f"{name}.csv.gz": digest for name, digest in recorded.items() if digest}
+    return [path for path, digest in paths.items() if path.is_file() and sha256(path) != digest]

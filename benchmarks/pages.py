@@ -183,8 +183,8 @@ def _table(sentence: str, found: Sequence[lines.Line]) -> list[str]:
 def _chosen(group: Group) -> str:
     """Return what the table of the other selection rule is, and what it is not."""
     return (
-        f"The test {selection.WHERE}, in place of the last epoch; each arm at the best point of its own curve. Beside the "
-        f"primary result, which it does not decide; gains in {render.metric_name(group.metric, group)}:"
+        f"The test {selection.WHERE}, in place of the last epoch; each arm at its own best point, never one of S. Beside "
+        f"the primary result, which it does not decide; gains in {render.metric_name(group.metric, group)}:"
     )
 
 

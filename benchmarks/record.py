@@ -139,7 +139,7 @@ class Record(_Part):
     `suite` is the minor version under which results are comparable. `commit`, `dirty`, `versions` and `hardware` are those of
     the process that finished the trial, read when it started; `earlier` says in words what differed in the processes
     before it, where the trial was interrupted. `outputs` is the SHA-256 of `outputs/ID.csv.gz`, beside the folder of records,
-    which holds what every arm said of every test example, where the row has such. A field added later has a default, so that
+    which holds what D and every arm said of every test example, where the row has such. A field added later has a default, so that
     older records can be read.
     """
 

@@ -44,9 +44,24 @@ class Row:
     recipes: dict[Scale, Recipe]
     frozen: bool = False
 
-    def recipe(self, scale: Scale, sparsity: float | None = None, lr_factor: float | None = None) -> Recipe:
-        """Return the recipe at `scale`, every sparse phase at `sparsity` and every rate times `lr_factor` where given."""
+    def recipe(
+        self,
+        scale: Scale,
+        sparsity: float | None = None,
+        lr_factor: float | None = None,
+        network: str | None = None,
+    ) -> Recipe:
+        """Return the recipe at `scale`, changed where something is given.
+
+        Args:
+            scale: which of the row's recipes.
+            sparsity: of every sparse phase.
+            lr_factor: multiplies every rate.
+            network: the frozen network, for a row that has one; its weights are then the user's to name.
+        """
         recipe = self.recipes[scale]
+        if network is not None and network != recipe.data.network:
+            recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, network=network, weights=""))
         schedule = recipe.schedule
         if lr_factor is not None:
             schedule = scaled(schedule, 1, lr_factor)

@@ -1,6 +1,8 @@
 """The checkpoint that NeuralTalk's own code would have kept: the one of the best validation perplexity.
 
-It is shown beside the primary result, the last epoch, and decides nothing. The curves of the records have all it takes.
+It is chosen among the points of each arm's last phase, of all arms alike: over the whole curve the best point of DSD can lie
+in S, whose network is sparse and no result of DSD, and the control's in the same epochs. It is shown beside the primary
+result, the last epoch, and decides nothing. The curves of the records have all it takes.
 """
 
 from __future__ import annotations
@@ -14,12 +16,12 @@ from benchmarks.record import Arm, Point, Record
 from benchmarks.statistics import Paired
 from benchmarks.summary import DENSE, LABELS, Cell
 
-WHERE = "at the best validation perplexity (NeuralTalk's own choice)"
+WHERE = "at the best validation perplexity of the last phase (NeuralTalk's own choice)"
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """An arm at the best validation perplexity of its curve: test metrics over seeds, and where in the arm that was.
+    """An arm at the best validation perplexity of its last phase: test metrics over seeds, and where in the arm that was.
 
     Metrics are those that every such point has: some are measured at the ends of phases alone.
     `epoch` is the mean over seeds, counted from the start of the arm, of `epochs` that it has. `gain` is that of the arm
@@ -58,9 +60,12 @@ def _gain(group: Group, name: str) -> Paired | None:
 
 
 def _best(record: Record, name: str) -> Point | None:
-    """Return the first point of the lowest validation perplexity in an arm's curve."""
+    """Return the first point of the lowest validation perplexity in an arm's last phase."""
     arm = _arm(record, name)
-    points = [p for p in arm.curve if p.test and {PERPLEXITY, record.metric} <= set(p.test)] if arm else []
+    if arm is None:
+        return None
+    start = sum(phase.steps for phase in arm.phases[:-1])  # the point of this step is the end of the phase before
+    points = [p for p in arm.curve if p.step > start and p.test and {PERPLEXITY, record.metric} <= set(p.test)]
     return min(points, key=lambda point: (point.test or {})[PERPLEXITY], default=None)
 
 

@@ -40,6 +40,7 @@ class Trial:
         self.dense_steps = dense_schedule(plan.recipe).boundaries(spe)[-1]
         self.plans = {name: arm_plan(plan.recipe, name, spe) for name in plan.arms}
         self.dense: Dense | None = None
+        self.dense_said: list[dict[str, str]] = []
         self.started = _text(datetime.now(UTC))
         self.interruptions = 0
         self.earlier: list[str] = []
@@ -97,7 +98,9 @@ class Trial:
         arms = {name: Arm(**learner.results(final[name])) for name, learner in learners.items()}
         if self.plan.save_weights:
             self._save_weights(learners)
-        said = {name: evaluation.samples for name, evaluation in final.items()}
+        # A checkpoint of an earlier version does not tell what D said: its column is left out then.
+        said = {"dense": self.dense_said} if self.dense_said else {}
+        said |= {name: evaluation.samples for name, evaluation in final.items()}
         path = self._write(arms, None, [arm.cost for arm in arms.values()], said)
         self.path.unlink(missing_ok=True)
         return path
@@ -121,11 +124,12 @@ class Trial:
             result = self._final(learner)
         source, sha256 = (self.given.source, self.given.sha256) if self.given else ("trained", None)
         self.dense = Dense(source=source, sha256=sha256, **learner.results(result))
-        return {"dense": self.dense.model_dump(), "start": learner.state()}
+        return {"dense": self.dense.model_dump(), "dense_said": result.samples, "start": learner.state()}
 
     def _fork(self, state: dict[str, Any]) -> dict[str, Learner]:
         """Return one learner an arm, all from the same dense network and optimizer state, or from where they stood."""
         self.dense = Dense.model_validate(state["dense"])
+        self.dense_said = state.get("dense_said", [])
         start = self.task.model()
         if self.given is not None:
             self.given.load_into(start)
@@ -206,6 +210,7 @@ class Trial:
             "session": self.plan.provenance.sentence(),
             "earlier": self.earlier,
             "dense": self.dense.model_dump() if self.dense else None,
+            "dense_said": self.dense_said,
             "learners": {name: learner.state() for name, learner in learners.items()},
         }
         checkpoint.save(state, self.path)
@@ -218,10 +223,12 @@ class Trial:
         for name, learner in learners.items():
             weights = {key: value.contiguous() for key, value in learner.model.state_dict().items()}
             # GoogLeNet from torchvision's weights changes its input; a state_dict alone would not say so.
-            metadata = {"transform_input": "1"} if getattr(learner.model, "transform_input", False) else None
+            metadata = {"transform_input": "1"} if getattr(learner.model, "transform_input", False) else {}
+            if self.plan.row.frozen:  # its inputs and outputs are features and words as these data number them
+                metadata["data"] = self.task.report.fingerprint
             path = self.plan.weights(self.task, name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(weights, path, metadata)
+            save_file(weights, path, metadata or None)
 
     def _write(
         self,

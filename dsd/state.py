@@ -3,7 +3,7 @@
 Every arm calls the same function, masked or not, so that arms differ by the mask alone. Mean size of the first update
 after 5,000 steps, in learning rates: a fresh Adam 1.00, Adam with its moments zeroed but its step count kept 3.15, a
 naively fresh RMSprop 10 (alpha 0.99) or 32 (alpha 0.999). Here all weights under "fresh" and revived weights under
-"keep" move 1.06 at most (tests/dsd/test_state.py), given some 2 / (1 - alpha) steps of history for RMSprop.
+"keep" move 1.06 at most on average (tests/dsd/test_state.py), given some 2 / (1 - alpha) steps of history for RMSprop.
 """
 
 from __future__ import annotations

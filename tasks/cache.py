@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import PIL
@@ -45,3 +46,23 @@ def remember(path: Path, files: dict[str, Good]) -> None:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False) as part:
         json.dump({"version": _VERSION, "files": files}, part)
     Path(part.name).replace(path)
+
+
+def made_once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Return the folder `target`, made first where it is not there.
+
+    It appears whole or not at all: `make`, called with a folder that is still to be made, writes it beside its place, and then
+    it is renamed. Of two makers at once, the first to finish wins.
+    """
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-", ignore_cleanup_errors=True) as making:
+        made = Path(making) / "set"
+        make(made)
+        try:
+            made.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another maker was faster, and what it made is the same
+                raise
+    return target

@@ -22,7 +22,8 @@ class DataReport:
 
     `fingerprint` changes with any file name, size or content that training can see, and with the subset.
     `counts` are plain numbers such as {"train": 20000, "test": 7500, "classes": 50}.
-    `features` says in a line what a frozen network made of the data, where one did; the fingerprint covers it.
+    `features` says in a line what a frozen network made of the data, where one did, and at its end the fingerprint of the
+    files alone; `fingerprint` covers both.
     `problems` are complete sentences, each naming a file; training does not start while there is one.
     """
 
@@ -116,10 +117,20 @@ class Domain(Protocol):
         """Return what is wrong with the data set, without raising over its content."""
         ...
 
-    def open_data(self, recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True) -> Source:
-        """Verify the data set and load what fits in memory; without `train`, only what `evaluate` needs.
+    def open_data(
+        self,
+        recipe: Recipe,
+        data: Path,
+        subset: float,
+        progress: Progress,
+        train: bool = True,
+        frozen: Frozen | None = None,
+    ) -> Source:
+        """Verify the data set and load what fits in memory.
 
-        A domain whose rows train on a frozen network's features takes one more argument, `frozen: Frozen`.
+        Without `train`, only what `evaluate` needs: for pictures and speech the test examples, for captions everything, since
+        their vocabulary and the standardisation of their features come from the training examples. `frozen` is for rows that
+        train on a frozen network's features; others have no use for it.
 
         Raises:
             ValueError: the data cannot be used; the message names the files.

@@ -19,12 +19,15 @@ class Weights:
 
     `transform_input`: whether the network was trained on inputs in [-1, 1], as torchvision's GoogLeNet was, and so has to
     change inputs normalised as all others are. (Its auxiliary heads come untrained.)
+    `data`: the fingerprint of the data whose vocabulary and standardisation the network belongs to, as a captioner's file
+    says it; empty where it says nothing.
     """
 
     source: str
     sha256: str
     state: dict[str, Tensor]
     transform_input: bool = False
+    data: str = ""
 
     def load_into(self, model: nn.Module) -> None:
         """Copy the weights into `model`.
@@ -57,7 +60,7 @@ def read(source: str) -> Weights:
     name = path.name if Path(source).is_file() else source
     state, metadata = _read_file(path)
     transform_input = "transform_input" in metadata or digest.startswith(_GOOGLENET)
-    return Weights(name, digest, state, transform_input)
+    return Weights(name, digest, state, transform_input, metadata.get("data", ""))
 
 
 _GOOGLENET = "1378be20"

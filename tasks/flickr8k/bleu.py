@@ -7,7 +7,7 @@ where the captions are shorter than their references. No smoothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from nltk.translate.bleu_score import brevity_penalty, closest_ref_length, modified_precision
@@ -30,6 +30,7 @@ class Bleu:
         brevity_penalty: between 0 and 1; `standard` is this times `neuraltalk`.
         hypothesis_length: words in all hypotheses.
         reference_length: words in the reference that is closest in length to each hypothesis (the shorter on a tie).
+        counts: what it was made of, as `counts` returns it.
     """
 
     standard: Four
@@ -37,6 +38,7 @@ class Bleu:
     brevity_penalty: float
     hypothesis_length: int
     reference_length: int
+    counts: Tensor = field(repr=False, compare=False)
 
 
 def score(references: Sequence[Sequence[Caption]], hypotheses: Sequence[Caption]) -> Bleu:
@@ -45,7 +47,8 @@ def score(references: Sequence[Sequence[Caption]], hypotheses: Sequence[Caption]
     Raises:
         ValueError: there is no hypothesis, the two differ in number, or an example has no reference.
     """
-    one, two, three, four = unpenalised(counts(references, hypotheses).sum(0)).tolist()
+    table = counts(references, hypotheses)
+    one, two, three, four = unpenalised(table.sum(0)).tolist()
     hypothesis_length = sum(len(hypothesis) for hypothesis in hypotheses)
     reference_length = sum(
         closest_ref_length(each, len(hypothesis)) for each, hypothesis in zip(references, hypotheses, strict=True)
@@ -57,6 +60,7 @@ def score(references: Sequence[Sequence[Caption]], hypotheses: Sequence[Caption]
         brevity_penalty=penalty,
         hypothesis_length=hypothesis_length,
         reference_length=reference_length,
+        counts=table,
     )
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +54,7 @@ class Captions:
         return {"train": self.train, "val": self.val, "test": self.test}[split]
 
 
-def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> Captions:
+def scan(root: Path, subset: float = 1.0) -> Captions:
     """Read the lists and captions of `root`, and list its pictures, without opening one.
 
     Two layouts are known. The official one has pictures in `Flicker8k_Dataset/` (or rightly spelt, or `Images/`), and
@@ -66,7 +65,6 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> C
         root: the data set. Pictures that its `quarantine.txt` names (one a line, # starts a comment) are left out.
         subset: the part F of the training pictures to use, in (0, 1]: the first ceil(F n) in order of the SHA-256 of
             their names, so a smaller subset lies within a larger one. Other splits are always used whole.
-        splits: what is needed.
 
     Raises:
         ValueError: `subset` is out of range, `root` is no such data set (the message suggests one that is), or what it
@@ -74,20 +72,18 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> C
     """
     if not 0 < subset <= 1:
         raise ValueError(f"subset={subset}: expected the part of the training pictures to use, above 0 and at most 1")
-    listing = _listing(root, splits)
+    listing = _listing(root)
     present = _pictures(listing.folder)
     excluded = _leave_out(root, listing, present)
     warnings = listing.warnings
-    chosen = _usable(listing, splits, present, excluded)
-    if "train" in chosen:
-        chosen["train"] = choose(chosen["train"], subset)
+    chosen = _usable(listing, present, excluded)
+    chosen["train"] = choose(chosen["train"], subset)
     used = {name for names in listing.names.values() for name in names} | excluded
-    if set(splits) == set(SPLITS):  # otherwise pictures of other splits would seem to be in none
-        if orphans := sorted(set(listing.captions) - present - used):
-            warnings.append(f"names with captions but no picture: {some(orphans)}")
-        if loose := sorted(present - used):
-            warnings.append(f"pictures in no split: {some(loose)}")
-    parts = {split: tuple(_picture(listing, name) for name in chosen.get(split, [])) for split in SPLITS}
+    if orphans := sorted(set(listing.captions) - present - used):
+        warnings.append(f"names with captions but no picture: {some(orphans)}")
+    if loose := sorted(present - used):
+        warnings.append(f"pictures in no split: {some(loose)}")
+    parts = {split: tuple(_picture(listing, name) for name in chosen[split]) for split in SPLITS}
     every = [picture for pictures in parts.values() for picture in pictures]
     if empty := [
         f"{picture.name}#{k}"
@@ -111,20 +107,20 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> C
     )
 
 
-def verify(found: Captions, progress: Progress, synthetic: bool = False, workers: int = 0) -> DataReport:
+def verify(found: Captions, progress: Progress, synthetic: bool = False) -> DataReport:
     """Read and decode every picture of a scanned data set, in parallel, and report all that is wrong with it.
 
     Args:
         found: what `scan` found.
         progress: called with ("verifying pictures", done, total).
         synthetic: whether the pictures are generated; goes into the report.
-        workers: threads; 0 takes one per processor.
 
     Returns:
-        The report. Its counts are training captions ("train"), test, validation and training pictures; its fingerprint
-        is 16 hexadecimal digits over splits, names and contents of the pictures used, over their captions and, where it
-        is there, over the feature matrix. Files found good are remembered and not read again (`tasks.files.check`).
-        Damaged files raise nothing: `tasks.files.require` does that.
+        The report. Its counts are training captions ("train") and test pictures ("test"), then training pictures,
+        validation pictures and validation captions under names that say so. Its fingerprint is 16 hexadecimal digits over
+        splits, names and contents of the pictures used, over their captions and, where it is there, over the feature
+        matrix. Files found good are remembered and not read again (`tasks.files.check`). Damaged files raise nothing:
+        `tasks.files.require` does that.
     """
     problems, warnings = list(found.problems), list(found.warnings)
     listed = {picture.name for split in SPLITS for picture in found.pictures(split)}
@@ -133,7 +129,7 @@ def verify(found: Captions, progress: Progress, synthetic: bool = False, workers
     def report(done: int, total: int) -> None:
         progress("verifying pictures", done, total)
 
-    checked = dict(zip(names, check(found.folder, names, pixels, "image", workers, report), strict=True))
+    checked = dict(zip(names, check(found.folder, names, pixels, "image", progress=report), strict=True))
     problems += [result for result in checked.values() if isinstance(result, str)]
     content = hashlib.sha256()
     for split in SPLITS:
@@ -153,8 +149,9 @@ def verify(found: Captions, progress: Progress, synthetic: bool = False, workers
         counts={
             "train": sum(len(picture.captions) for picture in found.train),
             "test": len(found.test),
-            "val": len(found.val),
             "train pictures": len(found.train),
+            "val pictures": len(found.val),
+            "val captions": sum(len(picture.captions) for picture in found.val),
         },
         synthetic=synthetic,
         subset=found.subset,
@@ -180,7 +177,7 @@ def _leaked(found: Captions, checked: dict[str, Good | str]) -> list[str]:
     return [f"{p.name} = {trained[good[p.name]]}" for p in found.test if good.get(p.name) in trained]
 
 
-def _listing(root: Path, splits: Sequence[Split]) -> Listing:
+def _listing(root: Path) -> Listing:
     """Return what `root` says of itself, in whichever layout it has."""
 
     def complete(folder: Path) -> bool:
@@ -190,13 +187,13 @@ def _listing(root: Path, splits: Sequence[Split]) -> Listing:
             return False
 
     if found := karpathy.json_file(root):
-        listing = karpathy.read(root, splits)
+        listing = karpathy.read(root)
         if text := official.text_folder(root):
             passed_over = (text / official.TOKENS).relative_to(root).as_posix()
             listing.warnings.append(f"{found.name} was read, and {passed_over} passed over")
         return listing
     if official.text_folder(root):
-        return official.read(root, splits)
+        return official.read(root)
     expected = f"{official.TEXT}/{official.TOKENS} or {karpathy.NAMES[0]}"
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder; expected one with {expected}")
@@ -223,13 +220,13 @@ def _leave_out(root: Path, listing: Listing, present: set[str]) -> set[str]:
     return {name.removeprefix(prefix) for name in excluded}
 
 
-def _usable(listing: Listing, splits: Sequence[Split], present: set[str], excluded: set[str]) -> dict[Split, list[str]]:
+def _usable(listing: Listing, present: set[str], excluded: set[str]) -> dict[Split, list[str]]:
     """Return the sorted names of each split, and note in the listing what is wrong with them."""
     where = f"{listing.folder.name}/"
     chosen: dict[Split, list[str]] = {}
     owner: dict[str, Split] = {}
     absent = []
-    for split in splits:
+    for split in SPLITS:
         source, names = listing.sources[split], [name for name in listing.names[split] if name not in excluded]
         again = sorted(name for name, count in Counter(names).items() if count > 1)
         listing.problems += [f"{source} lists {name} more than once" for name in again]

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import PIL
-import scipy.io
 import torch
 import torchvision
 from numpy.typing import NDArray
@@ -35,14 +34,13 @@ from tasks.task import Progress
 from tasks.weights import Weights
 
 VERSION = 1
-"""Raise it with any change to what is computed: it is part of the cache's key."""
+"""Raise it with any change to what is computed: it is part of the data fingerprint and of the cache's key."""
 
 GRID = 12
 """Side of the grid that "pixels" averages a picture to."""
 
 _BATCH, _BATCH_ON_CPU = 64, 8  # SqueezeNet on one core: 87 pictures a second by 8, 47 by 64, which leave its caches
 _BATCHES_AHEAD = 3  # decoded before the network asks for them: enough to keep it busy, and little memory
-_FC7 = 4096
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,9 @@ class Extractor:
         network: a torchvision classifier, such as "vgg16" or "squeezenet1_0"; or "pixels", which needs no weights: the
             picture averaged to a 12 x 12 grid, RGB in [-1, 1].
         weights: of the network; None for "pixels".
-        resize: what a picture's short side is made, in pixels, with antialiasing ("pixels" takes the whole picture).
-        crop: side of the central square that the network sees.
+        resize: what a picture's short side is made, in pixels, with antialiasing; None: the whole picture is warped to
+            crop x crop ("pixels" takes the whole picture too).
+        crop: side of the (central) square that the network sees.
         device: where it runs.
 
     Raises:
@@ -63,7 +62,7 @@ class Extractor:
 
     network: str
     weights: Weights | None
-    resize: int
+    resize: int | None
     crop: int
     device: torch.device
 
@@ -75,7 +74,7 @@ class Extractor:
         frozen.require_known(self.network)
         if self.weights is None:
             raise ValueError(f"network={self.network!r} needs weights: a file, or a name that torchvision knows")
-        if not 0 < self.crop <= self.resize:
+        if self.crop < 1 or (self.resize is not None and self.crop > self.resize):
             raise ValueError(f"crop={self.crop} and resize={self.resize}: expected 0 < crop <= resize")
         frozen.width(self.network, self.crop)
 
@@ -84,23 +83,29 @@ class Extractor:
         """The number of features a picture."""
         return 3 * GRID**2 if self.network == "pixels" else frozen.width(self.network, self.crop)
 
+    def fingerprint(self) -> str:
+        """Return the SHA-256 over what the extractor computes, whichever device and version of a library computes it."""
+        facts: list[Any] = [VERSION, self.network]
+        facts += [GRID] if self.weights is None else [self.weights.sha256, self.resize, self.crop, frozen.LAYER]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
     def key(self) -> str:
-        """Return the SHA-256 over everything about the extractor that can change a feature."""
-        facts: list[Any] = [VERSION, self.network, PIL.__version__]  # another decoder may give other pixels
-        if self.weights is None:
-            facts += [GRID]
-        else:
-            facts += [self.weights.sha256, self.resize, self.crop, frozen.MEAN, frozen.STD, frozen.LAYER]
-            facts += [torchvision.__version__, self.device.type]
+        """Return the SHA-256 over `fingerprint` and what can change a feature in its last digits: a decoder, kernels."""
+        facts: list[Any] = [self.fingerprint(), PIL.__version__]
+        if self.weights is not None:
+            facts += [frozen.MEAN, frozen.STD, torch.__version__, torchvision.__version__, self.device.type]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def describe(self) -> str:
         """Return one line for the record."""
         if self.weights is None:
             return f"pixels: mean colours on a {GRID} x {GRID} grid, {self.width} features"
+        cut = f"short side {self.resize}, crop {self.crop}"
+        if self.resize is None:
+            cut = f"pictures warped to {self.crop} x {self.crop}"
         return (
             f"{self.network} (weights {self.weights.source}, SHA-256 {self.weights.sha256[:12]}), "
-            f"{self.width} features before the classifier, short side {self.resize}, crop {self.crop}"
+            f"{self.width} features before the classifier, {cut}"
         )
 
 
@@ -129,48 +134,6 @@ def extract(extractor: Extractor, folder: Path, names: Sequence[str], fingerprin
     with contextlib.suppress(OSError):  # a full or read-only disk: they are extracted again next time
         _remember(path, key, features)
     return features
-
-
-def from_mat(path: Path, columns: Sequence[int]) -> Tensor:
-    """Return features from Karpathy's `vgg_feats.mat`: VGG-16's fc7, a column for every picture of his JSON file.
-
-    Args:
-        path: a MATLAB file (before version 7.3) with a real matrix `feats`, (4096, N).
-        columns: of the pictures wanted.
-
-    Returns:
-        (len(columns), 4096) float32.
-
-    Raises:
-        ValueError: the file cannot be read or holds something else, a column is not in it, or a value is no number.
-    """
-    try:
-        # Looked at first, so that only a matrix of numbers is ever read: MATLAB files may hold objects and functions.
-        found = [(shape, kind) for name, shape, kind in scipy.io.whosmat(path, appendmat=False) if name == "feats"]
-    except NotImplementedError as error:
-        raise ValueError(f"{path} is a MATLAB 7.3 file (HDF5); save it in MATLAB with -v7") from error
-    except Exception as error:  # whatever a damaged file makes a parser raise
-        raise ValueError(f"{path} is not a readable MATLAB file: {error}") from error
-    if len(found) != 1:
-        raise ValueError(f"{path} holds {len(found) or 'no'} variable{'s' * bool(found)} called feats; expected one")
-    shape, kind = found[0]
-    if kind not in ("single", "double") or len(shape) != 2 or shape[0] != _FC7:
-        raise ValueError(f"{path}: feats is {kind} of shape {shape}; expected single or double of shape ({_FC7}, N)")
-    outside = [column for column in columns if not 0 <= column < shape[1]]
-    if outside:
-        raise ValueError(f"{path} has no column {outside[0]}: feats has columns 0 to {shape[1] - 1}")
-    try:
-        feats = scipy.io.loadmat(path, appendmat=False, variable_names=["feats"])["feats"]
-    except Exception as error:
-        raise ValueError(f"{path} is not a readable MATLAB file: {error}") from error
-    if not isinstance(feats, np.ndarray) or feats.dtype.kind != "f" or feats.shape != shape:
-        raise ValueError(f"{path}: feats is not a matrix of real numbers")
-    with np.errstate(over="ignore"):  # to infinity, which is refused below
-        chosen = feats.T[list(columns)].astype(np.float32)
-    finite = np.isfinite(chosen).all(axis=1)
-    if not finite.all():
-        raise ValueError(f"{path}: column {columns[int(np.argmin(finite))]} of feats holds a value that is no number")
-    return torch.from_numpy(np.ascontiguousarray(chosen))
 
 
 def _extract(extractor: Extractor, folder: Path, names: Sequence[str], progress: Progress) -> Tensor:

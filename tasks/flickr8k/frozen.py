@@ -84,8 +84,18 @@ def load(network: str, weights: Weights, device: torch.device) -> nn.Module:
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def view(picture: NDArray[np.uint8], resize: int, crop: int) -> NDArray[np.uint8]:
-    """Return the central (crop, crop, 3) of a (height, width, 3) RGB picture whose short side is made `resize`."""
+def default_weights(network: str) -> str:
+    """Return the name of the weights that torchvision takes for `network` where it is asked for none in particular."""
+    return str(models.get_model_weights(network).DEFAULT)
+
+
+def view(picture: NDArray[np.uint8], resize: int | None, crop: int) -> NDArray[np.uint8]:
+    """Return the central (crop, crop, 3) of a (height, width, 3) RGB picture whose short side is made `resize`.
+
+    Without `resize`, the whole picture warped to (crop, crop, 3), bicubic and with antialiasing as MATLAB's imresize is.
+    """
+    if resize is None:
+        return np.asarray(functional.resize(Image.fromarray(picture), [crop, crop], InterpolationMode.BICUBIC))
     resized = functional.resize(Image.fromarray(picture), [resize], InterpolationMode.BILINEAR)
     return np.asarray(functional.center_crop(resized, [crop, crop]))
 

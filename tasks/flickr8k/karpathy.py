@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scipy.io import whosmat
-
 from tasks.files import some
-from tasks.flickr8k.listing import SPLITS, Listing, Split, Tokens, unsafe
+from tasks.flickr8k import matrix
+from tasks.flickr8k.listing import SPLITS, Listing, Tokens, unsafe
 from tasks.flickr8k.official import FOLDERS
 
 NAMES = ("dataset_flickr8k.json", "dataset.json")
 FEATURES = "vgg_feats.mat"
-_VARIABLE = "feats"
 
 _Type = TypeVar("_Type")
 
@@ -25,8 +22,8 @@ def json_file(root: Path) -> Path | None:
     return next((root / name for name in NAMES if (root / name).is_file()), None)
 
 
-def read(root: Path, splits: Sequence[Split]) -> Listing:
-    """Read the JSON's pictures of the given splits.
+def read(root: Path) -> Listing:
+    """Read the JSON's pictures.
 
     Raises:
         ValueError: an entry is not as it should be (the message names it), or there are neither pictures nor features.
@@ -37,8 +34,8 @@ def read(root: Path, splits: Sequence[Split]) -> Listing:
     listing = Listing(folder)
     if (root / FEATURES).is_file():
         listing.features = root / FEATURES
-    listing.sources = dict.fromkeys(splits, path.name)
-    listing.names = {split: [] for split in splits}
+    listing.sources = dict.fromkeys(SPLITS, path.name)
+    listing.names = {split: [] for split in SPLITS}
     owners: dict[int, str] = {}
     for index, entry in enumerate(_images(path)):
         where = f"{path}, images[{index}]"
@@ -56,10 +53,9 @@ def read(root: Path, splits: Sequence[Split]) -> Listing:
                 raise ValueError(f"{where}: imgid {column} is below 0")
             if owners.setdefault(column, name) != name:
                 listing.problems.append(f"{path.name}: {owners[column]} and {name} have the same imgid, {column}")
-        if split in splits:
-            listing.names[split].append(name)
+        listing.names[split].append(name)
     listing.problems += [
-        f"{path.name} has no pictures in the {split} split" for split in splits if not listing.names[split]
+        f"{path.name} has no pictures in the {split} split" for split in SPLITS if not listing.names[split]
     ]
     if listing.features:
         listing.problems += _features(listing.features, listing)
@@ -100,17 +96,10 @@ def _field(entry: Any, key: str, kind: type[_Type], where: str) -> _Type:
 
 
 def _features(path: Path, listing: Listing) -> list[str]:
-    """Return what is wrong with the feature matrix, from its header: (features, pictures), a column for each imgid."""
-    try:
-        shapes = {name: shape for name, shape, _ in whosmat(path)}
-    except Exception as error:  # a parser that is fed damaged bytes may raise anything
-        return [f"{path.name} is not a readable MATLAB file ({type(error).__name__}: {error})"]
-    shape = shapes.get(_VARIABLE)
-    if shape is None or len(shape) != 2:
-        return [f"{path.name} holds no matrix {_VARIABLE!r}; it holds {shapes or 'nothing'}"]
+    """Return what is wrong with the feature matrix: it should have a column for each imgid, and each picture an imgid."""
     problems = []
+    if found := matrix.problem(path, listing.columns):
+        problems.append(found)
     if missing := [name for names in listing.names.values() for name in names if name not in listing.columns]:
         problems.append(f"{path.name} is of no use to pictures that have no imgid: {some(missing)}")
-    if beyond := [name for name, column in listing.columns.items() if column >= shape[1]]:
-        problems.append(f"{path.name} has {shape[1]:,} columns, too few for the imgid of {some(beyond)}")
     return problems

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.files import read_lines
@@ -40,8 +39,8 @@ def text_folder(root: Path) -> Path | None:
     return next((folder for folder in (root / TEXT, root) if (folder / TOKENS).is_file()), None)
 
 
-def read(root: Path, splits: Sequence[Split]) -> Listing:
-    """Read the lists of the given splits and all captions.
+def read(root: Path) -> Listing:
+    """Read the lists and the captions.
 
     Raises:
         ValueError: a list is not UTF-8 text, or there is no folder of pictures.
@@ -52,8 +51,8 @@ def read(root: Path, splits: Sequence[Split]) -> Listing:
     if folder is None:
         raise ValueError(f"{root} has captions but no folder of pictures; expected {' or '.join(FOLDERS)} in it")
     listing = Listing(folder)
-    for split in splits:
-        path = text / LISTS[split]
+    for split, name_of_list in LISTS.items():
+        path = text / name_of_list
         source = listing.sources[split] = path.relative_to(root).as_posix()
         names = listing.names[split] = []
         if not path.is_file():

@@ -38,7 +38,8 @@ class Captioning:
     Attributes:
         network: the frozen network, torchvision's name, or "pixels" for the picture itself on a grid.
         weights: torchvision's name of its weights; empty where the user must give a file.
-        resize, crop: short side and centre crop of the pictures that enter it, in pixels.
+        resize, crop: short side and centre crop of the pictures that enter it, in pixels; without `resize` the whole picture
+            is warped to crop x crop. "pixels" has no use for them.
         standardise: whether each feature is shifted and scaled to mean 0 and variance 1 over the training pictures.
         minimum_count: words that are rarer in the training captions are dropped.
         max_words: the longest caption that decoding may produce.
@@ -47,7 +48,7 @@ class Captioning:
 
     network: str = "vgg16"
     weights: str = "VGG16_Weights.IMAGENET1K_V1"
-    resize: int = 256
+    resize: int | None = None
     crop: int = 224
     standardise: bool = False
     minimum_count: int = 5
@@ -55,6 +56,24 @@ class Captioning:
     beam: int = 1
     beside: int = 20
 
+
+_NOTES = (
+    "epochs, sparsity: Table 5",
+    "eps: NeuralTalk adds 1e-8 under the root, torch adds eps to the root; both leave 1e-4 where the mean square vanishes",
+    "weight decay: NeuralTalk adds 1e-8 times the weights to the gradient summed over 100 captions, which is then divided "
+    "by 100; ours also touches biases and is as negligible",
+    "decay 0.999, clipping of each element at 5, minimum count, 20 words, greedy decoding: defaults of karpathy/neuraltalk",
+)
+_DEFAULTS = "sizes, dropout, batch: defaults of karpathy/neuraltalk"
+_LR = (
+    "rates of S and D2: Table 5; of D it says 1e-2, NeuralTalk's default is 1e-3; 1e-2 does not train here, 1e-3 does "
+    "(measured by validation perplexity on standardised SqueezeNet features: tasks/flickr8k/README.md)"
+)
+_VGG = (
+    "pictures: warped whole to 224 x 224 by bicubic interpolation, as matlab_features_reference/prepare_images_batch.m of "
+    "karpathy/neuraltalk does; VGG-16's weights are torchvision's own and RGB is normalised as these want it, where NeuralTalk "
+    "takes the original Caffe weights and subtracts a mean BGR pixel"
+)
 
 NEURALTALK = Recipe(
     network="neuraltalk",
@@ -70,25 +89,16 @@ NEURALTALK = Recipe(
     optimizer=RmsProp(alpha=0.999, eps=1e-4, weight_decay=1e-10, clip_value=5.0),
     model=Network(),
     data=Captioning(),
-    notes=(
-        "epochs, sparsity, rates of S and D2: Table 5",
-        "rate of D: Table 5 says 1e-2, NeuralTalk's default is 1e-3; 1e-2 does not train here, 1e-3 does "
-        "(measured on validation perplexity: tasks/flickr8k/README.md)",
-        "sizes, dropout, batch, decay 0.999, clipping of each element at 5, minimum count, 20 words, greedy decoding: "
-        "defaults of karpathy/neuraltalk",
-        "eps: NeuralTalk adds 1e-8 under the root, torch adds eps to the root; both leave 1e-4 where the mean square vanishes",
-        "weight decay: NeuralTalk adds 1e-8 times the weights to the gradient summed over 100 captions, which is then divided "
-        "by 100; ours also touches biases and is as negligible",
-        "how the pictures were cut for VGG-16 is not published: torchvision's own evaluation transform",
-    ),
+    notes=(*_NOTES, _DEFAULTS, _LR, _VGG),
 )
 
 SMALL = dataclasses.replace(
     NEURALTALK,
     data=Captioning(network="squeezenet1_0", weights="", resize=224, crop=224, standardise=True),
+    notes=(*_NOTES, _DEFAULTS, _LR),
     reduction=(
-        "the full protocol on features of another frozen network (the paper's: VGG-16 fc7), standardised, since their scale is "
-        "the network's own: SqueezeNet's, 372 long, would saturate the LSTM"
+        "the full protocol on features of another frozen network than the paper's (VGG-16, fc7), standardised, since their "
+        "scale is the network's own and too large for the LSTM"
     ),
 )
 
@@ -100,6 +110,7 @@ SMOKE = dataclasses.replace(
     model=Network(size=128, dropout=0.0),
     data=Captioning(network="pixels", weights="", standardise=True),
     evaluate_every=5.0,
+    notes=(*_NOTES, "rates: twice those of the paper scale"),
     reduction=(
         "generated pictures and captions, 12 x 12 pixels as features, half the width, no dropout, batch 50 with rates doubled: "
         "shows that the row runs, not what DSD does"

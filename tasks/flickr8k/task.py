@@ -15,10 +15,11 @@ from torch.nn import functional
 
 from tasks import weights
 from tasks.files import require
-from tasks.flickr8k import bleu, captions, decode, features, tiny, vocabulary
+from tasks.flickr8k import bleu, captions, decode, features, matrix, tiny, vocabulary
 from tasks.flickr8k.captions import Picture
 from tasks.flickr8k.data import Batch, Captions
 from tasks.flickr8k.features import Extractor
+from tasks.flickr8k.frozen import default_weights, require_known
 from tasks.flickr8k.models import NeuralTalk
 from tasks.flickr8k.recipes import BLEU4, Captioning, Network
 from tasks.flickr8k.vocabulary import Vocabulary
@@ -61,7 +62,7 @@ def open_data(
 ) -> Source:
     """Verify the data set, find its vocabulary, and extract features (or read those of an earlier run).
 
-    `train` is not asked: scoring too needs the training captions' vocabulary and the training pictures' mean features.
+    `train` is not asked: scoring too needs the training captions' vocabulary and the training pictures' features.
     `frozen` names a network in place of the recipe's, its weights, and where it is to run.
 
     Raises:
@@ -71,7 +72,7 @@ def open_data(
     assert isinstance(settings, Captioning)
     found = captions.scan(data, subset)
     frozen = frozen or Frozen()
-    extractor = _extractor(settings, frozen, given=found.features is not None)
+    extractor = _extractor(settings, frozen, found.features)
     report = captions.verify(found, progress, synthetic=(data / tiny.MARK).exists())
     require(report)
     words = vocabulary.build((c for picture in found.train for c in picture.captions), settings.minimum_count)
@@ -79,39 +80,43 @@ def open_data(
     every = [picture for split in pictures.values() for picture in split]
     if extractor is None:
         assert found.features is not None
-        matrix = features.from_mat(found.features, [_column(picture) for picture in every])
-        key = description = f"vgg_feats.mat ({matrix.shape[1]} features, SHA-256 {weights.sha256(found.features)[:12]})"
+        vectors = matrix.load(found.features, {picture.name: _column(picture) for picture in every})
+        digest = weights.sha256(found.features)
+        by, description = digest, f"{found.features.name} ({vectors.shape[1]} features, SHA-256 {digest[:12]})"
     else:
         names = [picture.name for picture in every]
-        matrix = features.extract(extractor, found.folder, names, report.fingerprint, progress)
-        key, description = extractor.key(), extractor.describe()
+        vectors = features.extract(extractor, found.folder, names, report.fingerprint, progress)
+        by, description = extractor.fingerprint(), extractor.describe()
     report = dataclasses.replace(
         report,
-        fingerprint=hashlib.sha256(f"{report.fingerprint} {key}".encode()).hexdigest()[:16],
+        fingerprint=hashlib.sha256(f"{report.fingerprint} {by}".encode()).hexdigest()[:16],
         counts=report.counts | {"words": len(words.words)},
-        features=description,
+        features=f"{description}; files {report.fingerprint}",
     )
     if settings.standardise:
-        mine = matrix[: len(found.train)]
-        matrix = (matrix - mine.mean(0)) / mine.std(0).clamp_min(_LEAST_DEVIATION)
-    parts = torch.split(matrix, [len(split) for split in pictures.values()])
+        mine = vectors[: len(found.train)]
+        vectors = (vectors - mine.mean(0)) / mine.std(0).clamp_min(_LEAST_DEVIATION)
+    parts = torch.split(vectors, [len(split) for split in pictures.values()])
     return Source(report, words, pictures, dict(zip(pictures, parts, strict=True)))
 
 
-def _extractor(settings: Captioning, frozen: Frozen, given: bool) -> Extractor | None:
-    """Return what extracts features, or None where Karpathy's matrix holds them and nothing else is asked for.
+def _extractor(settings: Captioning, frozen: Frozen, given: Path | None) -> Extractor | None:
+    """Return what extracts features, or None where Karpathy's matrix, `given`, holds them and nothing else is asked for.
 
     Raises:
-        ValueError: weights are needed and none are named.
+        ValueError: there is no such network, or weights are needed and none are named.
     """
     network = frozen.network or settings.network
     if given and network == "vgg16" and frozen.weights is None:
         return None
+    if network != "pixels":
+        require_known(network)
     source = frozen.weights or (settings.weights if network == settings.network else "")
     if network != "pixels" and not source:
         raise ValueError(
-            f"{network} needs weights: pass --weights FILE (a .safetensors file or a saved state_dict) or a torchvision name "
-            f"such as {settings.weights or 'SqueezeNet1_0_Weights.IMAGENET1K_V1'}; --network NAME takes another network"
+            f"{network} needs weights: pass --weights FILE (a .safetensors file or a saved state_dict) or the torchvision name "
+            f"{default_weights(network)}; --network "
+            + (f"vgg16 would use {given.name}, which is there" if given else "NAME takes another network")
         )
     read = weights.read(source) if source else None
     return Extractor(network, read, settings.resize, settings.crop, torch.device(frozen.device))
@@ -195,13 +200,21 @@ class FlickrTask:
         model.eval()
         perplexity = self._perplexity(model)
         hypotheses = self._decode(model, self._settings.beam)
-        metrics = _scores(self._references, hypotheses) | {"val_perplexity": perplexity}
+        found = bleu.score(self._references, hypotheses)
+        metrics = self._scores(found) | {"val_perplexity": perplexity}
         if thorough:
             width = self._settings.beside
-            beside = _scores(self._references, self._decode(model, width))
+            beside = self._scores(bleu.score(self._references, self._decode(model, width)))
             metrics |= {f"beam{width}_{name}": value for name, value in beside.items()}
-        outcomes = torch.as_tensor(bleu.counts(self._references, hypotheses))
-        return Evaluation(metrics, outcomes, self._samples(hypotheses))
+        return Evaluation(metrics, found.counts, self._samples(hypotheses))
+
+    def _scores(self, found: bleu.Bleu) -> dict[str, float]:
+        return {
+            **{f"bleu{n}": value for n, value in enumerate(found.neuraltalk, 1)},
+            **{f"bleu{n}_standard": value for n, value in enumerate(found.standard, 1)},
+            "brevity_penalty": found.brevity_penalty,
+            "caption_words": found.hypothesis_length / len(self._references),
+        }
 
     def _perplexity(self, model: NeuralTalk) -> float:
         val = self._captions["val"]
@@ -220,7 +233,7 @@ class FlickrTask:
                 indices = decode.greedy(model, part, self._settings.max_words)
             else:
                 indices = decode.beam(model, part, width, self._settings.max_words)
-            found += [[self._source.vocabulary.words[i] for i in caption] for caption in indices]
+            found += [self._source.vocabulary.decode(caption) for caption in indices]
         return found
 
     def _samples(self, hypotheses: Sequence[Sequence[str]]) -> list[dict[str, str]]:
@@ -228,13 +241,3 @@ class FlickrTask:
             {"picture": picture.name, "reference": " ".join(picture.captions[0]), "caption": " ".join(words)}
             for picture, words in zip(self._source.pictures["test"], hypotheses, strict=True)
         ]
-
-
-def _scores(references: list[list[list[str]]], hypotheses: list[list[str]]) -> dict[str, float]:
-    found = bleu.score(references, hypotheses)
-    return {
-        **{f"bleu{n}": value for n, value in enumerate(found.neuraltalk, 1)},
-        **{f"bleu{n}_standard": value for n, value in enumerate(found.standard, 1)},
-        "brevity_penalty": found.brevity_penalty,
-        "caption_words": found.hypothesis_length / max(len(hypotheses), 1),
-    }

@@ -9,7 +9,6 @@ what DSD does.
 from __future__ import annotations
 
 import itertools
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.cache import cache_dir
+from tasks.cache import cache_dir, made_once
 from tasks.seed import derive
 
 VERSION = 1
@@ -134,23 +133,13 @@ def ensure(cache: Path | None = None, train: int = 900, dev: int = 100, test: in
         test: pictures for testing.
         size: side in pixels.
 
-    The set appears whole or not at all: it is written beside its place and then renamed. Of two makers at once, the
-    first to finish wins.
+    The set appears whole or not at all, whoever else makes it at the same time (see `tasks.cache.made_once`).
     """
     cache = cache_dir() if cache is None else cache
-    target = cache / f"tiny-flickr8k-v{VERSION}-{train}-{dev}-{test}-{size}"
-    if target.is_dir():
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".making-", ignore_cleanup_errors=True) as making:
-        made = Path(making) / "set"
-        generate(made, train, dev, test, size)
-        try:
-            made.rename(target)
-        except OSError:
-            if not target.is_dir():  # else another maker was faster, and its pictures are the same
-                raise
-    return target
+    return made_once(
+        cache / f"tiny-flickr8k-v{VERSION}-{train}-{dev}-{test}-{size}",
+        lambda root: generate(root, train, dev, test, size),
+    )
 
 
 def generate(root: Path, train: int = 900, dev: int = 100, test: int = 100, size: int = 48) -> None:

@@ -18,7 +18,7 @@ from tasks.imagenet.recipes import TOP1_ERROR, Network
 from tasks.imagenet.settings import Augmentation
 from tasks.recipe import Recipe
 from tasks.seed import derive
-from tasks.task import DataReport, Evaluation, Progress
+from tasks.task import DataReport, Evaluation, Frozen, Progress
 
 _TEST_BATCH = 250
 
@@ -55,12 +55,15 @@ def _verify(found: Folder, progress: Progress) -> DataReport:
     )
 
 
-def open_data(recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True) -> Source:
+def open_data(
+    recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True, frozen: Frozen | None = None
+) -> Source:
     """Verify the data set and decode what fits in memory; without `train`, nothing but the test pictures.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
+    del frozen  # no network here is
     found = folder.scan(data, subset, folder.SPLITS if train else ("val",))
     report = _verify(found, progress)
     require(report)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.cache import cache_dir
+from tasks.cache import cache_dir, made_once
 from tasks.imagenet.augment import uniforms
 
 VERSION = 2
@@ -45,23 +44,12 @@ def ensure(cache: Path | None = None, train: int = 60, val: int = 25, size: int 
         val: pictures a class for testing.
         size: side in pixels.
 
-    The set appears whole or not at all: it is written beside its place and then renamed. Of two makers at once, the
-    first to finish wins.
+    The set appears whole or not at all, whoever else makes it at the same time (see `tasks.cache.made_once`).
     """
     cache = cache_dir() if cache is None else cache
-    target = cache / f"tiny-imagenet-shapes-v{VERSION}-{train}-{val}-{size}"
-    if target.is_dir():
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".making-", ignore_cleanup_errors=True) as making:
-        made = Path(making) / "set"
-        generate(made, train, val, size)
-        try:
-            made.rename(target)
-        except OSError:
-            if not target.is_dir():  # else another maker was faster, and its pictures are the same
-                raise
-    return target
+    return made_once(
+        cache / f"tiny-imagenet-shapes-v{VERSION}-{train}-{val}-{size}", lambda root: generate(root, train, val, size)
+    )
 
 
 def generate(root: Path, train: int = 60, val: int = 25, size: int = 40) -> None:

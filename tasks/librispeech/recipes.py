@@ -116,7 +116,7 @@ _SMALL_LR = 1e-2
 RECIPES: dict[str, dict[Scale, Recipe]] = {
     "librispeech_deepspeech": {
         "smoke": small(DEEPSPEECH, DeepSpeech1Settings(width=128), dense_epochs=8),
-        "small": small(DEEPSPEECH, DeepSpeech1Settings(width=256), dense_epochs=10),
+        "small": small(DEEPSPEECH, DeepSpeech1Settings(width=256), dense_epochs=12),
         "paper": DEEPSPEECH,
     },
     "librispeech_deepspeech2": {

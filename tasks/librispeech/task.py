@@ -20,7 +20,7 @@ from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings
 from tasks.librispeech.utterances import Utterance
 from tasks.recipe import Recipe
 from tasks.seed import derive
-from tasks.task import DataReport, Evaluation, Progress
+from tasks.task import DataReport, Evaluation, Frozen, Progress
 
 _TEST_BATCH = 32
 
@@ -51,17 +51,14 @@ def verify(data: Path, subset: float, progress: Progress) -> DataReport:
 
 
 def open_data(
-    recipe: Recipe,
-    data: Path,
-    subset: float,
-    progress: Progress,
-    train: bool = True,
+    recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True, frozen: Frozen | None = None
 ) -> Source:
     """Verify the data set and decode what fits in memory; without `train`, nothing but the test recordings.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
+    del frozen  # no network here is
     found = speech.scan(data, subset, layout.SPLITS if train else ("test",), progress=progress)
     report = speech.verify(found, progress, synthetic=_synthetic(found))
     require(report)

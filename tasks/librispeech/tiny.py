@@ -11,7 +11,6 @@ import itertools
 import json
 import subprocess
 import sys
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from tasks.cache import cache_dir
+from tasks.cache import cache_dir, made_once
 from tasks.librispeech import espeak
 from tasks.seed import derive
 
@@ -118,26 +117,15 @@ def ensure(cache: Path | None = None, train: int = 720, dev: int = 80, test: int
         dev: utterances for development.
         test: utterances for testing.
 
-    The set appears whole or not at all: it is written beside its place and then renamed. Of two makers at once, the
-    first to finish wins.
+    The set appears whole or not at all, whoever else makes it at the same time (see `tasks.cache.made_once`).
 
     Raises:
         ValueError: it is to be made, and espeakng-loader is not installed.
     """
     cache = cache_dir() if cache is None else cache
-    target = cache / f"tiny-librispeech-v{VERSION}-{train}-{dev}-{test}"
-    if target.is_dir():
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".making-", ignore_cleanup_errors=True) as making:
-        made = Path(making) / "set"
-        generate(made, train, dev, test)
-        try:
-            made.rename(target)
-        except OSError:
-            if not target.is_dir():  # else another maker was faster, and its speech is the same
-                raise
-    return target
+    return made_once(
+        cache / f"tiny-librispeech-v{VERSION}-{train}-{dev}-{test}", lambda root: generate(root, train, dev, test)
+    )
 
 
 def generate(root: Path, train: int = 720, dev: int = 80, test: int = 120) -> None:

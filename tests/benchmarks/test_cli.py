@@ -19,6 +19,7 @@ from tests.benchmarks.test_trial import comparable
 
 ROOT = Path(__file__).parents[2]
 ROW = "imagenet_googlenet"  # the fastest of the four at 32 pixels
+CAPTIONS = "flickr8k_neuraltalk"
 RUN = ["run", ROW, "--subset", "0.2", "--device", "cpu"]
 
 FLAGS = {
@@ -26,10 +27,10 @@ FLAGS = {
         *("scale", "data", "seeds", "first-seed", "arms", "device", "subset", "out", "fresh"),
         *("weights", "network", "dense", "sparsity", "lr-factor", "workers", "save-weights"),
     ],
-    "tables": ["records", "check"],
+    "tables": ["records", "check", "pictures"],
     "verify": ["data", "subset"],
     "status": ["out"],
-    "evaluate": ["model", "data", "weights", "network", "scale", "device"],
+    "evaluate": ["model", "data", "subset", "weights", "network", "scale", "device"],
 }
 
 
@@ -67,6 +68,16 @@ def test_help_costs_no_torch() -> None:
         (["run", ROW, "--arms", "dsd"], "name control"),
         (["run", ROW, "--dense", "nowhere.pt"], "neither a file nor a torchvision weights name"),
         (["run", ROW, "--sparsity", "1.5"], "sparsity must lie in"),
+        (["run", ROW, "--network", "vgg16"], f"{ROW} has none; rows with one: flickr8k_neuraltalk"),
+        (
+            ["run", CAPTIONS, "--weights", "w.pt"],
+            "--weights and --network have no use at smoke scale; add --scale small",
+        ),
+        (
+            ["evaluate", CAPTIONS, "--model", "m.pt", "--weights", "w.pt"],
+            "--weights and --network have no use at smoke scale; add --scale small --data DIR",
+        ),
+        (["tables", "--records", "tests/golden/records", "--check", "--pictures", "."], "--check writes nothing"),
         (["verify", ROW, "--data", "no/such/folder"], "no/such/folder is not a folder"),
     ],
 )
@@ -141,8 +152,10 @@ def test_evaluate_scores_saved_weights_as_the_record_does(finished: Path, capsys
         (weights,) = (finished / "weights").glob(f"*-{arm}.safetensors")
         assert main(["evaluate", ROW, "--model", str(weights), "--device", "cpu"]) == 0
         shown = capsys.readouterr().out
-        assert f"top1_error {record.arms[arm].test['top1_error']:.3f}" in shown
+        assert f"top-1 error %: {record.arms[arm].test['top1_error']:.3f}\n" in shown
         assert "300 test examples" in shown
+        assert "data: tiny-imagenet-shapes" in shown
+        assert re.search(r"300 test, 12 classes, fingerprint [0-9a-f]{16}\n", shown)
 
 
 def test_a_given_dense_network_takes_the_place_of_d(finished: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from benchmarks import contact, figures, samples, tables
 from benchmarks.errors import Word
 from benchmarks.group import group_records
+from benchmarks.record import Arm, Record
 from benchmarks.samples import Sample
 from tests.golden import build, captioning
 
@@ -161,3 +163,63 @@ def test_the_sheet_of_transcripts_belongs_to_the_results_and_is_the_same_again(t
     assert f"![What the networks hear in a few test utterances](../figures/{name})" in page
     (tmp_path / "figures" / name).unlink()
     assert tables.check(tmp_path, found) == [f"figures/{name}"]
+
+
+def pictured(folder: Path) -> Path:
+    """Return `folder` with a photograph of every name in the golden records."""
+    for picture in captioning.PICTURES:
+        Image.new("RGB", (30, 20), (0, 200, 30)).save(folder / picture)
+    return folder
+
+
+def renamed(rename: Callable[[str], str]) -> list[Record]:
+    """Return a record of captions of pictures with other names."""
+    record = build.captions((1,))[0]
+    assert record.dense is not None
+
+    def samples_of(arm: Arm) -> dict[str, object]:
+        return {"samples": [one | {"picture": rename(one["picture"])} for one in arm.samples]}
+
+    arms = {name: arm.model_copy(update=samples_of(arm)) for name, arm in record.arms.items()}
+    dense = record.dense.model_copy(update=samples_of(record.dense))
+    return [record.model_copy(update={"dense": dense, "arms": arms})]
+
+
+@pytest.mark.parametrize("path", ["../{}", "sub/{}", "/etc/{}", "sub\\{}", ".."])
+def test_a_record_cannot_have_a_picture_from_elsewhere_drawn(tmp_path: Path, path: str) -> None:
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "in", tmp_path / "in" / "sub"):
+        pictured(folder)
+    with pytest.raises(ValueError, match="is not the plain name of a picture"):
+        figures.sheet(renamed(path.format), tmp_path / "a.png", pictures=tmp_path / "in")
+    with pytest.raises(ValueError, match="is not the plain name of a picture"):
+        figures.private(tmp_path / "private", renamed(path.format), tmp_path / "in")
+
+
+def test_only_jpeg_and_png_files_are_read(tmp_path: Path) -> None:
+    pictured(tmp_path)
+    with Image.open(tmp_path / captioning.PICTURES[0]) as image:
+        image.save(tmp_path / captioning.PICTURES[0], format="GIF")
+    with pytest.raises(ValueError, match=f"{captioning.PICTURES[0]} cannot be drawn"):
+        figures.sheet(build.captions(), tmp_path / "a.png", pictures=tmp_path)
+
+
+def test_sheets_with_photographs_are_drawn_for_groups_whose_photographs_are_there(tmp_path: Path) -> None:
+    photographs = pictured(tmp_path)
+    # Generated pictures are other ones: their group is passed over, and so is one without captions.
+    smoke = [
+        record.model_copy(update={"scale": "smoke", "data": record.data.model_copy(update={"synthetic": True})})
+        for record in renamed(lambda name: f"generated_{name}")
+    ]
+    found = [*build.captions(), *build.trio(), *build.utterances(), *smoke]
+    assert figures.private(tmp_path / "private", found, photographs) == [
+        tmp_path / "private" / "flickr8k_neuraltalk-paper-captions.png"
+    ]
+    drawn = pixels(tmp_path / "private" / "flickr8k_neuraltalk-paper-captions.png")
+    assert (abs(drawn.astype(int) - (0, 200, 30)) < 9).all(axis=2).sum() > 1000
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty: holds no photograph that a record of \d+ has a caption of"):
+        figures.private(tmp_path / "private", found, tmp_path / "empty")
+    (photographs / captioning.PICTURES[1]).unlink()
+    with pytest.raises(ValueError, match=captioning.PICTURES[1]):
+        figures.private(tmp_path / "private", found, photographs)

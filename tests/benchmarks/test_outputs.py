@@ -38,3 +38,13 @@ def test_the_same_words_are_the_same_bytes(tmp_path: Path) -> None:
 def test_classification_says_nothing_and_leaves_no_file(tmp_path: Path) -> None:
     assert outputs.write({"control": [], "dsd": []}, tmp_path / "outputs" / "id.csv.gz") == ""
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_file_that_is_not_what_was_written_is_found_and_a_missing_one_is_not_wrong(tmp_path: Path) -> None:
+    recorded = {name: outputs.write(SAID, tmp_path / f"{name}.csv.gz") for name in ("kept", "changed", "left_out")}
+    recorded["without"] = ""
+    assert outputs.altered(tmp_path, recorded) == []
+    (tmp_path / "left_out.csv.gz").unlink()
+    (tmp_path / "changed.csv.gz").write_bytes(gzip.compress(b"utterance,reference,control,dsd"))
+    (tmp_path / "without.csv.gz").write_bytes(b"somebody else's")
+    assert outputs.altered(tmp_path, recorded) == [tmp_path / "changed.csv.gz"]

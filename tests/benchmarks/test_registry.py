@@ -93,3 +93,11 @@ def test_a_factor_multiplies_every_rate() -> None:
     for given, own in zip(row.recipe("paper", lr_factor=10).schedule, row.recipe("paper").schedule, strict=True):
         assert given.lr == pytest.approx(10 * own.lr)
         assert (given.epochs, given.sparsity) == (own.epochs, own.sparsity)
+
+
+def test_another_frozen_network_is_another_recipe_that_says_so() -> None:
+    row = registry.row("flickr8k_neuraltalk")
+    own, other = row.recipe("paper"), row.recipe("paper", network="squeezenet1_0")
+    assert other.hash() != own.hash() == row.recipe("paper", network="vgg16").hash()
+    assert other.as_dict()["data"] == own.as_dict()["data"] | {"network": "squeezenet1_0", "weights": ""}
+    assert row.recipe("small", network="resnet18").hash() != row.recipe("small").hash()

@@ -158,8 +158,8 @@ def captions(gains: tuple[int, ...] = (1, 2, 3), scale: str = "paper", **fields:
         end = 20 + seed
         quality = {
             "dense": [(end - 5, 21.0), (end - 3, 22.0)],
-            "control": [(end - 1, 19.0), (end - 2, 20.0), (end, 20.5), (end, 20.5)],
-            "dsd": [(end - 6, 25.0), (end + 1, 18.0), (end, 18.5), (end + gain, 18.5)],
+            "control": [(end - 1, 19.0), (end - 2, 20.0), (end - 1, 20.2), (end, 20.5)],
+            "dsd": [(end - 6, 25.0), (end + 1, 18.0), (end, 18.4), (end + gain, 18.5)],
         }
         arms = {"control": (0.0, 0.0), "dsd": (0.0, 0.0)}
         plain = record("flickr8k_neuraltalk", scale, seed, metric="bleu4", lower_is_better=False, arms=arms, **fields)

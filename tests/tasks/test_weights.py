@@ -26,7 +26,12 @@ def test_both_kinds_of_file_give_the_same_weights(network: nn.Module, tmp_path: 
         found = weights.read(str(tmp_path / name))
         found.load_into(copy)
         assert torch.equal(copy.weight, network.weight)
-        assert (found.source, len(found.sha256)) == (name, 64)
+        assert (found.source, len(found.sha256), found.data) == (name, 64, "")
+
+
+def test_a_file_may_say_which_data_its_network_belongs_to(network: nn.Module, tmp_path: Path) -> None:
+    save_file(network.state_dict(), tmp_path / "a.safetensors", {"data": "041b1d0225f18fdc"})
+    assert weights.read(str(tmp_path / "a.safetensors")).data == "041b1d0225f18fdc"
 
 
 def test_weights_of_another_network_are_refused_by_name(network: nn.Module, tmp_path: Path) -> None:

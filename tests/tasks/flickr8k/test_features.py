@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torchvision import models
 from torchvision.transforms import v2
 
 from tasks import weights
@@ -81,11 +80,12 @@ def _random(network: str, **settings: object) -> nn.Module:
     return model.eval()
 
 
-def _views(resize: int, crop: int) -> Tensor:
+def _views(resize: int | None, crop: int) -> Tensor:
     """What torchvision's transforms, which are not used by the code tested, show of the pictures."""
+    warp = v2.Resize((crop, crop), v2.InterpolationMode.BICUBIC, antialias=True)
     transform = v2.Compose(
         [
-            v2.Resize(resize, antialias=True),
+            v2.Resize(resize, antialias=True) if resize else warp,
             v2.CenterCrop(crop),
             v2.PILToTensor(),
             v2.ToDtype(torch.float32, scale=True),
@@ -148,32 +148,14 @@ def test_features_are_what_enters_the_last_linear_layer(
     assert found.std(dim=0).mean() > 0.02
 
 
-def test_vgg16_gives_fc7_after_its_relu() -> None:
-    assert frozen.width("vgg16", 224) == 4096
-    with torch.device("meta"):  # 500 MB of weights are not needed to see the order of layers
-        vgg = models.vgg16(weights=None)
-    assert frozen._last_layer(vgg) == "classifier.6"
-    fc7, relu, dropout, scores = vgg.classifier[3:]
-    assert (type(relu), type(dropout), scores.out_features) == (nn.ReLU, nn.Dropout, 1000)
-    assert (fc7.in_features, fc7.out_features) == (4096, 4096)
-
-
-@pytest.mark.parametrize(
-    ("network", "width"),
-    [
-        ("alexnet", 4096),
-        ("convnext_tiny", 768),
-        ("densenet121", 1024),
-        ("maxvit_t", 512),
-        ("mnasnet0_5", 1280),
-        ("resnet50", 2048),
-        ("shufflenet_v2_x0_5", 1024),
-        ("swin_v2_t", 768),
-        ("vit_b_16", 768),
-    ],
-)
-def test_other_families_of_networks_have_a_last_layer_too(network: str, width: int) -> None:
-    assert frozen.width(network, 224) == width
+def test_without_resize_the_whole_picture_is_warped(squeezenet: Weights, folder: Path) -> None:
+    one = Extractor("squeezenet1_1", squeezenet, None, 36, CPU)
+    model = _random("squeezenet1_1", num_classes=10)
+    found = extract(one, folder, NAMES, FINGERPRINT, Steps())
+    torch.testing.assert_close(
+        found, _before(model.classifier[1], model, _views(None, 36)).mean((2, 3)), rtol=1e-4, atol=1e-5
+    )
+    assert one.describe().endswith("512 features before the classifier, pictures warped to 36 x 36")
 
 
 def test_googlenets_weights_bring_their_kind_of_input_and_may_lack_auxiliary_heads() -> None:
@@ -209,6 +191,9 @@ def test_what_cannot_be_used_is_refused(squeezenet: Weights, folder: Path) -> No
         Extractor("pixels", squeezenet, 40, 36, CPU)
     with pytest.raises(ValueError, match="crop=41 and resize=40"):
         Extractor("squeezenet1_1", squeezenet, 40, 41, CPU)
+    for resize in (40, None):
+        with pytest.raises(ValueError, match=f"crop=0 and resize={resize}"):
+            Extractor("squeezenet1_1", squeezenet, resize, 0, CPU)
     with pytest.raises(ValueError, match="squeezenet1_1 cannot take pictures of 4 x 4"):
         Extractor("squeezenet1_1", squeezenet, 4, 4, CPU)
     with pytest.raises(ValueError, match="vit_b_16 cannot take pictures of 64 x 64"):
@@ -271,19 +256,35 @@ def test_a_stale_cache_is_never_used(
     torch.testing.assert_close(backwards, first.flip(0), rtol=1e-5, atol=1e-6)
     assert not torch.equal(backwards, first)
     assert len(list(cache.iterdir())) == 8
-    for module, name, value in (
-        (features.torchvision, "__version__", "0.0"),
-        (features.PIL, "__version__", "0.0"),
-        (features, "VERSION", 99),
-        (frozen, "LAYER", "another"),
-        (frozen, "MEAN", (0.5, 0.5, 0.5)),
+    key, fingerprint = extractor.key(), extractor.fingerprint()
+    for module, name, value, computed in (
+        (features.torch, "__version__", "0.0", False),
+        (features.torchvision, "__version__", "0.0", False),
+        (features.PIL, "__version__", "0.0", False),
+        (frozen, "MEAN", (0.5, 0.5, 0.5), False),
+        (features, "VERSION", 99, True),
+        (frozen, "LAYER", "another", True),
     ):
-        key = extractor.key()
         with monkeypatch.context() as patch:
             patch.setattr(module, name, value)
             assert extractor.key() != key
-    assert dataclasses.replace(extractor, device=torch.device("cuda")).key() != extractor.key()
-    assert dataclasses.replace(extractor, device=torch.device("cpu")).key() == extractor.key()
+            assert (extractor.fingerprint() != fingerprint) is computed, name
+    elsewhere = dataclasses.replace(extractor, device=torch.device("cuda"))
+    assert (elsewhere.key() != key, elsewhere.fingerprint()) == (True, fingerprint)
+    same = dataclasses.replace(extractor, device=torch.device("cpu"))
+    assert (same.key(), same.fingerprint()) == (key, fingerprint)
+
+
+def test_the_fingerprint_tells_extractors_apart(extractor: Extractor, squeezenet: Weights) -> None:
+    others = [
+        dataclasses.replace(extractor, resize=41),
+        dataclasses.replace(extractor, resize=None),
+        dataclasses.replace(extractor, crop=35),
+        dataclasses.replace(extractor, weights=dataclasses.replace(squeezenet, sha256="0" * 64)),
+        dataclasses.replace(extractor, network="squeezenet1_0"),
+        Extractor("pixels", None, None, 0, CPU),
+    ]
+    assert len({one.fingerprint() for one in (extractor, *others)}) == 1 + len(others)
 
 
 def test_a_damaged_or_foreign_cache_is_never_used(extractor: Extractor, folder: Path, cache: Path) -> None:

@@ -22,7 +22,7 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def report(root: Path) -> DataReport:
-    return captions.verify(captions.scan(root), quiet, workers=1)
+    return captions.verify(captions.scan(root), quiet)
 
 
 def entries() -> list[Entry]:
@@ -56,7 +56,7 @@ def put(folder: Path) -> None:
 
 
 def features(root: Path, columns: int, name: str = "feats") -> None:
-    savemat(root / "vgg_feats.mat", {name: np.arange(6.0 * columns).reshape(6, columns)})
+    savemat(root / "vgg_feats.mat", {name: np.arange(4096.0 * columns).reshape(4096, columns)})
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_pictures_beside_the_json(root: Path) -> None:
     assert found.test[0].captions[4] == ("T-Shirt", "d", "4")  # his tokens, untouched
     assert (found.folder, found.features) == (root, None)
     said = captions.verify(found, quiet)
-    assert said.counts == {"train": 10, "test": 1, "val": 1, "train pictures": 2}
+    assert said.counts == {"train": 10, "test": 1, "train pictures": 2, "val pictures": 1, "val captions": 5}
     assert (said.problems, said.warnings) == ((), ())
 
 
@@ -126,9 +126,13 @@ def test_features_that_do_not_fit(root: Path) -> None:
     features(root, 2)
     assert report(root).problems == ("vgg_feats.mat has 2 columns, too few for the imgid of 2 (b.jpg, a.jpg)",)
     features(root, 4, "x")
-    assert report(root).problems == ("vgg_feats.mat holds no matrix 'feats'; it holds {'x': (6, 4)}",)
+    assert report(root).problems == ("vgg_feats.mat holds no variable called feats; expected one",)
     (root / "vgg_feats.mat").write_bytes(b"<!DOCTYPE html>" * 20)
     assert report(root).problems[0].startswith("vgg_feats.mat is not a readable MATLAB file")
+    for value, kind in ((np.ones((6, 4)), r"double of shape (6, 4)"), (np.ones((4096, 4), np.int32), "int32 of shape")):
+        savemat(root / "vgg_feats.mat", {"feats": value})
+        (problem,) = report(root).problems
+        assert problem.startswith(f"vgg_feats.mat: feats is {kind}")
     features(root, 4)
     images = entries()
     del images[0]["imgid"]

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import re
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -264,46 +263,6 @@ def test_sets_of_other_sizes_have_other_places(tmp_path: Path) -> None:
         assert [len(listed(root, split)) for split in COUNTS] == counts
         with Image.open(root / "Flicker8k_Dataset" / "train_0000.jpg") as picture:
             assert picture.size == (size, size)
-
-
-def test_a_maker_that_is_interrupted_leaves_nothing_that_looks_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = tiny.ensure(tmp_path / "other", train=2, dev=1, test=1).name
-    seen = []
-
-    def failing(*arguments: object) -> NDArray[np.uint8]:
-        seen.append([path.name for path in (tmp_path / "cache").iterdir()])
-        if len(seen) == 4:
-            raise KeyboardInterrupt
-        return original(*arguments)  # type: ignore[arg-type]
-
-    original = tiny.picture
-    monkeypatch.setattr(tiny, "picture", failing)
-    with pytest.raises(KeyboardInterrupt):
-        tiny.ensure(tmp_path / "cache", train=2, dev=1, test=1)
-    # What a kill would have left at any of these times: a hidden folder under another name.
-    assert all(len(names) == 1 and names[0].startswith(".making-") for names in seen)
-    assert list((tmp_path / "cache").iterdir()) == []
-    monkeypatch.undo()
-    assert tiny.ensure(tmp_path / "cache", train=2, dev=1, test=1).name == expected
-
-
-def test_makers_at_once_do_not_clash(tmp_path: Path) -> None:
-    start, made = threading.Barrier(4), []
-
-    def make() -> None:
-        start.wait()
-        made.append(tiny.ensure(tmp_path, train=2, dev=1, test=1))
-
-    makers = [threading.Thread(target=make) for _ in range(4)]
-    for maker in makers:
-        maker.start()
-    for maker in makers:
-        maker.join()
-    assert len(made) == 4
-    assert list(tmp_path.iterdir()) == [made[0]]
-    assert len(contents(made[0])) == 4 + 4 + 1
 
 
 def test_the_default_cache_is_the_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """The embedded set: the same everywhere, whole or absent, and not to be told by its colours."""
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -81,39 +80,6 @@ def test_it_is_made_once_and_leaves_nothing_else(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(tiny, "generate", None)
     assert tiny.ensure(tmp_path, train=1, val=1) == first
     assert list(tmp_path.iterdir()) == [first]
-
-
-def test_a_maker_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = []
-
-    def failing(*arguments: object) -> None:
-        drawn.append(arguments)
-        if len(drawn) == 5:
-            raise KeyboardInterrupt
-        return original(*arguments)  # type: ignore[arg-type, return-value]
-
-    original = tiny.picture
-    monkeypatch.setattr(tiny, "picture", failing)
-    with pytest.raises(KeyboardInterrupt):
-        tiny.ensure(tmp_path, train=1, val=1)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_makers_at_once_do_not_clash(tmp_path: Path) -> None:
-    start, made = threading.Barrier(4), []
-
-    def make() -> None:
-        start.wait()
-        made.append(tiny.ensure(tmp_path, train=1, val=1))
-
-    makers = [threading.Thread(target=make) for _ in range(4)]
-    for maker in makers:
-        maker.start()
-    for maker in makers:
-        maker.join()
-    assert len(made) == 4
-    assert list(tmp_path.iterdir()) == [made[0]]
-    assert len(contents(made[0])) == 25
 
 
 def test_the_default_cache_is_the_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

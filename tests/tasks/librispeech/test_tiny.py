@@ -6,7 +6,6 @@ import itertools
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -285,46 +284,6 @@ def test_sets_of_other_sizes_have_other_places(tmp_path: Path) -> None:
     assert len(set(roots)) == len(sizes)
     for root, size in zip(roots, sizes, strict=True):
         assert tuple(len(transcripts(root, split)) for split in COUNTS) == size
-
-
-def test_a_maker_that_is_interrupted_leaves_nothing_that_looks_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = tiny.ensure(tmp_path / "other", **SMALL).name
-    seen = []
-
-    def failing(sound: NDArray[np.int16], name: str) -> NDArray[np.int16]:
-        seen.append([path.name for path in (tmp_path / "cache").iterdir()])
-        if len(seen) == 4:
-            raise KeyboardInterrupt
-        return original(sound, name)
-
-    original = tiny.recording
-    monkeypatch.setattr(tiny, "recording", failing)
-    with pytest.raises(KeyboardInterrupt):
-        tiny.ensure(tmp_path / "cache", **SMALL)
-    # What a kill would have left at any of these times: a hidden folder under another name.
-    assert all(len(names) == 1 and names[0].startswith(".making-") for names in seen)
-    assert list((tmp_path / "cache").iterdir()) == []
-    monkeypatch.undo()
-    assert tiny.ensure(tmp_path / "cache", **SMALL).name == expected
-
-
-def test_makers_at_once_do_not_clash(tmp_path: Path) -> None:
-    start, made = threading.Barrier(4), []
-
-    def make() -> None:
-        start.wait()
-        made.append(tiny.ensure(tmp_path, **SMALL))
-
-    makers = [threading.Thread(target=make) for _ in range(4)]
-    for maker in makers:
-        maker.start()
-    for maker in makers:
-        maker.join()
-    assert len(made) == 4
-    assert list(tmp_path.iterdir()) == [made[0]]
-    assert len(contents(made[0])) == 6 + 6 + 1
 
 
 def test_the_default_cache_is_the_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

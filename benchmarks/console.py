@@ -1,0 +1,39 @@
+"""Where commands speak: lines as they are, and the bars of what takes long."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
+from rich.progress import TaskID
+
+from tasks.task import Progress
+
+CONSOLE = Console()
+CONSOLE.soft_wrap = not CONSOLE.is_terminal  # a log keeps its lines whole
+
+
+def say(text: str) -> None:
+    """Print a line as it is: file names may hold what rich would take for markup."""
+    CONSOLE.print(text, highlight=False, markup=False)
+
+
+def counts(of: dict[str, int]) -> str:
+    """Return numbers with what they are of, in one line."""
+    return ", ".join(f"{count:,} {name}" for name, count in of.items())
+
+
+def bars() -> ProgressBar:
+    """Return a display of bars that is gone when it is left."""
+    return ProgressBar(console=CONSOLE, transient=True)
+
+
+def progress(bar: ProgressBar) -> Progress:
+    """Return a callback (what, done, total) that drives `bar`."""
+    ids: dict[str, TaskID] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in ids:
+            ids[what] = bar.add_task(what, total=total)
+        bar.update(ids[what], completed=done)
+
+    return show

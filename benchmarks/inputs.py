@@ -1,0 +1,98 @@
+"""What a command line names, found and checked: the row's domain, the data, the frozen network, the device, the overrides."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from benchmarks.options import Evaluate, Run
+from benchmarks.registry import ROWS, Row
+from tasks.recipe import Scale
+from tasks.task import DataReport, Domain, Frozen
+from tasks.weights import Weights
+
+
+def domain(row: Row) -> Domain:
+    """Return the module that knows the row's data and networks."""
+    return cast("Domain", importlib.import_module(f"tasks.{row.domain}.task"))
+
+
+def data(row: Row, given: Path | None, scale: Scale) -> Path:
+    """Return the folder `given`, or that of the generated set at smoke scale.
+
+    Raises:
+        ValueError: none is given, and the scale is another.
+    """
+    if given is not None:
+        return given
+    if scale != "smoke":
+        raise ValueError(f"--scale {scale} needs --data DIR with {row.layout}; only smoke makes its own data")
+    return domain(row).embedded()
+
+
+def frozen(row: Row, options: Run | Evaluate, scale: Scale) -> Frozen | None:
+    """Return what `open_data` is told of the frozen network; None where the row has none.
+
+    Raises:
+        ValueError: one is named although nothing would be made of it, for the row has none, or the scale is smoke.
+    """
+    named = options.network is not None or options.weights is not None
+    if named and not row.frozen:
+        with_one = ", ".join(one.name for one in ROWS.values() if one.frozen)
+        raise ValueError(
+            f"--weights and --network name a frozen network, and {row.name} has none; rows with one: {with_one}"
+        )
+    if named and scale == "smoke":
+        raise ValueError("--weights and --network have no use at smoke scale; add --scale small --data DIR")
+    return Frozen(options.network, options.weights, str(device(options.device))) if row.frozen else None
+
+
+def custom(row: Row, options: Run) -> tuple[str, ...]:
+    """Return the overrides that make it another recipe than the row's own: one that is the recipe's own value does not.
+
+    At small scale the frozen network is the user's choice: another gives another recipe hash, but is not custom.
+    """
+    scale, own = options.scale, row.recipe(options.scale).hash()
+    found = []
+    if row.recipe(scale, sparsity=options.sparsity).hash() != own:
+        found.append(f"sparsity={options.sparsity}")
+    if row.recipe(scale, lr_factor=options.lr_factor).hash() != own:
+        found.append(f"lr_factor={options.lr_factor}")
+    if scale == "paper" and row.recipe(scale, network=options.network).hash() != own:
+        found.append(f"network={options.network}")
+    return tuple(found)
+
+
+def require_same_data(given: Weights, report: DataReport) -> None:
+    """Refuse weights that say which data they were trained on, where that is not the data at hand.
+
+    Raises:
+        ValueError: the fingerprints differ.
+    """
+    if given.data and given.data != report.fingerprint:
+        raise ValueError(
+            f"{given.source} was trained on data of fingerprint {given.data}, but {report.name} has {report.fingerprint}: "
+            "its words and features would be taken for others (the fingerprint changes with the folder, --subset, "
+            "--network, --weights and --scale)"
+        )
+
+
+def device(name: str) -> torch.device:
+    """Return the device called `name`; "auto" is a GPU if there is one.
+
+    Raises:
+        ValueError: there is no GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch sees no GPU here")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def device_name(of: torch.device) -> str:
+    """Return what a reader calls the device."""
+    if of.type == "cuda":
+        return torch.cuda.get_device_name(of)
+    return f"CPU, {torch.get_num_threads()} threads"

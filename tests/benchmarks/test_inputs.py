@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from benchmarks import inputs
+from benchmarks.options import Evaluate, Run
+from benchmarks.registry import ROWS
+from tasks.recipe import SCALES, Scale
+from tasks.task import Frozen
+
+ROW = ROWS["flickr8k_neuraltalk"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "network", "custom"),
+    [
+        ("paper", None, ()),
+        ("paper", "vgg16", ()),
+        ("paper", "squeezenet1_0", ("network=squeezenet1_0",)),
+        ("small", None, ()),
+        ("small", "squeezenet1_0", ()),
+        ("small", "resnet18", ()),
+    ],
+)
+def test_another_network_is_custom_at_paper_scale_alone(
+    scale: Scale, network: str | None, custom: tuple[str, ...]
+) -> None:
+    assert inputs.custom(ROW, Run(ROW.name, scale=scale, network=network, weights="own.pt")) == custom
+
+
+def test_overrides_are_named_in_a_fixed_order_and_the_recipes_own_values_are_none() -> None:
+    options = Run(ROW.name, scale="paper", sparsity=0.5, lr_factor=0.1, network="resnet18")
+    assert inputs.custom(ROW, options) == ("sparsity=0.5", "lr_factor=0.1", "network=resnet18")
+    assert inputs.custom(ROW, dataclasses.replace(options, sparsity=0.8, lr_factor=1.0, network="vgg16")) == ()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_frozen_network_is_told_only_where_there_is_one(scale: Scale) -> None:
+    assert inputs.frozen(ROWS["imagenet_resnet18"], Run("imagenet_resnet18", device="cpu"), scale) is None
+    assert inputs.frozen(ROW, Run(ROW.name, device="cpu"), scale) == Frozen(None, None, "cpu")
+    options = Evaluate(ROW.name, "m.pt", network="resnet18", weights="w.pt", device="cpu")
+    with pytest.raises(ValueError, match="imagenet_resnet18 has none; rows with one: flickr8k_neuraltalk"):
+        inputs.frozen(ROWS["imagenet_resnet18"], options, scale)
+    if scale == "smoke":
+        with pytest.raises(ValueError, match="no use at smoke scale; add --scale small --data DIR"):
+            inputs.frozen(ROW, options, scale)
+    else:
+        assert inputs.frozen(ROW, options, scale) == Frozen("resnet18", "w.pt", "cpu")
