@@ -192,7 +192,9 @@ def _overview_line(group: Group) -> dict[str, str]:
     """Return what fits the width of a page; p values, intervals of lesser gains and hashes are in the row's own page."""
     cells = summary.stages(group)
     primary = summary.primary(group)
-    line = {"network": network(group), "data": data_name(group), "metric": metric_name(group.metric, group)}
+    # What was overridden is all that tells one custom recipe from another.
+    title = ", ".join((network(group), *group.key.custom))
+    line = {"network": title, "data": data_name(group), "metric": metric_name(group.metric, group)}
     for heading, name in (("baseline", DENSE), ("control", "control"), ("DSD", "dsd")):
         line[heading] = mean_sd(cells.get(LABELS[name], {}).get(group.metric))
     line["gain over baseline"] = mean_sd(summary.compare(group, "dsd", DENSE), signed=True)

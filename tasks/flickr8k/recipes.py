@@ -66,8 +66,8 @@ _NOTES = (
 )
 _DEFAULTS = "sizes, dropout, batch: defaults of karpathy/neuraltalk"
 _LR = (
-    "rates of S and D2: Table 5; of D it says 1e-2, NeuralTalk's default is 1e-3; 1e-2 does not train here, 1e-3 does "
-    "(measured by validation perplexity on standardised SqueezeNet features: tasks/flickr8k/README.md)"
+    "rates of S and D2: Table 5; of D it says 1e-2, NeuralTalk's default is 1e-3, which trains far better (measured by "
+    "validation perplexity on standardised SqueezeNet features: tasks/flickr8k/README.md)"
 )
 _VGG = (
     "pictures: warped whole to 224 x 224 by bicubic interpolation, as matlab_features_reference/prepare_images_batch.m of "

@@ -41,7 +41,7 @@ def test_the_paper_recipes_are_the_published_ones() -> None:
         "imagenet_vgg16": ((74, 1.25, 18), (1e-2, 1e-4, 1e-5)),
         "imagenet_resnet18": ((90, 45, 45), (1e-1, 1e-2, 1e-3)),
         "imagenet_resnet50": ((90, 45, 45), (1e-1, 1e-2, 1e-3)),
-        # Table 5, but for D's rate: the table's 1e-2 does not train (tasks/flickr8k/README.md).
+        # Table 5, but for D's rate: the table's 1e-2 trains far worse (tasks/flickr8k/README.md).
         "flickr8k_neuraltalk": ((19, 10, 6), (1e-3, 1e-3, 1e-4)),
         # Tables 7 and 9: two iterations.
         "librispeech_deepspeech": ((50,) * 5, (8e-4, 5e-4, 3e-4, 1e-4, 3e-5)),
