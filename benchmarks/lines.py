@@ -152,7 +152,7 @@ def iteration_sentence(group: Group) -> str:
     if unequal and row:
         text += (
             " The paper's comparison is of UNEQUAL budgets: DSD after its last iteration with a baseline of fewer epochs, "
-            f"here the control after iteration {unequal.iteration}."
+            f"here the control after iteration {unequal.iteration}. Its baseline is listed at one rate, D's; ours has DSD's rates."
         )
     if row and not row.same_data:
         text += f" The paper's figures are its own, on {' and '.join(row.sets.values())}: other data, not comparable."

@@ -34,7 +34,8 @@ class Run:
     device: Device = "auto"
     """auto takes a GPU if there is one."""
     subset: float = 1.0
-    """Train on this share of every class's pictures (of all pictures, for captions); the test set stays whole."""
+    """Train on this share of every class's pictures (for captions, of all pictures; for speech, of all utterances); the test set
+    stays whole."""
     weights: str | None = None
     """Weights of the frozen network whose features a captioner is trained on: a file or a torchvision weights name."""
     network: str | None = None

@@ -16,7 +16,10 @@ import torch
 from benchmarks.record import Hardware
 
 ROOT = Path(__file__).resolve().parent.parent
-_PACKAGES = ("torch", "torchvision", "torchaudio", "numpy", "pillow", "scipy", "pandas", "nltk")
+_PACKAGES = (
+    *("torch", "torchvision", "torchaudio", "numpy", "pillow", "scipy", "pandas"),
+    *("nltk", "jiwer", "rapidfuzz", "soundfile", "espeakng-loader"),
+)
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,6 @@ from torch.nn import functional
 from tasks.librispeech.recurrent import Packing, Recurrent
 from tasks.librispeech.settings import BINS, SYMBOLS, DeepSpeech1Settings, DeepSpeech2Settings
 
-DEEPSPEECH_SKIP = ("conv",)
-"""What is not pruned of DeepSpeech: the paper prunes fully connected and recurrent layers only (Section 4.5)."""
-
-DEEPSPEECH2_SKIP = ("conv1", "conv2")
-"""What is not pruned of DeepSpeech 2."""
-
 
 class Spoken(NamedTuple):
     """Log-probabilities (batch, time', 29) and how many frames of each utterance are valid, (batch,)."""

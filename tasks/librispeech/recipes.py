@@ -23,10 +23,12 @@ class Speech:
 
     Attributes:
         sortagrad: whether the first epoch goes from the shortest utterance to the longest (Amodei et al. 2016, Section 3.3).
+        jitter: how much lengths are changed before utterances of like length are put together (see `order.Order`).
         augment: runs of bins and frames hidden in training (SpecAugment), or None.
     """
 
     sortagrad: bool = True
+    jitter: float = 0.1
     augment: SpecAugment | None = None
 
 

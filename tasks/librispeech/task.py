@@ -94,7 +94,13 @@ class SpeechTask:
         self.recipe, self.report = recipe, source.report
         self._speech, self._source, self._seed, self._device = recipe.data, source, seed, device
         self._order = (
-            Order(source.train.lengths, recipe.batch_size, derive(seed, "data"), sortagrad=recipe.data.sortagrad)
+            Order(
+                source.train.lengths,
+                recipe.batch_size,
+                derive(seed, "data"),
+                sortagrad=recipe.data.sortagrad,
+                jitter=recipe.data.jitter,
+            )
             if source.train is not None
             else None
         )

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dsd import prunable
-from tasks.librispeech import models
 from tasks.librispeech.models import DeepSpeech, DeepSpeech2
+from tasks.librispeech.recipes import DEEPSPEECH, DEEPSPEECH2
 from tasks.librispeech.recurrent import Packing
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings
 
@@ -57,7 +57,7 @@ def test_deepspeech_has_the_papers_parameters_layer_by_layer() -> None:
         "output": 29_725,
     }
     assert sum(p.numel() for p in model.parameters()) == 8_139_805
-    pruned = prunable(model, models.DEEPSPEECH_SKIP).weights
+    pruned = prunable(model, DEEPSPEECH.skip).weights
     assert {name: tuple(weight.shape) for name, weight in pruned.items()} == {
         "fc1.weight": (1024, 1024),
         "fc2.weight": (1024, 1024),
@@ -79,7 +79,7 @@ def test_deepspeech2_has_the_papers_parameters_layer_by_layer() -> None:
     assert list(recurrent.values()) == [8_507_840] + [9_296_320] * 6
     # The paper prints 67,740,718, in which the output has 95,054.
     assert sum(p.numel() for p in model.parameters()) == 67_696_733 == 67_740_718 - 95_054 + 51_069
-    pruned = prunable(model, models.DEEPSPEECH2_SKIP).weights
+    pruned = prunable(model, DEEPSPEECH2.skip).weights
     names = ("weight", "recurrent_forward", "recurrent_backward")
     assert list(pruned) == [f"recurrent.{i}.{name}" for i in range(7) for name in names] + [
         "fc.weight",

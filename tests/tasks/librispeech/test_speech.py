@@ -270,6 +270,9 @@ def test_the_fingerprint_changes_with_all_that_is_used(root: Path) -> None:
     assert changed(), "other sound"
     transcripts = root / "dev-a/3/30/3-30.trans.txt"
     transcripts.write_text("3-30-0000 ONE\n")
+    assert not changed(), "of dev, which nothing depends on"
+    transcripts = root / "test-a/4/40/4-40.trans.txt"
+    transcripts.write_text(transcripts.read_text().replace("4-40-0000 ", "4-40-0000 ONE "))
     assert changed(), "another transcript"
     (root / "dev-a").rename(root / "test-b")
     assert changed(), "another split"
