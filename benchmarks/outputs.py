@@ -6,10 +6,10 @@ import csv
 import gzip
 import hashlib
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from tasks.cache import write_whole
 from tasks.weights import sha256
 
 Said = dict[str, list[dict[str, str]]]
@@ -37,13 +37,9 @@ def write(said: Said, path: Path) -> str:
     table.writerow([name, reference, *said])
     for row, example in enumerate(first):
         table.writerow([example[name], example[reference], *(samples[row][words] for samples in said.values())])
-    content = gzip.compress(
-        text.getvalue().encode("utf-8", "surrogateescape"), mtime=0
-    )  # the same bytes for the same words
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    # Without a time in it: the same bytes for the same words.
+    content = gzip.compress(text.getvalue().encode("utf-8", "surrogateescape"), mtime=0)
+    write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -42,10 +42,20 @@ def remember(path: Path, files: dict[str, Good]) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    write_whole(path, json.dumps({"version": _VERSION, "files": files}).encode())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, its folder made if need be, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False) as part:
-        json.dump({"version": _VERSION, "files": files}, part)
-    Path(part.name).replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-", ignore_cleanup_errors=True) as writing:
+        part = Path(writing) / path.name
+        part.write_bytes(data)
+        part.replace(path)
 
 
 def made_once(target: Path, make: Callable[[Path], None]) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import tempfile
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +26,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from tasks.cache import cache_dir
+from tasks.cache import cache_dir, write_whole
 from tasks.flickr8k import frozen
 from tasks.pictures import pixels
 from tasks.task import Progress
@@ -207,12 +206,7 @@ def _remember(path: Path, key: str, features: Tensor) -> None:
     Raises:
         OSError: they cannot be written.
     """
-    data = save({"features": features}, {"key": key, "sha256": _sha256(features)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-", ignore_cleanup_errors=True) as writing:
-        part = Path(writing) / path.name
-        part.write_bytes(data)
-        part.replace(path)
+    write_whole(path, save({"features": features}, {"key": key, "sha256": _sha256(features)}))
 
 
 def _sha256(features: Tensor) -> str:

@@ -53,8 +53,11 @@ def verify(data: Path, subset: float, progress: Progress) -> DataReport:
     Raises:
         ValueError: `data` is no such data set at all.
     """
-    found = captions.scan(data, subset)
-    return captions.verify(found, progress, synthetic=(data / tiny.MARK).exists())
+    return _verify(captions.scan(data, subset), progress)
+
+
+def _verify(found: captions.Captions, progress: Progress) -> DataReport:
+    return captions.verify(found, progress, synthetic=(found.root / tiny.MARK).exists())
 
 
 def open_data(
@@ -73,7 +76,7 @@ def open_data(
     found = captions.scan(data, subset)
     frozen = frozen or Frozen()
     extractor = _extractor(settings, frozen, found.features)
-    report = captions.verify(found, progress, synthetic=(data / tiny.MARK).exists())
+    report = _verify(found, progress)
     require(report)
     words = vocabulary.build((c for picture in found.train for c in picture.captions), settings.minimum_count)
     pictures = {"train": found.train, "val": found.val, "test": found.test}
@@ -222,7 +225,7 @@ class FlickrTask:
         for start in range(0, len(val), _VALIDATION_BATCH):
             batch = val.batch(range(start, min(start + _VALIDATION_BATCH, len(val))))
             logits = model(batch.features, batch.words, batch.sizes)
-            total += float(functional.cross_entropy(logits, batch.targets, reduction="sum").double())
+            total += float(functional.cross_entropy(logits, batch.targets, reduction="sum"))
             words += len(batch.targets)
         return math.exp(min(total / words, 50))
 

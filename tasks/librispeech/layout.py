@@ -6,13 +6,12 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.cache import cache_dir
+from tasks.cache import cache_dir, write_whole
 from tasks.files import read_lines, some, threaded
 from tasks.librispeech import audio
 from tasks.librispeech.audio import Header
@@ -217,8 +216,5 @@ def _remember(path: Path, key: str, contents: Contents) -> None:
         name: found if isinstance(found, str) else (found.samples, found.rate, found.channels)
         for name, found in contents.recordings.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-", ignore_cleanup_errors=True) as writing:
-        part = Path(writing) / path.name
-        part.write_text(json.dumps({"key": key, "recordings": headers, "transcripts": contents.transcripts}))
-        part.replace(path)
+    manifest = {"key": key, "recordings": headers, "transcripts": contents.transcripts}
+    write_whole(path, json.dumps(manifest).encode())

@@ -173,9 +173,8 @@ def _clip(x: Tensor, clip: float) -> Tensor:
 
 
 def _linear(inputs: int, outputs: int, gain: float, generator: torch.Generator) -> nn.Linear:
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # its own first weights, which are overwritten, use up nobody's random numbers
+    # Its own first weights, which are overwritten, use up nobody's random numbers.
+    with torch.random.fork_rng(devices=[]):
         layer = nn.Linear(inputs, outputs)
     _scale(layer.weight, gain, generator)
     nn.init.zeros_(layer.bias)
