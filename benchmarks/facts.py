@@ -14,7 +14,7 @@ from benchmarks.summary import LABELS
 def facts(group: Group) -> list[str]:
     """Return the facts of one group, a line each."""
     records, sample = group.records, group.sample
-    found = _fit(group) + _test_set(group) + _masks(group)
+    found = _fit(group) + _test_set(group) + _masks(group) + _clipping(group)
     found.append(f"Cost, mean over trials: {_cost(records)}")
     found += [
         "Hardware: "
@@ -93,6 +93,28 @@ def _masks(group: Group) -> list[str]:
         phase = "S" if summary.count_iterations(group) == 1 else f"S{number}"
         parts += [f"{what} in {phase} ({', '.join(names)})" for what, names in kept.items()]
     return [f"Masks keep {'; '.join(parts)}"] if parts else []
+
+
+def _clipping(group: Group) -> list[str]:
+    """Return how much clipping shortened the gradient in every phase, by arm: arms whose norms differ take unlike steps."""
+    parts = []
+    for name in LABELS:
+        runs = [r.dense if name == summary.DENSE else r.arms.get(name) for r in group.records]
+        phases = [[p.clipping for p in run.phases] for run in runs if run and run.phases]
+        if not phases or any(one is None for phase in phases for one in phase):
+            continue
+        columns = [[one for one in column if one] for column in zip(*phases, strict=True)]
+        shown = [
+            f"{sum(c.factor for c in column) / len(column):.2f} ({100 * sum(c.share for c in column) / len(column):.0f} %)"
+            for column in columns
+        ]
+        parts.append(f"{'D' if name == summary.DENSE else LABELS[name]} {', '.join(shown)}")
+    if not parts:
+        return []
+    return [
+        f"Clipping of the gradient's norm at {group.sample.recipe['clip_norm']:g}, phase by phase: mean factor the gradient "
+        f"was scaled by (share of steps clipped): {'; '.join(parts)}"
+    ]
 
 
 def _threads(count: int) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import dsd
-from benchmarks.record import Cost, LayerMask, PhaseResult, Point, pack_outcomes
+from benchmarks.record import Clipping, Cost, LayerMask, PhaseResult, Point, pack_outcomes
 from dsd.mask import Selection
 from dsd.schedule import Position, Schedule
 from tasks.recipe import Recipe, RmsProp, Sgd
@@ -24,7 +24,7 @@ SAMPLES = 12
 
 
 class NonFiniteError(RuntimeError):
-    """A training loss (before its update is made) or a test score was NaN or infinite."""
+    """A training loss, its gradient (both before the update is made) or a test score was NaN or infinite."""
 
     def __init__(self, learner: Learner, what: str, step: int, rest: str) -> None:
         """Name the arm, the phase and the step."""
@@ -87,6 +87,7 @@ class Learner:
         self._sums: dict[str, float] = {}
         self._summed = 0
         self._phase_seconds = 0.0
+        self._clipped, self._clip_factors = 0, 0.0  # of this phase: steps clipped, and the sum over steps of the factor
         self._holding = contextlib.ExitStack()
 
     @property
@@ -114,17 +115,10 @@ class Learner:
         self.model.train()
         loss, shown = self.task.loss(self.model, batch)
         value = float(loss.detach())
-        if not math.isfinite(value):
-            samples = self.task.batch_ids(self.offset + self.step)
-            shown_samples = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
-            raise NonFiniteError(self, f"loss is {value}", self.step, f"no update was made. Batch: {shown_samples}")
+        self._require_finite("loss", value)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        recipe = self.task.recipe
-        if recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
-        if isinstance(recipe.optimizer, RmsProp) and recipe.optimizer.clip_value is not None:
-            nn.utils.clip_grad_value_(self.model.parameters(), recipe.optimizer.clip_value)
+        self._clip()
         before = [p.detach().clone() for p in self.model.parameters()] if position.first else []
         self.optimizer.step()
         if before:
@@ -136,6 +130,24 @@ class Learner:
         self._summed += 1
         self._clock(started)
         return numbers
+
+    def _clip(self) -> None:
+        """Clip the gradient as the recipe says. Its norm is taken in any case: it is finite only if every element is."""
+        recipe, parameters = self.task.recipe, list(self.model.parameters())
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        self._require_finite("the gradient's norm", length := float(norm))
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, recipe.clip_norm, norm)
+            self._clipped += length > recipe.clip_norm
+            self._clip_factors += recipe.clip_norm / max(length, recipe.clip_norm)
+        if isinstance(recipe.optimizer, RmsProp) and recipe.optimizer.clip_value is not None:
+            nn.utils.clip_grad_value_(parameters, recipe.optimizer.clip_value)
+
+    def _require_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            samples = self.task.batch_ids(self.offset + self.step)
+            shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
+            raise NonFiniteError(self, f"{what} is {value}", self.step, f"no update was made. Batch: {shown}")
 
     def at_phase_end(self) -> bool:
         """Whether the last step taken was the last of its phase."""
@@ -210,6 +222,8 @@ class Learner:
             "first_step_in_lr": self.first_step_in_lr,
             "sums": self._sums,
             "summed": self._summed,
+            "clipped": self._clipped,
+            "clip_factors": self._clip_factors,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -221,6 +235,7 @@ class Learner:
         self.curve = [Point.model_validate(point) for point in state["curve"]]
         self.first_step_in_lr = list(state["first_step_in_lr"])
         self._sums, self._summed = dict(state["sums"]), state["summed"]
+        self._clipped, self._clip_factors = state["clipped"], state["clip_factors"]
         self.masks = dsd.unpack(state["masks"], like=self.model)
         if self.masks:
             self._holding.enter_context(dsd.hold(self.model, self.optimizer, self.masks))
@@ -261,6 +276,9 @@ class Learner:
                 LayerMask(name=layer.name, weights=layer.weights, kept=layer.kept, zeros=layer.zeros)
                 for layer in dsd.mask_report(self.model, self.masks)
             ]
+        clipping = None
+        if self.task.recipe.clip_norm is not None:
+            clipping = Clipping(share=self._clipped / position.steps, factor=self._clip_factors / position.steps)
         self.phases.append(
             PhaseResult(
                 kind=position.phase.kind,
@@ -275,9 +293,11 @@ class Learner:
                     steps=position.steps,
                     samples=position.steps * self.task.recipe.batch_size,
                 ),
+                clipping=clipping,
             )
         )
         self._phase_seconds = 0.0
+        self._clipped, self._clip_factors = 0, 0.0
 
     def _clock(self, started: float) -> None:
         if next(self.model.parameters()).is_cuda:

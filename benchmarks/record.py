@@ -79,8 +79,18 @@ class LayerMask(_Part):
     zeros: int
 
 
+class Clipping(_Part):
+    """What clipping the gradient's norm did in a phase: share of steps clipped, mean factor the gradient was scaled by."""
+
+    share: float
+    factor: float
+
+
 class PhaseResult(_Part):
-    """One phase of an arm, with the test metrics at its last step and, for sparse ones, the mask at its last step."""
+    """One phase of an arm, with the test metrics at its last step and, for sparse ones, the mask at its last step.
+
+    `clipping` is null where the recipe clips no norm, and in records older than the field.
+    """
 
     kind: Literal["dense", "sparse", "redense"]
     steps: int
@@ -90,6 +100,7 @@ class PhaseResult(_Part):
     test: dict[str, float]
     mask: list[LayerMask] | None
     cost: Cost
+    clipping: Clipping | None = None
 
 
 class Arm(_Part):

@@ -187,6 +187,15 @@ def test_one_iteration_and_no_dsd_arm_have_no_such_table() -> None:
     assert "By iteration, WER \\%" in tables.render(build.utterances())["tables/librispeech_deepspeech2.tex"]
 
 
+def test_the_page_tells_what_clipping_did_in_every_phase_of_every_arm() -> None:
+    (line,) = [line for line in tables.render(build.utterances())[PAGE].splitlines() if "Clipping" in line]
+    arm = "0.88 (25 %), 0.75 (50 %), 0.88 (25 %), 0.75 (50 %)"
+    assert "norm at 400, phase by phase" in line
+    assert "D 0.75 (50 %); " in line
+    assert f"DSD {arm}; " in line
+    assert "Clipping" not in "".join(tables.render(build.trio()).values())
+
+
 def test_a_smoke_test_of_two_iterations_quotes_nothing() -> None:
     page = tables.render(build.utterances(scale="smoke", data="synthetic", synthetic=True))[PAGE]
     line = cells(page, "All arms at the end of every phase", "D2, iteration 2")

@@ -174,6 +174,44 @@ def test_nan_stops_before_the_update_and_says_where(tmp_path: Path, monkeypatch:
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == []
 
 
+def test_a_gradient_that_is_no_number_stops_before_the_update(tmp_path: Path) -> None:
+    class Steep(toy.ToyTask):
+        def loss(self, model: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+            loss, shown = super().loss(model, batch)
+            if len(self.served) == 13:  # finite, but its derivative at zero is not
+                loss = loss + (next(iter(model.parameters())).flatten()[0] * 0).sqrt()
+            return loss, shown
+
+    with pytest.raises(NonFiniteError, match=r"gradient's norm is nan in arm 'control', dense phase, step 2 .*Batch: "):
+        run(Steep(), tmp_path)
+    (path,) = (tmp_path / "records").glob("*.json")
+    assert records.read(path).status == "failed"
+
+
+def test_a_record_tells_how_much_clipping_shortened_the_gradient(tmp_path: Path) -> None:
+    norms: list[float] = []
+
+    class Listening(toy.ToyTask):
+        def loss(self, model: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+            loss, shown = super().loss(model, batch)
+            grads = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
+            norms.append(float(torch.cat([g.flatten() for g in grads]).norm()))
+            return loss, shown
+
+    first, _ = run(Listening(), tmp_path / "free")
+    assert all(phase.clipping is None for phase in first.dense.phases) if first.dense else False
+    bound = sorted(norms[:10])[4]  # clips about half of D
+    norms.clear()
+    recipe = dataclasses.replace(toy.RECIPE, clip_norm=bound)
+    record, _ = run(Listening(recipe), tmp_path / "clipped")
+    assert record.dense is not None
+    (clipping,) = [phase.clipping for phase in record.dense.phases]
+    assert clipping is not None
+    assert clipping.share == sum(norm > bound for norm in norms[:10]) / 10
+    assert 0 < clipping.share < 1
+    assert clipping.factor == pytest.approx(sum(min(1, bound / norm) for norm in norms[:10]) / 10)
+
+
 def test_a_score_that_is_no_number_fails_the_trial_and_says_where(tmp_path: Path) -> None:
     class Broken(toy.ToyTask):
         def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:

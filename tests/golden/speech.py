@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import record as records
-from benchmarks.record import Arm, Bootstrap, Dense, LayerMask, PhaseResult, Record
+from benchmarks.record import Arm, Bootstrap, Clipping, Dense, LayerMask, PhaseResult, Record
 from benchmarks.statistics import score
 
 UTTERANCES = 40
@@ -54,6 +54,7 @@ def spoken(plain: Record, errors: Mapping[str, Sequence[int]]) -> Record:
         "dense": Dense(**_scored("dense", plain.dense, errors["dense"]), source="trained", sha256=None),
         "arms": arms,
         "bootstrap": {"dsd": Bootstrap(mean=gain, low=gain - 0.5, high=gain + 0.5, resamples=100)},
+        "recipe": plain.recipe | {"clip_norm": 400.0},
         "data": plain.data.model_copy(update={"counts": {"train": 400, "test": UTTERANCES}}),
     }
     return plain.model_copy(update=changed).sealed()
@@ -73,7 +74,8 @@ def _scored(name: str, arm: Arm, errors: Sequence[int]) -> dict[str, Any]:
                 for n, w in layers.items()
             ]
             sparse += 1
-        phases.append(phase.model_copy(update={"test": metrics(wrong), "mask": mask}))
+        clipping = Clipping(share=0.25 if mask else 0.5, factor=0.875 if mask else 0.75)
+        phases.append(phase.model_copy(update={"test": metrics(wrong), "mask": mask, "clipping": clipping}))
     curve = [
         point.model_copy(update={"train": {"loss": wrong / 50}, "test": phase.test})
         for point, phase, wrong in zip(arm.curve, phases, errors, strict=True)
