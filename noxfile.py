@@ -109,6 +109,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def resume(session: nox.Session) -> None:
+    """Kill trials at every moment, by every signal, alone and in pairs, and compare what they give when run again."""
+    _run(session, "-m", "tests.trust.matrix", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and the direction of imports."""
     _run(session, "-m", "ruff", "check", ".")

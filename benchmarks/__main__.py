@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     # Loaded here, so that printing help costs no torch.
     from benchmarks import commands, inspection, publish
+    from tasks.processes import TOLD
 
     try:
         match command:
@@ -45,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
             case Evaluate():
                 return inspection.evaluate(command)
     except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
+        if TOLD not in getattr(error, "__notes__", ()):
+            sys.stderr.write(f"error: {error}\n")
         return 2
     except KeyboardInterrupt:  # while nothing is trained: nothing to save
         sys.stderr.write("interrupted\n")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from benchmarks import inputs, provenance, publish, record, registry
+from benchmarks import determinism, inputs, provenance, publish, record, registry
 from benchmarks import tables as tabulate
 from benchmarks.arms import arm_plan, dense_schedule
 from benchmarks.console import CONSOLE, bars, counts, progress, say
@@ -13,15 +14,22 @@ from benchmarks.display import Display, duration
 from benchmarks.learner import NonFiniteError
 from benchmarks.options import Run
 from benchmarks.plan import Plan, ended
+from benchmarks.record import Record
 from benchmarks.registry import DEFAULT_SEEDS, Row
 from benchmarks.stop import InterruptedTrial, Stop
 from benchmarks.trial import Trial
-from tasks import weights
+from tasks import processes, weights
 from tasks.task import Task
 
 
 def run(options: Run) -> int:
-    """Train a row's trials, write their records, tables and figures, and print the table."""
+    """Train a row's trials, write their records, tables and figures, and print the table; alone or under `torchrun`."""
+    with processes.joined():
+        CONSOLE.quiet = not processes.first()
+        return _run(options)
+
+
+def _run(options: Run) -> int:
     stop = Stop()  # before anything slow: whoever started this process may be gone by the end of verification
     row = registry.row(options.row)
     if (options.seeds is not None and options.seeds < 1) or options.first_seed < 0:
@@ -36,11 +44,14 @@ def run(options: Run) -> int:
     recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, options.network)
     out = options.out or Path("runs" if options.scale == "smoke" else "results")
     device = inputs.device(options.device)
-    data = inputs.data(row, options.data, options.scale)
+    inputs.require_parts(recipe, processes.size())
+    data = processes.after_the_first(lambda: inputs.data(row, options.data, options.scale))
     dense = weights.read(options.dense) if options.dense else None
     origin = provenance.read(device)
     _probe(out)
-    say(f"{row.name} ({row.title}) at {options.scale} scale on {inputs.device_name(device)}, data: {data.name}")
+    several = f", {processes.size()} processes" if processes.size() > 1 else ""
+    on = inputs.device_name(device) + several
+    say(f"{row.name} ({row.title}) at {options.scale} scale on {on}, data: {data.name}")
     if recipe.reduction:
         say(f"reduction: {recipe.reduction}")
     domain = inputs.domain(row)
@@ -80,20 +91,30 @@ def run(options: Run) -> int:
         dense.load_into(tasks[0].model())  # what does not fit is found here, not after somebody has gone home
     written: list[Path] = []
     try:
-        with stop, Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size) as display:
-            return _trials(list(zip(plans, tasks, strict=True)), options.fresh, per_trial, display, stop, written)
+        bars_ = Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size)
+        with determinism.demanded(device) as met, stop, bars_ as display:
+            # torchrun, which starts a failed run again, means to go on.
+            fresh = options.fresh and not processes.restarted()
+            pairs = list(zip(plans, tasks, strict=True))
+            return _trials(pairs, fresh, per_trial, display, stop, met, written)
     finally:
-        if written:
+        if written and processes.first():
             _conclude(row, out, written)
 
 
 def _trials(
-    trials: list[tuple[Plan, Task]], fresh: bool, arm_steps: int, display: Display, stop: Stop, written: list[Path]
+    trials: list[tuple[Plan, Task]],
+    fresh: bool,
+    arm_steps: int,
+    display: Display,
+    stop: Stop,
+    met: set[str],
+    written: list[Path],
 ) -> int:
     """Run one trial after another, adding finished records to `written`; return the exit status."""
     status = 0
     for plan, task in trials:
-        before = None if fresh or plan.checkpoint(task).exists() else ended(plan, task)
+        before = processes.once(partial(_before, plan, task, fresh))
         if before is not None:
             path, found = before
             display.skip(arm_steps)
@@ -107,7 +128,7 @@ def _trials(
             written.append(path)
             continue
         display.trial(f"seed {plan.seed}")
-        trial = Trial(plan, task, display, stop, fresh)
+        trial = Trial(plan, task, display, stop, fresh, met)
         try:
             written.append(trial.run())
             display.say(f"seed {plan.seed}: record {written[-1]}")
@@ -119,6 +140,10 @@ def _trials(
             display.say(f"seed {plan.seed} failed: {error}")
             status = 1
     return status
+
+
+def _before(plan: Plan, task: Task, fresh: bool) -> tuple[Path, Record] | None:
+    return None if fresh or plan.checkpoint(task).exists() else ended(plan, task)
 
 
 def _conclude(row: Row, out: Path, written: list[Path]) -> None:
@@ -146,5 +171,7 @@ def _probe(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     tabulate.refuse_foreign(out / "README.md")
     record.read_all(out / "records")
-    with tempfile.TemporaryFile(dir=out):
-        pass
+    for folder in (out, out / "records", out / "outputs", out / "checkpoints"):
+        if folder.exists():
+            with tempfile.TemporaryFile(dir=folder):
+                pass

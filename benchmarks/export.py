@@ -54,6 +54,7 @@ def _identity(group: Group) -> dict[str, Any]:
         "recipe": key.recipe_hash,
         "custom": "; ".join(key.custom),
         "dense_start": key.start,
+        "processes": key.processes,
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks import metrics, render, summary
 from benchmarks.group import Group
-from benchmarks.record import Record
+from benchmarks.record import Hardware, Record
 from benchmarks.render import NONE
 from benchmarks.summary import LABELS
 
@@ -18,7 +18,7 @@ def facts(group: Group) -> list[str]:
     found.append(f"Cost, mean over trials: {_cost(records)}")
     found += [
         "Hardware: "
-        + render.unique([f"{r.hardware.gpu or r.hardware.cpu}, {_threads(r.hardware.threads)}" for r in records]),
+        + render.unique([_machine(r.hardware) for r in records]),
         f"Software: suite {group.key.suite}, "
         + render.unique([f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records])
         + f"; commit {render.commits(records)}",
@@ -115,6 +115,11 @@ def _clipping(group: Group) -> list[str]:
         f"Clipping of the gradient's norm at {group.sample.recipe['clip_norm']:g}, phase by phase: mean factor the gradient "
         f"was scaled by (share of steps clipped): {'; '.join(parts)}"
     ]
+
+
+def _machine(hardware: Hardware) -> str:
+    each = f"{hardware.gpu or hardware.cpu}, {_threads(hardware.threads)}"
+    return each if hardware.processes == 1 else f"{hardware.processes} processes, each with {each}"
 
 
 def _threads(count: int) -> str:

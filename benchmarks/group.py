@@ -1,6 +1,7 @@
 """Which trials may stand in one table cell: groups of records that were trained and tested alike. Pure functions.
 
-Only trials of the same suite, row, scale, data, recipe, overrides and dense start share a group. Groups are never mixed.
+Only trials of the same suite, row, scale, data, recipe, overrides, dense start and number of processes share a group. Groups are
+never mixed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Key:
     """What trials must have in common to be averaged. `start` is "trained", or the given dense file and its hash.
 
     `data` is a label, not part of what is compared: it is the name of a folder, which differs between machines, while
-    the fingerprint covers what is in it. `suite` is the minor version under which results are comparable.
+    the fingerprint covers what is in it. `suite` is the minor version under which results are comparable. `processes` shared
+    every batch: batch norm saw parts of it.
     """
 
     suite: str
@@ -36,6 +38,7 @@ class Key:
     recipe_hash: str
     custom: tuple[str, ...]
     start: str
+    processes: int
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def key_of(record: Record) -> Key:
         record.recipe_hash,
         tuple(sorted(record.custom)),
         start,
+        record.hardware.processes,
     )
 
 
@@ -204,4 +208,5 @@ def _sortable(key: Key) -> tuple[str, ...]:
         key.recipe_hash,
         *key.custom,
         key.start,
+        f"{key.processes:06d}",
     )

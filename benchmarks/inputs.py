@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.options import Evaluate, Run
 from benchmarks.registry import ROWS, Row
-from tasks.recipe import Scale
+from tasks.recipe import Recipe, Scale
 from tasks.task import DataReport, Domain, Frozen
 from tasks.weights import Weights
 
@@ -78,6 +78,16 @@ def require_same_data(given: Weights, report: DataReport) -> None:
             "its words and features would be taken for others (the fingerprint changes with the folder, --subset, "
             "--network, --weights and --scale)"
         )
+
+
+def require_parts(recipe: Recipe, processes: int) -> None:
+    """Refuse a number of processes that cannot share a batch.
+
+    Raises:
+        ValueError: it does not divide the batch.
+    """
+    if recipe.batch_size % processes:
+        raise ValueError(f"{processes} processes cannot share batches of {recipe.batch_size} equally")
 
 
 def device(name: str) -> torch.device:

@@ -7,30 +7,51 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import inputs, metrics, record, registry
+from benchmarks import audit, inputs, metrics, record, registry
 from benchmarks.console import CONSOLE, bars, counts, progress, say
 from benchmarks.options import Evaluate, Verify
-from benchmarks.registry import ROWS
+from benchmarks.registry import ROWS, Row
 from tasks import weights
 from tasks.recipe import SCALES, Metric, Scale
 from tasks.seed import derive
 
 
 def verify(options: Verify) -> int:
-    """Print what verification finds and return 1 if training would not start."""
-    row, subset = registry.row(options.row), options.subset
+    """Print what verification of a data set or of records finds; return 1 if training would not start, or a check fails.
+
+    Raises:
+        ValueError: not exactly one of the two is asked for; a record is not there.
+    """
+    if (options.row is None) == (not options.record):
+        asked = f"{options.row} and --record" if options.row else "neither"
+        raise ValueError(f"verify takes a ROW, to check its data, or else --record FILE, to check records; got {asked}")
+    return _verify_records(options.record) if options.row is None else _verify_data(registry.row(options.row), options)
+
+
+def _verify_records(paths: tuple[Path, ...]) -> int:
+    for path in paths:
+        if not path.is_file():
+            raise ValueError(f"--record {path}: there is no such file")
+    failed = 0
+    for path, findings in audit.audit_files(paths):
+        say(str(path))
+        for one in findings:
+            say(f"  {one.status}: {one.check}: {one.detail}")
+        failed += any(one.status == "fails" for one in findings)
+    say(f"{len(paths)} records: {f'{failed} fail' if failed else 'every check holds'}")
+    return 1 if failed else 0
+
+
+def _verify_data(row: Row, options: Verify) -> int:
     with bars() as bar:
-        report = inputs.domain(row).verify(inputs.data(row, options.data, "smoke"), subset, progress(bar))
+        report = inputs.domain(row).verify(inputs.data(row, options.data, "smoke"), options.subset, progress(bar))
     for kind, sentences in (("problem", report.problems), ("warning", report.warnings)):
         for sentence in sentences:
             say(f"{kind}: {sentence}")
     # What a run calls the fingerprint also covers a frozen network's features, which nothing here asks for.
     say(f"{report.name}: {counts(report.counts)}; {'files' if row.frozen else 'fingerprint'} {report.fingerprint}")
-    full = {"train": row.train_examples, "test": row.test_examples}
-    # Of speech, the folders that a set has are checked one by one.
-    whole = {"imagenet": report.counts.get("classes") == 1000, "flickr8k": not report.synthetic}.get(row.domain, False)
-    if whole and subset == 1 and any(report.counts[key] != full[key] for key in full):
-        say(f"warning: {row.dataset} has {counts(full)}; some files are missing or extra")
+    if report.published:
+        say(report.published)
     say("not usable" if report.problems else f"usable for {row.name}")
     return 1 if report.problems else 0
 

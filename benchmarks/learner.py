@@ -15,6 +15,7 @@ import dsd
 from benchmarks.record import Clipping, Cost, LayerMask, PhaseResult, Point, pack_outcomes
 from dsd.mask import Selection
 from dsd.schedule import Position, Schedule
+from tasks import processes
 from tasks.recipe import Recipe, RmsProp, Sgd
 from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
@@ -100,7 +101,7 @@ class Learner:
         return self.schedule.at(min(self.step, self.steps - 1), self.steps_per_epoch)
 
     def train_step(self, batch: Batch, noise_seed: int) -> dict[str, float]:
-        """Take one optimizer step and return the loss and what the task shows beside it.
+        """Take one optimizer step and return the loss and what the task shows beside it, of the whole batch.
 
         Raises:
             NonFiniteError: before the update.
@@ -111,20 +112,22 @@ class Learner:
             self._start_phase(position)
         for group in self.optimizer.param_groups:
             group["lr"] = position.lr
-        torch.manual_seed(noise_seed)  # every arm draws the same dropout noise, and a resumed run draws it again
+        # Every arm draws the same dropout noise, and a resumed run draws it again; every process draws its own.
+        torch.manual_seed(derive(noise_seed, processes.rank()) if processes.rank() else noise_seed)
         self.model.train()
         loss, shown = self.task.loss(self.model, batch)
-        value = float(loss.detach())
-        self._require_finite("loss", value)
+        together = processes.mean([float(loss.detach()), *shown.values()])
+        numbers = dict(zip(("loss", *shown), together, strict=True))
+        self._require_finite("loss", numbers["loss"])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        processes.average_gradients(self.model)
         self._clip()
         before = [p.detach().clone() for p in self.model.parameters()] if position.first else []
         self.optimizer.step()
         if before:
             self.first_step_in_lr.append(_mean_update(before, self.model.parameters(), self.masks) / position.lr)
         self.step += 1
-        numbers = {"loss": value, **shown}
         for key, number in numbers.items():
             self._sums[key] = self._sums.get(key, 0.0) + number
         self._summed += 1
@@ -169,6 +172,8 @@ class Learner:
         """
         started = time.perf_counter()
         position = self.schedule.at(self.step - 1, self.steps_per_epoch)
+        processes.take_buffers_of_the_first(self.model)
+        processes.require_same_weights(self.model)
         result = self.task.evaluate(self.model, self.at_phase_end())
         for name, score in result.metrics.items():
             if not math.isfinite(score):

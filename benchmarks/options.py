@@ -71,14 +71,16 @@ class Tables:
 
 @dataclass(frozen=True)
 class Verify:
-    """Count, decode and fingerprint a row's data set, and name every bad file."""
+    """Count, decode and fingerprint a row's data set, and name every bad file; or check records, without training."""
 
-    row: Positional[str]
+    row: Positional[str | None] = None
     """Which row."""
     data: Path | None = None
     """The data set's folder; without it, the embedded smoke set."""
     subset: float = 1.0
     """As in `run`."""
+    record: tuple[Path, ...] = ()
+    """Records to check in place of data: what of their numbers follows from the others, and the files beside them."""
 
 
 @dataclass(frozen=True)

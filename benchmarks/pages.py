@@ -87,7 +87,8 @@ def title(group: Group) -> str:
     custom = f", custom: {', '.join(group.key.custom)}" if group.key.custom else ""
     start = "" if group.key.start == "trained" else f", dense start {group.key.start}"
     recipe = f"recipe {group.key.recipe_hash}, suite {group.key.suite}"
-    return f"{group.key.scale} scale, {render.data_name(group)}, {recipe}{custom}{start}"
+    processes = "" if group.key.processes == 1 else f", {group.key.processes} processes"
+    return f"{group.key.scale} scale, {render.data_name(group)}, {recipe}{custom}{start}{processes}"
 
 
 def headline(records: Sequence[Record]) -> str:

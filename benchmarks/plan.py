@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,15 +38,17 @@ class Plan:
 
     def key(self, task: Task) -> str:
         """Return the trial's name: readable, and different where anything that decides the outcome is."""
-        parts = (
+        return key(
+            self.row.name,
+            self.scale,
+            self.seed,
             task.report.fingerprint,
             self.recipe.hash(),
-            ",".join(sorted(self.arms)),
+            self.arms,
             self.dense.sha256 if self.dense else None,
-            *self.custom,
+            self.custom,
+            self.provenance.hardware.processes,
         )
-        digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
-        return f"{self.row.name}-{self.scale}-seed{self.seed}-{digest}"
 
     def stream(self) -> int:
         """Return the seed from which all of the trial's random streams are derived."""
@@ -62,6 +65,24 @@ class Plan:
     def checkpoint(self, task: Task) -> Path:
         """Return where the unfinished trial is kept."""
         return self.out / "checkpoints" / self.key(task) / "trial.pt"
+
+
+def key(
+    row: str,
+    scale: str,
+    seed: int,
+    fingerprint: str,
+    recipe_hash: str,
+    arms: Iterable[str],
+    dense: str | None,
+    custom: Iterable[str],
+    processes: int,
+) -> str:
+    """Return the name of a trial of these facts; `dense` is the SHA-256 of a given dense start."""
+    several = [f"{processes} processes"] if processes > 1 else []
+    parts = (fingerprint, recipe_hash, ",".join(sorted(arms)), dense, *custom, *several)
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+    return f"{row}-{scale}-seed{seed}-{digest}"
 
 
 def ended(plan: Plan, task: Task) -> tuple[Path, Record] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.record import Hardware
+from tasks import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = (
@@ -89,6 +90,7 @@ def hardware(device: torch.device) -> Hardware:
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         platform=f"{platform.system()} {platform.machine()}",
+        processes=processes.size(),
     )
 
 
@@ -96,20 +98,36 @@ def command(name: str, options: object) -> str:
     """Return the command line that gives `options`, a dataclass of `benchmarks.options`, as typed at the root of a checkout.
 
     Of a path only the last part is kept: where a data set lies on one machine helps nobody on another.
+
+    Raises:
+        ValueError: a name is not UTF-8.
     """
     assert dataclasses.is_dataclass(options)
-    words = ["python", "-m", "benchmarks", name]
+    several = processes.size() > 1
+    start = ["torchrun", "--nproc-per-node", str(processes.on_this_machine())] if several else ["python"]
+    if processes.on_this_machine() < processes.size():
+        start[1:1] = ["--nnodes", str(processes.size() // processes.on_this_machine())]
+    words = [*start, "-m", "benchmarks", name]
     for field in dataclasses.fields(options):
-        value = getattr(options, field.name)
+        value, flag = getattr(options, field.name), "--" + field.name.replace("_", "-")
         if field.default is dataclasses.MISSING:
             words.append(str(value))
         elif value != field.default:
-            words.append("--" + field.name.replace("_", "-"))
-            if isinstance(value, tuple):
-                words += value
-            elif value is not True:
-                words.append(Path(value).name if isinstance(value, Path) or Path(str(value)).exists() else str(value))
+            words += [flag] if value is True else [flag, *value] if isinstance(value, tuple) else _given(flag, value)
     return shlex.join(words)
+
+
+def _given(flag: str, value: object) -> list[str]:
+    """Return the words that give one value, so that it is read as that again."""
+    path = isinstance(value, Path) or Path(str(value)).exists()
+    word = Path(str(value)).name or str(value) if path else str(value)
+    if word == "None":  # the file; alone it is read as nothing
+        word = "./None"
+    try:
+        word.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{flag} {word!r}: not UTF-8, which no record could hold; rename it") from error
+    return [f"{flag}={word}"] if word.startswith("-") else [flag, word]  # else it is read as a flag
 
 
 def _git(*arguments: str) -> str | None:

@@ -11,6 +11,7 @@ import bz2
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -29,7 +30,10 @@ class Data(_Part):
     """What was trained and tested on. `counts` has at least `train` and `test`, in examples.
 
     `features` says in a line what a frozen network made of the data, where that is what was trained on; the fingerprint
-    covers it.
+    covers it. `warnings` are what verification said of the files, each with how many: examples that are tested and trained on
+    or tested twice, files left out by quarantine.txt, counts other than the published ones. There were no problems, or training
+    had not started: every file that is counted was read and decoded. `published` says so where the counts are exactly the
+    published ones.
     """
 
     name: str
@@ -39,10 +43,14 @@ class Data(_Part):
     subset: float
     warnings: list[str]
     features: str = ""
+    published: str = ""
 
 
 class Hardware(_Part):
-    """The machine. `memory_gib` is what the operating system reports; `gpu` is null on CPU."""
+    """The machine. `memory_gib` is what the operating system reports; `gpu` is null on CPU.
+
+    `threads` is of each of the `processes` that shared every batch, which may lie on several such machines.
+    """
 
     cpu: str
     cores: int
@@ -50,6 +58,7 @@ class Hardware(_Part):
     memory_gib: float
     gpu: str | None
     platform: str
+    processes: int = 1
 
 
 class Cost(_Part):
@@ -149,7 +158,8 @@ class Record(_Part):
 
     `suite` is the minor version under which results are comparable. `commit`, `dirty`, `versions` and `hardware` are those of
     the process that finished the trial, read when it started; `earlier` says in words what differed in the processes
-    before it, where the trial was interrupted. `outputs` is the SHA-256 of `outputs/ID.csv.gz`, beside the folder of records,
+    before it, where the trial was interrupted. `nondeterministic` are the operations it used that torch has no deterministic
+    algorithm for on that device. `outputs` is the SHA-256 of `outputs/ID.csv.gz`, beside the folder of records,
     which holds what D and every arm said of every test example, where the row has such. A field added later has a default, so that
     older records can be read.
     """
@@ -173,6 +183,7 @@ class Record(_Part):
     hardware: Hardware
     precision: str
     deterministic: bool
+    nondeterministic: list[str] = []
     data: Data
     recipe: dict[str, Any]
     recipe_hash: str
@@ -250,9 +261,10 @@ def read(path: Path) -> Record:
     try:
         content = json.loads(path.read_bytes())
         record = Record.model_validate(content)
-    except (ValueError, OSError) as error:
+        content_hash = _hash(content)
+    except (ValueError, OSError, RecursionError) as error:
         raise ValueError(f"{path} is not a readable record: {error}") from error
-    if record.content_hash != _hash(content):
+    if record.content_hash != content_hash:
         raise ValueError(f"{path} was changed after it was written: its content does not match its content_hash")
     if path.stem != record.id:
         raise ValueError(f"{path} holds the record {record.id!r}: a record's file carries its id")
@@ -285,19 +297,37 @@ def pack_outcomes(outcomes: NDArray[np.float64]) -> str:
 
 
 def unpack_outcomes(text: str) -> NDArray[np.float64]:
-    """Return the outcomes of the test examples in the data set's order: one number each, or a line of counts."""
-    kind, size, body = text.split(":", 2)
-    raw = base64.b64decode(body)
+    """Return the outcomes of the test examples in the data set's order: one number each, or a line of counts.
+
+    Raises:
+        ValueError: the text is not what `pack_outcomes` makes.
+    """
+    form = _PACKED.fullmatch(text)
+    if form is None or (form["columns"] is not None) != (form["kind"] in _COUNTS):
+        raise ValueError(f"outcomes {text[:40]!r}: expected the form, the shape and base64, with colons between")
+    kind, rows, columns = form["kind"], int(form["rows"]), int(form["columns"] or 1)
+    size = rows * columns
+    expected = (size + 7) // 8 if kind == "bits" else size * np.dtype(_TYPES[kind]).itemsize
+    try:
+        raw = base64.b64decode(form["body"])
+        if kind in _COUNTS:  # no further than that: a few bytes may stand for gigabytes
+            raw = bz2.BZ2Decompressor().decompress(raw, max_length=expected + 1)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"outcomes {text[:40]!r}: {error}") from error
+    if len(raw) != expected:
+        raise ValueError(f"outcomes {text[:40]!r}: {len(raw):,} bytes or more, expected {expected:,}")
     if kind == "bits":
-        return np.unpackbits(np.frombuffer(raw, dtype=np.uint8), count=int(size)).astype(np.float64)
-    if kind == "float32":
-        return np.frombuffer(raw, dtype="<f4", count=int(size)).astype(np.float64)
-    rows, columns = map(int, size.split("x"))
-    counts = np.frombuffer(bz2.decompress(raw), dtype=_COUNTS[kind], count=rows * columns)
-    return np.ascontiguousarray(counts.reshape(columns, rows).T, dtype=np.float64)
+        return np.unpackbits(np.frombuffer(raw, dtype=np.uint8), count=size).astype(np.float64)
+    values = np.frombuffer(raw, dtype=_TYPES[kind]).astype(np.float64)
+    return values if kind == "float32" else np.ascontiguousarray(values.reshape(columns, rows).T)
 
 
 _COUNTS = {"uint8": "<u1", "uint16": "<u2", "int16": "<i2", "int32": "<i4"}
+_TYPES = {"float32": "<f4", **_COUNTS}
+_PACKED = re.compile(
+    r"(?P<kind>bits|float32|uint8|uint16|int16|int32):(?P<rows>\d{1,9})(?:x(?P<columns>\d{1,4}))?:(?P<body>[A-Za-z0-9+/]*={0,2})",
+    re.ASCII,
+)
 
 
 def _pack_counts(counts: NDArray[np.float64]) -> str:

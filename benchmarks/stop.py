@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from types import FrameType, TracebackType
+
+from tasks import processes
 
 STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"
 """Environment variable in which nox sessions pass their process id. Without it a run may outlive its shell, as with nohup."""
+
+_UNDER_TORCHRUN = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts, and looks after
+_FORWARDED = 5.0
+"""Seconds in which a second signal is taken for the first one: Ctrl-C reaches every process, and torchrun sends it on again."""
+
+REASONS = ("SIGINT", "SIGTERM", "the process that started this one is gone")
 
 
 class InterruptedTrial(Exception):  # noqa: N818 - not an error: the run was asked to stop and did
@@ -23,18 +32,27 @@ class Stop:
 
     def __init__(self) -> None:
         self._signal: str | None = None
-        parent = os.environ.get(STOP_WITH_PARENT)
+        self._at = 0.0
+        self._forwarded = _FORWARDED if _UNDER_TORCHRUN in os.environ else 0.0
+        parent = os.environ.get(STOP_WITH_PARENT) or (os.getppid() if self._forwarded else None)
         self._parent = int(parent) if parent else None
         self._previous: dict[int, object] = {}
 
     @property
     def reason(self) -> str | None:
-        """Why to stop, or None to go on."""
+        """Why to stop, one of REASONS, or None to go on."""
         if self._signal is not None:
             return self._signal
         if self._parent is not None and os.getppid() != self._parent:
-            return "the process that started this one is gone"
+            return REASONS[-1]
         return None
+
+    def agreed(self) -> str | None:
+        """Return why to stop, the same in every process of a run, or None; to be asked by all at the same step."""
+        if processes.size() == 1:
+            return self.reason
+        code = processes.highest(REASONS.index(self.reason) if self.reason else -1)
+        return None if code < 0 else REASONS[code]
 
     def __enter__(self) -> Stop:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -48,6 +66,7 @@ class Stop:
             signal.signal(number, previous)  # type: ignore[arg-type]  # what signal.signal returned, it takes
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._signal is not None:
+        if self._signal is None:
+            self._signal, self._at = signal.Signals(number).name, time.monotonic()
+        elif time.monotonic() - self._at >= self._forwarded:
             os._exit(128 + number)
-        self._signal = signal.Signals(number).name

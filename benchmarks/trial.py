@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import shutil
 import time
@@ -10,9 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from benchmarks import checkpoint, outputs
+from benchmarks import checkpoint, lock, outputs
 from benchmarks import record as records
 from benchmarks.arms import arm_plan, dense_schedule
 from benchmarks.display import Display
@@ -22,6 +21,7 @@ from benchmarks.record import Arm, Bootstrap, Cost, Data, Dense, Failure, Record
 from benchmarks.registry import SUITE
 from benchmarks.statistics import OUTCOME_SCALE, bootstrap
 from benchmarks.stop import InterruptedTrial, Stop
+from tasks import processes
 from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
 
@@ -30,11 +30,23 @@ _CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
 
 
 class Trial:
-    """Trains one trial from wherever it stands (with `fresh`, from the beginning), and writes its record."""
+    """Trains one trial from wherever it stands (with `fresh`, from the beginning), and writes its record.
 
-    def __init__(self, plan: Plan, task: Task, display: Display, stop: Stop, fresh: bool = False) -> None:
+    `met` are the operations without a deterministic algorithm that this process has run (see `benchmarks.determinism`).
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        task: Task,
+        display: Display,
+        stop: Stop,
+        fresh: bool = False,
+        met: set[str] | None = None,
+    ) -> None:
         self.plan, self.task, self.display, self.stop, self.fresh = plan, task, display, stop, fresh
         self.given = plan.dense
+        self.met = set() if met is None else met
         self.path = plan.checkpoint(task)
         spe = task.steps_per_epoch()
         self.dense_steps = dense_schedule(plan.recipe).boundaries(spe)[-1]
@@ -57,23 +69,23 @@ class Trial:
             NonFiniteError: a loss or a score was NaN or infinite; a record of the failure is written.
             ValueError: another process is running this trial; the checkpoint cannot be read, or is of another version.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path.parent / "lock", timeout=0)  # the system lets go of it when its holder dies
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise ValueError(f"another process is running this trial: it holds {lock.lock_file}") from error
-        with lock:
-            if self.fresh:
-                self.path.unlink(missing_ok=True)
+        with contextlib.ExitStack() as holding:
+            processes.once(lambda: self._take(holding))
             try:
                 return self._run()
             finally:
-                if not self.path.exists():
+                if processes.first() and not self.path.exists():
                     shutil.rmtree(self.path.parent, ignore_errors=True)  # some file systems keep the open lock a while
+
+    def _take(self, holding: contextlib.ExitStack) -> None:
+        """Lock the trial until `holding` is closed."""
+        holding.enter_context(lock.held(self.path.parent, self.plan.command))
+        if self.fresh:
+            self.path.unlink(missing_ok=True)
 
     def _run(self) -> Path:
         saved = checkpoint.load(self.path) if self.path.exists() else None
+        processes.wait()  # nobody writes or deletes it before all have read it
         if saved is not None:
             if saved["suite"] != SUITE:
                 raise ValueError(
@@ -88,20 +100,26 @@ class Trial:
             self._train(learners)
         except NonFiniteError as error:
             failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
-            self._write({}, failure, [learner.cost() for learner in self._running.values()])
-            self.path.unlink(missing_ok=True)
+            costs = [learner.cost() for learner in self._running.values()]
+            processes.once(lambda: self._conclude({}, failure, costs, {}))
             raise
         finally:
             for learner in learners.values():
                 learner.finish()
         final = {name: self._final(learner) for name, learner in learners.items()}
         arms = {name: Arm(**learner.results(final[name])) for name, learner in learners.items()}
-        if self.plan.save_weights:
+        if self.plan.save_weights and processes.first():
             self._save_weights(learners)
         # A checkpoint of an earlier version does not tell what D said: its column is left out then.
         said = {"dense": self.dense_said} if self.dense_said else {}
         said |= {name: evaluation.samples for name, evaluation in final.items()}
-        path = self._write(arms, None, [arm.cost for arm in arms.values()], said)
+        return processes.once(lambda: self._conclude(arms, None, [arm.cost for arm in arms.values()], said))
+
+    def _conclude(
+        self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost], said: dict[str, list[dict[str, str]]]
+    ) -> Path:
+        """Write the record and drop the checkpoint."""
+        path = self._write(arms, failure, costs, said)
         self.path.unlink(missing_ok=True)
         return path
 
@@ -179,8 +197,10 @@ class Trial:
             except StopIteration:
                 return
             except RuntimeError:
-                # SIGTERM to the whole process group (as Slurm sends it) takes the loader's processes first.
-                self._stop_if_asked(learners)
+                # SIGTERM to the whole process group (as Slurm sends it) takes the loader's processes first. Of several
+                # processes the others wait elsewhere: they go on from the last checkpoint.
+                if processes.size() == 1:
+                    self._stop_if_asked(learners)
                 raise
             passed = time.perf_counter() - started
             for learner in learners.values():
@@ -188,7 +208,7 @@ class Trial:
             yield batch
 
     def _stop_if_asked(self, learners: dict[str, Learner]) -> None:
-        reason = self.stop.reason
+        reason = self.stop.agreed()
         if reason is not None:
             self._save(learners)
             raise InterruptedTrial(reason)
@@ -202,6 +222,8 @@ class Trial:
         return lead.at_phase_end() or time.perf_counter() - self._saved > pause
 
     def _save(self, learners: dict[str, Learner]) -> None:
+        if not processes.first():
+            return
         started = time.perf_counter()
         state = {
             "started": self.started,
@@ -235,7 +257,7 @@ class Trial:
         arms: dict[str, Arm],
         failure: Failure | None,
         costs: list[Cost],
-        said: dict[str, list[dict[str, str]]] | None = None,
+        said: dict[str, list[dict[str, str]]],
     ) -> Path:
         plan, report, metric, origin = self.plan, self.task.report, self.task.metric, self.plan.provenance
         parts = [self.dense.cost, *costs] if self.dense else costs
@@ -259,7 +281,8 @@ class Trial:
             versions=origin.versions,
             hardware=origin.hardware,
             precision=origin.precision,
-            deterministic=plan.device.type == "cpu",
+            deterministic=not self.met,
+            nondeterministic=sorted(self.met),
             data=Data(
                 name=report.name,
                 fingerprint=report.fingerprint,
@@ -268,6 +291,7 @@ class Trial:
                 subset=report.subset,
                 warnings=list(report.warnings),
                 features=report.features,
+                published=report.published,
             ),
             recipe=plan.recipe.as_dict(),
             recipe_hash=plan.recipe.hash(),
@@ -283,7 +307,7 @@ class Trial:
                 samples=sum(part.samples for part in parts),
             ),
             failure=failure,
-            outputs=outputs.write(said or {}, plan.out / "outputs" / f"{name}.csv.gz"),
+            outputs=outputs.write(said, plan.out / "outputs" / f"{name}.csv.gz"),
         )
         return records.write(record, plan.records())
 

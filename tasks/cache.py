@@ -13,7 +13,7 @@ import PIL
 Good = tuple[int, int, str]
 """A file found good: size in bytes, time of change in ns, SHA-256."""
 
-_VERSION = f"1, Pillow {PIL.__version__}"  # another decoder may judge otherwise
+_VERSION = f"2, Pillow {PIL.__version__}"  # another decoder may judge otherwise
 
 
 def cache_dir() -> Path:
@@ -32,8 +32,8 @@ def recall(path: Path) -> dict[str, Good]:
         return {
             name: (int(size), int(changed), str(digest)) for name, (size, changed, digest) in stored["files"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}  # absent, or not ours: read everything again
+    except Exception:  # absent, or whatever another's or a hostile file makes the parser raise: read everything again
+        return {}
 
 
 def remember(path: Path, files: dict[str, Good]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from stat import S_ISREG
 from typing import TypeVar
 
 from tasks.cache import Good, cache_dir, recall, remember
@@ -125,14 +126,16 @@ def quarantined(
         The names to leave out, and a sentence for every line that names no file.
 
     Raises:
-        ValueError: the file is not UTF-8 text.
+        ValueError: it is no file, or not UTF-8 text.
     """
     path = root / QUARANTINE
     if not path.exists():
         return set(), []
     excluded, problems = set(), []
     for number, line in enumerate(read_lines(path), 1):
-        name = "" if line.startswith("#") else line.split(" #")[0].strip().removeprefix("./")
+        name = "" if line.startswith("#") else line.strip().removeprefix("./")
+        if name not in present:  # else what looks like a comment belongs to the name
+            name = name.split(" #")[0].strip()
         if not name or passed_over(name):
             continue
         if name in present:
@@ -143,16 +146,20 @@ def quarantined(
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file, with or without a byte order mark, ended by LF or CR LF.
+    """Return the lines of a text file, with or without a byte order mark, ended by LF, CR LF or CR.
 
     Raises:
-        ValueError: the file is not UTF-8 text; the message names it.
+        ValueError: it is a folder or a pipe, or not UTF-8 text; the message names it.
         OSError: it cannot be opened.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a file")
     try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
+        # In one piece: `read_text` drops the first bytes of a mark that ends there (b"\xef") without a word.
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def choose(names: Sequence[str], subset: float) -> list[str]:
@@ -167,10 +174,20 @@ def some(names: Sequence[str]) -> str:
     return f"{len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
 
 
+def printable(text: str) -> str:
+    r"""Return a text with every character that no terminal shows, or UTF-8 does not hold, written as \n, \x1b or \udcff.
+
+    File names may be any bytes; what a report says of them is a line on a terminal, and stands in records, which are UTF-8.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def _check(root: Path, name: str, known: Good | None, decode: Callable[[bytes], object], kind: str) -> Good | str:
     """Return what is to be remembered of a good file, or the sentence that says what is wrong with it."""
     try:
         stat = (root / name).stat()
+        if not S_ISREG(stat.st_mode):  # a pipe would be waited for
+            return f"{name} is not a file; {_ADVICE}"
         if known is not None and known[:2] == (stat.st_size, stat.st_mtime_ns):
             return known
         data = (root / name).read_bytes()

@@ -37,15 +37,15 @@ def pixels(data: bytes) -> NDArray[np.uint8]:
         raise ValueError("the file is empty")
     try:
         picture: Image.Image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
-        picture.load()
+        limit, size = Image.MAX_IMAGE_PIXELS, picture.width * picture.height
+        if limit is None or size <= limit:  # nothing larger is decoded
+            picture.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"more pixels than a picture should have; {error}") from error
     except Exception as error:  # a parser that is fed damaged bytes may raise anything
         raise ValueError(_reason(data, error)) from error
-    if Image.MAX_IMAGE_PIXELS is not None and picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
-        raise ValueError(
-            f"{picture.width:,} x {picture.height:,} pixels, above the limit of {Image.MAX_IMAGE_PIXELS:,}"
-        )
+    if limit is not None and size > limit:
+        raise ValueError(f"{picture.width:,} x {picture.height:,} pixels, above the limit of {limit:,}")
     with contextlib.suppress(Exception):  # damaged EXIF (ImageNet has some): leave the pixels as they are stored
         picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion clips at 255

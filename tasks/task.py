@@ -24,7 +24,10 @@ class DataReport:
     `counts` are plain numbers such as {"train": 20000, "test": 7500, "classes": 50}.
     `features` says in a line what a frozen network made of the data, where one did, and at its end the fingerprint of the
     files alone; `fingerprint` covers both.
-    `problems` are complete sentences, each naming a file; training does not start while there is one.
+    `problems` are complete sentences, each naming a file; training does not start while there is one, so that every file of a
+    set that was trained on had been read and decoded. `warnings` are what a reader of the results must know of the files:
+    which are left out on purpose or in two places, and where there are not as many as were published. `published` says in a
+    line of which parts there are exactly as many.
     """
 
     name: str
@@ -35,6 +38,7 @@ class DataReport:
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     features: str = ""
+    published: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,10 @@ class Task(Protocol):
         ...
 
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """Yield the training batches of steps [first_step, last_step); step s has the same batch however it is reached."""
+        """Yield the training batches of steps [first_step, last_step); step s has the same batch however it is reached.
+
+        Of several processes (see `tasks.processes`) each has its part; the parts are equal.
+        """
         ...
 
     def batch_ids(self, step: int) -> list[str]:
@@ -76,11 +83,14 @@ class Task(Protocol):
         ...
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Return the training loss (a scalar with gradient) and numbers worth showing, such as {"accuracy": 12.5}."""
+        """Return the training loss (a scalar with gradient) and numbers worth showing, such as {"accuracy": 12.5}.
+
+        The loss is a mean over the batch, so that the loss of a whole batch is the mean of its equal parts'.
+        """
         ...
 
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
-        """Score `model` on every test example exactly once.
+        """Score `model` on every test example exactly once; several processes share the work, and all get the same scores.
 
         `thorough` adds what is too slow for every point of a curve: asked for where a phase ends.
         """

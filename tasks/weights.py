@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,12 +98,38 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                 metadata = file.metadata() or {}
             state = load_file(path)
         else:
+            refuse_compressed(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes a parser raise
         raise ValueError(f"{path} is not a readable file of weights: {error}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path} does not hold a state_dict: names and tensors")
+    if not isinstance(state, dict) or not all(isinstance(name, str) and _is_plain(v) for name, v in state.items()):
+        raise ValueError(f"{path} does not hold a state_dict: names and plain tensors")
     return state, metadata
+
+
+def refuse_compressed(path: Path) -> None:
+    """Check that a file of torch.save, which never compresses, holds all that it is read as: no few bytes become many.
+
+    Raises:
+        ValueError: its contents would be larger than the file.
+    """
+    if not zipfile.is_zipfile(path):
+        return  # torch's older format, which has no compression
+    with zipfile.ZipFile(path) as archive:
+        claimed = sum(entry.file_size for entry in archive.infolist())
+    if claimed > (size := path.stat().st_size):
+        raise ValueError(f"its {size:,} bytes would become {claimed:,}; torch.save does not compress")
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether this is a tensor with a number in the file for every element, not one that only claims a shape."""
+    return (
+        isinstance(value, Tensor)
+        and value.device.type == "cpu"  # not meta
+        and value.layout is torch.strided
+        and not (value.is_nested or value.is_quantized)
+        and value.numel() * value.element_size() <= value.untyped_storage().nbytes()  # not expanded
+    )
 
 
 def sha256(path: Path) -> str:

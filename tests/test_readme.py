@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -37,10 +38,24 @@ def test_every_command_in_the_readme_names_something_that_exists() -> None:
         assert f"`{row}`" in README
 
 
+def test_every_promise_names_the_tests_that_hold_it() -> None:
+    promised: dict[int, set[str]] = {}
+    for number, line in re.findall(r"^\| (\d+) \| (\*\*.*)$", README, re.MULTILINE):
+        promised[int(number)] = set(re.findall(r"`(tests/\S+\.py)`", line))
+    held: dict[int, set[str]] = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.promise":
+                held.setdefault(ast.literal_eval(node.args[0]), set()).add(path.relative_to(ROOT).as_posix())
+    assert list(promised) == list(range(1, 11))
+    assert promised == held
+
+
 def test_links_in_the_documents_lead_somewhere() -> None:
     for document in (
         "README.md",
         "CONTRIBUTING.md",
+        "benchmarks/README.md",
         "results/README.md",
         "tasks/imagenet/README.md",
         "tasks/flickr8k/README.md",

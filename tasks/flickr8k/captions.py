@@ -6,19 +6,23 @@ import hashlib
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.cache import Good
-from tasks.files import QUARANTINE, check, choose, quarantined, some
+from tasks.files import QUARANTINE, check, choose, printable, quarantined, some
 from tasks.flickr8k import karpathy, official
 from tasks.flickr8k.listing import SPLITS, Listing, Split, Tokens
+from tasks.inventory import duplicates, totals
 from tasks.pictures import pixels
 from tasks.task import DataReport, Progress
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 USUAL = 5
 """Captions a picture has in the official set."""
+
+PUBLISHED = {"train": 6_000, "val": 1_000, "test": 1_000, "captions": 40_000}
+"""Pictures in each split of Flickr8k, and captions of all of them (Hodosh et al., JAIR 2013)."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Captions:
 
     `folder` holds the picture files, `features` is Karpathy's matrix where it lies beside his JSON: then some or all
     pictures may be absent. `problems` and `warnings` are complete sentences; what is wrong inside the pictures only
-    `verify` knows.
+    `verify` knows. `listed` are the pictures that each split lists and all their captions ("captions"), used or left out.
     """
 
     root: Path
@@ -48,6 +52,7 @@ class Captions:
     features: Path | None = None
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    listed: dict[str, int] = field(default_factory=dict)
 
     def pictures(self, split: Split) -> tuple[Picture, ...]:
         """Return the pictures of one split."""
@@ -76,6 +81,12 @@ def scan(root: Path, subset: float = 1.0) -> Captions:
     present = _pictures(listing.folder)
     excluded = _leave_out(root, listing, present)
     warnings = listing.warnings
+    if excluded:
+        warnings.append(f"left out by {QUARANTINE}: {some(sorted(excluded))}")
+    listed: dict[str, int] = {split: len(set(listing.names[split])) for split in SPLITS}
+    listed["captions"] = sum(
+        len(listing.captions.get(name, [])) for split in SPLITS for name in set(listing.names[split])
+    )
     chosen = _usable(listing, present, excluded)
     chosen["train"] = choose(chosen["train"], subset)
     used = {name for names in listing.names.values() for name in names} | excluded
@@ -104,6 +115,7 @@ def scan(root: Path, subset: float = 1.0) -> Captions:
         features=listing.features,
         problems=tuple(listing.problems),
         warnings=tuple(warnings),
+        listed=listed,
     )
 
 
@@ -141,10 +153,11 @@ def verify(found: Captions, progress: Progress, synthetic: bool = False) -> Data
         if isinstance(matrix, str):
             problems.append(matrix)
         content.update(_digest(matrix).encode())
-    if leaked := _leaked(found, checked):
-        warnings.append(f"test pictures that are also trained on, byte for byte: {some(leaked)}")
+    trained, tested = ([picture.name for picture in pictures] for pictures in (found.train, found.test))
+    warnings += duplicates("test pictures", trained, tested, checked)
+    published, odd = ("", []) if synthetic else totals("Flickr8k", PUBLISHED, found.listed)
     return DataReport(
-        name=found.root.resolve().name,
+        name=printable(found.root.resolve().name),
         fingerprint=content.hexdigest()[:16],
         counts={
             "train": sum(len(picture.captions) for picture in found.train),
@@ -155,8 +168,9 @@ def verify(found: Captions, progress: Progress, synthetic: bool = False) -> Data
         },
         synthetic=synthetic,
         subset=found.subset,
-        problems=tuple(problems),
-        warnings=tuple(warnings),
+        problems=tuple(map(printable, problems)),
+        warnings=tuple(map(printable, (*warnings, *odd))),
+        published=published,
     )
 
 
@@ -168,13 +182,6 @@ def _pictures(folder: Path) -> set[str]:
 
 def _digest(result: Good | str | None) -> str:
     return result[2] if isinstance(result, tuple) else "absent" if result is None else "unreadable"
-
-
-def _leaked(found: Captions, checked: dict[str, Good | str]) -> list[str]:
-    """Return "TEST = TRAIN" for every test picture whose bytes a training picture has too."""
-    good = {name: result[2] for name, result in checked.items() if isinstance(result, tuple)}
-    trained = {good[picture.name]: picture.name for picture in reversed(found.train) if picture.name in good}
-    return [f"{p.name} = {trained[good[p.name]]}" for p in found.test if good.get(p.name) in trained]
 
 
 def _listing(root: Path) -> Listing:

@@ -69,9 +69,12 @@ def load(network: str, weights: Weights, device: torch.device) -> nn.Module:
         ValueError: there is no such network, or the weights do not fit it.
     """
     require_known(network)
-    last = _last_layer(_blank(network))
-    head = weights.state.get(f"{last}.weight")
-    classes = 1000 if head is None else len(head)
+    blank = _blank(network)
+    last = _last_layer(blank)
+    head, expected = (state.get(f"{last}.weight") for state in (weights.state, blank.state_dict()))
+    assert expected is not None, f"{network}: {last} has no weight"
+    # A head that does not fit is refused below; its length must not decide how much memory the network takes.
+    classes = len(head) if head is not None and head.shape[1:] == expected.shape[1:] else 1000
     auxiliary = network != "googlenet" or any(name.startswith("aux1.") for name in weights.state)
     with torch.random.fork_rng(devices=[]):  # weights are drawn, then overwritten: nobody else's numbers are used up
         model = _construct(network, num_classes=classes, **({} if auxiliary else {"aux_logits": False}))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +15,8 @@ from tasks.flickr8k.official import FOLDERS
 
 NAMES = ("dataset_flickr8k.json", "dataset.json")
 FEATURES = "vgg_feats.mat"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON can spell and UTF-8 cannot
 
 _Type = TypeVar("_Type")
 
@@ -70,16 +74,25 @@ def read(root: Path) -> Listing:
 
 def _images(path: Path) -> list[Any]:
     try:
-        whole = json.loads(path.read_bytes())
+        whole = json.loads(path.read_bytes(), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     return _field(whole, "images", list, str(path))
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of the JSON; of two values under one key, `json` would drop the first without a word."""
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        again = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"an object has {again[:80]!r} twice")
+    return entry
+
+
 def _tokens(sentence: Any, where: str) -> Tokens:
     words = _field(sentence, "tokens", list, where)
     for word in words:
-        if not isinstance(word, str) or not word or word.split() != [word]:
+        if not isinstance(word, str) or word.split() != [word] or _SURROGATE.search(word):
             raise ValueError(f"{where}: token {str(word)[:80]!r} is not a word")
     return tuple(words)
 

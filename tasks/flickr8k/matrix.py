@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import scipy.io
+import scipy.io.matlab
 import torch
 from torch import Tensor
 
@@ -14,6 +17,9 @@ from tasks.files import some
 
 _VARIABLE = "feats"
 _FC7 = 4096
+_COMPRESSED = 15  # miCOMPRESSED, the type of a variable that is deflated ("MAT-File Level 5 File Format", MathWorks)
+_LIMIT = 64 << 20  # bytes that any file may inflate to
+_RATIO = 32  # what larger ones may: numbers that a network computed shrink to no less than a third or so
 
 
 def problem(path: Path, columns: Mapping[str, int]) -> str:
@@ -24,6 +30,9 @@ def problem(path: Path, columns: Mapping[str, int]) -> str:
         columns: those wanted, by picture name, counted from 0.
     """
     try:
+        allowed = max(_LIMIT, _RATIO * path.stat().st_size)
+        if _inflated(path, allowed) > allowed:
+            return f"{path.name} would inflate to more than {allowed:,} bytes: no matrix of features shrinks so far"
         # MATLAB files may hold objects and functions: only a matrix of numbers will ever be read.
         found = [(shape, kind) for name, shape, kind in scipy.io.whosmat(path, appendmat=False) if name == _VARIABLE]
     except NotImplementedError:
@@ -38,6 +47,27 @@ def problem(path: Path, columns: Mapping[str, int]) -> str:
     if outside := [name for name, column in columns.items() if not 0 <= column < shape[1]]:
         return f"{path.name} has {shape[1]:,} columns, too few for the imgid of {some(outside)}"
     return ""
+
+
+def _inflated(path: Path, enough: int) -> int:
+    """Return how many bytes the compressed variables of a MATLAB 5 file hold, none of them kept; stop above `enough`."""
+    if scipy.io.matlab.matfile_version(path, appendmat=False)[0] != 1:
+        return 0  # the other versions have no compression of their own
+    total = 0
+    with path.open("rb") as file:
+        order = "<" if file.read(128)[126:] == b"IM" else ">"  # as scipy has it
+        while len(tag := file.read(8)) == 8 and total <= enough:
+            kind, remaining = struct.unpack(f"{order}II", tag)
+            if kind != _COMPRESSED:
+                file.seek(remaining, 1)
+                continue
+            inflater = zlib.decompressobj()
+            while total <= enough and (block := file.read(min(remaining, 1 << 16))):
+                remaining -= len(block)
+                while block and total <= enough:
+                    total += len(inflater.decompress(block, 1 << 20))
+                    block = inflater.unconsumed_tail
+    return total
 
 
 def load(path: Path, columns: Mapping[str, int]) -> Tensor:

@@ -7,13 +7,14 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks import weights
+from tasks import processes, weights
 from tasks.files import require
 from tasks.flickr8k import bleu, captions, decode, features, matrix, tiny, vocabulary
 from tasks.flickr8k.captions import Picture
@@ -28,7 +29,7 @@ from tasks.seed import derive
 from tasks.task import DataReport, Evaluation, Frozen, Progress
 
 _VALIDATION_BATCH = 500
-_DECODED_AT_ONCE = 1000
+_DECODED_AT_ONCE = 250
 _LEAST_DEVIATION = 1e-3  # a feature that never changes stays 0
 
 
@@ -76,7 +77,7 @@ def open_data(
     found = captions.scan(data, subset)
     frozen = frozen or Frozen()
     extractor = _extractor(settings, frozen, found.features)
-    report = _verify(found, progress)
+    report = processes.once(lambda: _verify(found, progress))
     require(report)
     words = vocabulary.build((c for picture in found.train for c in picture.captions), settings.minimum_count)
     pictures = {"train": found.train, "val": found.val, "test": found.test}
@@ -88,7 +89,8 @@ def open_data(
         by, description = digest, f"{found.features.name} ({vectors.shape[1]} features, SHA-256 {digest[:12]})"
     else:
         names = [picture.name for picture in every]
-        vectors = features.extract(extractor, found.folder, names, report.fingerprint, progress)
+        extract = partial(features.extract, extractor, found.folder, names, report.fingerprint, progress)
+        vectors = processes.after_the_first(extract)
         by, description = extractor.fingerprint(), extractor.describe()
     report = dataclasses.replace(
         report,
@@ -173,10 +175,10 @@ class FlickrTask:
         return len(self._captions["train"]) // self.recipe.batch_size
 
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """Yield the batches of steps [first_step, last_step)."""
+        """Yield the batches of steps [first_step, last_step), of several processes each its part."""
         train = self._captions["train"]
         for step in range(first_step, last_step):
-            yield train.batch(train.draw(derive(self._seed, "data"), step, self.recipe.batch_size))
+            yield train.batch(processes.part(train.draw(derive(self._seed, "data"), step, self.recipe.batch_size)))
 
     def batch_ids(self, step: int) -> list[str]:
         """Return the captions in the batch of `step`, as PICTURE#NUMBER."""
@@ -221,23 +223,23 @@ class FlickrTask:
 
     def _perplexity(self, model: NeuralTalk) -> float:
         val = self._captions["val"]
-        total, words = 0.0, 0
-        for start in range(0, len(val), _VALIDATION_BATCH):
+        mine = []
+        for start in processes.part(range(0, len(val), _VALIDATION_BATCH)):
             batch = val.batch(range(start, min(start + _VALIDATION_BATCH, len(val))))
             logits = model(batch.features, batch.words, batch.sizes)
-            total += float(functional.cross_entropy(logits, batch.targets, reduction="sum"))
-            words += len(batch.targets)
-        return math.exp(min(total / words, 50))
+            mine.append((float(functional.cross_entropy(logits, batch.targets, reduction="sum")), len(batch.targets)))
+        totals, words = zip(*processes.collected(mine), strict=True)
+        return math.exp(min(sum(totals) / sum(words), 50))
 
     def _decode(self, model: NeuralTalk, width: int) -> list[list[str]]:
-        found: list[list[str]] = []
-        for part in torch.split(self._test, _DECODED_AT_ONCE):
+        mine = []
+        for part in processes.part(torch.split(self._test, _DECODED_AT_ONCE)):
             if width == 1:
                 indices = decode.greedy(model, part, self._settings.max_words)
             else:
                 indices = decode.beam(model, part, width, self._settings.max_words)
-            found += [self._source.vocabulary.decode(caption) for caption in indices]
-        return found
+            mine.append([self._source.vocabulary.decode(caption) for caption in indices])
+        return [caption for part in processes.collected(mine) for caption in part]
 
     def _samples(self, hypotheses: Sequence[Sequence[str]]) -> list[dict[str, str]]:
         return [

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from tasks import processes
 from tasks.files import Progress, threaded
 from tasks.imagenet.augment import Colour, augment, central_view, draws, finish
 from tasks.imagenet.folder import Folder, Split
@@ -64,7 +65,8 @@ class Pictures:
         if not self.names:
             raise ValueError(f"{folder.root}: there are no pictures in {split}/")
         if cache is None:
-            cache = estimated_bytes(self.root, self.names) <= memory_part * memory_bytes()
+            needed = processes.on_this_machine() * estimated_bytes(self.root, self.names)
+            cache = needed <= memory_part * memory_bytes()
         self.in_memory = cache
         self._held: list[NDArray[np.uint8]] | None = None
         if cache:
@@ -146,7 +148,9 @@ def train_batches(
     workers: int | None,
     device: torch.device,
 ) -> Iterator[Batch]:
-    """Yield the augmented batches of steps [first_step, last_step); every epoch drops its last, incomplete batch.
+    """Yield this process's part of the batches of steps [first_step, last_step), augmented.
+
+    Every epoch drops its last, incomplete batch.
 
     Args:
         pictures: the training split.
@@ -156,7 +160,7 @@ def train_batches(
         first_step: the first batch to yield, counted from the start of training.
         last_step: the batch before which to stop.
         workers: processes that prepare batches; 0 prepares them in this one; None takes 0 for pictures held in memory
-            and else one per processor, at most 16. Batches do not depend on it.
+            and else one per processor (shared by the processes of a run), at most 16. Batches do not depend on it.
         device: where they are to lie.
 
     Raises:
@@ -171,12 +175,12 @@ def train_batches(
 def test_batches(
     pictures: Pictures, settings: Augmentation, batch_size: int, workers: int | None, device: torch.device
 ) -> Iterator[Batch]:
-    """Yield every picture's test view exactly once, in order; the last batch may be smaller.
+    """Yield this process's part of the batches in which every picture's test view stands once, in order.
 
-    `workers` and what is raised: as in `train_batches`.
+    The last batch may be smaller. `workers` and what is raised: as in `train_batches`.
     """
     keys = [(0, index) for index in range(len(pictures))]
-    plan = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
+    plan = processes.part([keys[start : start + batch_size] for start in range(0, len(keys), batch_size)])
     for views, _, labels in _loader(_Testing(pictures, settings), plan, workers, device):
         yield finish(views.to(device, non_blocking=True), None, settings), labels.to(device, non_blocking=True)
 
@@ -218,7 +222,7 @@ class _Plan:
     def __iter__(self) -> Iterator[list[_Key]]:
         for step in self.steps:
             epoch, indices = batch_indices(self.seed, step, self.n, self.batch_size)
-            yield [(epoch, int(index)) for index in indices]
+            yield [(epoch, int(index)) for index in processes.part(indices)]
 
 
 def _collate(samples: list[_Sample]) -> tuple[Tensor, Colour | None, Tensor]:
@@ -232,7 +236,7 @@ def _collate(samples: list[_Sample]) -> tuple[Tensor, Colour | None, Tensor]:
 def _loader(dataset: Dataset[_Sample], plan: Any, workers: int | None, device: torch.device) -> DataLoader[Any]:
     if workers is None:
         held = dataset.pictures.in_memory  # type: ignore[attr-defined]
-        workers = 0 if held else min(16, os.cpu_count() or 1)
+        workers = 0 if held else max(1, min(16, (os.cpu_count() or 1) // processes.on_this_machine()))
     return DataLoader(
         dataset,
         batch_sampler=plan,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.files import Progress, check, choose, quarantined, some
+from tasks.files import QUARANTINE, Progress, check, choose, printable, quarantined, some
+from tasks.inventory import duplicates, totals
 from tasks.pictures import pixels
 from tasks.task import DataReport
 
@@ -20,13 +22,19 @@ Split = Literal["train", "val"]
 SPLITS: tuple[Split, Split] = ("train", "val")
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
+PUBLISHED = {"train": 1_281_167, "val": 50_000}
+"""Pictures in each split of ILSVRC2012 (Russakovsky et al., IJCV 2015, Table 2)."""
+
+_CLASSES, _WNID = 1000, re.compile(r"n\d{8}")
+
 
 @dataclass(frozen=True)
 class Folder:
     """The pictures that training (`train`) and testing (`val`) use, as names relative to `root` with forward slashes.
 
     Classes are numbered in sorted order of their folder names; pictures are in order of class, then file name.
-    `problems` and `warnings` are complete sentences; what is wrong inside the files only `verify` knows.
+    `problems` and `warnings` are complete sentences; what is wrong inside the files only `verify` knows. `there` are the
+    pictures of each split that lie in `root`, used or left out.
     """
 
     root: Path
@@ -36,6 +44,7 @@ class Folder:
     subset: float = 1.0
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    there: dict[str, int] = field(default_factory=dict)
 
     def names(self, split: Split) -> tuple[str, ...]:
         """Return the relative file names of one split."""
@@ -76,7 +85,7 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> F
     present = {name for one in found.values() for names in (*one.pictures.values(), one.others) for name in names}
     absent = set(SPLITS) - set(splits)  # splits that nobody asked for
     excluded, problems = quarantined(root, present, lambda name: name.partition("/")[0] in absent)
-    warnings: list[str] = []
+    warnings = [f"left out by {QUARANTINE}: {some(sorted(excluded))}"] if excluded else []
     classes = tuple(sorted({name for one in found.values() for name in one.pictures}))
     kept: dict[Split, dict[str, list[str]]] = {split: {} for split in SPLITS}
     for split in splits:
@@ -98,7 +107,8 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> F
             warnings.append(f"passed over in {split}/, being no pictures: {some(others)}")
     train = tuple(name for c in classes for name in choose(kept["train"].get(c, []), subset))
     val = tuple(name for c in classes for name in kept["val"].get(c, []))
-    return Folder(root, classes, train, val, subset, tuple(problems), tuple(warnings))
+    there: dict[str, int] = {split: sum(map(len, found[split].pictures.values())) for split in splits}
+    return Folder(root, classes, train, val, subset, tuple(problems), tuple(warnings), there)
 
 
 def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, synthetic: bool = False) -> DataReport:
@@ -119,28 +129,24 @@ def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, s
     checked = check(folder.root, names, pixels, "image", workers, progress)
     problems, warnings = list(folder.problems), list(folder.warnings)
     content = hashlib.sha256()
-    first: dict[str, str] = {}
-    leaked = []
     for name, result in zip(names, checked, strict=True):
         if isinstance(result, str):
             problems.append(result)
             result = (0, 0, "unreadable")
         size, _, digest = result
         content.update(f"{name}\0{size}\0{digest}\n".encode("utf-8", "surrogateescape"))
-        if name.startswith("train/"):
-            first.setdefault(digest, name)
-        elif digest in first and digest != "unreadable":
-            leaked.append(f"{name} = {first[digest]}")
-    if leaked:
-        warnings.append(f"test pictures that are also trained on, byte for byte: {some(leaked)}")
+    warnings += duplicates("test pictures", folder.train, folder.val, dict(zip(names, checked, strict=True)))
+    imagenet = len(folder.classes) == _CLASSES and all(map(_WNID.fullmatch, folder.classes))
+    published, odd = totals("ILSVRC2012", PUBLISHED, folder.there) if imagenet else ("", [])
     return DataReport(
-        name=folder.root.resolve().name,
+        name=printable(folder.root.resolve().name),
         fingerprint=content.hexdigest()[:16],
         counts={"train": len(folder.train), "test": len(folder.val), "classes": len(folder.classes)},
         synthetic=synthetic,
         subset=folder.subset,
-        problems=tuple(problems),
-        warnings=tuple(warnings),
+        problems=tuple(map(printable, problems)),
+        warnings=tuple(map(printable, (*warnings, *odd))),
+        published=published,
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tasks import processes
 from tasks.files import require
 from tasks.imagenet import data, folder, models, tiny
 from tasks.imagenet.data import Batch, Pictures
@@ -65,7 +66,7 @@ def open_data(
     """
     del frozen  # no network here is
     found = folder.scan(data, subset, folder.SPLITS if train else ("val",))
-    report = _verify(found, progress)
+    report = processes.once(lambda: _verify(found, progress))
     require(report)
 
     def decoded(split: folder.Split) -> Pictures:
@@ -108,7 +109,10 @@ class ImageNetTask:
         return self._steps_per_epoch
 
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """Yield (x, y) for steps [first_step, last_step); x: (batch, 3, crop, crop) float32 normalised, y: (batch,) int64."""
+        """Yield (x, y) for steps [first_step, last_step); x: (batch, 3, crop, crop) float32 normalised, y: (batch,) int64.
+
+        Of several processes each has its part of every batch.
+        """
         return data.train_batches(
             self._train(),
             self._pictures,
@@ -144,18 +148,18 @@ class ImageNetTask:
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
         """Score `model` on every test picture once: top-1 and top-5 error in percent, mean cross-entropy."""
         model.eval()
-        first, five, losses = [], [], []
+        mine = []
         batches = data.test_batches(self._source.test, self._pictures, _TEST_BATCH, self._workers, self._device)
         for x, y in batches:
             logits = model(x)
             ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == y[:, None]
-            first.append(ranked[:, 0])
-            five.append(ranked.any(1))
-            losses.append(functional.cross_entropy(logits, y, reduction="none"))
-        right = torch.cat(first).double()
+            losses = functional.cross_entropy(logits, y, reduction="none")
+            mine.append((ranked[:, 0].cpu(), ranked.any(1).cpu(), losses.cpu()))
+        first, five, losses = (torch.cat(parts) for parts in zip(*processes.collected(mine), strict=True))
+        right = first.double()
         metrics = {
             TOP1_ERROR.name: 100 * (1 - float(right.mean())),
-            "top5_error": 100 * (1 - float(torch.cat(five).double().mean())),
-            "test_loss": float(torch.cat(losses).double().mean()),
+            "top5_error": 100 * (1 - float(five.double().mean())),
+            "test_loss": float(losses.double().mean()),
         }
-        return Evaluation(metrics, right.cpu())
+        return Evaluation(metrics, right)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 from dataclasses import dataclass
@@ -21,7 +22,12 @@ LOWEST, HIGHEST, MULTIPLE = 8_000, 192_000, 25
 its samples: 44,101 Hz, 16,000 filters of 44,000 taps."""
 
 LIBRARY = f"libsndfile {soundfile.__libsndfile_version__}"
-_LONGEST = 1 << 40  # samples: libsndfile says 2^63 - 1 where the header does not know
+LONGEST = 600
+"""Seconds of the longest recording that is decoded. An hour of silence is 180 kB of FLAC: a file's size limits nothing."""
+
+_UNKNOWN = 1 << 40  # samples: libsndfile says 2^63 - 1 where the header does not know
+_MD5 = slice(26, 42)
+"""Bytes that hold the MD5 of the samples, or zeros, where a file begins with STREAMINFO (RFC 9639, section 8.2)."""
 
 
 @dataclass(frozen=True)
@@ -46,40 +52,35 @@ def header(path: Path) -> Header:
         file.seek(0)
         try:
             with soundfile.SoundFile(file) as sound:
-                found = Header(sound.frames, sound.samplerate, sound.channels)
-                kind = sound.format
+                return _header(sound)
         except soundfile.LibsndfileError as error:
             raise ValueError(_reason(error)) from error
-    if kind != "FLAC":
-        raise ValueError(f"it is a {kind} file")
-    if found.samples <= 0:
-        raise ValueError("it is empty: 0 samples")
-    if found.samples > _LONGEST:
-        raise ValueError("its header does not say how long it is")
-    return found
 
 
 def samples_of(data: bytes) -> tuple[NDArray[np.int16], int]:
     """Return the samples (n,) of a mono FLAC file, decoded to its end, and their rate.
 
-    Every frame of FLAC carries a checksum, so damage shows.
+    Every frame of FLAC carries a checksum, so damage shows; so does the header, of all samples, which shows one that lies.
 
     Raises:
-        ValueError: the bytes are damaged, cut short or not mono; the message says so in a few words.
+        ValueError: the bytes are no FLAC file, damaged, cut short or not mono, or the header does not tell the truth; the
+            message says so in a few words.
     """
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as sound:
-            if sound.frames > _LONGEST:
-                raise ValueError("its header does not say how long it is")
-            announced, rate = sound.frames, sound.samplerate
+            found, kind = _header(sound), sound.subtype
+            if found.channels != 1:
+                raise ValueError(f"it has {found.channels} channels")
             samples: NDArray[np.int16] = sound.read(dtype="int16")
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{_reason(error)}: damaged, or cut short at {len(data):,} bytes") from error
-    if samples.ndim != 1:
-        raise ValueError(f"it has {samples.shape[1]} channels")
-    if len(samples) != announced:
-        raise ValueError(f"it is cut short: {len(samples):,} of {announced:,} samples")
-    return samples, rate
+    if len(samples) != found.samples:
+        raise ValueError(f"it is cut short: {len(samples):,} of {found.samples:,} samples")
+    if kind == "PCM_16" and data.startswith(b"fLaC") and any(data[_MD5]):
+        little_endian = samples.astype("<i2", copy=False)
+        if hashlib.md5(little_endian.tobytes(), usedforsecurity=False).digest() != data[_MD5]:
+            raise ValueError(f"its {len(samples):,} samples are not those that its header gives the MD5 of")
+    return samples, found.rate
 
 
 def load(path: Path) -> NDArray[np.int16]:
@@ -134,6 +135,20 @@ def rates() -> str:
 def _resampler(rate: int) -> torchaudio.transforms.Resample:
     common = math.gcd(rate, SAMPLE_RATE)
     return torchaudio.transforms.Resample(rate // common, SAMPLE_RATE // common)  # its filters are computed once
+
+
+def _header(sound: soundfile.SoundFile) -> Header:
+    """Return what an open file's header says; raise ValueError where it is not one of a recording to decode."""
+    found = Header(sound.frames, sound.samplerate, sound.channels)
+    if sound.format != "FLAC":
+        raise ValueError(f"it is a {sound.format} file")
+    if found.samples <= 0:
+        raise ValueError("it is empty: 0 samples")
+    if found.samples > _UNKNOWN:
+        raise ValueError("its header does not say how long it is")
+    if found.samples > LONGEST * found.rate:
+        raise ValueError(f"its header says {found.samples:,} samples, more than {LONGEST} s; cut it into utterances")
+    return found
 
 
 def _reason(error: soundfile.LibsndfileError) -> str:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tasks import processes
 from tasks.files import threaded
 from tasks.librispeech import alphabet, audio
 from tasks.librispeech.order import Indices, Order, cut, longest_first
@@ -114,12 +115,12 @@ class Waveforms:
 def batches(
     waveforms: Waveforms, order: Order, first_step: int, last_step: int, device: torch.device
 ) -> Iterator[Batch]:
-    """Yield the training batches of steps [first_step, last_step).
+    """Yield this process's part of the training batches of steps [first_step, last_step).
 
     Raises:
         ValueError: a recording cannot be decoded; the message names it.
     """
-    return _ahead(waveforms, (order.batch(step) for step in range(first_step, last_step)), device)
+    return _ahead(waveforms, (processes.part(order.batch(step)) for step in range(first_step, last_step)), device)
 
 
 def batch_ids(waveforms: Waveforms, order: Order, step: int) -> list[str]:
@@ -133,12 +134,14 @@ def test_order(waveforms: Waveforms) -> Indices:
 
 
 def test_batches(waveforms: Waveforms, batch_size: int, device: torch.device) -> Iterator[Batch]:
-    """Yield every utterance exactly once, in `test_order`, so that little is padding; the last batch may be smaller.
+    """Yield this process's part of the batches in which every utterance stands once, in `test_order`: little is padding.
+
+    The last batch may be smaller.
 
     Raises:
         ValueError: a recording cannot be decoded; the message names it.
     """
-    return _ahead(waveforms, cut(test_order(waveforms), batch_size), device)
+    return _ahead(waveforms, processes.part(list(cut(test_order(waveforms), batch_size))), device)
 
 
 def _ahead(waveforms: Waveforms, plan: Iterable[Indices], device: torch.device) -> Generator[Batch, None, None]:

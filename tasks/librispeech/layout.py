@@ -127,6 +127,9 @@ def _chapters(root: Path, folder: str, contents: Contents) -> Iterator[tuple[str
                 if entry.is_dir():
                     contents.others.append(f"{name}/")
                     continue
+                if not entry.is_file() and Path(entry).is_fifo():  # reading one would wait
+                    contents.others.append(name)
+                    continue
                 if entry.name.endswith(AUDIO):
                     contents.recordings[name] = ""
                     contents.transcripts.setdefault(transcript, None)
@@ -199,7 +202,7 @@ def _recall(path: Path, key: str, contents: Contents) -> bool:
         headers = {n: h if isinstance(h, str) else Header(*h) for n, h in stored["recordings"].items()}
         if headers.keys() != contents.recordings.keys() or stored["transcripts"].keys() != contents.transcripts.keys():
             return False
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     contents.recordings.update(headers)
     contents.transcripts.update(stored["transcripts"])

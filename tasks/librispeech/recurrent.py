@@ -61,7 +61,10 @@ class Packing:
 
     def pack(self, padded: Tensor) -> Tensor:
         """Return the valid frames, (rows, ...). padded: (batch, time, ...)."""
-        return padded.flatten(0, 1).index_select(0, self.frames)
+        if padded.requires_grad or padded.is_contiguous():
+            return padded.flatten(0, 1).index_select(0, self.frames)
+        # Windows overlap in memory: `flatten` would copy the padding's too.
+        return padded[self.frames.div(self.time, rounding_mode="floor"), self.frames % self.time]
 
     def unpack(self, rows: Tensor) -> Tensor:
         """Return (batch, time, ...), zero where no frame is valid. rows: (rows, ...)."""

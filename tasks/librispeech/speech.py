@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.cache import Good
-from tasks.files import check, choose, quarantined, some
+from tasks.files import QUARANTINE, check, choose, printable, quarantined, some
+from tasks.inventory import duplicates, totals
 from tasks.librispeech import alphabet, audio, layout
 from tasks.librispeech.layout import SPLITS, Contents, Split
 from tasks.librispeech.settings import SAMPLE_RATE
@@ -36,7 +37,7 @@ class Speech:
     """The utterances of each split that can be used, in order of their file names.
 
     `root` is the folder that holds train-clean-100 and the like. `problems` and `warnings` are complete sentences; what
-    is wrong inside the recordings only `verify` knows.
+    is wrong inside the recordings only `verify` knows. `there` are the recordings that lie in each folder, used or left out.
     """
 
     root: Path
@@ -46,6 +47,7 @@ class Speech:
     subset: float = 1.0
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    there: dict[str, int] = field(default_factory=dict)
 
     def utterances(self, split: Split) -> tuple[Utterance, ...]:
         """Return the utterances of one split."""
@@ -92,14 +94,16 @@ def scan(
     contents = layout.read(root, folders, progress)
     counts = Counter(file.partition("/")[0] for file in contents.recordings)
     spoken, problems = spoken_lines(contents)
-    problems += _leave_out(root, folders, contents, spoken)
+    excluded, wrong = _leave_out(root, folders, contents, spoken)
+    problems += wrong
     if contents.loose:
         problems.append(f"recordings outside FOLDER/SPEAKER/CHAPTER/, move them there: {some(sorted(contents.loose))}")
     usable, wrong = usable_utterances(contents, spoken)
     problems += wrong + repeated(usable)
     parts = {split: [u for u in usable.values() if u.subset in chosen[split]] for split in SPLITS}
     problems += [_empty(split, chosen[split]) for split in splits if split != "dev" and not parts[split]]
-    warnings = list(_remarks(contents, usable, counts))
+    warnings = [f"left out by {QUARANTINE}: {some(sorted(excluded))}"] if excluded else []
+    warnings += _remarks(contents, usable)
     train_part, test_part = parts["train"], parts["test"]
     kept = set(choose([utterance.name for utterance in train_part], subset))
     train_part = [utterance for utterance in train_part if utterance.name in kept]
@@ -113,6 +117,7 @@ def scan(
         subset=subset,
         problems=tuple(problems),
         warnings=tuple(warnings),
+        there={folder: counts[folder] for folder in folders},
     )
 
 
@@ -148,10 +153,11 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
         for utterance in found.utterances(split):
             facts = [split, utterance.file, _digest(checked[utterance.file]), utterance.transcript]
             content.update(b"\n" + json.dumps(facts).encode())
-    if leaked := _leaked(found, checked):
-        warnings.append(f"recordings of dev or test that are also trained on, byte for byte: {some(leaked)}")
+    trained, held_out = ([one.file for one in utterances] for utterances in (found.train, (*found.dev, *found.test)))
+    warnings += duplicates("recordings of dev or test", trained, held_out, checked)
+    published, odd = ("", []) if synthetic else totals("LibriSpeech", PUBLISHED, found.there)
     return DataReport(
-        name=found.root.resolve().name,
+        name=printable(found.root.resolve().name),
         fingerprint=content.hexdigest()[:16],
         counts={
             **{split: len(found.utterances(split)) for split in SPLITS},
@@ -160,20 +166,23 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
         },
         synthetic=synthetic,
         subset=found.subset,
-        problems=tuple(problems),
-        warnings=tuple(warnings),
+        problems=tuple(map(printable, problems)),
+        warnings=tuple(map(printable, (*warnings, *odd))),
+        published=published,
     )
 
 
-def _leave_out(root: Path, folders: Sequence[str], contents: Contents, spoken: dict[str, Line]) -> list[str]:
-    """Drop what quarantine.txt names, and return what is wrong with it."""
+def _leave_out(
+    root: Path, folders: Sequence[str], contents: Contents, spoken: dict[str, Line]
+) -> tuple[set[str], list[str]]:
+    """Drop what quarantine.txt names; return it, and what is wrong with the list."""
     elsewhere = {entry.name for entry in root.iterdir() if entry.is_dir()} - set(folders)
     present = contents.recordings.keys() | spoken.keys()
     excluded, problems = quarantined(root, present, lambda name: name.partition("/")[0] in elsewhere)
     for name in excluded:
         contents.recordings.pop(name, None)
         spoken.pop(name, None)
-    return problems
+    return excluded, problems
 
 
 def _empty(split: Split, folders: Sequence[str]) -> str:
@@ -194,11 +203,8 @@ def _too_short(utterance: Utterance, stride: int) -> str:
     )
 
 
-def _remarks(contents: Contents, usable: dict[str, Utterance], counts: Counter[str]) -> Iterator[str]:
+def _remarks(contents: Contents, usable: dict[str, Utterance]) -> Iterator[str]:
     """Yield what is odd about a data set that can be used all the same."""
-    for folder, published in PUBLISHED.items():
-        if folder in counts and counts[folder] != published:
-            yield f"{folder} holds {counts[folder]:,} recordings; the published set has {published:,}"
     rates = Counter(utterance.rate for utterance in usable.values() if utterance.rate != SAMPLE_RATE)
     if rates:
         each = ", ".join(f"{count:,} at {rate:,} Hz" for rate, count in sorted(rates.items()))
@@ -209,12 +215,3 @@ def _remarks(contents: Contents, usable: dict[str, Utterance], counts: Counter[s
 
 def _digest(result: Good | str) -> str:
     return "unreadable" if isinstance(result, str) else result[2]
-
-
-def _leaked(found: Speech, checked: dict[str, Good | str]) -> list[str]:
-    """Return "TEST = TRAIN" for every recording of dev or test whose bytes a training recording has; "TEST" if it is that one."""
-    good = {name: result[2] for name, result in checked.items() if not isinstance(result, str)}
-    trained = {good[utterance.file]: utterance.file for utterance in reversed(found.train) if utterance.file in good}
-    held_out = [utterance.file for utterance in (*found.dev, *found.test)]
-    pairs = [(file, trained[good[file]]) for file in held_out if good.get(file) in trained]
-    return [file if file == twin else f"{file} = {twin}" for file, twin in pairs]

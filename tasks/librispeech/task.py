@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tasks import processes
 from tasks.files import require
 from tasks.librispeech import alphabet, data, decode, layout, spectrogram, speech, tiny, wer
 from tasks.librispeech.data import Batch, Waveforms
@@ -59,8 +60,9 @@ def open_data(
         ValueError: the data cannot be used; the message names the files.
     """
     del frozen  # no network here is
-    found = speech.scan(data, subset, layout.SPLITS if train else ("test",), progress=progress)
-    report = speech.verify(found, progress, synthetic=_synthetic(found))
+    splits: Sequence[layout.Split] = layout.SPLITS if train else ("test",)
+    found = processes.after_the_first(lambda: speech.scan(data, subset, splits, progress=progress))
+    report = processes.once(lambda: speech.verify(found, progress, synthetic=_synthetic(found)))
     require(report)
     return Source(
         report,
@@ -118,7 +120,7 @@ class SpeechTask:
         return self._order.steps_per_epoch if self._order else 0
 
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """Yield the batches of steps [first_step, last_step)."""
+        """Yield the batches of steps [first_step, last_step), of several processes each its part."""
         train, order = self._training()
         return data.batches(train, order, first_step, last_step, self._device)
 
@@ -158,10 +160,11 @@ class SpeechTask:
         del thorough  # nothing here is slow
         model.eval()
         test = self._source.test
-        heard: list[str] = []
+        mine: list[list[str]] = []
         for batch in data.test_batches(test, _TEST_BATCH, self._device):
             features, frames = spectrogram.features(batch.waveforms, batch.samples)
-            heard += decode.greedy(*model(features, frames))
+            mine.append(decode.greedy(*model(features, frames)))
+        heard = [transcript for batch in processes.collected(mine) for transcript in batch]
         hypotheses = restore(data.test_order(test), heard)
         utterances = self._source.utterances
         references = [utterance.transcript for utterance in utterances]

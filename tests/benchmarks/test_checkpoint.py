@@ -3,11 +3,14 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
 
 from benchmarks import checkpoint
+
+pytestmark = pytest.mark.promise(4)
 
 
 class Bomb:
@@ -51,6 +54,38 @@ def test_a_cut_file_is_refused_by_name(tmp_path: Path, share: float) -> None:
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match=r"trial\.pt is not a readable checkpoint"):
         checkpoint.load(path)
+
+
+def test_every_damaged_byte_of_a_tensor_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "trial.pt"
+    weights = torch.arange(1, 501, dtype=torch.float32)
+    checkpoint.save({"w": weights}, path)
+    whole = path.read_bytes()
+    start = whole.index(weights.numpy().tobytes())
+    for offset in range(start, start + 2000, 97):
+        path.write_bytes(whole[:offset] + bytes([whole[offset] ^ 0x10]) + whole[offset + 1 :])
+        with pytest.raises(
+            ValueError, match=r"trial\.pt is not a readable checkpoint: the checksum of its .*data/0 is wrong"
+        ):
+            checkpoint.load(path)
+    path.write_bytes(whole)
+    assert torch.equal(checkpoint.load(path)["w"], weights)
+
+
+def test_what_cannot_be_read_back_does_not_replace_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "trial.pt"
+    checkpoint.save({"step": 1}, path)
+
+    def rotten(state: object, file: IO[bytes]) -> None:
+        file.write(path.read_bytes()[:-30])
+
+    monkeypatch.setattr(torch, "save", rotten)
+    with pytest.raises(OSError, match=r"trial\.pt could not be written: .* the one before it is untouched"):
+        checkpoint.save({"step": 2}, path)
+    assert checkpoint.load(path)["step"] == 1
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_no_pickle_is_executed(tmp_path: Path) -> None:

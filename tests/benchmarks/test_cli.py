@@ -28,7 +28,7 @@ FLAGS = {
         *("weights", "network", "dense", "sparsity", "lr-factor", "workers", "save-weights"),
     ],
     "tables": ["records", "check", "pictures"],
-    "verify": ["data", "subset"],
+    "verify": ["data", "subset", "record"],
     "status": ["out"],
     "evaluate": ["model", "data", "subset", "weights", "network", "scale", "device"],
 }

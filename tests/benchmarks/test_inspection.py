@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
+from rich.console import Console
 from safetensors.torch import save_file
 
+from benchmarks import record as records
 from benchmarks.__main__ import main
+from benchmarks.display import Display
 from benchmarks.inspection import score_lines
 from benchmarks.registry import ROWS
+from benchmarks.stop import Stop
+from benchmarks.trial import Trial
+from tasks.flickr8k import captions as flickr8k
 from tasks.flickr8k import task, tiny
+from tasks.imagenet import tiny as imagenet
+from tests.benchmarks import toy
 
 ROW = "flickr8k_neuraltalk"
 
@@ -99,6 +113,71 @@ def test_verification_calls_what_covers_no_features_by_another_name(
     report = task.open_data(ROWS[ROW].recipe("smoke"), root, 1.0, quiet).report
     assert report.fingerprint != found
     assert report.features.endswith(f"; files {found}")
+
+
+def pictures(root: Path) -> str:
+    imagenet.generate(root, train=2, val=1)
+    return "train/tiny03_disc_plain/tiny03_disc_plain_0.JPEG"
+
+
+def captioned(root: Path) -> str:
+    tiny.generate(root, train=30, dev=4, test=6)
+    return f"{tiny.PICTURES}/train_0003.jpg"
+
+
+def spoken(root: Path) -> str:
+    for speaker, split in enumerate(("train", "test")):
+        chapter = root / split / f"{speaker}" / "2"
+        chapter.mkdir(parents=True)
+        soundfile.write(chapter / f"{speaker}-2-3.flac", np.zeros(16_000, np.int16), 16_000)
+        (chapter / f"{speaker}-2.trans.txt").write_text(f"{speaker}-2-3 ONE\n")
+    return "test/1/2/1-2-3.flac"
+
+
+@pytest.mark.parametrize(
+    ("row", "make"),
+    [("imagenet_resnet18", pictures), ("flickr8k_neuraltalk", captioned), ("librispeech_deepspeech", spoken)],
+)
+def test_no_step_is_made_on_data_of_which_a_file_is_damaged(
+    row: str, make: Callable[[Path], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = make(tmp_path / "set")
+    path = tmp_path / "set" / name
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - 12])
+    words = [row, "--data", str(tmp_path / "set")]
+    assert main(["verify", *words]) == 1
+    assert f"problem: {name.removeprefix(tiny.PICTURES + '/')} is not a readable " in capsys.readouterr().out
+    out = tmp_path / "out"
+    assert main(["run", *words, "--device", "cpu", "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert f"{Path(name).name} is not a readable " in error
+    assert "set: 1 problem(s) in the data:" in error  # found by verification, not by what decodes later
+    assert not list(out.glob("records/*"))
+    assert not list(out.glob("checkpoints/*"))
+
+
+def test_what_verification_found_is_in_the_record(tmp_path: Path) -> None:
+    task = toy.ToyTask()
+    warnings = ("test files that are also trained on: 1 (a = b)", "left out by quarantine.txt: 1 (c)")
+    task.report = dataclasses.replace(task.report, subset=0.5, warnings=warnings)
+    display = Display(Console(file=io.StringIO()), 100, toy.ERROR, toy.BATCH)
+    data = records.read(Trial(toy.plan(tmp_path, recipe=task.recipe), task, display, Stop()).run()).data
+    assert (data.name, data.fingerprint, data.synthetic, data.subset) == ("blobs", "f" * 16, True, 0.5)
+    assert data.counts == {"train": toy.N, "test": 20}
+    assert data.warnings == list(warnings)
+
+
+def test_verification_says_where_there_is_as_much_as_was_published(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(root, tmp_path / "set")
+    (tmp_path / "set" / tiny.MARK).unlink()
+    monkeypatch.setattr(flickr8k, "PUBLISHED", {"train": 30, "val": 4, "test": 1000})
+    assert main(["verify", ROW, "--data", str(tmp_path / "set")]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert "counts are those of the published Flickr8k: train 30, val 4" in shown
+    assert "warning: counts are not those of the published Flickr8k: test 6 (expected 1,000)" in shown
 
 
 def test_scores_are_called_as_in_the_tables_a_family_at_a_time() -> None:

@@ -53,6 +53,7 @@ def test_a_record_is_never_replaced(path: Path) -> None:
         (lambda r: r["cost"].update(seconds="fast"), "not a readable record"),
     ],
 )
+@pytest.mark.promise(10)
 def test_a_changed_record_is_refused_by_name(path: Path, edit: object, message: str) -> None:
     content = json.loads(path.read_text())
     edit(content)  # type: ignore[operator]
@@ -62,6 +63,7 @@ def test_a_changed_record_is_refused_by_name(path: Path, edit: object, message: 
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.promise(10)
 def test_a_renamed_or_cut_record_is_refused(path: Path) -> None:
     other = path.with_name("other.json")
     other.write_bytes(path.read_bytes())

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ def test_a_signal_only_sets_the_reason(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.promise(2)
 def test_a_second_signal_ends_the_process_at_once() -> None:
     code = textwrap.dedent(
         """
@@ -37,13 +39,14 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     assert "went on" not in done.stdout
 
 
-def test_a_run_whose_parent_died_stops_only_where_asked_to() -> None:
+def test_a_run_whose_parent_died_stops_only_where_asked_to(tmp_path: Path) -> None:
     child = textwrap.dedent(
         """
         import os, sys, time
         from benchmarks.stop import Stop
         stop = Stop()
         print(stop.reason, flush=True)
+        open(sys.argv[2], "w").close()
         while os.getppid() == int(sys.argv[1]): time.sleep(0.01)
         print(stop.reason, flush=True)
         """
@@ -52,11 +55,11 @@ def test_a_run_whose_parent_died_stops_only_where_asked_to() -> None:
         """
         import os, subprocess, sys, time
         if sys.argv[2] == "asked": os.environ["DSD_STOP_WITH_PARENT"] = str(os.getpid())
-        subprocess.Popen([sys.executable, "-c", sys.argv[1], str(os.getpid())])
-        time.sleep(1)
+        subprocess.Popen([sys.executable, "-c", sys.argv[1], str(os.getpid()), sys.argv[3]])
+        while not os.path.exists(sys.argv[3]): time.sleep(0.01)
         """
     )
     for asked, expected in (("asked", "the process that started this one is gone"), ("not asked", "None")):
-        command = [sys.executable, "-c", parent, child, asked]
+        command = [sys.executable, "-c", parent, child, asked, str(tmp_path / asked)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines() == ["None", expected]

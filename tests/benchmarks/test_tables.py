@@ -29,6 +29,7 @@ def overview(found: list[Record], row: int = 0) -> dict[str, str]:
     return list(csv.DictReader(io.StringIO(tables.render(found)["tables/overview.csv"])))[row]
 
 
+@pytest.mark.promise(10)
 def test_golden_records_give_the_golden_tables_byte_for_byte() -> None:
     files = tables.render(golden())
     assert len(files) == 16
@@ -40,6 +41,7 @@ def test_golden_records_are_what_the_script_builds() -> None:
     assert sorted(golden(), key=lambda r: r.id) == sorted(build.everything(), key=lambda r: r.id)
 
 
+@pytest.mark.promise(10)
 def test_the_order_of_records_does_not_matter() -> None:
     shuffled = golden()
     random.Random(0).shuffle(shuffled)  # noqa: S311

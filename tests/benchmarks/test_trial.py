@@ -73,6 +73,7 @@ def test_phases_have_the_schedules_steps_and_rates_in_every_arm(tmp_path: Path) 
     assert {arm.cost.steps for arm in record.arms.values()} == {12}
 
 
+@pytest.mark.promise(3)
 def test_pruned_weights_are_zero_in_s_with_exact_counts_and_free_in_d2(tmp_path: Path) -> None:
     record, _ = run(toy.ToyTask(), tmp_path)
     for name in ("dsd", "random"):
@@ -105,6 +106,7 @@ def test_random_prunes_other_weights_than_dsd(tmp_path: Path) -> None:
     assert record.arms["random"].curve[0].train != record.arms["dsd"].curve[0].train
 
 
+@pytest.mark.promise(1)
 def test_same_seed_same_record_and_other_seed_another(tmp_path: Path) -> None:
     first, _ = run(toy.ToyTask(), tmp_path / "a")
     again, _ = run(toy.ToyTask(), tmp_path / "b")
@@ -115,6 +117,7 @@ def test_same_seed_same_record_and_other_seed_another(tmp_path: Path) -> None:
 
 # 10 steps of D, then 12 of the arms: middle and last step of D, first of S, mid S, last of S, first of D2, the last.
 @pytest.mark.parametrize("step", [5, 10, 11, 14, 17, 18, 22])
+@pytest.mark.promise(2)
 def test_stopping_anywhere_and_going_on_changes_nothing(tmp_path: Path, step: int) -> None:
     whole, _ = run(toy.ToyTask(), tmp_path / "whole")
     with pytest.raises(InterruptedTrial):
@@ -128,6 +131,7 @@ def test_stopping_anywhere_and_going_on_changes_nothing(tmp_path: Path, step: in
     assert not trial.path.exists()
 
 
+@pytest.mark.promise(2)
 def test_stopping_at_every_step_changes_nothing(tmp_path: Path) -> None:
     whole, _ = run(toy.ToyTask(), tmp_path / "whole")
     for _ in range(22):
@@ -138,6 +142,7 @@ def test_stopping_at_every_step_changes_nothing(tmp_path: Path) -> None:
     assert resumed.interruptions == 22
 
 
+@pytest.mark.promise(2)
 def test_two_iterations_resume_inside_the_second_sparse_phase(tmp_path: Path) -> None:
     phases = (*toy.RECIPE.schedule.phases, Phase("sparse", 1, 0.02, sparsity=0.25), Phase("redense", 1, 0.01))
     recipe = dataclasses.replace(toy.RECIPE, schedule=Schedule(phases))
@@ -150,6 +155,7 @@ def test_two_iterations_resume_inside_the_second_sparse_phase(tmp_path: Path) ->
     assert [[m.zeros for m in mask] for mask in masks] == [[64, 16], [32, 8]]
 
 
+@pytest.mark.promise(8)
 def test_nan_stops_before_the_update_and_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[torch.Tensor, Learner]] = []
     original = Learner.train_step
@@ -174,6 +180,7 @@ def test_nan_stops_before_the_update_and_says_where(tmp_path: Path, monkeypatch:
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == []
 
 
+@pytest.mark.promise(8)
 def test_a_gradient_that_is_no_number_stops_before_the_update(tmp_path: Path) -> None:
     class Steep(toy.ToyTask):
         def loss(self, model: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
@@ -212,6 +219,7 @@ def test_a_record_tells_how_much_clipping_shortened_the_gradient(tmp_path: Path)
     assert clipping.factor == pytest.approx(sum(min(1, bound / norm) for norm in norms[:10]) / 10)
 
 
+@pytest.mark.promise(8)
 def test_a_score_that_is_no_number_fails_the_trial_and_says_where(tmp_path: Path) -> None:
     class Broken(toy.ToyTask):
         def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
@@ -224,6 +232,7 @@ def test_a_score_that_is_no_number_fails_the_trial_and_says_where(tmp_path: Path
     assert records.read(path).status == "failed"
 
 
+@pytest.mark.promise(10)
 def test_a_second_process_does_not_run_the_same_trial(tmp_path: Path) -> None:
     with pytest.raises(InterruptedTrial):
         run(toy.ToyTask(), tmp_path, StopAt(5))

@@ -4,6 +4,7 @@ import io
 import math
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ SHARED = Path(os.environ.get("DSD_SHARED_DATA", Path(__file__).parents[4] / "sha
 SPLITS = {"train": ["c", "a", "b", "d"], "dev": ["e"], "test": ["g", "f"]}
 TRAIN = "Flickr8k_text/Flickr_8k.trainImages.txt"
 TOKENS = "Flickr8k_text/Flickr8k.token.txt"
+SMALL = "counts are not those of the published Flickr8k: train 4 (expected 6,000), val 1 (expected 1,000), "
+SMALL += "test 2 (expected 1,000), captions {} (expected 40,000)"
 
 
 def jpeg(value: int) -> bytes:
@@ -77,10 +80,11 @@ def test_a_sound_set(root: Path) -> None:
     assert (found.folder, found.features, found.test[1].column) == (root / "Flicker8k_Dataset", None, None)
     said = captions.verify(found, quiet)
     assert said.counts == {"train": 20, "test": 2, "train pictures": 4, "val pictures": 1, "val captions": 5}
-    assert (said.name, said.problems, said.warnings, said.synthetic) == ("flickr", (), (), False)
+    assert (said.name, said.problems, said.warnings, said.synthetic) == ("flickr", (), (SMALL.format(35),), False)
     assert len(said.fingerprint) == 16
     assert int(said.fingerprint, 16) >= 0
-    assert captions.verify(found, quiet, synthetic=True).synthetic
+    generated = captions.verify(found, quiet, synthetic=True)
+    assert (generated.synthetic, generated.warnings) == (True, ())
     files.require(said)
 
 
@@ -201,13 +205,15 @@ def test_names_that_no_file_system_takes(root: Path) -> None:
     assert max(map(len, said)) < 250
 
 
+@pytest.mark.promise(7)
 def test_quarantine_leaves_a_picture_out_of_everything(root: Path) -> None:
     before = report(root)
     (root / "Flicker8k_Dataset" / "b.jpg").write_bytes(b"broken")
     (root / "Flicker8k_Dataset" / "g.jpg").unlink()
     (root / files.QUARANTINE).write_text("# damaged\nb.jpg  # since 2024\nFlicker8k_Dataset/g.jpg\n")
     after = report(root)
-    assert (after.problems, after.warnings) == ((), ())
+    assert after.problems == ()
+    assert after.warnings == ("left out by quarantine.txt: 2 (b.jpg, g.jpg)", SMALL.format(35))  # not what is missing
     assert after.counts == {"train": 15, "test": 1, "train pictures": 3, "val pictures": 1, "val captions": 5}
     assert after.fingerprint != before.fingerprint
     add(root, files.QUARANTINE, "f.jpg\n")
@@ -232,9 +238,40 @@ def test_every_warning_is_named(root: Path) -> None:
         "captions without a word, dropped: 1 (e.jpg#3)",
         "pictures with other than 5 captions: 2 (a.jpg: 6, e.jpg: 4)",
         "test pictures that are also trained on, byte for byte: 1 (g.jpg = c.jpg)",
+        SMALL.format(36),
     }
     assert captions.scan(root).val[0].captions[3] == ("picture", "e", "the", "4th", "time")
     files.require(said)
+
+
+def test_a_test_picture_that_is_there_twice_is_warned_of(root: Path) -> None:
+    pictures = root / "Flicker8k_Dataset"
+    (pictures / "g.jpg").write_bytes((pictures / "f.jpg").read_bytes())
+    (pictures / "b.jpg").write_bytes((pictures / "a.jpg").read_bytes())
+    said = report(root)
+    assert said.problems == ()
+    assert said.warnings == (
+        "test pictures that are there more than once, byte for byte: 1 (g.jpg = f.jpg)",
+        SMALL.format(35),
+    )
+
+
+def test_counts_are_compared_part_by_part_before_a_subset_is_taken(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert captions.PUBLISHED == {"train": 6_000, "val": 1_000, "test": 1_000, "captions": 40_000}
+    monkeypatch.setattr(captions, "PUBLISHED", {"train": 4, "val": 1, "test": 1_000, "captions": 35})
+    for subset in (1.0, 0.5):
+        said = report(root, subset)
+        assert said.warnings == ("counts are not those of the published Flickr8k: test 2 (expected 1,000)",)
+        assert said.published == "counts are those of the published Flickr8k: train 4, val 1, captions 35"
+
+
+def test_pictures_are_decoded_in_parallel(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":  # 4 are left, an even number
+        add(root, files.QUARANTINE, f"{name}.jpg\n")
+    both = threading.Barrier(2, timeout=20)  # broken, and so an error, unless two decode at once
+    monkeypatch.setattr(captions, "pixels", lambda data: both.wait())
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert report(root).problems == ()
 
 
 def test_a_wrong_root_says_which_would_fit(root: Path, tmp_path: Path) -> None:
@@ -281,7 +318,11 @@ def test_the_official_set() -> None:
     assert said.problems == ()
     assert said.warnings[0] == "names with captions but no picture: 1 (2258277193_586949ec62.jpg.1)"
     assert said.warnings[1].startswith("pictures in no split: 91 (")
-    assert len(said.warnings) == 2
+    assert len(said.warnings) == 2  # neither is a test picture there twice, nor are there more or fewer than published
+    assert said.published == (
+        "counts are those of the published Flickr8k: train 6,000, val 1,000, test 1,000, captions 40,000"
+    )
+    assert said.fingerprint == "041b1d0225f18fdc"  # in records
     every = [words for picture in found.train for words in picture.captions]
     words = vocabulary.build(every)
     assert len(words.words) == 2538  # NeuralTalk's, its end sign included

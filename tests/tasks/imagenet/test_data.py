@@ -156,6 +156,7 @@ def test_steps_are_the_same_however_they_are_reached(pictures: data.Pictures, cu
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # on a machine of one core
 @pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.promise(1)
 def test_workers_change_nothing(found: folder.Folder, cache: bool) -> None:
     pictures = data.Pictures(found, "train", cache=cache)
     assert same(train(pictures, 2, 6, workers=0), train(pictures, 2, 6, workers=2 if cache else 1))

@@ -3,6 +3,7 @@
 import io
 import math
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -166,13 +167,15 @@ def test_the_first_20_are_shown_then_counted(root: Path) -> None:
     assert str(caught.value).endswith("and 5 more")
 
 
+@pytest.mark.promise(7)
 def test_quarantine_leaves_files_out_and_changes_the_fingerprint(root: Path) -> None:
     before = folder.verify(folder.scan(root))
     put(root, "train/n01/n01_3.JPEG", b"broken")
     lines = "\ufeff# damaged in the download\r\n\r\ntrain/n01/n01_3.JPEG  # since 2024\r\n./train/n02/n02_0.JPEG\r\n"
     put(root, files.QUARANTINE, lines.encode())
     after = folder.verify(folder.scan(root))
-    assert (after.problems, after.warnings) == ((), ())
+    assert after.problems == ()
+    assert after.warnings == ("left out by quarantine.txt: 2 (train/n01/n01_3.JPEG, train/n02/n02_0.JPEG)",)
     assert after.counts["train"] == before.counts["train"] - 2
     assert after.fingerprint != before.fingerprint
     assert "train/n02/n02_0.JPEG" not in folder.scan(root).train
@@ -206,6 +209,72 @@ def test_the_same_bytes_in_train_and_val_are_warned_of(root: Path) -> None:
     assert report.warnings == (
         "test pictures that are also trained on, byte for byte: 1 (val/n01/n01_1.JPEG = train/n02/n02_4.JPEG)",
     )
+
+
+def test_a_test_picture_that_is_there_twice_is_warned_of(root: Path) -> None:
+    for name in ("val/n01/n01_1.JPEG", "val/n02/n02_0.JPEG", "val/n02/n02_1.JPEG", "val/n02/n02_2.JPEG"):
+        put(root, name, (root / "val/n01/n01_0.JPEG").read_bytes())
+    put(root, "train/n01/n01_1.JPEG", (root / "train/n01/n01_0.JPEG").read_bytes())  # training may repeat what it likes
+    report = folder.verify(folder.scan(root))
+    assert report.problems == ()
+    assert report.warnings == (
+        "test pictures that are there more than once, byte for byte: 4 (val/n01/n01_1.JPEG = val/n01/n01_0.JPEG, "
+        "val/n02/n02_0.JPEG = val/n01/n01_0.JPEG, val/n02/n02_1.JPEG = val/n01/n01_0.JPEG, ...)",
+    )
+
+
+def test_files_that_cannot_be_read_are_no_duplicates(root: Path) -> None:
+    for name in ("train/n01/n01_0.JPEG", "val/n01/n01_0.JPEG", "val/n01/n01_1.JPEG"):
+        put(root, name, b"broken")
+    report = folder.verify(folder.scan(root))
+    assert (len(report.problems), report.warnings) == (3, ())
+
+
+def thousand(root: Path, classes: int = 1000, name: str = "n{:08d}") -> Path:
+    """A training picture a class, and a test picture in all but 2; all the same files, which nobody need decode."""
+    for index in range(classes):
+        for split in folder.SPLITS:
+            (root / split / name.format(index)).mkdir(parents=True)
+            if split == "train" or index > 1:
+                put(root, f"{split}/{name.format(index)}/x.JPEG", b"")
+    return root
+
+
+def test_counts_are_compared_with_those_of_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "pixels", lambda data: None)
+    root = thousand(tmp_path / "set")
+    expected = "train 1,000 (expected 1,281,167), val 998 (expected 50,000)"
+    report = folder.verify(folder.scan(root))
+    assert f"counts are not those of the published ILSVRC2012: {expected}" in report.warnings
+    # Neither a subset nor a quarantined picture is a file that is missing.
+    put(root, files.QUARANTINE, b"val/n00000007/x.JPEG\n")
+    less = folder.verify(folder.scan(root, 0.5))
+    assert f"counts are not those of the published ILSVRC2012: {expected}" in less.warnings
+    assert less.published == ""
+    assert folder.PUBLISHED == {"train": 1_281_167, "val": 50_000}
+    monkeypatch.setattr(folder, "PUBLISHED", {"train": 1000, "val": 50_000})
+    half = folder.verify(folder.scan(root))
+    assert half.published == "counts are those of the published ILSVRC2012: train 1,000"
+    assert "counts are not those of the published ILSVRC2012: val 998 (expected 50,000)" in half.warnings
+    alone = folder.verify(folder.scan(root, splits=("val",)))
+    assert "counts are not those of the published ILSVRC2012: val 998 (expected 50,000)" in alone.warnings
+    assert alone.published == ""
+
+
+@pytest.mark.parametrize(("classes", "name"), [(999, "n{:08d}"), (1000, "class {}")])
+def test_what_does_not_look_like_imagenet_is_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: int, name: str
+) -> None:
+    monkeypatch.setattr(folder, "pixels", lambda data: None)
+    report = folder.verify(folder.scan(thousand(tmp_path / "set", classes, name)))
+    assert not [warning for warning in report.warnings if "published" in warning]
+    assert report.published == ""
+
+
+def test_pictures_are_decoded_in_parallel(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2, timeout=20)  # broken, and so an error, unless two decode at once
+    monkeypatch.setattr(folder, "pixels", lambda data: both.wait())
+    assert folder.verify(folder.scan(root), workers=2).problems == ()
 
 
 def test_progress_counts_up_to_the_total(root: Path) -> None:

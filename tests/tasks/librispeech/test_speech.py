@@ -1,25 +1,17 @@
 """Speech in LibriSpeech's layout: everything that can be wrong is named, and the fingerprint changes with what is used."""
 
 import json
-import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import torch
 
-from tasks.librispeech import audio, layout, speech
-from tasks.librispeech.models import output_lengths
-from tasks.librispeech.spectrogram import features
+from tasks.librispeech import audio, speech
 from tasks.task import DataReport
 
-SHARED = Path(os.environ.get("DSD_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data")) / "speech"
 ADVICE = "list it in quarantine.txt to leave it out, which changes the data fingerprint"
-
-real = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="needs speech under ../shared/data or $DSD_SHARED_DATA, which is not distributed"
-)
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -177,18 +169,6 @@ def test_damaged_recordings_are_named(root: Path) -> None:
     ]
 
 
-def test_a_length_that_the_header_does_not_know_is_a_problem(root: Path) -> None:
-    path = root / "train-b/2/20/2-20-0000.flac"
-    data = bytearray(path.read_bytes())
-    data[21] &= 0xF0  # the 36 bits of STREAMINFO that hold the number of samples
-    data[22:26] = bytes(4)
-    path.write_bytes(data)
-    (problem,) = speech.scan(root).problems
-    assert "train-b/2/20/2-20-0000.flac is not a readable FLAC file (its header does not say how long it is)" in problem
-    with pytest.raises(ValueError, match="its header does not say how long it is"):
-        audio.load(path)
-
-
 @pytest.mark.parametrize(("transcript", "fits"), [("ABCDEFGHIJ", True), ("ABCDEFGHIJK", False), ("ABCDEFGHII", False)])
 def test_a_transcript_that_ctc_cannot_align_is_a_problem(root: Path, transcript: str, fits: bool) -> None:
     # 3,440 samples: 20 frames of the spectrogram, so 10 of the output.
@@ -202,14 +182,6 @@ def test_a_transcript_that_ctc_cannot_align_is_a_problem(root: Path, transcript:
     assert verify(root, stride=1).problems == ()
 
 
-@pytest.mark.parametrize("samples", [320, 479, 480, 481, 639, 640, 16_000, 16_159, 16_160])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-def test_output_frames_are_those_that_the_networks_make(samples: int, stride: int) -> None:
-    _, frames = features(torch.zeros(1, samples), torch.tensor([samples]))
-    assert audio.output_frames(samples, stride) == int(output_lengths(frames, stride))
-    assert audio.output_frames(319, stride) == 0
-
-
 def test_what_may_stay_is_a_warning(root: Path) -> None:
     write(root, "train-a/4-40-0009", "NINE", rate=8_000)
     write(root, "test-a/5-50-0001", "ONE", rate=44_100)
@@ -220,13 +192,54 @@ def test_what_may_stay_is_a_warning(root: Path) -> None:
     report = verify(root)
     assert report.problems == ()
     assert report.warnings == (
-        "dev-clean holds 1 recordings; the published set has 2,703",
         "recordings that are resampled to 16,000 Hz: 1 at 8,000 Hz, 1 at 44,100 Hz",
         "passed over, being neither recordings nor transcripts: 1 (dev-clean/3/30/notes.txt)",
         "speakers of test utterances who are also in the training set: 1 (4)",
         "recordings of dev or test that are also trained on, byte for byte: "
         "1 (dev-clean/3/30/3-30-0000.flac = train-b/2/20/2-20-0000.flac)",
+        "counts are not those of the published LibriSpeech: dev-clean 1 (expected 2,703)",
     )
+
+
+def test_counts_are_compared_folder_by_folder_whatever_is_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "train-a").rename(root / "train-clean-100")
+    (root / "test-a").rename(root / "test-other")
+    (root / "train-other-500").mkdir()
+    write(root, "train-clean-100/1-10-0002", None)
+    (root / "quarantine.txt").write_text("train-clean-100/1/10/1-10-0002.flac\n")
+    for subset in (1.0, 0.5):
+        report = verify(root, subset)
+        assert report.problems == ()
+        assert report.warnings == (
+            "left out by quarantine.txt: 1 (train-clean-100/1/10/1-10-0002.flac)",
+            "counts are not those of the published LibriSpeech: train-clean-100 3 (expected 28,539), "
+            "train-other-500 0 (expected 148,688), test-other 2 (expected 2,939)",
+        )
+        assert report.published == ""
+    assert list(speech.PUBLISHED.values()) == [28_539, 104_014, 148_688, 2_703, 2_864, 2_620, 2_939]
+    monkeypatch.setattr(speech, "PUBLISHED", {"train-clean-100": 3, "train-clean-360": 9, "test-other": 2})
+    report = verify(root)
+    assert report.published == "counts are those of the published LibriSpeech: train-clean-100 3, test-other 2"
+    assert len(report.warnings) == 1
+
+
+def test_held_out_recordings_that_are_there_twice_are_warned_of(root: Path) -> None:
+    twin = (root / "dev-a/3/30/3-30-0000.flac").read_bytes()
+    (root / "test-a/5/50/5-50-0000.flac").write_bytes(twin)
+    (root / "train-a/1/10/1-10-0000.flac").write_bytes((root / "train-b/2/20/2-20-0000.flac").read_bytes())
+    assert verify(root).warnings == (
+        "recordings of dev or test that are there more than once, byte for byte: "
+        "1 (test-a/5/50/5-50-0000.flac = dev-a/3/30/3-30-0000.flac)",
+    )
+
+
+def test_recordings_are_decoded_in_parallel_with_progress(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2, timeout=20)  # broken, and so an error, unless two decode at once
+    monkeypatch.setattr(audio, "samples_of", lambda data: both.wait())
+    seen: list[tuple[str, int, int]] = []
+    report = speech.verify(speech.scan(root), lambda *now: seen.append(now), workers=2)
+    assert report.problems == ()
+    assert seen == [("verifying recordings", done, 6) for done in range(1, 7)]
 
 
 def test_names_that_are_there_twice_and_recordings_out_of_place_are_problems(root: Path) -> None:
@@ -239,6 +252,7 @@ def test_names_that_are_there_twice_and_recordings_out_of_place_are_problems(roo
     )
 
 
+@pytest.mark.promise(7)
 def test_quarantined_recordings_are_left_out_with_their_transcripts(root: Path) -> None:
     write(root, "train-a/1-10-0002", "66").write_bytes(b"fLaC")
     write(root, "train-a/1-10-0003", "ONE").unlink()
@@ -249,6 +263,8 @@ def test_quarantined_recordings_are_left_out_with_their_transcripts(root: Path) 
     )
     found = speech.scan(root)
     assert found.problems == ()
+    assert len(found.warnings) == 1
+    assert found.warnings[0].startswith("left out by quarantine.txt: 3 (test-a/5/50/5-50-0000.flac, ")
     assert (len(found.train), [one.name for one in found.test]) == (3, ["4-40-0000"])
     assert verify(root).fingerprint != before
     (root / "quarantine.txt").write_text("train-a/1/10/typo.flac\ntrain-a/1/10/1-10-0002.flac\n")
@@ -329,23 +345,3 @@ def test_a_file_that_could_not_be_opened_is_tried_again(root: Path) -> None:
     assert speech.scan(root).problems == (problem,)
     (root.parent / "elsewhere").rename(root.parent / "absent")
     assert speech.scan(root).problems == ()
-
-
-@real
-def test_connected_digits_are_read_whole() -> None:
-    report = verify(SHARED / "connected-digits")
-    assert report.problems == ()
-    assert report.counts == {"train": 1560, "dev": 150, "test": 180, "train seconds": 3591, "speakers": 6}
-    assert "recordings that are resampled to 16,000 Hz: 1,890 at 8,000 Hz" in report.warnings
-
-
-@real
-def test_real_librispeech_is_read_and_can_be_trained_on() -> None:
-    found = speech.scan(SHARED / "LibriSpeech", train=("test-clean", "test-other"))
-    report = speech.verify(found, quiet)
-    assert report.problems == ()
-    assert (report.counts["train"], report.counts["test"], report.counts["train seconds"]) == (104, 104, 788)
-    assert {one.rate for one in found.test} == {16_000}
-    assert found.test[1].transcript == "stuff it into you his belly counselled him"
-    assert layout.find(SHARED) == SHARED / "LibriSpeech"
-    assert verify(SHARED).problems == ("there is nothing to train on: no folder's name begins with train",)

@@ -1,0 +1,67 @@
+"""One process a trial: a lock on its folder, and who holds it.
+
+The system lets go of the lock when its holder ends, however it ends: a file left behind blocks nobody, nor do loader
+processes that outlive a killed trainer (filelock closes the lock in what is forked).
+The owner's line beside it is for the reader of a refusal, who may sit at another machine of a shared file system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tasks.cache import write_whole
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who took a lock: process id, host, since when (UTC), and the command to which it belongs."""
+
+    pid: int
+    host: str
+    since: str
+    command: str
+
+    def __str__(self) -> str:
+        """Say it in a refusal."""
+        return f"pid {self.pid} on {self.host} since {self.since} ({self.command})"
+
+
+@contextlib.contextmanager
+def held(folder: Path, command: str) -> Iterator[None]:
+    """Hold the lock of the trial in `folder`, which is made first, while the body runs; `command` is what others are told.
+
+    Raises:
+        ValueError: another process holds it; the message says which.
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        who = _owner(folder) or "it has not said who it is"
+        raise ValueError(f"another process is running this trial: {who}; it holds {lock.lock_file}") from error
+    try:
+        owner = Owner(os.getpid(), socket.gethostname(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), command)
+        write_whole(folder / "owner.json", json.dumps(asdict(owner)).encode())
+        yield
+    finally:
+        (folder / "owner.json").unlink(missing_ok=True)
+        lock.release()
+
+
+def _owner(folder: Path) -> Owner | None:
+    """Return who says that the lock is theirs; None where nobody does, or what is there cannot be read."""
+    try:
+        return Owner(**json.loads((folder / "owner.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None

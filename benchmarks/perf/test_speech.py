@@ -1,0 +1,247 @@
+"""What batches of speech take beside one utterance at a time, and our recurrence beside torch's; README.md has figures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import torchaudio.models
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from benchmarks.learner import make_optimizer
+from benchmarks.perf.peers import speech as plain
+from benchmarks.perf.test_masks import report
+from tasks.librispeech import alphabet, data, decode, spectrogram
+from tasks.librispeech.data import Batch, Waveforms
+from tasks.librispeech.models import DeepSpeech, output_lengths
+from tasks.librispeech.recipes import RECIPES
+from tasks.librispeech.recurrent import Packing
+from tasks.librispeech.settings import BINS, SAMPLE_RATE, SYMBOLS, DeepSpeech1Settings
+from tasks.librispeech.task import Source, SpeechTask
+from tasks.librispeech.utterances import Utterance
+from tasks.recipe import Recipe
+from tasks.task import DataReport
+
+CPU = torch.device("cpu")
+ONE, TWO = (RECIPES[f"librispeech_{name}"]["small"] for name in ("deepspeech", "deepspeech2"))
+BATCHES, SIZE, HELD = 2, ONE.batch_size, 64
+
+recipes = pytest.mark.parametrize("recipe", [ONE, TWO], ids=lambda recipe: recipe.network)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """As long as the connected digits that the recipes are for: 2.3 s, standard deviation 1.2, 0.3 to 6.3; 9 letters a second."""
+    root, random = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    seconds = random.gamma((2.3 / 1.2) ** 2, 1.2**2 / 2.3, size=HELD).clip(0.3, 6.3)
+    utterances = [write(root, index, float(length), random) for index, length in enumerate(seconds)]
+    held = Waveforms(utterances, root, lambda what, done, total: None, workers=1)
+    return Source(DataReport("noise", "", {}, synthetic=True), held, held, tuple(utterances))
+
+
+def write(root: Path, index: int, seconds: float, random: np.random.Generator) -> Utterance:
+    """Write a recording of noise, whose loudness changes every 0.1 s: what a network says of it changes too."""
+    samples = int(seconds * SAMPLE_RATE)
+    loudness = np.repeat(random.uniform(0.001, 0.3, size=samples // 1600 + 1), 1600)[:samples]
+    name = f"1-1-{index:04d}"
+    noise = (loudness * random.standard_normal(samples)).clip(-1, 1)
+    soundfile.write(root / f"{name}.flac", noise, SAMPLE_RATE, subtype="PCM_16")
+    letters = random.choice(list(alphabet.SYMBOLS[3:]), size=int(9 * seconds) + 1)
+    return Utterance(name, f"{name}.flac", "train", "1", samples, SAMPLE_RATE, "".join(letters))
+
+
+def all_at_once(source: Source, indices: Sequence[int]) -> Batch:
+    """Return the batch of these utterances."""
+    return source.test.batch(np.array(indices), [source.test[index] for index in indices], CPU)
+
+
+def said(model: nn.Module, source: Source, index: int) -> Tensor:
+    """Return the plain loop's log-probabilities (time', 29) of an utterance."""
+    waveform = torch.from_numpy(source.test[index]).float() / 32768
+    return plain.log_probabilities(model, plain.features(waveform))
+
+
+def plain_loss(model: nn.Module, source: Source, index: int) -> Tensor:
+    """Return the plain loop's loss of an utterance."""
+    spoken = said(model, source, index)
+    target = torch.tensor(alphabet.encode(source.utterances[index].transcript))
+    return functional.ctc_loss(spoken, target, (len(spoken),), (len(target),), reduction="sum")  # type: ignore[arg-type]
+
+
+@recipes
+def test_training(benchmark: Any, source: Source, recipe: Recipe) -> None:
+    """Train on two batches of 16: features, loss, gradient, clip, update. DeepSpeech's update is the same either way."""
+    if recipe is ONE:
+        compared, model = range(SIZE), dataclasses.replace(recipe.model, dropout=0.0)
+    else:
+        compared, model = range(1), recipe.model  # batch norm's statistics are of a batch: one utterance is the same
+    check = SpeechTask(dataclasses.replace(recipe, model=model), source, 0, CPU)
+    network = check.model()
+    loss = check.loss(network, all_at_once(source, compared))[0]
+    loss.backward()  # type: ignore[no-untyped-call]
+    twin = check.model()
+    same = torch.stack([plain_loss(twin, source, index) for index in compared]).mean()
+    same.backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(same, loss, rtol=1e-5, atol=0)
+    for ours, theirs in zip(network.parameters(), twin.parameters(), strict=True):
+        assert ours.grad is not None
+        assert theirs.grad is not None
+        assert (ours.grad - theirs.grad).norm() <= 1e-4 * ours.grad.norm()
+
+    task = SpeechTask(recipe, source, 0, CPU)
+    second = task.steps_per_epoch()  # the first epoch is in another order than all that follow
+    steps = range(second, second + BATCHES)
+    names = source.test.names
+
+    def batched(model: nn.Module, step: int) -> None:
+        for batch in task.batches(step, step + 1):
+            task.loss(model, batch)[0].backward()  # type: ignore[no-untyped-call]
+
+    def one_at_a_time(model: nn.Module, step: int) -> None:
+        for name in task.batch_ids(step):
+            (plain_loss(model, source, names.index(name)) / SIZE).backward()  # type: ignore[no-untyped-call]
+
+    def train(gradient: Callable[[nn.Module, int], None]) -> Callable[[], None]:
+        model = task.model().train()
+        optimizer = make_optimizer(recipe, model)
+
+        def run() -> None:
+            assert recipe.clip_norm is not None
+            for step in steps:
+                optimizer.zero_grad()
+                gradient(model, step)
+                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+                optimizer.step()
+
+        return run
+
+    ratios = report(
+        benchmark,
+        f"train {recipe.network} on {BATCHES} x {SIZE} utterances",
+        "dsd",
+        {"dsd": train(batched), "one at a time": train(one_at_a_time)},
+    )
+    assert ratios["one at a time"] > 1.3
+
+
+@recipes
+def test_transcribing(benchmark: Any, source: Source, recipe: Recipe) -> None:
+    """Transcribe 64 utterances greedily, from their samples, 32 at a time as the suite does."""
+    model = SpeechTask(recipe, source, 0, CPU).model().eval()
+
+    @torch.inference_mode()
+    def batched() -> list[str]:
+        heard: list[str] = []
+        for batch in data.test_batches(source.test, 32, CPU):
+            heard += decode.greedy(*model(*spectrogram.features(batch.waveforms, batch.samples)))
+        return heard
+
+    @torch.inference_mode()
+    def one_at_a_time() -> list[str]:
+        return [plain.greedy(said(model, source, index)) for index in data.test_order(source.test)]
+
+    assert one_at_a_time() == batched()
+    assert len(set(batched())) > HELD // 2  # they say something, and not the same
+    ratios = report(
+        benchmark,
+        f"transcribe {HELD} utterances by {recipe.network}",
+        "dsd",
+        {"dsd": batched, "one at a time": one_at_a_time},
+    )
+    assert ratios["one at a time"] > 0.8  # for DeepSpeech both are mostly the same products: README.md
+
+
+def test_forward(benchmark: Any, source: Source) -> None:
+    """Log-probabilities of a training batch's features, beside `torchaudio.models.DeepSpeech` at the same stride."""
+    batch = all_at_once(source, range(SIZE))
+    features, frames = spectrogram.features(batch.waveforms, batch.samples)
+    settings = ONE.model
+    assert isinstance(settings, DeepSpeech1Settings)
+    candidates: dict[str, Callable[[], object]] = {}
+    with torch.inference_mode():
+        for stride in (2, 1):
+            ours = DeepSpeech(dataclasses.replace(settings, stride=stride), seed=0).eval()
+            theirs = torchaudio.models.DeepSpeech((2 * settings.context + 1) * BINS, settings.width, SYMBOLS).eval()
+            pairs = {"conv": "fc1.fc", "fc1": "fc2.fc", "fc2": "fc3.fc", "fc3": "fc4.fc", "output": "out"}
+            weights = {
+                f"{their}.{end}": ours.state_dict()[f"{our}.{end}"]
+                for our, their in pairs.items()
+                for end in ("weight", "bias")
+            }
+            recurrent = {f"bi_rnn.{name}": tensor for name, tensor in plain.weights(ours.recurrent).items()}
+            theirs.load_state_dict(weights | recurrent)
+
+            def run(model: nn.Module = ours) -> Tensor:
+                with torch.inference_mode():
+                    found: Tensor = model(features, frames).log_probabilities
+                    return found
+
+            def run_theirs(model: nn.Module = theirs, stride: int = stride) -> Tensor:
+                with torch.inference_mode():
+                    found: Tensor = model(plain.windows(features, settings.context, stride)[:, None])
+                    return found
+
+            # Its backward direction starts in the padding: only the longest utterance is computed as ours.
+            longest = int(frames.argmax())
+            torch.testing.assert_close(run()[longest], run_theirs()[longest], rtol=0, atol=1e-4)
+            candidates |= {f"dsd, stride {stride}": run, f"torchaudio, stride {stride}": run_theirs}
+    ratios = report(benchmark, f"DeepSpeech's forward pass of {SIZE} utterances", "dsd, stride 2", candidates)
+    assert ratios["torchaudio, stride 1"] > ratios["dsd, stride 2"]
+
+
+def test_recurrence(benchmark: Any, source: Source) -> None:
+    """Forward and backward through the recurrent layer, whose clip no library kernel has, beside torch's relu."""
+    batch = all_at_once(source, range(SIZE))
+    lengths = output_lengths(spectrogram.features(batch.waveforms, batch.samples)[1], 2)
+    model = SpeechTask(ONE, source, 0, CPU).model()
+    assert isinstance(model, DeepSpeech)
+    layer, width = model.recurrent, ONE.model.width
+    random = torch.Generator().manual_seed(0)
+    padded = torch.randn(SIZE, int(lengths.max()), width, generator=random, requires_grad=True)
+    rnn = nn.RNN(width, width, nonlinearity="relu", bidirectional=True)
+    rnn.load_state_dict(plain.weights(layer))
+
+    def ours() -> Tensor:
+        packing = Packing.of(lengths, padded.shape[1])
+        rows: Tensor = layer(packing.pack(padded), packing)
+        return rows.sum()
+
+    def packed() -> Tensor:
+        rows: Tensor = rnn(pack_padded_sequence(padded, lengths, batch_first=True, enforce_sorted=False))[0].data
+        return rows.sum()
+
+    def unpacked() -> Tensor:
+        states: Tensor = rnn(padded.transpose(0, 1))[0]
+        return states.sum()
+
+    def both_ways(forward: Callable[[], Tensor]) -> Callable[[], None]:
+        return lambda: forward().backward()  # type: ignore[no-untyped-call]
+
+    torch.testing.assert_close(ours(), packed(), rtol=1e-4, atol=0)
+    ratios = report(
+        benchmark,
+        f"recurrent layer of {width}, {SIZE} utterances of up to {padded.shape[1]} frames, forward and backward",
+        "dsd",
+        {
+            "dsd": both_ways(ours),
+            "torch.nn.RNN, packed": both_ways(packed),
+            "torch.nn.RNN, padded": both_ways(unpacked),
+        },
+    )
+    assert max(ratios["torch.nn.RNN, packed"], ratios["torch.nn.RNN, padded"]) > 0.5

@@ -1,0 +1,150 @@
+"""Whether the whole path can learn real speech by heart: `python -m tasks.librispeech.overfit DIR`.
+
+DeepSpeech is trained on every utterance of DIR and tested on the same ones. A recogniser that cannot transcribe what it has
+heard a hundred times has an error somewhere: in reading, spectrogram, network, loss or decoding. It says nothing of DSD.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import tyro
+from torch import nn
+from tyro.conf import Positional
+
+from dsd.schedule import Phase, PolynomialDecay, Schedule
+from tasks.files import require
+from tasks.librispeech import layout, speech, task
+from tasks.librispeech.data import Waveforms
+from tasks.librispeech.recipes import DEEPSPEECH
+from tasks.librispeech.settings import DeepSpeech1Settings
+from tasks.recipe import Recipe, Sgd
+from tasks.task import Progress
+
+LEARNT = 5.0
+"""Percent of words: below it, what is left are slips, and the path is taken to work."""
+
+_EVERY = 10  # epochs between scores
+
+
+@dataclass(frozen=True)
+class Overfit:
+    """Train DeepSpeech on every utterance of a data set and test on the same ones, until WER is below 5 %; else exit with 1."""
+
+    data: Positional[Path]
+    """A folder in LibriSpeech's layout; all its train, dev and test folders are learnt."""
+    width: int = 384
+    """Units of every hidden layer."""
+    epochs: int = 100
+    """How often every utterance is heard at most; the rate falls linearly to zero over all of them."""
+    lr: float = 1e-2
+    """The rate at the start."""
+    batch_size: int = 8
+    """Utterances of an optimizer step."""
+
+    def recipe(self) -> Recipe:
+        """Return DeepSpeech's recipe with nothing that keeps a network from learning by heart, at rates for a few minutes.
+
+        Raises:
+            ValueError: an option is out of range.
+        """
+        schedule = Schedule((Phase("dense", self.epochs, self.lr, PolynomialDecay(power=1)),))
+        return dataclasses.replace(
+            DEEPSPEECH,
+            model=DeepSpeech1Settings(self.width, dropout=0.0),
+            schedule=schedule,
+            batch_size=self.batch_size,
+            optimizer=Sgd(momentum=0.9, nesterov=True, weight_decay=0.0),
+            clip_norm=10.0,
+        )
+
+
+class Score(NamedTuple):
+    """The network after an epoch: mean training loss in nats an utterance, errors of the training utterances in percent."""
+
+    epoch: int
+    loss: float
+    wer: float
+    cer: float
+
+
+def source(data: Path, progress: Progress) -> task.Source:
+    """Return all recordings of `data`, each both to train and to test on.
+
+    Raises:
+        ValueError: the data cannot be used; the message names the files.
+    """
+    root = layout.find(data)
+    folders = [name for split in layout.SPLITS for name in layout.folders(root, split)]
+    found = speech.scan(root, splits=("train",), train=folders, progress=progress)
+    report = speech.verify(found, progress)
+    require(report)
+    waveforms = Waveforms(found.train, found.root, progress)
+    return task.Source(report, waveforms, waveforms, found.train)
+
+
+def train(recipe: Recipe, heard: task.Source, device: torch.device) -> Iterator[Score]:
+    """Train along the recipe's schedule, and yield a score every ten epochs and after the last one.
+
+    Raises:
+        ValueError: there are fewer utterances than one batch.
+    """
+    one = task.build(recipe, heard, seed=0, device=device, workers=None)
+    model = one.model()
+    assert isinstance(recipe.optimizer, Sgd)
+    assert recipe.clip_norm is not None
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=1.0, momentum=recipe.optimizer.momentum, nesterov=recipe.optimizer.nesterov, fused=True
+    )
+    each = one.steps_per_epoch()
+    (last,) = recipe.schedule.boundaries(each)
+    losses: list[float] = []
+    for step, batch in enumerate(one.batches(0, last)):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.schedule.at(step, each).lr
+        model.train()
+        loss, _ = one.loss(model, batch)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+        epoch, over = divmod(step + 1, each)
+        if over == 0 and (epoch % _EVERY == 0 or step + 1 == last):
+            metrics = one.evaluate(model, thorough=True).metrics
+            yield Score(epoch, sum(losses[-each:]) / each, metrics["wer"], metrics["cer"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return 0 as soon as a WER is below 5 %, 1 where none is, 2 for wrong input."""
+    options = tyro.cli(Overfit, prog="python -m tasks.librispeech.overfit", args=arguments)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        heard = source(options.data, lambda *_: None)
+        counts = heard.report.counts
+        _say(
+            f"{heard.report.name}: {counts['train']} utterances of {counts['train seconds']} s in all, on {device.type}"
+        )
+        for epoch, loss, wer, cer in train(options.recipe(), heard, device):
+            _say(f"epoch {epoch}: training loss {loss:.2f}, WER {wer:.2f} %, CER {cer:.2f} %")
+            if wer < LEARNT:
+                return 0
+    except ValueError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    _say(f"not learnt: no WER is below {LEARNT:g} %")
+    return 1
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a log is read while it is written
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""A checkpoint is whole or absent: killed writers, full disks, folders that may not be written."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from benchmarks import checkpoint
+from benchmarks import record as records
+from benchmarks.display import Display
+from benchmarks.stop import InterruptedTrial, Stop
+from benchmarks.trial import Trial
+from tests.benchmarks import toy
+from tests.benchmarks.killed_writer import MOMENTS, state
+from tests.benchmarks.test_trial import StopAt, comparable
+
+pytestmark = pytest.mark.promise(4)
+
+ROOT = Path(__file__).parents[2]
+NOBODY = 65534
+
+
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def killed(folder: Path, *kills: str | int) -> None:
+    """Have a writer killed at each of `kills`, in a folder of that name."""
+    done = python("-m", "tests.benchmarks.killed_writer", str(folder), *map(str, kills))
+    assert done.stdout.splitlines() == [f"{kill} 9" for kill in kills], done.stderr
+
+
+def require_step(path: Path, step: int) -> None:
+    """Compare every number of the checkpoint."""
+    found, expected = checkpoint.load(path), state(step)
+    tensors, wanted = found.pop("learners"), expected.pop("learners")
+    assert found == {"format": 1, **expected}
+    assert list(tensors) == list(wanted)
+    assert all(torch.equal(tensors[name], wanted[name]) for name in wanted)
+
+
+def test_a_writer_killed_at_any_byte_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
+    checkpoint.save(state(2), tmp_path / "whole.pt")
+    size = (tmp_path / "whole.pt").stat().st_size
+    offsets = np.random.default_rng(0).choice(np.arange(1, size + 1), 40, replace=False).tolist()
+    killed(tmp_path, *offsets)
+    for offset in offsets:
+        folder = tmp_path / str(offset)
+        require_step(folder / "trial.pt", 1)
+        (leftover,) = set(folder.iterdir()) - {folder / "trial.pt"}
+        assert leftover.stat().st_size == offset  # killed where it was meant to be
+        checkpoint.save(state(3), folder / "trial.pt")
+        require_step(folder / "trial.pt", 3)
+        assert [path.name for path in folder.iterdir()] == ["trial.pt"]  # what the dead left is gone
+
+
+def test_a_writer_killed_between_writing_and_renaming_leaves_one_of_the_two(tmp_path: Path) -> None:
+    killed(tmp_path, *MOMENTS)
+    for moment in MOMENTS:
+        require_step(tmp_path / moment / "trial.pt", 2 if moment == "after-rename" else 1)
+        checkpoint.save(state(3), tmp_path / moment / "trial.pt")
+        assert [path.name for path in (tmp_path / moment).iterdir()] == ["trial.pt"]
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from benchmarks import checkpoint
+from tests.benchmarks.killed_writer import state
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails, as on a full disk, instead of ending the process
+for limit in map(int, sys.argv[2:]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        checkpoint.save(state(2), Path(sys.argv[1]))
+    except OSError as error:
+        print(error)
+"""
+
+
+def test_a_disk_that_is_full_at_any_byte_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "trial.pt"
+    checkpoint.save(state(1), path)
+    size = path.stat().st_size
+    limits = [0, 1, *np.random.default_rng(1).choice(np.arange(2, size), 20, replace=False).tolist(), size - 1]
+    done = python("-c", FULL, str(path), *map(str, limits))
+    assert done.stdout.splitlines() == [
+        f"the checkpoint {path} could not be written: File too large; the one before it is untouched"
+    ] * len(limits), done.stderr
+    require_step(path, 1)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+RUN_FULL = """
+import resource, signal, sys
+from benchmarks import __main__
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(__main__.main(sys.argv[2:]))
+"""
+
+
+def test_a_full_disk_ends_the_command_with_1_and_loses_no_record(tmp_path: Path) -> None:
+    (finished,) = (ROOT / "tests" / "golden" / "records").glob("imagenet_vgg16-*.json")
+    (tmp_path / "records").mkdir()
+    shutil.copy(finished, tmp_path / "records")
+    words = ["run", "imagenet_googlenet", "--subset", "0.2", "--device", "cpu", "--out", str(tmp_path)]
+    done = python("-c", RUN_FULL, "1000000", *words)  # room for records and tables, for no checkpoint
+    assert done.returncode == 1, done.stderr
+    assert "trial.pt could not be written: File too large; there is none of this trial" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.read_bytes() for path in (tmp_path / "records").iterdir()] == [finished.read_bytes()]
+
+
+def trial(out: Path, stop: Stop | None = None) -> Trial:
+    display = Display(Console(file=io.StringIO()), 100, toy.ERROR, toy.BATCH)
+    return Trial(toy.plan(out, arms=("control", "dsd")), toy.ToyTask(), display, stop or Stop())
+
+
+def test_a_record_that_cannot_be_written_keeps_the_checkpoint(tmp_path: Path) -> None:
+    whole = records.read(trial(tmp_path / "whole").run())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "records").touch()  # a file where the folder should be
+    with pytest.raises(OSError, match="records"):
+        trial(tmp_path / "out").run()
+    (tmp_path / "out" / "records").unlink()
+    resumed = records.read(trial(tmp_path / "out").run())
+    assert resumed.interruptions == 1
+    assert comparable(resumed) == comparable(whole)
+
+
+def test_a_damaged_checkpoint_stops_the_trial_and_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedTrial):
+        trial(tmp_path, StopAt(14)).run()
+    (path,) = tmp_path.glob("checkpoints/*/trial.pt")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{path} is not a readable checkpoint: .*delete it, or run with --fresh"):
+        trial(tmp_path).run()
+    assert path.read_bytes() == content  # it may yet be restored from a backup
+    path.unlink()
+    assert records.read(trial(tmp_path).run()).interruptions == 0
+
+
+@pytest.fixture
+def unwritable() -> Iterator[Path]:
+    """A folder that this process may read but not write; root, who may write anywhere, becomes somebody else meanwhile."""
+    folder = Path(tempfile.mkdtemp())  # not below pytest's own, which lets nobody else in
+    (folder / "out").mkdir()
+    (folder / "out").chmod(0o555)
+    folder.chmod(0o755)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield folder / "out"
+    finally:
+        if root:
+            os.seteuid(0)
+        (folder / "out").chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def test_a_folder_that_may_not_be_written_is_found_before_training(unwritable: Path) -> None:
+    started = trial(unwritable)
+    with pytest.raises(PermissionError, match=str(unwritable)):
+        started.run()
+    assert isinstance(started.task, toy.ToyTask)
+    assert started.task.served == []
+    with pytest.raises(
+        OSError, match=rf"the checkpoint {unwritable / 'trial.pt'} could not be written: Permission denied"
+    ):
+        checkpoint.save(state(1), unwritable / "trial.pt")

@@ -1,0 +1,67 @@
+"""Processes of one run without `torchrun`'s seconds of start-up: forks of a process that has imported everything."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+
+def several(size: int, work: Callable[[], int], log: Path, patience: float = 120.0) -> tuple[list[int], float]:
+    """Run `work` in `size` processes that know each other, as under `torchrun`.
+
+    Returns:
+        The exit status of each, minus the number of the signal where one killed it, and the seconds between the end of the
+        first and that of the last.
+
+    Raises:
+        TimeoutError: one did not end; it was killed.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    running = {}
+    for rank in range(size):
+        child = os.fork()
+        if child == 0:
+            _become(rank, size, port, work, log)
+        running[child] = rank
+    status, ends, deadline = [0] * size, [], time.monotonic() + patience
+    while running:
+        for child in list(running):
+            done, code = os.waitpid(child, os.WNOHANG)
+            if done:
+                status[running.pop(child)] = os.waitstatus_to_exitcode(code)
+                ends.append(time.monotonic())
+        if time.monotonic() > deadline:
+            for child in running:
+                os.kill(child, 9)
+                os.waitpid(child, 0)
+            raise TimeoutError(f"processes {sorted(running.values())} of {size} did not end; see {log}")
+        time.sleep(0.01)
+    return status, ends[-1] - ends[0]
+
+
+def _become(rank: int, size: int, port: str, work: Callable[[], int], log: Path) -> None:
+    """Turn this fork into process `rank`, and end it."""
+    status = 1
+    try:
+        os.setsid()  # signals to the one who forked are not for it
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        if size > 1:
+            own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
+            os.environ.update({name: str(value) for name, value in own.items()})
+            os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+        status = work()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

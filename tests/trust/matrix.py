@@ -1,0 +1,198 @@
+"""Promise 2: a trial that is killed and run again gives the record and the weights of one that was not.
+
+`python -m tests.trust.matrix` kills small trials of every domain at six moments by three signals, alone and as one of two
+processes; `nox -s resume` runs it. With words such as `imagenet-2-SIGKILL-mid_S` only these cases run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+# Before torch is imported: threads of its own would not survive a fork.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+
+from benchmarks import commands, publish, registry  # noqa: F401 - imported before the fork, not in every one of them
+from benchmarks.__main__ import main
+from benchmarks.display import Display
+from benchmarks.inputs import domain
+from dsd.schedule import Phase, Schedule
+from tasks.flickr8k.recipes import Network
+from tasks.librispeech.settings import DeepSpeech2Settings
+from tasks.recipe import Recipe
+from tests.trust.forks import several
+
+DOMAINS = {"imagenet": "imagenet_resnet18", "flickr8k": "flickr8k_neuraltalk", "librispeech": "librispeech_deepspeech2"}
+SUBSETS = {"imagenet": 0.1, "flickr8k": 0.1, "librispeech": 0.1}
+SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL")
+SIZES = (1, 2)
+EPOCH = 6
+"""Steps of D; all other phases have half of them."""
+MOMENTS = {"mid_D": 3, "D_S": 6, "mid_S": 8, "S_D2": 9, "second_iteration": 14, "last_step": 18}
+"""Steps of the data stream after which the signal comes. Phases end at 6, 9, 12, 15 and 18."""
+_UNLIKE = {"id", "started", "finished", "seconds", "content_hash", "interruptions", "earlier", "outputs", "command"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to be stopped. Of several processes the last one gets the signal."""
+
+    domain: str
+    processes: int
+    signal: str
+    moment: str
+
+    def __str__(self) -> str:
+        """Name it."""
+        return f"{self.domain}-{self.processes}-{self.signal}-{self.moment}"
+
+
+CASES = [Case(d, n, s, m) for d in DOMAINS for n in SIZES for s in SIGNALS for m in MOMENTS]
+
+
+def tiny(recipe: Recipe, steps_per_epoch: int) -> Recipe:
+    """Return the recipe with two short iterations, so short that a case takes a second or two."""
+    whole, half = EPOCH / steps_per_epoch, EPOCH / 2 / steps_per_epoch
+    rate = recipe.schedule.phases[0].lr
+    phases = (
+        Phase("dense", whole, rate),
+        Phase("sparse", half, rate / 2, sparsity=0.5),
+        Phase("redense", half, rate / 4),
+        Phase("sparse", half, rate / 4, sparsity=0.25),
+        Phase("redense", half, rate / 8),
+    )
+    model: Any = recipe.model
+    if isinstance(model, Network):
+        model = Network(size=16, dropout=0.5)
+    if isinstance(model, DeepSpeech2Settings):
+        model = DeepSpeech2Settings(16, 2, 2)
+    return dataclasses.replace(
+        recipe, schedule=Schedule(phases), batch_size=8, model=model, evaluate_every=2 * whole, optimizer_state="keep"
+    )
+
+
+def shorten(name: str) -> None:
+    """Put the tiny recipe in the place of the row's own."""
+    row = registry.ROWS[DOMAINS[name]]
+    recipe = dataclasses.replace(row.recipes["smoke"], batch_size=8)
+    source = domain(row).open_data(recipe, domain(row).embedded(), SUBSETS[name], lambda *_: None)
+    spe = domain(row).build(recipe, source, 0, torch.device("cpu"), 0).steps_per_epoch()
+    row.recipes["smoke"] = tiny(recipe, spe)
+
+
+def run(name: str, out: Path, moment: int | None = None, number: int = 0) -> int:
+    """Run the row's trial as a user would, and send this process the signal `number` after the step `moment`."""
+    original = Display.step
+
+    def step(self: Display, learners: Any, shown: Any) -> None:
+        original(self, learners, shown)
+        lead = next(iter(learners.values()))
+        if lead.offset + lead.step == moment and int(os.environ.get("RANK", "0")) == _size() - 1:
+            os.kill(os.getpid(), number)
+
+    Display.step = step  # type: ignore[method-assign]
+    words = ["run", DOMAINS[name], "--subset", str(SUBSETS[name]), "--arms", "control", "dsd", "random"]
+    return main([*words, "--out", str(out), "--save-weights", "--workers", "0", "--device", "cpu"])
+
+
+def _size() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def outcome(out: Path) -> dict[str, Any]:
+    """Return everything that a trial left behind which must not depend on time or on interruptions."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: strip(item) for key, item in value.items() if key not in _UNLIKE}
+        return [strip(item) for item in value] if isinstance(value, list) else value
+
+    (record,) = (out / "records").glob("*.json")
+    weights = sorted((out / "weights").iterdir())
+    checkpoints = out / "checkpoints"
+    return {
+        "record": strip(json.loads(record.read_bytes())),
+        "weights": {path.name: path.read_bytes() for path in weights},
+        "checkpoints left": [path.name for path in checkpoints.iterdir()] if checkpoints.exists() else [],
+    }
+
+
+def check(case: Case, folder: Path, whole: dict[str, Any], mutate: Callable[[Path], None] | None = None) -> float:
+    """Stop a trial as `case` says, go on, and compare with `whole`; return the seconds for which survivors lived on.
+
+    Raises:
+        AssertionError: something differs, or a process ended in another way than it should.
+    """
+    number = signal.Signals[case.signal]
+    log = folder / "log"
+    kill = partial(run, case.domain, folder, MOMENTS[case.moment], number)
+    status, outlived = several(case.processes, kill, log)
+    if case.signal == "SIGKILL":
+        assert status[-1] == -number, status
+        assert all(code != 0 for code in status), status
+    else:
+        assert status == [128 + number] * case.processes, status
+    if mutate:
+        mutate(folder)
+    status, _ = several(case.processes, partial(run, case.domain, folder), log)
+    assert status == [0] * case.processes, (status, log.read_text()[-2000:])
+    found = outcome(folder)
+    for part, expected in whole.items():
+        assert found[part] == expected, f"{case}: another {part}"
+    return outlived
+
+
+def matrix(cases: list[Case]) -> int:
+    """Run the cases, a line each; return how many failed."""
+    failed, slowest, started = 0, 0.0, time.monotonic()
+    wholes: dict[tuple[str, int], dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in dict.fromkeys(case.domain for case in cases):
+            shorten(name)
+        for case in cases:
+            key = case.domain, case.processes
+            if key not in wholes:
+                out = Path(folder) / f"whole-{case.domain}-{case.processes}"
+                out.mkdir()
+                status, _ = several(case.processes, partial(run, case.domain, out), out / "log")
+                assert status == [0] * case.processes, (out / "log").read_text()[-2000:]
+                wholes[key] = outcome(out)
+                assert len(wholes[key]["weights"]) == 3
+            out = Path(folder) / str(case)
+            out.mkdir()
+            try:
+                outlived = check(case, out, wholes[key])
+            except (AssertionError, TimeoutError) as error:
+                failed += 1
+                sys.stdout.write(f"{case}: FAILED: {error}\n")
+            else:
+                slowest = max(slowest, outlived)
+                sys.stdout.write(f"{case}: same record, same weights\n")
+            sys.stdout.flush()
+    seconds = time.monotonic() - started
+    sys.stdout.write(
+        f"{len(cases) - failed} of {len(cases)} stopped trials ended as the uninterrupted one, bit for bit, in {seconds:.0f} s; "
+        f"the others of a run outlived the killed process by {slowest:.1f} s at most\n"
+    )
+    return failed
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    asked = sys.argv[1:]
+    unknown = set(asked) - {str(case) for case in CASES}
+    if unknown:
+        sys.exit(f"no such case: {', '.join(sorted(unknown))}")
+    sys.exit(min(1, matrix([case for case in CASES if not asked or str(case) in asked])))

@@ -1,0 +1,164 @@
+"""Promises 2, 6 and 9, by real processes: what is killed goes on to the same record, and several give what one gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trust.agreement import PRIMES, SIZES
+from tests.trust.matrix import DOMAINS, MOMENTS, SIGNALS, outcome
+
+ROOT = Path(__file__).resolve().parents[2]
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d")
+SAMPLE = (
+    *(
+        "flickr8k-1-SIGINT-mid_D",
+        "flickr8k-1-SIGKILL-second_iteration",
+        "flickr8k-2-SIGKILL-S_D2",
+        "flickr8k-2-SIGINT-mid_S",
+    ),
+    *("imagenet-1-SIGTERM-mid_S", "imagenet-2-SIGTERM-second_iteration", "imagenet-2-SIGKILL-D_S"),
+    *("librispeech-1-SIGKILL-last_step", "librispeech-2-SIGINT-last_step"),
+)
+
+
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+    )
+
+
+def test_the_sample_has_every_domain_signal_moment_and_number_of_processes() -> None:
+    found = [case.split("-") for case in SAMPLE]
+    assert {case[0] for case in found} == set(DOMAINS)
+    assert {case[1] for case in found} == {"1", "2"}
+    assert {case[2] for case in found} == set(SIGNALS)
+    assert {case[3] for case in found} == set(MOMENTS)
+
+
+@pytest.mark.promise(2)
+@pytest.mark.timeout(1200)  # seconds each on a free core, minutes on a busy machine
+def test_a_trial_that_was_killed_gives_the_same_record_and_weights() -> None:
+    done = python("-m", "tests.trust.matrix", *SAMPLE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line for line in done.stdout.splitlines() if line.endswith(": same record, same weights")] == [
+        f"{case}: same record, same weights" for case in sorted(SAMPLE, key=_place)
+    ]
+
+
+def _place(case: str) -> int:
+    from tests.trust.matrix import CASES
+
+    return [str(one) for one in CASES].index(case)
+
+
+@pytest.mark.promise(2)
+def test_the_matrix_sees_a_checkpoint_that_forgot_the_optimizer() -> None:
+    code = """
+import sys
+from tests.trust import matrix
+from benchmarks.learner import Learner
+restore = Learner.restore
+def forget(self, state):
+    fresh = self.optimizer.state_dict()
+    restore(self, state)
+    self.optimizer.load_state_dict(fresh)
+Learner.restore = forget
+sys.exit(matrix.matrix([case for case in matrix.CASES if str(case) == "flickr8k-1-SIGINT-mid_S"]))
+"""
+    done = python("-c", code)
+    assert done.returncode == 1, done.stderr
+    assert "flickr8k-1-SIGINT-mid_S: FAILED: flickr8k-1-SIGINT-mid_S: another record" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    done = python("-m", "tests.trust.agreement", str(tmp_path_factory.mktemp("agreement")))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.promise(6)
+def test_any_number_of_processes_scores_every_example_once_and_alike(report: Any, domain: str) -> None:
+    found = report["evaluation"][domain]
+    assert set(found) == {f"{size}-{rank}" for size in SIZES for rank in range(size)}
+    assert found["1-0"]["examples"] == PRIMES[domain]
+    assert all(one == found["1-0"] for one in found.values())
+
+
+def test_several_processes_take_the_steps_of_one(report: Any) -> None:
+    # The sums are the same ones in another order: 8 steps of float32, the largest weight being 1.
+    assert report["weights"]["2"] < 1e-4
+    assert report["weights"]["4"] < 1e-4
+
+
+def torchrun(out: Path, *words: str, restarts: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [*TORCHRUN, "--max-restarts", str(restarts), "tests/trust/trainer.py", "flickr8k", str(out), *words]
+    out.mkdir(exist_ok=True)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment, timeout=200)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    out = tmp_path_factory.mktemp("whole")
+    done = torchrun(out)
+    assert done.returncode == 0, done.stderr
+    return outcome(out)
+
+
+def alive(out: Path) -> list[int]:
+    pids = [int(path.read_text()) for path in out.glob("pid-*")]
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.promise(9)
+def test_a_dead_process_ends_the_job_and_torchrun_restarts_it_to_the_same_record(tmp_path: Path, whole: Any) -> None:
+    moment = str(MOMENTS["second_iteration"])
+    done = torchrun(tmp_path / "once", moment, "1", "SIGKILL")
+    assert done.returncode != 0
+    assert alive(tmp_path / "once") == []
+    assert not list((tmp_path / "once").glob("records/*.json"))
+    assert torchrun(tmp_path / "once").returncode == 0  # the same command goes on
+    assert outcome(tmp_path / "once") == whole
+    done = torchrun(tmp_path / "again", moment, "1", "SIGKILL", restarts=1)
+    assert done.returncode == 0, done.stderr
+    assert outcome(tmp_path / "again") == whole
+
+
+@pytest.mark.promise(2)
+def test_ctrl_c_reaches_the_trainers_through_torchrun_and_both_save(tmp_path: Path, whole: Any) -> None:
+    done = torchrun(tmp_path, str(MOMENTS["mid_S"]), "-1", "SIGINT")
+    assert done.returncode != 0
+    assert [(tmp_path / f"ended-{rank}").read_text() for rank in (0, 1)] in (["130"] * 2, ["143"] * 2)
+    assert torchrun(tmp_path).returncode == 0
+    assert outcome(tmp_path) == whole
+
+
+@pytest.mark.promise(9)
+def test_trainers_whose_torchrun_was_killed_save_and_end(tmp_path: Path, whole: Any) -> None:
+    done = torchrun(tmp_path, str(MOMENTS["mid_D"]), "-1", "SIGKILL")
+    assert done.returncode == -9
+    deadline = time.monotonic() + 60
+    while alive(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive(tmp_path) == []
+    assert [(tmp_path / f"ended-{rank}").read_text() for rank in (0, 1)] == ["143"] * 2
+    assert torchrun(tmp_path).returncode == 0
+    assert outcome(tmp_path) == whole
+
+
+def test_processes_that_cannot_share_a_batch_are_refused_before_anything_is_read() -> None:
+    words = ("--nproc-per-node", "3", "-m", "benchmarks", "run", "imagenet_resnet18", "--data", "nowhere")
+    done = python("-m", "torch.distributed.run", *words)
+    assert done.returncode != 0
+    assert "error: 3 processes cannot share batches of 32 equally" in done.stderr
