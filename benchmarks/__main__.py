@@ -8,12 +8,15 @@ from typing import Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, subcommand
 
-from benchmarks.options import Evaluate, Run, Status, Tables, Verify
+from benchmarks.options import Compare, Estimate, Evaluate, Report, Run, Status, Tables, Verify
 
 Command = (
     Annotated[Run, subcommand("run")]
+    | Annotated[Estimate, subcommand("estimate")]
     | Annotated[Tables, subcommand("tables")]
+    | Annotated[Report, subcommand("report")]
     | Annotated[Verify, subcommand("verify")]
+    | Annotated[Compare, subcommand("compare")]
     | Annotated[Status, subcommand("status")]
     | Annotated[Evaluate, subcommand("evaluate")]
 )
@@ -30,17 +33,23 @@ def main(arguments: list[str] | None = None) -> int:
         args=words,
     )
     # Loaded here, so that printing help costs no torch.
-    from benchmarks import commands, inspection, publish
+    from benchmarks import commands, comparison, estimate, inspection, publish
     from tasks.processes import TOLD
 
     try:
         match command:
+            case Estimate():  # before Run, whose flags it has
+                return estimate.estimate(command)
             case Run():
                 return commands.run(command)
             case Tables():
                 return publish.tables(command)
+            case Report():
+                return publish.report(command)
             case Verify():
                 return inspection.verify(command)
+            case Compare():
+                return comparison.run(command)
             case Status():
                 return inspection.status(command.out)
             case Evaluate():

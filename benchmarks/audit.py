@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks import outputs, plan, statistics, tables
+from benchmarks import audit_weights, outputs, plan, statistics, tables
 from benchmarks import record as records
 from benchmarks.record import Arm, Record
 from benchmarks.recorded import phases_of, recipe_of, runs_of, schedules_of
@@ -131,7 +131,7 @@ def _schedule(record: Record) -> Finding:
 
 
 def _masks(record: Record) -> Finding:
-    """Every sparse phase keeps as many weights of each tensor as the rule says, and the others are zero at its end."""
+    """Every sparse phase keeps as many weights of each tensor as the rule says and no other; all that is told of them agrees."""
     plans = schedules_of(record)
     if isinstance(plans, str):
         return Finding("masks", "not applicable", plans)
@@ -160,7 +160,9 @@ def _masks(record: Record) -> Finding:
                 problems.append(f"{where}: {layer.name} has {layer.zeros} zeros, but {pruned} pruned weights")
     if not tensors and not problems:
         return Finding("masks", "not applicable", "no arm of it has a sparse phase")
-    return _finding("masks", problems, f"{tensors} pruned tensors")
+    problems = problems or audit_weights.problems(record)
+    followed = ", histograms and lineage" if audit_weights.told(record) else ""
+    return _finding("masks", problems, f"{tensors} pruned tensors{followed}")
 
 
 def _clipping(record: Record) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 _SOURCE = "dsd-source"  # the PNG's text field that says what it was drawn from
+_VECTOR = ContextVar("vector", default=False)
 
 
 @contextmanager
@@ -27,12 +29,27 @@ def blank(width: float, height: float) -> Iterator[Figure]:
         yield figure
 
 
+@contextmanager
+def vector() -> Iterator[None]:
+    """Within it `save` writes an SVG beside where the PNG would have been: text as text, no ground, the same bytes again."""
+    token = _VECTOR.set(True)
+    try:
+        yield
+    finally:
+        _VECTOR.reset(token)
+
+
 def save(figure: Figure, path: Path, drawn_from: str, colours: int | None = 128) -> None:
     """Write a PNG of pixels and what they were drawn from: no date, no version.
 
     It has so many `colours`, which take a third of the bytes, or all of them where that is None.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if _VECTOR.get():
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": _SOURCE}):
+            figure.savefig(path.with_suffix(".svg"), format="svg", transparent=True, metadata=nothing)
+        return
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=figure.dpi)
     text = PngInfo()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import torch
 
 from benchmarks import determinism, inputs, provenance, publish, record, registry
 from benchmarks import tables as tabulate
@@ -14,12 +17,15 @@ from benchmarks.display import Display, duration
 from benchmarks.learner import NonFiniteError
 from benchmarks.options import Run
 from benchmarks.plan import Plan, ended
+from benchmarks.provenance import Provenance
 from benchmarks.record import Record
 from benchmarks.registry import DEFAULT_SEEDS, Row
 from benchmarks.stop import InterruptedTrial, Stop
 from benchmarks.trial import Trial
 from tasks import processes, weights
-from tasks.task import Task
+from tasks.recipe import Recipe
+from tasks.task import Frozen, Source, Task
+from tasks.weights import Weights
 
 
 def run(options: Run) -> int:
@@ -31,57 +37,14 @@ def run(options: Run) -> int:
 
 def _run(options: Run) -> int:
     stop = Stop()  # before anything slow: whoever started this process may be gone by the end of verification
-    row = registry.row(options.row)
-    if (options.seeds is not None and options.seeds < 1) or options.first_seed < 0:
-        raise ValueError(
-            f"--seeds {options.seeds} --first-seed {options.first_seed}: at least one seed, counted from 0"
-        )
-    if "control" not in options.arms or len(set(options.arms)) != len(options.arms):
-        raise ValueError(
-            f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
-        )
-    frozen = inputs.frozen(row, options, options.scale)
-    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, options.network)
-    out = options.out or Path("runs" if options.scale == "smoke" else "results")
-    device = inputs.device(options.device)
-    inputs.require_parts(recipe, processes.size())
-    data = processes.after_the_first(lambda: inputs.data(row, options.data, options.scale))
-    dense = weights.read(options.dense) if options.dense else None
+    asked = ask(options)
+    row, recipe, dense, device = asked.row, asked.recipe, asked.dense, asked.device
+    out = folder(options)
     origin = provenance.read(device)
     _probe(out)
-    several = f", {processes.size()} processes" if processes.size() > 1 else ""
-    on = inputs.device_name(device) + several
-    say(f"{row.name} ({row.title}) at {options.scale} scale on {on}, data: {data.name}")
-    if recipe.reduction:
-        say(f"reduction: {recipe.reduction}")
+    source = open_source(options, asked)
+    plans = make_plans(options, asked, origin)
     domain = inputs.domain(row)
-    with bars() as bar:
-        source = domain.open_data(recipe, data, options.subset, progress(bar), frozen=frozen)
-    for warning in source.report.warnings:
-        say(f"warning: {warning}")
-    say(f"data verified: {counts(source.report.counts)}, fingerprint {source.report.fingerprint}")
-    if source.report.features:
-        say(f"features: {source.report.features}")
-    if dense:
-        inputs.require_same_data(dense, source.report)
-    custom = inputs.custom(row, options)
-    plans = [
-        Plan(
-            row=row,
-            scale=options.scale,
-            recipe=recipe,
-            seed=options.first_seed + number,
-            arms=options.arms,
-            custom=custom,
-            command=provenance.command("run", options),
-            out=out,
-            device=device,
-            provenance=origin,
-            dense=dense,
-            save_weights=options.save_weights,
-        )
-        for number in range(options.seeds or DEFAULT_SEEDS[options.scale])
-    ]
     tasks = [domain.build(recipe, source, plan.stream(), device, options.workers) for plan in plans]
     spe = tasks[0].steps_per_epoch()
     per_trial = (0 if dense else dense_schedule(recipe).boundaries(spe)[-1]) + sum(
@@ -102,6 +65,91 @@ def _run(options: Run) -> int:
             _conclude(row, out, written)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the options of a run name, found and checked; `dense` is the network to start from, where one is given."""
+
+    row: Row
+    recipe: Recipe
+    frozen: Frozen | None
+    device: torch.device
+    data: Path
+    dense: Weights | None
+
+
+def ask(options: Run) -> Asked:
+    """Return what `options` name, before anything slow is done with it; the generated set is made if need be.
+
+    Raises:
+        ValueError: an option is wrong, by itself or beside another.
+    """
+    row = registry.row(options.row)
+    if (options.seeds is not None and options.seeds < 1) or options.first_seed < 0:
+        raise ValueError(
+            f"--seeds {options.seeds} --first-seed {options.first_seed}: at least one seed, counted from 0"
+        )
+    if "control" not in options.arms or len(set(options.arms)) != len(options.arms):
+        raise ValueError(
+            f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
+        )
+    frozen = inputs.frozen(row, options, options.scale)
+    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, options.network)
+    device = inputs.device(options.device)
+    inputs.require_parts(recipe, processes.size())
+    data = processes.after_the_first(lambda: inputs.data(row, options.data, options.scale))
+    return Asked(row, recipe, frozen, device, data, weights.read(options.dense) if options.dense else None)
+
+
+def folder(options: Run) -> Path:
+    """Return where records, tables, figures and checkpoints go."""
+    return options.out or Path("runs" if options.scale == "smoke" else "results")
+
+
+def open_source(options: Run, asked: Asked) -> Source:
+    """Verify and load the data, and say what they are.
+
+    Raises:
+        ValueError: they cannot be used, or the given dense network was trained on others.
+    """
+    row, recipe = asked.row, asked.recipe
+    several = f", {processes.size()} processes" if processes.size() > 1 else ""
+    on = inputs.device_name(asked.device) + several
+    say(f"{row.name} ({row.title}) at {options.scale} scale on {on}, data: {asked.data.name}")
+    if recipe.reduction:
+        say(f"reduction: {recipe.reduction}")
+    with bars() as bar:
+        source = inputs.domain(row).open_data(recipe, asked.data, options.subset, progress(bar), frozen=asked.frozen)
+    for warning in source.report.warnings:
+        say(f"warning: {warning}")
+    say(f"data verified: {counts(source.report.counts)}, fingerprint {source.report.fingerprint}")
+    if source.report.features:
+        say(f"features: {source.report.features}")
+    if asked.dense:
+        inputs.require_same_data(asked.dense, source.report)
+    return source
+
+
+def make_plans(options: Run, asked: Asked, origin: Provenance) -> list[Plan]:
+    """Return the plan of every seed's trial."""
+    return [
+        Plan(
+            row=asked.row,
+            scale=options.scale,
+            recipe=asked.recipe,
+            seed=options.first_seed + number,
+            arms=options.arms,
+            custom=inputs.custom(asked.row, options),
+            command=provenance.command("run", options),
+            out=folder(options),
+            device=asked.device,
+            provenance=origin,
+            dense=asked.dense,
+            save_weights=options.save_weights,
+        )
+        for number in range(options.seeds or DEFAULT_SEEDS[options.scale])
+    ]
+
+
 def _trials(
     trials: list[tuple[Plan, Task]],
     fresh: bool,
@@ -114,7 +162,7 @@ def _trials(
     """Run one trial after another, adding finished records to `written`; return the exit status."""
     status = 0
     for plan, task in trials:
-        before = processes.once(partial(_before, plan, task, fresh))
+        before = processes.once(partial(ended_before, plan, task, fresh))
         if before is not None:
             path, found = before
             display.skip(arm_steps)
@@ -142,7 +190,8 @@ def _trials(
     return status
 
 
-def _before(plan: Plan, task: Task, fresh: bool) -> tuple[Path, Record] | None:
+def ended_before(plan: Plan, task: Task, fresh: bool) -> tuple[Path, Record] | None:
+    """Return the record of a trial that need not be run: it has ended, and neither `fresh` nor a checkpoint asks for it."""
     return None if fresh or plan.checkpoint(task).exists() else ended(plan, task)
 
 

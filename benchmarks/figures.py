@@ -1,4 +1,4 @@
-"""Pictures of the records: a forest plot of the gains, and the training curves of each group. Drawn without a display.
+"""Pictures of the records: a forest plot of the gains, and those of each group. Drawn without a display.
 
 Colours are those of Okabe and Ito, which people with any colour vision can tell apart; marks differ in shape as well.
 """
@@ -13,7 +13,19 @@ from typing import get_args
 
 from matplotlib.axes import Axes
 
-from benchmarks import canvas, contact, iterations, metrics, pages, paper, render, samples, summary
+from benchmarks import (
+    canvas,
+    contact,
+    figures_weights,
+    iterations,
+    lineage,
+    metrics,
+    pages,
+    paper,
+    render,
+    samples,
+    summary,
+)
 from benchmarks.group import Group, group_records
 from benchmarks.record import Point, Record
 from benchmarks.registry import ROWS
@@ -26,7 +38,7 @@ COLOURS = {DENSE: "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#00
 _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
 _NAMES = re.compile(
     rf"gains\.png|(?:{'|'.join(map(re.escape, {**paper.ROWS, **ROWS}))})-(?:smoke|small|paper)"
-    r"(?:-[0-9a-f]{12}-[0-9]+)?-(?:curves|captions|transcripts)\.png"
+    rf"(?:-[0-9a-f]{{12}}-[0-9]+)?-(?:{'|'.join(get_args(summary.Kind))})\.png"
 )
 _UNEQUAL = "unequal"
 _OVER = {
@@ -36,8 +48,11 @@ _OVER = {
 }
 
 
-def write(out: Path, records: Sequence[Record]) -> list[Path]:
-    """Draw every figure of a results folder into `out`/figures, remove those of no group, and return the paths."""
+def write(out: Path, records: Sequence[Record], sheets: bool = True) -> list[Path]:
+    """Draw every figure of a results folder into `out`/figures, remove those of no group, and return the paths.
+
+    Without `sheets`, what networks say of samples is not drawn.
+    """
     found = group_records(records)
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,9 +63,14 @@ def write(out: Path, records: Sequence[Record]) -> list[Path]:
         gains(records, folder / "gains.png")
     for group in found:
         curves(group.records, folder / summary.figure_name(group, found))
-        if form := samples.form(group):
+        if sheets and (form := samples.form(group)):
             sheet(group.records, folder / summary.figure_name(group, found, form.kind))
-    return [folder / name for name in names]
+        if lineage.of_weights(group):
+            weights(group.records, folder / summary.figure_name(group, found, "weights"))
+        if lineage.told(group):
+            lineages(group.records, folder / summary.figure_name(group, found, "lineage"))
+    undrawn = () if sheets else tuple(f"-{one.kind}.png" for one in samples.FORMS)
+    return [folder / name for name in names if not name.endswith(undrawn)]
 
 
 def stale(folder: Path, records: Sequence[Record]) -> list[str]:
@@ -160,6 +180,26 @@ def sheet(records: Sequence[Record], path: Path, pictures: Path | None = None) -
     if form.marked:
         title += " Against the reference, words are bold where substituted, bold italic where inserted, struck out where left out."
     contact.draw(samples.shown(group), title, LABELS, COLOURS, path, source(group.records), pictures, form.marked)
+
+
+def weights(records: Sequence[Record], path: Path) -> None:
+    """Draw the histograms of one group's weights at the five points of the paper's Figure 2.
+
+    Raises:
+        ValueError: the records are not of exactly one group, or do not tell of them.
+    """
+    group = _only_group(records, path)
+    figures_weights.histograms(group, f"{group.key.row}, {pages.title(group)}", path, source(group.records))
+
+
+def lineages(records: Sequence[Record], path: Path) -> None:
+    """Draw what became of the weights that one group's sparse phases pruned.
+
+    Raises:
+        ValueError: the records are not of exactly one group, or do not tell of it.
+    """
+    group = _only_group(records, path)
+    figures_weights.dots(group, f"{group.key.row}, {pages.title(group)}", path, source(group.records))
 
 
 def private(folder: Path, records: Sequence[Record], pictures: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 import dsd
 from benchmarks.record import Clipping, Cost, LayerMask, PhaseResult, Point, pack_outcomes
+from benchmarks.weights import WeightLog
 from dsd.mask import Selection
 from dsd.schedule import Position, Schedule
 from tasks import processes
@@ -82,6 +84,7 @@ class Learner:
         self.step = 0
         self.seconds = 0.0
         self.masks: dict[str, Tensor] = {}
+        self.weights = WeightLog(active=select == "magnitude")  # a random mask has no threshold to be below
         self.phases: list[PhaseResult] = []
         self.curve: list[Point] = []
         self.first_step_in_lr: list[float] = []
@@ -207,6 +210,7 @@ class Learner:
             "first_step_in_lr": self.first_step_in_lr,
             "samples": sorted(final.samples, key=_lot)[:SAMPLES],
             "cost": self.cost(),
+            "histograms": self.weights.histograms,
         }
 
     def cost(self) -> Cost:
@@ -222,6 +226,7 @@ class Learner:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "masks": dsd.pack(self.masks),
+            "weights": self.weights.state(),
             "phases": [phase.model_dump() for phase in self.phases],
             "curve": [point.model_dump() for point in self.curve],
             "first_step_in_lr": self.first_step_in_lr,
@@ -241,6 +246,7 @@ class Learner:
         self.first_step_in_lr = list(state["first_step_in_lr"])
         self._sums, self._summed = dict(state["sums"]), state["summed"]
         self._clipped, self._clip_factors = state["clipped"], state["clip_factors"]
+        self.weights.restore(state.get("weights"))  # an older checkpoint does not tell
         self.masks = dsd.unpack(state["masks"], like=self.model)
         if self.masks:
             self._holding.enter_context(dsd.hold(self.model, self.optimizer, self.masks))
@@ -248,10 +254,12 @@ class Learner:
 
     def _start_phase(self, position: Position) -> None:
         policy = self.task.recipe.optimizer_state
-        held = bool(self.masks)
+        held = self.masks
         self._holding.close()
         self.masks = {}
+        self.weights.after_release(self.model, held)
         if position.phase.sparsity > 0:
+            self.weights.before_pruning(self.model, self.task.recipe.skip)
             generator = torch.Generator().manual_seed(self.mask_seed + position.index)
             self.masks = dict(
                 self._holding.enter_context(
@@ -266,6 +274,7 @@ class Learner:
                     )
                 )
             )
+            self.weights.after_pruning(self.model, self.masks)
         elif not held:  # leaving a sparse phase has restarted it already
             dsd.restart(self.optimizer, policy)
 
@@ -278,7 +287,7 @@ class Learner:
         mask = None
         if self.masks:
             mask = [
-                LayerMask(name=layer.name, weights=layer.weights, kept=layer.kept, zeros=layer.zeros)
+                LayerMask(**dataclasses.asdict(layer), again=self.weights.again.get(layer.name))
                 for layer in dsd.mask_report(self.model, self.masks)
             ]
         clipping = None
@@ -299,6 +308,7 @@ class Learner:
                     samples=position.steps * self.task.recipe.batch_size,
                 ),
                 clipping=clipping,
+                regrown=self.weights.end(self.model, position.phase.kind),
             )
         )
         self._phase_seconds = 0.0

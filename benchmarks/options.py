@@ -57,6 +57,11 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Estimate(Run):
+    """Say what time, disk and memory `run` with the same flags would take, from a probe of some 50 steps."""
+
+
+@dataclass(frozen=True)
 class Tables:
     """Make the tables and figures from records, and nothing else."""
 
@@ -67,6 +72,16 @@ class Tables:
     pictures: Path | None = None
     """The folder of a captioning row's photographs: draws what the networks say of some of them beside these, into the
     folder `private` beside the records. The photographs' licences forbid passing them on."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Make one HTML page of all results, with a viewer of captions and transcripts, that needs no network."""
+
+    records: Path = Path("results/records")
+    """The folder of records; the files of outputs are looked for beside it."""
+    out: Path | None = None
+    """The page. By default report.html beside the folder of records, which its links to records expect."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,16 @@ class Verify:
     """As in `run`."""
     record: tuple[Path, ...] = ()
     """Records to check in place of data: what of their numbers follows from the others, and the files beside them."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Show what differs between two records or two folders of them, and whether the results do by more than the spread."""
+
+    a: Positional[Path]
+    """A record, or a folder of records such as results/records."""
+    b: Positional[Path]
+    """What to compare it with: a record or a folder of records too, of another machine, commit or data set."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks import lines, metrics, paper, render, samples, selection, statistics, summary
+from benchmarks import lineage, lines, metrics, paper, render, samples, selection, statistics, summary
 from benchmarks.facts import facts
 from benchmarks.group import Group, Key, failed_records, group_records, row_order
 from benchmarks.record import Record
@@ -171,9 +171,49 @@ def _group(
         parts.append(f"![{form.question}]({prefix}figures/{summary.figure_name(group, groups, form.kind)})")
         if prefix:
             parts += _table(lines.sample_sentence(group), lines.sample_lines(group))
+    if lineage.of_weights(group):
+        name = summary.figure_name(group, groups, "weights")
+        parts.append(
+            f"![Weights of the largest pruned tensor at five points, as the paper's Figure 2]({prefix}figures/{name})"
+        )
+    if lineage.told(group):
+        name = summary.figure_name(group, groups, "lineage")
+        parts.append(f"![What became of the weights that S pruned]({prefix}figures/{name})")
+        parts += _table(_LINEAGE, _lineage_lines(group))
     parts.append("\n".join(f"- {fact}" for fact in facts(group)))
     parts.append(render.markdown_table(_record_lines(group, prefix)))
     return "\n\n".join(parts)
+
+
+_LINEAGE = (
+    "What became of the weights that S pruned in DSD, over all pruned tensors. Pruned again: the share of those that the S "
+    "of the iteration before pruned; by chance it would be this S's sparsity. Below the threshold: the share that ends D2 "
+    "with a magnitude under the smallest that S kept, which the same cut would prune again."
+)
+
+
+def _lineage_lines(group: Group) -> list[lines.Line]:
+    told = lineage.told(group)
+    found = []
+    for number in range(max(map(len, told.values()), default=0)):
+        seeds = [each[number] for each in told.values() if len(each) > number]
+
+        def over(values: Sequence[Mapping[str, float]], digits: int = 1) -> str:
+            known = [one[lineage.ALL] for one in values if lineage.ALL in one]
+            return render.mean_sd(summary.cell(known) if known else None, digits=digits)
+
+        found.append(
+            {
+                "iteration": str(number + 1),
+                "pruned again, %": over([one.again for one in seeds]),
+                "by chance, %": over([one.chance for one in seeds if one.again]),
+                "at most, %": over([one.most for one in seeds]),
+                "below the threshold after D2, %": over([one.below for one in seeds]),
+                "mean magnitude after D2, in the survivors'": over([one.size for one in seeds], digits=3),
+                "n": str(len(seeds)),
+            }
+        )
+    return found
 
 
 def _table(sentence: str, found: Sequence[lines.Line]) -> list[str]:

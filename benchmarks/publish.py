@@ -1,13 +1,14 @@
-"""The command `tables`, and what a run does at its end: everything that follows from the records, written or compared."""
+"""The commands `tables` and `report`, and what a run does at its end: what follows from the records, written or compared."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from benchmarks import figures, outputs, record
+from benchmarks import report as html
 from benchmarks import tables as tabulate
 from benchmarks.console import say
-from benchmarks.options import Tables
+from benchmarks.options import Report, Tables
 from benchmarks.provenance import ROOT
 from benchmarks.record import Record
 
@@ -21,9 +22,7 @@ def tables(options: Tables) -> int:
     Raises:
         ValueError: that is no folder of records; pictures are asked for and cannot be drawn.
     """
-    folder = options.records
-    if folder.name != "records" or not folder.is_dir():
-        raise ValueError(f"--records {folder}: expected a folder called records; the tables are written beside it")
+    folder = _records(options.records)
     if options.check and options.pictures:
         raise ValueError(f"--check writes nothing, so it draws no sheet of --pictures {options.pictures}")
     out = folder.parent
@@ -38,6 +37,20 @@ def tables(options: Tables) -> int:
     return 0
 
 
+def report(options: Report) -> int:
+    """Make the HTML page of the records in a folder.
+
+    Raises:
+        ValueError: that is no folder of records; a file of outputs is not its record's; the page is too large.
+    """
+    folder = _records(options.records)
+    path = options.out or folder.parent / "report.html"
+    found = record.read_all(folder)
+    size = html.write(path, found, folder.parent / "outputs")
+    say(f"{len(found)} records: wrote {path}, {size:,} bytes")
+    return 0
+
+
 def publish(out: Path, found: list[Record]) -> int:
     """Write tables, figures and, for the checkout's own results, the headline in its README; return the number of figures."""
     tabulate.write(out, found)
@@ -45,6 +58,12 @@ def publish(out: Path, found: list[Record]) -> int:
     if front is not None:
         front.write_text(_with_headline(front, found), encoding="utf-8")
     return len(figures.write(out, found))
+
+
+def _records(folder: Path) -> Path:
+    if folder.name != "records" or not folder.is_dir():
+        raise ValueError(f"--records {folder}: expected a folder called records; what is made is written beside it")
+    return folder
 
 
 def _check(out: Path, found: list[Record]) -> int:

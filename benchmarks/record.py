@@ -17,16 +17,14 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from benchmarks.parts import Histograms, Part, Regrown
 
 SCHEMA_VERSION: Final = 1
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Data(_Part):
+class Data(Part):
     """What was trained and tested on. `counts` has at least `train` and `test`, in examples.
 
     `features` says in a line what a frozen network made of the data, where that is what was trained on; the fingerprint
@@ -46,7 +44,7 @@ class Data(_Part):
     published: str = ""
 
 
-class Hardware(_Part):
+class Hardware(Part):
     """The machine. `memory_gib` is what the operating system reports; `gpu` is null on CPU.
 
     `threads` is of each of the `processes` that shared every batch, which may lie on several such machines.
@@ -61,7 +59,7 @@ class Hardware(_Part):
     processes: int = 1
 
 
-class Cost(_Part):
+class Cost(Part):
     """What something took: wall-clock seconds (evaluation included), optimizer steps, training samples seen."""
 
     seconds: float
@@ -69,7 +67,7 @@ class Cost(_Part):
     samples: int
 
 
-class Point(_Part):
+class Point(Part):
     """One point of a curve: where (arm-local step, epoch), the training numbers since the last point, test metrics."""
 
     step: int
@@ -79,26 +77,30 @@ class Point(_Part):
     test: dict[str, float] | None
 
 
-class LayerMask(_Part):
-    """One pruned tensor: its size, how many weights the mask keeps, and how many are exactly zero now."""
+class LayerMask(Part):
+    """One pruned tensor: its size, how many weights the mask keeps, and how many are exactly zero now.
+
+    `again` is how many of the weights pruned by the arm's sparse phase before this one are pruned again, null in its first.
+    """
 
     name: str
     weights: int
     kept: int
     zeros: int
+    again: int | None = None
 
 
-class Clipping(_Part):
+class Clipping(Part):
     """What clipping the gradient's norm did in a phase: share of steps clipped, mean factor the gradient was scaled by."""
 
     share: float
     factor: float
 
 
-class PhaseResult(_Part):
+class PhaseResult(Part):
     """One phase of an arm, with the test metrics at its last step and, for sparse ones, the mask at its last step.
 
-    `clipping` is null where the recipe clips no norm, and in records older than the field.
+    `clipping` is null where no norm is clipped, `regrown` but in a D2 of the dsd arm, and both in records older than they are.
     """
 
     kind: Literal["dense", "sparse", "redense"]
@@ -110,13 +112,15 @@ class PhaseResult(_Part):
     mask: list[LayerMask] | None
     cost: Cost
     clipping: Clipping | None = None
+    regrown: list[Regrown] | None = None
 
 
-class Arm(_Part):
+class Arm(Part):
     """One way to have spent the budget after D. `test` is the result after the last step.
 
     `outcomes` are those of the test examples, packed (see `pack_outcomes`); `samples` are a few of them, in words.
-    `first_step_in_lr` is the mean size of the first update of each phase, in units of the learning rate.
+    `first_step_in_lr` is the mean size of the first update of each phase, in units of the learning rate. `histograms` are
+    those of the weights of one tensor, where the masks are those of magnitude.
     """
 
     phases: list[PhaseResult]
@@ -126,6 +130,7 @@ class Arm(_Part):
     first_step_in_lr: list[float]
     samples: list[dict[str, str]]
     cost: Cost
+    histograms: Histograms | None = None
 
 
 class Dense(Arm):
@@ -135,7 +140,7 @@ class Dense(Arm):
     sha256: str | None
 
 
-class Bootstrap(_Part):
+class Bootstrap(Part):
     """Paired bootstrap over test examples of (arm - control), in the primary metric's unit, as a gain."""
 
     mean: float
@@ -144,7 +149,7 @@ class Bootstrap(_Part):
     resamples: int
 
 
-class Failure(_Part):
+class Failure(Part):
     """Where a trial stopped by itself."""
 
     arm: str
@@ -153,7 +158,7 @@ class Failure(_Part):
     message: str
 
 
-class Record(_Part):
+class Record(Part):
     """One trial. See the field groups above; `command` reruns it from the root of a checkout at `commit`.
 
     `suite` is the minor version under which results are comparable. `commit`, `dirty`, `versions` and `hardware` are those of
@@ -176,14 +181,14 @@ class Record(_Part):
     started: str
     finished: str
     interruptions: int
-    earlier: list[str] = []
+    earlier: list[str] = Field(default=[])
     commit: str | None
     dirty: bool | None
     versions: dict[str, str]
     hardware: Hardware
     precision: str
     deterministic: bool
-    nondeterministic: list[str] = []
+    nondeterministic: list[str] = Field(default=[])
     data: Data
     recipe: dict[str, Any]
     recipe_hash: str
@@ -210,7 +215,7 @@ def _hash(content: dict[str, Any]) -> str:
 
 
 def _laid_out(value: Any, indent: str = "") -> str:
-    """Return `value` as JSON, a line for whatever holds no list: every point of a curve is one."""
+    """Return `value` as JSON, a line for whatever holds no list but counts: every point of a curve is one, every histogram."""
     if not _holds_list(value):
         return json.dumps(value)
     inner = indent + " "
@@ -221,7 +226,9 @@ def _laid_out(value: Any, indent: str = "") -> str:
 
 
 def _holds_list(value: Any) -> bool:
-    return isinstance(value, list) or (isinstance(value, dict) and any(map(_holds_list, value.values())))
+    if isinstance(value, dict):
+        return any(map(_holds_list, value.values()))
+    return isinstance(value, list) and not (value and all(type(item) is int for item in value))
 
 
 def write(record: Record, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The statistics that a verdict rests on: paired t intervals over seeds, and the bootstrap over test examples.
+"""The statistics that a verdict rests on: t intervals over seeds, paired or not, and the bootstrap over test examples.
 
 A gain is positive where DSD is better, whatever the metric's direction.
 """
@@ -63,6 +63,16 @@ class Spread:
     share: float | None
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two means, the second less the first: its two-sided 95 % interval, and p of "no difference"."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
 def paired(gains: Sequence[float]) -> Paired:
     """Return the summary of one gain per seed.
 
@@ -80,6 +90,44 @@ def paired(gains: Sequence[float]) -> Paired:
         return Paired(n, mean, None, None, None)
     sd = 0.0 if len(set(gains)) == 1 else math.sqrt(math.fsum((gain - mean) ** 2 for gain in gains) / (n - 1))
     return Paired(n, mean, sd, _quantile(n) * sd / math.sqrt(n), _p_value(mean, sd, n))
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> Difference:
+    """Return the mean of `b` less that of `a`, by Welch's t test: the two spreads need not be equal.
+
+    Raises:
+        ValueError: one of the two has fewer than two numbers, or one that is not finite.
+    """
+    if min(len(a), len(b)) < 2:
+        raise ValueError(f"welch needs two numbers on either side, got {len(a)} and {len(b)}")
+    parts = [_variance(values) / len(values) for values in (a, b)]
+    within = math.fsum(part**2 / (len(values) - 1) for part, values in zip(parts, (a, b), strict=True))
+    freedom = sum(parts) ** 2 / within if within else math.inf  # Welch and Satterthwaite's
+    return _difference(paired(b).mean - paired(a).mean, math.sqrt(sum(parts)), freedom)
+
+
+def pooled(a: Sequence[float], b: Sequence[float], known: Sequence[Sequence[float]]) -> Difference:
+    """Return the mean of `b` less that of `a`, by the t test with the spread that is pooled from the samples `known`.
+
+    Either side may be a single number, since its spread is not asked for.
+
+    Raises:
+        ValueError: no sample of `known` has two numbers, `a` or `b` none, or one that is not finite.
+    """
+    samples = [values for values in known if len(values) > 1]
+    if not samples:
+        raise ValueError(f"pooled needs a sample of at least two numbers, got {[len(values) for values in known]}")
+    freedom = sum(len(values) - 1 for values in samples)
+    variance = math.fsum(_variance(values) * (len(values) - 1) for values in samples) / freedom
+    error = math.sqrt(variance * (1 / max(len(a), 1) + 1 / max(len(b), 1)))
+    return _difference(paired(b).mean - paired(a).mean, error, freedom)
+
+
+def over_test_set(found: Bootstrap) -> Difference:
+    """Return a bootstrap over test examples as a difference; p takes the resampled means for normally distributed."""
+    error = _standard_error(found)
+    p = float(2 * special.ndtr(-abs(found.mean) / error)) if error else float(found.mean == 0)
+    return Difference(found.mean, found.low, found.high, p)
 
 
 def verdict(summary: Paired) -> Verdict:
@@ -184,8 +232,7 @@ def between_and_within(gains: Sequence[float], bootstraps: Sequence[Bootstrap]) 
     """
     if len(gains) != len(bootstraps) or not gains:
         raise ValueError(f"between_and_within needs a bootstrap per gain, got {len(gains)} and {len(bootstraps)}")
-    z = float(special.ndtri((1 + CONFIDENCE) / 2))
-    errors = [(item.high - item.low) / (2 * z) for item in bootstraps]
+    errors = [_standard_error(item) for item in bootstraps]
     within = math.sqrt(math.fsum(error**2 for error in errors) / len(errors))
     between = paired(gains).sd
     return Spread(between, within, (within / between) ** 2 if between else None)
@@ -259,6 +306,24 @@ def _resample_rates(a: _Numbers, b: _Numbers, resamples: int, generator: np.rand
         times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)  # one multinomial draw a line
         found.append(differences(times.astype(np.float64) @ columns))
     return float(differences(columns.sum(axis=0))[0]), np.concatenate(found)
+
+
+def _standard_error(found: Bootstrap) -> float:
+    """Return the standard error that an interval of normal resampled means has."""
+    return (found.high - found.low) / (2 * float(special.ndtri((1 + CONFIDENCE) / 2)))
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Return the sample variance of two numbers or more, exactly 0 where all are equal."""
+    return (paired(values).sd or 0.0) ** 2
+
+
+def _difference(mean: float, error: float, freedom: float) -> Difference:
+    """Return the t interval of a difference of that standard error; without any error it is known exactly."""
+    if error == 0:
+        return Difference(mean, mean, mean, float(mean == 0))
+    half = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
+    return Difference(mean, mean - half, mean + half, float(2 * special.stdtr(freedom, -abs(mean) / error)))
 
 
 def _quantile(n: int) -> float:

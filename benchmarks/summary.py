@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks import samples, statistics
+from benchmarks import lineage, samples, statistics
 from benchmarks.group import Group, Key
 from benchmarks.record import Bootstrap, LayerMask, PhaseResult, Record, unpack_outcomes
 from benchmarks.statistics import Paired, Spread
@@ -26,7 +26,7 @@ LABELS = {
     "random": "Random mask",
 }
 
-Kind = Literal["curves", "captions", "transcripts"]
+Kind = Literal["curves", "captions", "transcripts", "weights", "lineage"]
 """What a figure of one group shows."""
 
 _BOOTSTRAP_SEED = 0  # fixed, so that the same records give the same interval
@@ -236,12 +236,14 @@ def count_iterations(group: Group) -> int:
 
 
 def figure_names(all_groups: Sequence[Group]) -> list[str]:
-    """Return the files of every figure: the gains, then the training curves of each group, and what it says of samples."""
+    """Return the files of every figure: the gains, then each group's curves, what it says of samples, and its weights."""
     names = ["gains.png"] if any(has_gain(group) for group in all_groups) else []
     for group in all_groups:
         names.append(figure_name(group, all_groups))
         form = samples.form(group)
         names += [figure_name(group, all_groups, form.kind)] if form else []
+        names += [figure_name(group, all_groups, "weights")] if lineage.of_weights(group) else []
+        names += [figure_name(group, all_groups, "lineage")] if lineage.told(group) else []
     return names
 
 

@@ -25,8 +25,8 @@ from tasks import processes
 from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
 
-_CHECKPOINT_EVERY_SECONDS = 120.0
-_CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
+CHECKPOINT_EVERY_SECONDS = 120.0
+CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
 
 
 class Trial:
@@ -218,7 +218,7 @@ class Trial:
         return self._evaluations.get(learner.name) or self.task.evaluate(learner.model, True)
 
     def _save_due(self, lead: Learner) -> bool:
-        pause = max(_CHECKPOINT_EVERY_SECONDS, self._save_took / _CHECKPOINT_SHARE)
+        pause = max(CHECKPOINT_EVERY_SECONDS, self._save_took / CHECKPOINT_SHARE)
         return lead.at_phase_end() or time.perf_counter() - self._saved > pause
 
     def _save(self, learners: dict[str, Learner]) -> None:

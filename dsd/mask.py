@@ -16,10 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from dsd.selection import all_names, prunable
+from dsd.smallest import INTEGERS, all_but_smallest, in_memory_order
 
 Masks: TypeAlias = Mapping[str, Tensor]
 Scope: TypeAlias = Literal["layer", "global"]
 Selection: TypeAlias = Literal["magnitude", "random"]
+
+BUFFER = 1024  # values
 
 
 def pruned_count(weights: int, sparsity: float) -> int:
@@ -50,7 +53,7 @@ def magnitude_mask(weight: Tensor, sparsity: float, *, name: str = "weight") -> 
     Raises:
         ValueError: `weight` holds NaN, or `sparsity` lies outside [0, 1].
     """
-    return _like(weight, _kept(_magnitudes(name, weight), pruned_count(weight.numel(), sparsity)))
+    return _like(weight, _kept({name: weight.detach()}, pruned_count(weight.numel(), sparsity))[name])
 
 
 def select(
@@ -90,38 +93,36 @@ def select(
     if not found.weights and pruned_count(1_000_000, sparsity):
         raise ValueError(f"nothing to prune: {found.excluded or 'the model has no parameters'}")
 
-    def scores(name: str, weight: Tensor) -> Tensor:
+    def scores(weight: Tensor) -> Tensor:
         if select == "magnitude":
-            return _magnitudes(name, weight)
+            return weight.detach()
         device = generator.device if generator is not None else "cpu"
         return torch.rand(weight.numel(), generator=generator, device=device).to(weight.device)
 
+    kept: dict[str, Tensor] = {}
     if scope == "layer":
-        flat = {n: _kept(scores(n, w), pruned_count(w.numel(), sparsity)) for n, w in found.weights.items()}
-    elif found.weights:
-        device = next(iter(found.weights.values())).device
-        every = torch.cat([scores(name, weight).to(device) for name, weight in found.weights.items()])
-        kept = _kept(every, pruned_count(every.numel(), sparsity))
-        flat = dict(zip(found.weights, torch.split(kept, [w.numel() for w in found.weights.values()]), strict=True))
+        for name, weight in found.weights.items():
+            kept |= _kept({name: scores(weight)}, pruned_count(weight.numel(), sparsity))
     else:
-        flat = {}
-    return {name: _like(weight, _from_rank_0(flat[name].to(weight.device))) for name, weight in found.weights.items()}
+        count = pruned_count(sum(weight.numel() for weight in found.weights.values()), sparsity)
+        kept = _kept({name: scores(weight) for name, weight in found.weights.items()}, count)
+    return {name: _like(weight, _from_rank_0(kept[name])) for name, weight in found.weights.items()}
 
 
 def zero_pruned_(tensor: Tensor, kept: Tensor) -> None:
     """Set the pruned entries of `tensor` to exactly +0.0, in place; NaN and negative numbers too.
 
     Where both lie in memory in the same order, one pass over the bits: an integer times 0 is 0, whatever the float was.
-    On one core that takes 2.2 times as long as reading the weights, `masked_fill_` 24 times (11 and 103 million float32
-    weights, torch 2.12).
+    On one core that takes 1.6 times as long as reading the weights, `masked_fill_` 24 times (11 and 103 million float32
+    weights, torch 2.12, numpy 2.4).
 
     Args:
         tensor: floating point, any shape.
         kept: bool, the same shape and device.
     """
-    integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}.get(tensor.element_size())
+    integer = INTEGERS.get(tensor.element_size())
     values, mask = _in_memory_order(tensor.detach()), _in_memory_order(kept)
-    if integer is None or values is None or mask is None or _order(tensor) != _order(kept):
+    if integer is None or values is None or mask is None or in_memory_order(tensor) != in_memory_order(kept):
         with torch.no_grad():
             tensor.masked_fill_(~kept, 0)
         return
@@ -129,7 +130,14 @@ def zero_pruned_(tensor: Tensor, kept: Tensor) -> None:
     if tensor.device.type != "cpu":
         bits.mul_(ones)
         return
-    # Mixed types multiply slowly on CPUs (5 to 16 reads): widen the mask first, by parts that stay in the cache.
+    if torch.get_num_threads() == 1:
+        # numpy widens the mask by bufferfuls, which at this size stay in the first cache; its own default takes twice as long
+        before = np.setbufsize(BUFFER)
+        np.multiply(bits.numpy(), ones.numpy(), out=bits.numpy())
+        np.setbufsize(before)
+        torch.autograd.graph.increment_version(tensor)
+        return
+    # torch shares a part among its threads, but multiplies mixed types slowly (5 to 16 reads): widen the mask first.
     scratch = _scratch(integer, threading.get_ident())
     for start in range(0, bits.numel(), scratch.numel()):
         part = bits[start : start + scratch.numel()]
@@ -198,34 +206,42 @@ def mask_report(model: nn.Module, masks: Masks) -> list[MaskRow]:
     ]
 
 
+def _kept(scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+    """Return masks of the scores' shapes, False at the `count` smallest magnitudes of all of them, the first of equals.
+
+    Raises:
+        ValueError: a tensor (named) holds NaN.
+    """
+    if not scores or next(iter(scores.values())).device.type == "cpu":
+        return all_but_smallest({name: score.cpu() for name, score in scores.items()}, count)
+    device = next(iter(scores.values())).device
+    every = torch.cat([_magnitudes(name, score).to(device) for name, score in scores.items()])
+    kept = torch.ones_like(every, dtype=torch.bool)
+    if count:
+        threshold = every.kthvalue(count).values
+        kept = every > threshold
+        surplus = every.numel() - int(kept.count_nonzero()) - count
+        if surplus:  # the threshold is tied: keep its last occurrences
+            ties = (every == threshold).nonzero().view(-1)
+            kept[ties[-surplus:]] = True
+    parts = torch.split(kept, [score.numel() for score in scores.values()])
+    return {name: part.view(score.shape) for (name, score), part in zip(scores.items(), parts, strict=True)}
+
+
 def _magnitudes(name: str, weight: Tensor) -> Tensor:
     """Return |weight| in row-major order, (n,), float32 or float64; ValueError at NaN."""
-    wide = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
     magnitudes = wide.abs().contiguous().view(-1)
     if magnitudes.numel() and magnitudes.max().isnan():  # max propagates NaN, at a quarter of isnan().any()
         raise ValueError(f"{name} holds NaN, which has no magnitude to prune by")
     return magnitudes
 
 
-def _kept(scores: Tensor, count: int) -> Tensor:
-    """Return (n,) bool, False at the `count` smallest of `scores` (n,); of equal ones the first are False."""
-    if count == 0:
-        return torch.ones_like(scores, dtype=torch.bool)
-    if scores.device.type == "cpu":  # 7 to 20 times faster than kthvalue or topk there
-        threshold = float(np.partition(scores.numpy(), count - 1)[count - 1])
-    else:
-        threshold = float(scores.kthvalue(count).values)
-    kept = scores > threshold
-    surplus = scores.numel() - int(kept.count_nonzero()) - count
-    if surplus:  # the threshold is tied: keep its last occurrences
-        ties = (scores == threshold).nonzero().view(-1)
-        kept[ties[-surplus:]] = True
-    return kept
-
-
 def _like(weight: Tensor, kept: Tensor) -> Tensor:
     """Return `kept` with the shape, strides and device of `weight`."""
-    return torch.empty_like(weight, dtype=torch.bool, requires_grad=False).copy_(kept.view(weight.shape))
+    kept = kept.view(weight.shape)
+    like = torch.empty_like(weight, dtype=torch.bool, requires_grad=False)
+    return kept if (kept.device, kept.stride()) == (like.device, like.stride()) else like.copy_(kept)
 
 
 def _from_rank_0(kept: Tensor) -> Tensor:
@@ -240,16 +256,9 @@ def _from_rank_0(kept: Tensor) -> Tensor:
     return kept
 
 
-def _order(tensor: Tensor) -> list[int]:
-    """Return the dimensions from the slowest in memory to the fastest."""
-    if tensor.is_contiguous():
-        return list(range(tensor.ndim))
-    return sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
-
-
 def _in_memory_order(tensor: Tensor) -> Tensor | None:
     """Return a flat view of a tensor without gaps, or None of another."""
-    ordered = tensor.permute(_order(tensor))
+    ordered = tensor.permute(in_memory_order(tensor))
     return ordered.view(-1) if ordered.is_contiguous() else None
 
 

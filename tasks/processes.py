@@ -18,6 +18,8 @@ from typing import Any, TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others: the first one alone verifies a data set, which may be a million pictures.
@@ -51,7 +53,13 @@ def joined() -> Iterator[None]:
                 f"process {local} of this machine finds {torch.cuda.device_count()} GPUs: start one process a GPU"
             )
         torch.cuda.set_device(local)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    store, number, count = next(rendezvous("env://", timeout=PATIENCE))
+    if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) == count:
+        # torchrun starts processes again with the store of the dead ones, in which their addresses stand
+        # (github.com/pytorch/pytorch/issues/135712). On one machine all count the same lives.
+        store = PrefixStore(f"life {_lives()}", store)
+    dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
     try:
         yield
     finally:
@@ -60,7 +68,11 @@ def joined() -> Iterator[None]:
 
 def restarted() -> bool:
     """Whether `torchrun` started this process again after a failure."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _lives() > 0
+
+
+def _lives() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def size() -> int:

@@ -19,6 +19,7 @@ from benchmarks.display import Display
 from benchmarks.record import Record
 from benchmarks.stop import Stop
 from benchmarks.trial import Trial
+from dsd.schedule import Phase, Schedule
 from tests.benchmarks import toy
 from tests.benchmarks.test_trial import Speaking
 
@@ -66,6 +67,23 @@ def layer(content: Content) -> Content:
     return found
 
 
+def point(content: Content, index: int) -> Content:
+    found: Content = content["arms"]["dsd"]["histograms"]["points"][index]
+    return found
+
+
+def shift(histogram: Content, by: int) -> None:
+    """Count so many weights as exact zeros that lie in the fullest bin, the total staying as it is."""
+    fullest = histogram["counts"].index(max(histogram["counts"]))
+    histogram["counts"][fullest] -= by
+    histogram["zeros"] += by
+
+
+def regrown(content: Content) -> Content:
+    found: Content = content["arms"]["dsd"]["phases"][1]["regrown"][0]
+    return found
+
+
 def test_every_check_holds_of_a_trial_as_it_was_run(trained: Record) -> None:
     assert statuses(trained) == dict.fromkeys(
         ("identity", "recipe", "schedule", "masks", "clipping", "scores", "bootstrap", "curve", "cost"), "holds"
@@ -106,6 +124,24 @@ def test_every_check_holds_of_the_committed_records(path: Path) -> None:
         ("masks", lambda r: layer(r).update(name="3.weight")),
         ("masks", lambda r: r["arms"]["random"]["phases"][0].update(mask=None)),
         ("masks", lambda r: r["arms"]["dsd"]["phases"][1].update(mask=[layer(r)])),
+        ("masks", lambda r: layer(r).update(again=3)),
+        ("masks", lambda r: point(r, 0)["counts"].__setitem__(31, point(r, 0)["counts"][31] + 1)),
+        ("masks", lambda r: point(r, 2).update(zeros=point(r, 2)["zeros"] + 1)),
+        ("masks", lambda r: shift(point(r, 0), 1)),
+        ("masks", lambda r: shift(point(r, 1), -1)),
+        ("masks", lambda r: shift(point(r, 2), 1)),
+        ("masks", lambda r: shift(point(r, 3), 1)),
+        ("masks", lambda r: point(r, 1)["counts"].__setitem__(slice(None), point(r, 0)["counts"])),
+        ("masks", lambda r: point(r, 4)["counts"].append(0)),
+        ("masks", lambda r: r["arms"]["dsd"]["histograms"]["points"].reverse()),
+        ("masks", lambda r: r["arms"]["dsd"]["histograms"].update(layer="5.weight", weights=32)),
+        ("masks", lambda r: r["arms"]["dsd"]["histograms"].update(limit=-1.0)),
+        ("masks", lambda r: regrown(r).update(weights=63)),
+        ("masks", lambda r: regrown(r).update(below=65)),
+        ("masks", lambda r: regrown(r).update(name="5.weight")),
+        ("masks", lambda r: regrown(r).update(below=64, magnitude=regrown(r)["threshold"] * 2)),
+        ("masks", lambda r: r["arms"]["dsd"]["phases"][1].update(regrown=None)),
+        ("masks", lambda r: r["arms"]["dsd"]["phases"][0].update(regrown=[regrown(r)])),
         ("clipping", lambda r: r["arms"]["dsd"]["phases"][0]["clipping"].update(share=0.33)),
         ("clipping", lambda r: r["arms"]["dsd"]["phases"][0]["clipping"].update(factor=1.01)),
         ("clipping", lambda r: r["dense"]["phases"][0].update(clipping={"share": 0.0, "factor": 0.9})),
@@ -130,6 +166,17 @@ def test_a_changed_number_is_found_by_its_check_alone(
     trained: Record, check: str, edit: Callable[[Content], object]
 ) -> None:
     assert failing(trained, edit) == [check]
+
+
+def test_lineage_that_cannot_be_is_found(tmp_path: Path) -> None:
+    phases = (*toy.RECIPE.schedule.phases, Phase("sparse", 1, 0.02, sparsity=0.75), Phase("redense", 1, 0.01))
+    task = toy.ToyTask(dataclasses.replace(toy.RECIPE, schedule=Schedule(phases)))
+    record = records.read(train(tmp_path, task, ("control", "dsd")))
+    assert failing(record, lambda _: None) == []
+    for again in (31, 65, None):  # of 128 weights, 64 were pruned and then 96: from 32 to 64 must be the same
+        assert failing(record, lambda r, n=again: r["arms"]["dsd"]["phases"][2]["mask"][0].update(again=n)) == ["masks"]
+    for again in (32, 64):
+        assert failing(record, lambda r, n=again: r["arms"]["dsd"]["phases"][2]["mask"][0].update(again=n)) == []
 
 
 def test_a_phase_of_other_length_is_found(trained: Record) -> None:

@@ -104,6 +104,8 @@ def test_a_disk_that_is_full_at_any_byte_leaves_the_previous_checkpoint(tmp_path
 RUN_FULL = """
 import resource, signal, sys
 from benchmarks import __main__
+from tests.trust import matrix
+matrix.shorten("imagenet")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(__main__.main(sys.argv[2:]))
@@ -114,7 +116,7 @@ def test_a_full_disk_ends_the_command_with_1_and_loses_no_record(tmp_path: Path)
     (finished,) = (ROOT / "tests" / "golden" / "records").glob("imagenet_vgg16-*.json")
     (tmp_path / "records").mkdir()
     shutil.copy(finished, tmp_path / "records")
-    words = ["run", "imagenet_googlenet", "--subset", "0.2", "--device", "cpu", "--out", str(tmp_path)]
+    words = ["run", "imagenet_resnet18", "--subset", "0.1", "--device", "cpu", "--out", str(tmp_path)]
     done = python("-c", RUN_FULL, "1000000", *words)  # room for records and tables, for no checkpoint
     assert done.returncode == 1, done.stderr
     assert "trial.pt could not be written: File too large; there is none of this trial" in done.stderr

@@ -22,13 +22,17 @@ ROW = "imagenet_googlenet"  # the fastest of the four at 32 pixels
 CAPTIONS = "flickr8k_neuraltalk"
 RUN = ["run", ROW, "--subset", "0.2", "--device", "cpu"]
 
+RUN_FLAGS = [
+    *("scale", "data", "seeds", "first-seed", "arms", "device", "subset", "out", "fresh"),
+    *("weights", "network", "dense", "sparsity", "lr-factor", "workers", "save-weights"),
+]
 FLAGS = {
-    "run": [
-        *("scale", "data", "seeds", "first-seed", "arms", "device", "subset", "out", "fresh"),
-        *("weights", "network", "dense", "sparsity", "lr-factor", "workers", "save-weights"),
-    ],
+    "run": RUN_FLAGS,
+    "estimate": RUN_FLAGS,
     "tables": ["records", "check", "pictures"],
+    "report": ["records", "out"],
     "verify": ["data", "subset", "record"],
+    "compare": [],
     "status": ["out"],
     "evaluate": ["model", "data", "subset", "weights", "network", "scale", "device"],
 }
@@ -68,6 +72,8 @@ def test_help_costs_no_torch() -> None:
         (["run", ROW, "--arms", "dsd"], "name control"),
         (["run", ROW, "--dense", "nowhere.pt"], "neither a file nor a torchvision weights name"),
         (["run", ROW, "--sparsity", "1.5"], "sparsity must lie in"),
+        (["estimate", ROW, "--arms", "dsd"], "name control"),
+        (["estimate", ROW, "--scale", "paper"], "needs --data DIR"),
         (["run", ROW, "--network", "vgg16"], f"{ROW} has none; rows with one: flickr8k_neuraltalk"),
         (
             ["run", CAPTIONS, "--weights", "w.pt"],

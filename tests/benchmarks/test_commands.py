@@ -29,7 +29,7 @@ def trials(
     ]
     written: list[Path] = []
     display = Display(console, 100, toy.ERROR, toy.BATCH)
-    status = _trials(pairs, fresh, 34, display, stop or Stop(), written)  # type: ignore[arg-type]
+    status = _trials(pairs, fresh, 34, display, stop or Stop(), set(), written)  # type: ignore[arg-type]
     return status, written, console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -27,6 +27,8 @@ def test_every_figure_is_drawn_small_and_the_same_again(tmp_path: Path) -> None:
         "flickr8k_neuraltalk-paper-captions.png",
         "librispeech_deepspeech2-paper-curves.png",
         "librispeech_deepspeech2-paper-transcripts.png",
+        "librispeech_deepspeech2-paper-weights.png",
+        "librispeech_deepspeech2-paper-lineage.png",
     ]
     for one, two in zip(drawn, again, strict=True):
         content = one.read_bytes()

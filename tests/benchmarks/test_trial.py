@@ -142,17 +142,21 @@ def test_stopping_at_every_step_changes_nothing(tmp_path: Path) -> None:
     assert resumed.interruptions == 22
 
 
+# 10 steps of D, 7 of S, then 5 each of D2, S and D2: what the second S compares its masks with must outlive all of them.
+@pytest.mark.parametrize("step", [17, 20, 22, 23, 24, 27, 30])
 @pytest.mark.promise(2)
-def test_two_iterations_resume_inside_the_second_sparse_phase(tmp_path: Path) -> None:
+def test_two_iterations_resume_inside_the_second_one(tmp_path: Path, step: int) -> None:
     phases = (*toy.RECIPE.schedule.phases, Phase("sparse", 1, 0.02, sparsity=0.25), Phase("redense", 1, 0.01))
     recipe = dataclasses.replace(toy.RECIPE, schedule=Schedule(phases))
     whole, _ = run(toy.ToyTask(recipe), tmp_path / "whole")
     with pytest.raises(InterruptedTrial):
-        run(toy.ToyTask(recipe), tmp_path / "cut", StopAt(24))
+        run(toy.ToyTask(recipe), tmp_path / "cut", StopAt(step))
     resumed, _ = run(toy.ToyTask(recipe), tmp_path / "cut")
     assert comparable(resumed) == comparable(whole)
     masks = [p.mask for p in resumed.arms["dsd"].phases if p.mask]
     assert [[m.zeros for m in mask] for mask in masks] == [[64, 16], [32, 8]]
+    assert all(m.again is not None for m in masks[1])
+    assert [p.regrown is not None for p in resumed.arms["dsd"].phases] == [False, True, False, True]
 
 
 @pytest.mark.promise(8)

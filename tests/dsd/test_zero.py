@@ -1,5 +1,6 @@
 import io
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +14,13 @@ BITS = {torch.float32: torch.int32, torch.float64: torch.int64, torch.bfloat16: 
 AWKWARD = torch.tensor([float("nan"), float("-inf"), float("inf"), -0.0, 0.0, -1.5, 3.25, 1e-40])
 
 
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def _threads(request: pytest.FixtureRequest, _one_thread_one_seed: None) -> None:
+    """One thread runs through numpy, several through torch."""
+    torch.set_num_threads(request.param)
+
+
+@pytest.mark.usefixtures("_threads")
 @pytest.mark.parametrize("dtype", BITS)
 @pytest.mark.parametrize("layout", ["contiguous", "transposed", "gaps", "mask differs"])
 def test_pruned_become_positive_zero_and_kept_keep_their_bits(dtype: torch.dtype, layout: str) -> None:
@@ -31,6 +39,7 @@ def test_pruned_become_positive_zero_and_kept_keep_their_bits(dtype: torch.dtype
     assert (bits[~kept] == 0).all()
 
 
+@pytest.mark.usefixtures("_threads")
 def test_a_tensor_longer_than_the_scratch_buffer() -> None:
     values = torch.full(((1 << 21) + 5,), float("nan"))
     kept = torch.zeros(values.shape, dtype=torch.bool)
@@ -41,6 +50,7 @@ def test_a_tensor_longer_than_the_scratch_buffer() -> None:
     assert values.count_nonzero() == 1
 
 
+@pytest.mark.usefixtures("_threads")
 def test_a_parameter_that_needs_gradients_is_changed_in_place() -> None:
     weight = nn.Parameter(-torch.ones(4, 4))
     address, version = weight.data_ptr(), weight._version
@@ -48,6 +58,12 @@ def test_a_parameter_that_needs_gradients_is_changed_in_place() -> None:
     assert torch.equal(weight.detach(), -torch.eye(4))
     assert weight.data_ptr() == address
     assert weight._version > version  # autograd can tell that a saved weight has changed
+
+
+def test_numpy_keeps_the_buffer_size_of_its_user() -> None:
+    before = np.setbufsize(4096)
+    zero_pruned_(torch.ones(3), torch.ones(3, dtype=torch.bool))
+    assert np.setbufsize(before) == 4096
 
 
 @settings(deadline=None, max_examples=50)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import record as records
+from benchmarks.parts import MOMENTS, Histogram, Histograms, Moment, Regrown
 from benchmarks.record import Arm, Bootstrap, Clipping, Dense, LayerMask, PhaseResult, Record
 from benchmarks.statistics import score
 
@@ -23,6 +25,9 @@ TRANSCRIPTS = {
     "random": "",
 }
 _SPARSITIES = (0.5, 0.25)  # of the first and the second sparse phase
+_LAYERS = {"recurrent.weight": 400, "fc.weight": 200}
+_AGAIN = {"recurrent.weight": 80, "fc.weight": 30}
+"""Of the 200 and 100 weights that the first sparse phase pruned, how many the second prunes again."""
 
 
 def counts(errors: int) -> NDArray[np.float64]:
@@ -68,14 +73,16 @@ def _scored(name: str, arm: Arm, errors: Sequence[int]) -> dict[str, Any]:
         mask = None
         if phase.kind == "sparse":
             kept = 1 - _SPARSITIES[sparse]
-            layers = {"recurrent.weight": 400, "fc.weight": 200}
+            again = _AGAIN if name == "dsd" and sparse else {}
             mask = [
-                LayerMask(name=n, weights=w, kept=round(w * kept), zeros=round(w * (1 - kept)))
-                for n, w in layers.items()
+                LayerMask(name=n, weights=w, kept=round(w * kept), zeros=round(w * (1 - kept)), again=again.get(n))
+                for n, w in _LAYERS.items()
             ]
             sparse += 1
         clipping = Clipping(share=0.25 if mask else 0.5, factor=0.875 if mask else 0.75)
-        phases.append(phase.model_copy(update={"test": metrics(wrong), "mask": mask, "clipping": clipping}))
+        regrown = _regrown(_SPARSITIES[sparse - 1]) if name == "dsd" and phase.kind == "redense" else None
+        told = {"test": metrics(wrong), "mask": mask, "clipping": clipping, "regrown": regrown}
+        phases.append(phase.model_copy(update=told))
     curve = [
         point.model_copy(update={"train": {"loss": wrong / 50}, "test": phase.test})
         for point, phase, wrong in zip(arm.curve, phases, errors, strict=True)
@@ -86,8 +93,34 @@ def _scored(name: str, arm: Arm, errors: Sequence[int]) -> dict[str, Any]:
         "curve": curve,
         "test": phases[-1].test,
         "outcomes": records.pack_outcomes(counts(errors[-1])),
+        "histograms": histograms() if name == "dsd" else None,
         "samples": [
             {"utterance": "11-12-0000", "reference": REFERENCE, "transcript": TRANSCRIPTS[name]},
             {"utterance": "11-12-0001", "reference": "it's | a pipe", "transcript": "it's | a pipe"},
         ],
     }
+
+
+def histograms() -> Histograms:
+    """Return those of 400 weights spread as a normal distribution is: half are pruned, the others grow by a tenth in S."""
+    dense = np.array([NormalDist().inv_cdf((i + 0.5) / 400) for i in range(400)])
+    pruned = np.where(np.abs(dense) < np.median(np.abs(dense)), 0, dense)
+    regrown = np.where(pruned == 0, dense / 4, 1.1 * pruned)
+    stages = (dense, pruned, 1.1 * pruned, 1.1 * pruned, regrown)
+    points = [_histogram(moment, weights) for moment, weights in zip(MOMENTS, stages, strict=True)]
+    return Histograms(layer="recurrent.weight", weights=400, limit=4.0, points=points)
+
+
+def _histogram(moment: Moment, weights: NDArray[np.float64]) -> Histogram:
+    inside, _ = np.histogram(weights[weights != 0], 64, (-4.0, 4.0))
+    below, above, zeros = ((weights < -4).sum(), (weights > 4).sum(), (weights == 0).sum())
+    return Histogram(moment=moment, counts=inside.tolist(), below=int(below), above=int(above), zeros=int(zeros))
+
+
+def _regrown(sparsity: float) -> list[Regrown]:
+    """Return 90 % of the weights of each tensor below the threshold, with a fifth of the survivors' magnitude."""
+    pruned = {name: round(weights * sparsity) for name, weights in _LAYERS.items()}
+    return [
+        Regrown(name=n, weights=w, below=round(0.9 * w), threshold=0.5, magnitude=0.25, survivors=1.25)
+        for n, w in pruned.items()
+    ]

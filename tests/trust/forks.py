@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def several(size: int, work: Callable[[], int], log: Path, patience: float = 120.0) -> tuple[list[int], float]:
+def several(size: int, work: Callable[[], int], log: Path, patience: float = 600.0) -> tuple[list[int], float]:
     """Run `work` in `size` processes that know each other, as under `torchrun`.
 
     Returns:

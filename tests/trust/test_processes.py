@@ -16,7 +16,7 @@ from tests.trust.agreement import PRIMES, SIZES
 from tests.trust.matrix import DOMAINS, MOMENTS, SIGNALS, outcome
 
 ROOT = Path(__file__).resolve().parents[2]
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SAMPLE = (
     *(
         "flickr8k-1-SIGINT-mid_D",

@@ -1,0 +1,223 @@
+"""The command `estimate`: what a run would take in time, disk and memory, from a probe, before anything is started."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import filesize
+from rich.table import Table
+from torch import nn
+
+from benchmarks import commands, determinism, inputs, probe, provenance
+from benchmarks.arms import ArmPlan, arm_plan, dense_schedule
+from benchmarks.console import CONSOLE, say
+from benchmarks.display import PHASES, duration
+from benchmarks.learner import Learner, NonFiniteError, make_optimizer
+from benchmarks.options import Estimate
+from benchmarks.probe import Probe
+from benchmarks.trial import CHECKPOINT_EVERY_SECONDS, CHECKPOINT_SHARE
+from dsd.schedule import PhaseKind, Schedule
+from tasks.cache import cache_dir
+from tasks.task import Task
+
+# Bytes of a record, about: a point of a curve, and all that is neither that nor outcomes.
+_POINT, _REST = 400, 12_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one arm ("shared" for the D phase) takes in one phase: `seconds` with loading and evaluations."""
+
+    phase: PhaseKind
+    arm: str
+    steps: int
+    evaluations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Total:
+    """What one trial takes: its parts, the seconds of writing checkpoints and of resampling, and bytes.
+
+    Attributes:
+        checkpoint: the largest one, of which there are two while it is replaced.
+        kept: what a finished trial leaves: record, outputs and, where asked for, weights.
+        host, device_memory: the peaks.
+    """
+
+    parts: tuple[Part, ...]
+    checkpoints: float
+    resampling: float
+    checkpoint: int
+    kept: int
+    host: int
+    device_memory: int
+
+    @property
+    def seconds(self) -> float:
+        """All of the trial."""
+        return sum(part.seconds for part in self.parts) + self.checkpoints + self.resampling
+
+
+def estimate(options: Estimate) -> int:
+    """Print what `run` with these options would take; return 1 where training breaks down in the probe.
+
+    Raises:
+        ValueError: an option or the data cannot be used, or several processes are asked for.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(
+            f"WORLD_SIZE={os.environ['WORLD_SIZE']}: estimate measures one process; start it without torchrun"
+        )
+    asked = commands.ask(options)
+    before = _size(cache_dir())
+    commands.open_source(options, asked)
+    if (grown := _size(cache_dir()) - before) > 0:
+        say(f"left in the cache, where the run finds it: {filesize.decimal(grown)} in {cache_dir()}")
+    domain = inputs.domain(asked.row)
+    started = time.perf_counter()  # again: this time as the run will find it, verified and with its features extracted
+    source = domain.open_data(asked.recipe, asked.data, options.subset, lambda *_: None, frozen=asked.frozen)
+    opening = time.perf_counter() - started
+    plans = commands.make_plans(options, asked, provenance.read(asked.device))
+    task = domain.build(asked.recipe, source, plans[0].stream(), asked.device, options.workers)
+    left = [plan for plan in plans if commands.ended_before(plan, task, options.fresh) is None]
+    if len(left) < len(plans):
+        say(f"{len(plans) - len(left)} of {len(plans)} trials ended before and are not counted (--fresh counts them)")
+    if not left:
+        return 0
+    if any(plan.checkpoint(task).exists() for plan in left):
+        say("a trial that would go on from its checkpoint is counted from its beginning")
+    out = commands.folder(options).absolute()
+    existing = next(parent for parent in (out, *out.parents) if parent.is_dir())
+    inner = any(evaluations > 1 for _, evaluations in _phases(task, asked.recipe.schedule))
+    try:
+        with determinism.demanded(asked.device):
+            found = probe.measure(task, options.arms, asked.dense, plans[0].stream(), inner, existing)
+    except NonFiniteError as error:
+        say(f"the probe failed: {error}")
+        return 1
+    one = trial(found, task, options.arms, given=asked.dense is not None, save_weights=options.save_weights)
+    CONSOLE.print(table(one))
+    for line in sentences(found, one, len(left), opening, inputs.device_name(asked.device)):
+        say(line)
+    return 0
+
+
+def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_weights: bool) -> Total:
+    """Return what a trial takes, by what things were found to take.
+
+    Args:
+        found: by a probe of `task`.
+        task: of the trial.
+        arms: of the trial.
+        given: whether a given network takes the place of D.
+        save_weights: whether the arms' weights are kept.
+    """
+    spe, recipe = task.steps_per_epoch(), task.recipe
+    plans = [arm_plan(recipe, name, spe) for name in arms]
+    on_gpu = found.device_memory > 0
+    checkpoint = len(arms) * found.state + sum(_masked(plan, 0) for plan in plans) * found.masks
+    points = 0
+    parts: list[Part] = []
+    saving = 0.0
+
+    def evaluations(count: int) -> float:
+        return (count - 1) * found.curve + found.thorough
+
+    def saves(seconds: float, size: int) -> int:
+        """Return how many checkpoints of `size` are written in so long because it is time for one."""
+        return int(seconds / max(CHECKPOINT_EVERY_SECONDS, size * found.writing / CHECKPOINT_SHARE))
+
+    if given:
+        parts.append(Part("dense", "shared", 0, 1, found.thorough))
+    else:
+        ((steps, count),) = _phases(task, dense_schedule(recipe))
+        seconds = steps * (found.dense + found.waiting(found.dense, on_gpu)) + evaluations(count)
+        parts.append(Part("dense", "shared", steps, count, seconds))
+        saving += saves(seconds, found.state) * found.state * found.writing
+        points += count
+    saving += checkpoint * found.writing  # where the arms fork
+    phases = _phases(task, plans[0].schedule)  # of the same lengths for all arms
+    for index, (steps, count) in enumerate(phases):
+        each = [found.masked if _masked(plan, index) else found.dense for plan in plans]
+        waiting = found.waiting(sum(each), on_gpu) / len(arms)
+        mine = []
+        for plan, step in zip(plans, each, strict=True):
+            seconds = steps * (step + waiting) + evaluations(count) + _masked(plan, index) * found.selecting
+            mine.append(Part(recipe.schedule.phases[index + 1].kind, plan.name, steps, count, seconds))
+        ends = index + 1 < len(phases)  # the last phase ends with the record
+        timed = saves(sum(part.seconds for part in mine), checkpoint)
+        saving += (ends + timed) * checkpoint * found.writing
+        parts += mine
+        points += count * len(arms)
+    networks = len(arms) + 1
+    more = len(arms) - found.networks
+    return Total(
+        parts=tuple(parts),
+        checkpoints=saving,
+        resampling=(len(arms) - 1) * found.resampling,
+        checkpoint=checkpoint,
+        kept=_REST
+        + networks * (found.outcomes + found.said)
+        + points * _POINT
+        + save_weights * len(arms) * found.model,
+        # Every checkpoint is read back, to ordinary memory.
+        host=found.host + more * (found.state + (0 if on_gpu else found.resident)),
+        device_memory=found.device_memory + more * found.resident if on_gpu else 0,
+    )
+
+
+def _masked(plan: ArmPlan, index: int) -> bool:
+    return plan.schedule.phases[index].sparsity > 0
+
+
+def _phases(task: Task, schedule: Schedule) -> list[tuple[int, int]]:
+    """Return (steps, evaluations) of every phase: as many as a learner is due to make."""
+    learner = Learner("counted", task, schedule, model := nn.Linear(1, 1), make_optimizer(task.recipe, model))
+    found, count, begin = [], 0, 0
+    for step in range(1, learner.steps + 1):
+        learner.step = step
+        count += learner.due()
+        if learner.at_phase_end():
+            found.append((step - begin, count))
+            count, begin = 0, step
+    return found
+
+
+def table(one: Total) -> Table:
+    """Return the table of a trial's parts, at most 80 columns wide."""
+    found = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("phase", "arm", "steps", "evaluations", "time"):
+        found.add_column(heading, justify="left" if heading in ("phase", "arm") else "right", no_wrap=True)
+    for part in one.parts:
+        found.add_row(PHASES[part.phase], part.arm, f"{part.steps:,}", f"{part.evaluations:,}", duration(part.seconds))
+    found.add_row("checkpoints", "", "", "", duration(one.checkpoints))
+    found.add_row("bootstrap", "", "", "", duration(one.resampling))
+    found.add_row("one trial", "", "", "", duration(one.seconds))
+    return found
+
+
+def sentences(found: Probe, one: Total, trials: int, opening: float, where: str) -> list[str]:
+    """Return what is said below the table: what was measured, and the total of so many trials."""
+    milliseconds = [f"{1000 * seconds:,.1f} ms" for seconds in (found.dense, found.masked, found.loading)]
+    memory = f"{filesize.decimal(one.host)} of memory, about"
+    if one.device_memory:
+        memory = f"{filesize.decimal(one.device_memory)} of GPU memory, {memory}"
+    disk = 2 * one.checkpoint + trials * one.kept
+    return [
+        f"from {found.steps} steps: {milliseconds[0]} a step, {milliseconds[1]} with masks, {milliseconds[2]} to load a batch"
+        + (" (ahead of its use)" if found.ahead else ""),
+        f"disk: {filesize.decimal(one.checkpoint)} the checkpoint, twice while it is replaced; "
+        f"{filesize.decimal(one.kept)} kept of a trial",
+        f"total: {trials} trial{'s' * (trials > 1)} and {duration(opening)} to open the data: "
+        f"about {duration(opening + trials * one.seconds)} on this machine ({where}), "
+        f"{filesize.decimal(disk)} of disk, {memory}",
+    ]
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of all files in `folder`; 0 where it is absent."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,288 @@
+"""The HTML report of made-up records, read with a parser of its own."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from benchmarks import outputs, pages, report
+from benchmarks import record as records
+from benchmarks.__main__ import main
+from benchmarks.group import group_records
+from benchmarks.record import Record
+from benchmarks.report import drawings, said
+from tests.golden import build
+
+SCRIPT = "<script>alert(1)</script>"
+VOID = {"meta", "link", "input", "br", "hr", "img"}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, scripts and styles by content, tables as lists of lines of cells, all text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.raw: list[tuple[str, str]] = []
+        self.tables: list[list[list[str]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in ("th", "td"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("script", "style"):
+            self.raw.append((self.open[-1], data))
+            return
+        self.text += data
+        if "tr" in self.open and ("th" in self.open or "td" in self.open):
+            self.tables[-1][-1][-1] += data
+
+    def attributes(self, name: str) -> list[str]:
+        return [value for _, attrs in self.tags if (value := attrs.get(name)) is not None]
+
+    def trials(self) -> list[tuple[dict[str, object], dict[str, list[object]]]]:
+        packed = [attrs["data-packed"] for _, attrs in self.tags if "data-packed" in attrs]
+        plain = [json.loads(text) for tag, text in self.raw if tag == "script" and text.startswith("{")]
+        contents = [json.loads(gzip.decompress(base64.b64decode(one or ""))) for one in packed]
+        return list(zip(plain, contents, strict=True))
+
+
+def markdown_tables(text: str) -> list[list[list[str]]]:
+    """Return the cells of every Markdown table, without marks."""
+    found: list[list[list[str]]] = []
+    before = ""
+    for line in text.splitlines():
+        if line.startswith("|"):
+            cells = [
+                re.sub(r"[*~]|\[(.*?)\]\(records/.*?\)", r"\1", c.strip()) for c in re.split(r"(?<!\\)\|", line[1:-1])
+            ]
+            if not before.startswith("|"):
+                found.append([])
+            if not set("".join(cells)) <= set(":-"):
+                found[-1].append([cell.replace("\\", "") for cell in cells])
+        before = line
+    return found
+
+
+@pytest.fixture(scope="module")
+def golden() -> list[Record]:
+    """The golden records, one of which carries a script in a note and in a caption."""
+    found = build.everything()
+    hostile = found[0].model_copy(
+        update={
+            "recipe": found[0].recipe
+            | {"notes": [SCRIPT, "![x](https://evil.example/x.png)", "[x](javascript:alert(1))"]},
+            "command": SCRIPT,
+        }
+    )
+    return [hostile.sealed(), *found[1:]]
+
+
+@pytest.fixture(scope="module")
+def html(golden: list[Record], tmp_path_factory: pytest.TempPathFactory) -> str:
+    return report.page(golden, tmp_path_factory.mktemp("outputs"))
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def test_nothing_is_fetched(page: Page, html: str) -> None:
+    assert len(html.encode()) < report.LIMIT
+    assert page.open == []
+    assert {tag for tag, _ in page.tags} & {"img", "iframe", "object", "embed", "base", "form"} <= {"form"}
+    assert page.attributes("src") == []
+    for tag, attrs in page.tags:
+        for name in ("href", "xlink:href", "action", "data", "srcset", "poster"):
+            address = attrs.get(name)
+            if address and not address.startswith(("#", "records/", "outputs/", "tables/", "data:,", "README.md")):
+                assert (tag, name) == ("a", "href")
+                assert address.startswith("https://arxiv.org/")
+    assert not any(re.search(r"url\((?!#)|@import", text) for tag, text in page.raw if tag == "style")
+    assert not re.search(r"url\((?!#)", html)
+    assert not re.search(
+        r"fetch\(|XMLHttpRequest|import\(", next(t for tag, t in page.raw if tag == "script" and "{\n" in t)
+    )
+
+
+def test_its_policy_lets_no_script_run_but_its_own(page: Page) -> None:
+    (policy,) = (a["content"] for t, a in page.tags if t == "meta" and a.get("http-equiv") == "Content-Security-Policy")
+    (own,) = (text for tag, text in page.raw if tag == "script" and not text.startswith("{"))
+    digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    assert policy is not None
+    assert policy.startswith("default-src 'none';")
+    assert f"script-src 'sha256-{digest}';" in policy
+
+
+def test_words_of_a_record_stay_words(page: Page, html: str) -> None:
+    assert SCRIPT not in html
+    assert page.text.count(SCRIPT) == 2  # the note and the command
+    assert "javascript:" not in "".join(page.attributes("href"))
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+
+
+def test_numbers_are_those_of_the_markdown_pages(page: Page, golden: list[Record]) -> None:
+    groups = group_records(golden)
+    expected = markdown_tables(pages.headline(golden)) + markdown_tables(pages.overview_page(groups))
+    assert page.tables[: len(expected)] == expected
+    assert sum(len(table) - 1 for table in expected) == 4 + len(groups)  # four of the golden groups are on real data
+    for row in pages.rows(golden):
+        text = pages.row_page(row, golden).replace("../records/", "records/")
+        assert [table for table in markdown_tables(text) if table not in page.tables] == []
+    sentence = pages.headline(golden).split(" ([")[0]
+    assert sentence in page.text
+
+
+def test_every_record_and_figure_is_there_and_every_link_leads_somewhere(page: Page, golden: list[Record]) -> None:
+    links, anchors = page.attributes("href"), page.attributes("id")
+    assert len(anchors) == len(set(anchors))
+    assert {link[1:] for link in links if link.startswith("#")} <= set(anchors)
+    assert {link for link in links if link.startswith("records/")} == {f"records/{one.id}.json" for one in golden}
+    assert {f"record-{one.id}" for one in golden} <= set(anchors)
+    for one in golden:
+        assert one.command in page.text
+        assert one.content_hash in page.text
+    labels = [attrs["aria-label"] or "" for tag, attrs in page.tags if tag == "svg"]
+    assert labels[0] == "Paired gains with 95 % intervals, a dot for every seed"
+    assert labels.count("Training curves of all arms") == len(group_records(golden))
+
+
+def test_numbers_of_ours_lead_to_their_trials(html: str, golden: list[Record]) -> None:
+    groups = group_records(golden)
+    (number,) = (k for k, one in enumerate(groups) if one.key.row == "imagenet_resnet18" and one.section == "small")
+    line = next(line for line in html.split("<tr>") if ">ResNet-18</a>" in line and "42.20" in line)
+    assert f'<a href="#group-{number}">ResNet-18</a>' in line
+    assert f'<a href="#trials-{number}" tabindex="-1">42.20 ± 0.20</a>' in line
+    assert f'<a href="#trials-{number}">3</a>' in line
+    assert ">30.4 to 29.2" in line.replace("</a>", "")
+    assert not re.search(r"<a[^>]*>30\.4 to", line)
+
+
+def test_it_has_landmarks_captions_and_headings_in_order(page: Page) -> None:
+    found = [tag for tag, _ in page.tags]
+    assert ("html", {"lang": "en"}) in page.tags
+    assert (found.count("main"), found.count("h1"), found.count("title")) == (1, 1, 1)
+    assert found.count("caption") == found.count("table")
+    levels = [int(tag[1]) for tag in found if re.fullmatch(r"h[1-6]", tag)]
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+    assert {attrs["for"] for tag, attrs in page.tags if tag == "label"} <= ids
+
+
+def with_outputs(folder: Path) -> Record:
+    """Return the first golden transcript's record beside a file of outputs of two utterances."""
+    record = next(one for one in build.everything() if one.row == "librispeech_deepspeech2")
+    line = {"utterance": "1-1", "reference": "one two three", "transcript": "one too three"}
+    other = {"utterance": "1-2", "reference": "four", "transcript": "four"}
+    digest = outputs.write(
+        {"dense": [line, other], "dsd": [line | {"transcript": "two three four"}, other | {"transcript": ""}]},
+        folder / f"{record.id}.csv.gz",
+    )
+    return record.model_copy(update={"outputs": digest}).sealed()
+
+
+def test_the_viewer_has_every_test_example_with_its_errors(tmp_path: Path) -> None:
+    record = with_outputs(tmp_path)
+    content = report.page([record], tmp_path)
+    assert content == report.page([record], tmp_path)  # the same bytes again
+    ((index, found),) = Page(content).trials()
+    assert index["id"] == record.id
+    assert (index["count"], index["whole"], index["marked"]) == (2, True, True)
+    assert found["arms"] == ["Baseline", "DSD"]
+    assert found["examples"] == [
+        ["1-1", "one two three", ["one too three", "ese"], ["one two three four", "deei"]],
+        ["1-2", "four", "four", ""],
+    ]
+
+
+def test_without_the_file_the_viewer_shows_the_samples_in_the_record(page: Page, golden: list[Record]) -> None:
+    with_samples = [one for group in group_records(golden) for one in group.records if one.dense and one.dense.samples]
+    assert {one["id"] for one, _ in page.trials()} == {one.id for one in with_samples}
+    for index, found in page.trials():
+        (record,) = (one for one in with_samples if one.id == index["id"])
+        assert index["whole"] is False
+        assert len(found["examples"]) == index["count"] == len(record.arms["dsd"].samples)
+
+
+def test_outputs_that_are_not_their_records_are_refused(tmp_path: Path) -> None:
+    record = with_outputs(tmp_path)
+    path = tmp_path / f"{record.id}.csv.gz"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ValueError, match=rf"{path.name} is not the file"):
+        report.page([record], tmp_path)
+
+
+def test_a_page_that_would_be_too_large_lacks_trials_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: list[Record]
+) -> None:
+    monkeypatch.setattr(drawings, "as_svg", lambda _: {})
+    whole = report.page(golden, tmp_path)
+    count = len(Page(whole).trials())
+    monkeypatch.setattr(report, "LIMIT", len(whole.encode()) - 400)
+    less = report.page(golden, tmp_path)
+    shown = Page(less)
+    assert len(less.encode()) <= report.LIMIT
+    assert 0 < len(shown.trials()) < count
+    assert f"Left out, to keep this page small: {count - len(shown.trials())} trial" in shown.text
+    monkeypatch.setattr(report, "LIMIT", 20_000)
+    with pytest.raises(ValueError, match="more than 20,000"):
+        report.page(golden, tmp_path)
+
+
+def test_figures_follow_the_page_in_colour_and_share_no_id() -> None:
+    svg = (
+        '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="540pt" height="9.5pt" viewBox="0 0 540 9.5">'
+        '<defs><style type="text/css">*{}</style></defs><g id="axes_1"><path id="m1" d="M 1.23456 2" style="stroke: #000000"/>'
+        '<use xlink:href="#m1" clip-path="url(#p1)"/></g></svg>'
+    )
+    assert drawings.inline(svg, "f3-") == (
+        '<svg viewBox="0 0 540 9.5"><defs></defs><g><path id="f3-m1" d="M 1.23 2" style="stroke: var(--ink)"/>'
+        '<use href="#f3-m1" clip-path="url(#f3-p1)"/></g></svg>'
+    )
+
+
+def test_trials_come_by_seed_then_row(golden: list[Record], tmp_path: Path) -> None:
+    found = said.trials(group_records(golden), tmp_path)
+    assert [(one.row.split("_")[1], one.seed) for one in found] == [
+        (row, seed) for seed in range(3) for row in ("neuraltalk", "deepspeech2")
+    ]
+
+
+def test_the_command_writes_it_beside_the_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = with_outputs(tmp_path / "outputs")
+    records.write(record, tmp_path / "records")
+    assert main(["report", "--records", str(tmp_path / "records")]) == 0
+    content = (tmp_path / "report.html").read_bytes()
+    assert f"1 records: wrote {tmp_path / 'report.html'}, {len(content):,} bytes" in capsys.readouterr().out
+    assert main(["report", "--records", str(tmp_path / "outputs")]) == 2
+    assert "expected a folder called records" in capsys.readouterr().err
+
+
+def test_no_records_no_result(tmp_path: Path) -> None:
+    shown = Page(report.page([], tmp_path))
+    assert shown.tables == []
+    assert "No result on real data yet" in shown.text
+    assert "No record has any." in shown.text
