@@ -137,6 +137,7 @@ def _masks(record: Record) -> Finding:
         return Finding("masks", "not applicable", plans)
     problems, tensors = [], 0
     pruned_before: dict[str, int] = {}
+    most: dict[tuple[str, str], int] = {}  # pruned of a tensor of an arm in any phase so far
     for name, phase, rule in phases_of(record, plans[1]):
         where = f"{name}, {phase.kind} phase"
         if (phase.mask is not None) != (rule.sparsity > 0):
@@ -155,8 +156,12 @@ def _masks(record: Record) -> Finding:
                 problems.append(
                     f"{where}: {layer.name} keeps {layer.kept} of {layer.weights}, the sparsity asks for {kept}"
                 )
-            # Of millions of kept weights one may pass through exactly zero as the phase ends.
-            elif not pruned <= layer.zeros <= pruned + layer.kept // 1_000_000:
+            # Of millions of kept weights one may pass through exactly zero as the phase ends, and those of a unit that is dead
+            # (its gradient is zero) stay at the zero from which they started again after an earlier phase.
+            most[name, layer.name] = max(pruned, most.get((name, layer.name), 0))
+            if layer.kept == layer.weights - pruned and not (
+                pruned <= layer.zeros <= most[name, layer.name] + layer.kept // 1_000_000
+            ):
                 problems.append(f"{where}: {layer.name} has {layer.zeros} zeros, but {pruned} pruned weights")
     if not tensors and not problems:
         return Finding("masks", "not applicable", "no arm of it has a sparse phase")

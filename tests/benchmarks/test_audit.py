@@ -295,3 +295,17 @@ def test_the_command_names_what_fails(trained: Record, tmp_path: Path, capsys: p
 def test_wrong_words_are_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_a_dead_unit_kept_at_zero_is_no_fault_in_the_second_sparse_phase(tmp_path: Path) -> None:
+    again = (Phase("sparse", 1, 0.02, sparsity=0.25), Phase("redense", 1, 0.01))
+    recipe = dataclasses.replace(toy.RECIPE, schedule=Schedule((*toy.RECIPE.schedule.phases, *again)))
+    record = records.read(train(tmp_path, toy.ToyTask(recipe), ("control", "dsd")))
+
+    def zeros(count: int) -> Callable[[Content], object]:
+        return lambda content: content["arms"]["dsd"]["phases"][2]["mask"][0].update(zeros=count)
+
+    assert [layer.zeros for layer in record.arms["dsd"].phases[2].mask or []] == [32, 8]
+    assert failing(record, zeros(64)) == []  # as many as the first sparse phase pruned
+    assert failing(record, zeros(65)) == ["masks"]
+    assert failing(record, zeros(31)) == ["masks"]
