@@ -62,7 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write("interrupted\n")
         return 130
     except OSError as error:  # a full disk, a folder that may not be written
-        sys.stderr.write(f"error: {error}\n")
+        if TOLD not in getattr(error, "__notes__", ()):
+            sys.stderr.write(f"error: {error}\n")
         return 1
 
 

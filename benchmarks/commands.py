@@ -30,7 +30,11 @@ from tasks.weights import Weights
 
 def run(options: Run) -> int:
     """Train a row's trials, write their records, tables and figures, and print the table; alone or under `torchrun`."""
-    with processes.joined():
+    if options.fresh and processes.begin_again():
+        raise ValueError(
+            "--fresh would train anew after each of torchrun's restarts: leave out --fresh or --max-restarts"
+        )
+    with processes.joined(inputs.device(options.device)):
         CONSOLE.quiet = not processes.first()
         return _run(options)
 
@@ -56,10 +60,8 @@ def _run(options: Run) -> int:
     try:
         bars_ = Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size)
         with determinism.demanded(device) as met, stop, bars_ as display:
-            # torchrun, which starts a failed run again, means to go on.
-            fresh = options.fresh and not processes.restarted()
             pairs = list(zip(plans, tasks, strict=True))
-            return _trials(pairs, fresh, per_trial, display, stop, met, written)
+            return _trials(pairs, options.fresh, per_trial, display, stop, met, written)
     finally:
         if written and processes.first():
             _conclude(row, out, written)

@@ -104,7 +104,7 @@ class Learner:
         return self.schedule.at(min(self.step, self.steps - 1), self.steps_per_epoch)
 
     def train_step(self, batch: Batch, noise_seed: int) -> dict[str, float]:
-        """Take one optimizer step and return the loss and what the task shows beside it, of the whole batch.
+        """Take one optimizer step and return the loss and what the task shows beside it; means over processes.
 
         Raises:
             NonFiniteError: before the update.
@@ -245,7 +245,7 @@ class Learner:
         self.curve = [Point.model_validate(point) for point in state["curve"]]
         self.first_step_in_lr = list(state["first_step_in_lr"])
         self._sums, self._summed = dict(state["sums"]), state["summed"]
-        self._clipped, self._clip_factors = state["clipped"], state["clip_factors"]
+        self._clipped, self._clip_factors = state.get("clipped", 0), state.get("clip_factors", 0.0)
         self.weights.restore(state.get("weights"))  # an older checkpoint does not tell
         self.masks = dsd.unpack(state["masks"], like=self.model)
         if self.masks:

@@ -92,6 +92,7 @@ class Trial:
                     f"{self.path} is of version {saved['suite']} of the suite, this is {SUITE}: use --fresh"
                 )
             self.started, self.interruptions = saved["started"], saved["interruptions"] + 1
+            self.met.update(saved.get("met", ()))
             sessions = [*saved["earlier"], saved["session"]]
             self.earlier = [one for one in dict.fromkeys(sessions) if one != self.plan.provenance.sentence()]
         learners: dict[str, Learner] = {}
@@ -211,6 +212,7 @@ class Trial:
         reason = self.stop.agreed()
         if reason is not None:
             self._save(learners)
+            processes.wait()  # where one process ends, torchrun ends the others, in the middle of writing if need be
             raise InterruptedTrial(reason)
 
     def _final(self, learner: Learner) -> Evaluation:
@@ -231,6 +233,7 @@ class Trial:
             "suite": SUITE,
             "session": self.plan.provenance.sentence(),
             "earlier": self.earlier,
+            "met": sorted(self.met),
             "dense": self.dense.model_dump() if self.dense else None,
             "dense_said": self.dense_said,
             "learners": {name: learner.state() for name, learner in learners.items()},

@@ -35,10 +35,10 @@ _Result = TypeVar("_Result")
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def joined(device: torch.device) -> Iterator[None]:
     """Context in which the processes of `torchrun` know each other; nothing without it.
 
-    On a machine with GPUs each takes the one of its number on the machine, and they speak through NCCL, else through gloo.
+    On GPUs each takes the one of its number on the machine, and they speak through NCCL, else through gloo.
 
     Raises:
         ValueError: a machine has fewer GPUs than processes.
@@ -46,29 +46,28 @@ def joined() -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
-    if torch.cuda.is_available():
+    gpu = device.type == "cuda"
+    if gpu:
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
             raise ValueError(
                 f"process {local} of this machine finds {torch.cuda.device_count()} GPUs: start one process a GPU"
             )
         torch.cuda.set_device(local)
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if gpu else "gloo"
     store, number, count = next(rendezvous("env://", timeout=PATIENCE))
     if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) == count:
         # torchrun starts processes again with the store of the dead ones, in which their addresses stand
         # (github.com/pytorch/pytorch/issues/135712). On one machine all count the same lives.
         store = PrefixStore(f"life {_lives()}", store)
     dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
+    yield
+    dist.destroy_process_group()  # not after an error: the others may be waiting for this process, and it would for them
 
 
-def restarted() -> bool:
-    """Whether `torchrun` started this process again after a failure."""
-    return _lives() > 0
+def begin_again() -> bool:
+    """Whether `torchrun` would start this process again after a failure."""
+    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
 
 
 def _lives() -> int:
@@ -208,5 +207,5 @@ def require_same_weights(model: nn.Module) -> None:
     mine = torch.tensor(sums, dtype=torch.float64)
     theirs = mine.clone()
     dist.broadcast(theirs, 0)
-    if highest(int(not torch.equal(mine, theirs))):
+    if highest(int(not torch.allclose(mine, theirs, rtol=0, atol=0, equal_nan=True))):  # NaN is for others to tell of
         raise RuntimeError(f"{size()} processes that train one network hold different weights")

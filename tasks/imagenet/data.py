@@ -253,5 +253,9 @@ def _loader(dataset: Dataset[_Sample], plan: Any, workers: int | None, device: t
 
 
 def _leave_signals_to_the_trainer(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal: a worker that died of it would take the checkpoint with it."""
+    """Ctrl-C reaches every process of a terminal, Slurm's signals every one of a job: a dead worker takes the checkpoint with it.
+
+    Workers end when they are told to, or when the trainer is gone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

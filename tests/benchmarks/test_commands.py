@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from benchmarks import commands
 from benchmarks import record as records
 from benchmarks.commands import _trials
 from benchmarks.display import Display
+from benchmarks.options import Run
 from benchmarks.plan import Plan
 from benchmarks.stop import Stop
 from tests.benchmarks import toy
@@ -66,3 +68,9 @@ def test_weights_of_a_trial_that_finished_without_them_are_not_promised(tmp_path
     trials(tmp_path / "with", [toy.ToyTask()], save_weights=True)
     assert trials(tmp_path / "with", [toy.ToyTask()], save_weights=True)[0] == 0
     assert len(list((tmp_path / "with" / "weights").glob("*.safetensors"))) == 2
+
+
+def test_fresh_is_refused_where_torchrun_would_start_it_again_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "1")
+    with pytest.raises(ValueError, match="leave out --fresh or --max-restarts"):
+        commands.run(Run("imagenet_resnet18", fresh=True))

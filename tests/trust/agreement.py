@@ -92,7 +92,7 @@ def train(out: Path, steps: int) -> int:
 @contextmanager
 def _joined() -> Iterator[None]:
     torch.set_num_threads(1)
-    with processes.joined():
+    with processes.joined(torch.device("cpu")):
         yield
 
 

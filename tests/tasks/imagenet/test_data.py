@@ -191,12 +191,14 @@ def test_the_global_generators_are_left_alone(pictures: data.Pictures, found: fo
     assert before[1:] == after[1:]
 
 
-def test_ctrl_c_does_not_kill_the_workers(found: folder.Folder) -> None:
-    """It reaches every process of a terminal; the trainer still has its checkpoint to write."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_every_process_does_not_kill_the_workers(found: folder.Folder, number: signal.Signals) -> None:
+    """Ctrl-C and Slurm send it so; the trainer still has its checkpoint to write."""
     pictures = data.Pictures(found, "train", cache=False)
     batches = data.train_batches(pictures, AUGMENTATION, 0, 4, 0, 6, workers=1, device=CPU)
     first = next(batches)
     (worker,) = multiprocessing.active_children()
     assert worker.pid is not None
-    os.kill(worker.pid, signal.SIGINT)
+    os.kill(worker.pid, number)
     assert len([first, *batches]) == 6
+    assert multiprocessing.active_children() == []
