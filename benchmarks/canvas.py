@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
+COLOURS = {"dense": "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
+"""Of the arms, told apart by the colour-blind too (Okabe and Ito)."""
+
 _SOURCE = "dsd-source"  # the PNG's text field that says what it was drawn from
 _VECTOR = ContextVar("vector", default=False)
 

@@ -17,7 +17,7 @@ from benchmarks import (
     canvas,
     contact,
     figures_weights,
-    iterations,
+    forest,
     lineage,
     metrics,
     pages,
@@ -26,26 +26,20 @@ from benchmarks import (
     samples,
     summary,
 )
+from benchmarks.canvas import COLOURS
 from benchmarks.group import Group, group_records
 from benchmarks.record import Point, Record
 from benchmarks.registry import ROWS
 from benchmarks.summary import DENSE, LABELS
 
-DRAWING_VERSION = 2
+DRAWING_VERSION = 3
 """Raised by whatever makes another picture of the same records, so that `stale` finds the ones drawn before."""
 
-COLOURS = {DENSE: "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
 _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
 _NAMES = re.compile(
     rf"gains\.png|(?:{'|'.join(map(re.escape, {**paper.ROWS, **ROWS}))})-(?:smoke|small|paper)"
     rf"(?:-[0-9a-f]{{12}}-[0-9]+)?-(?:{'|'.join(get_args(summary.Kind))})\.png"
 )
-_UNEQUAL = "unequal"
-_OVER = {
-    "control": ("s", COLOURS["dsd"], "DSD over control (equal budget): mean, 95 % interval"),
-    DENSE: ("o", COLOURS[DENSE], "DSD over baseline: mean, 95 % interval"),
-    _UNEQUAL: ("^", "#E69F00", "DSD over shorter control (UNEQUAL, as the paper)"),
-}
 
 
 def write(out: Path, records: Sequence[Record], sheets: bool = True) -> list[Path]:
@@ -111,10 +105,12 @@ def gains(records: Sequence[Record], path: Path) -> None:
         )
     with canvas.blank(7.5, 0.9 + 0.62 * (len(shown) + 0.9)) as figure:
         ax = figure.subplots()
-        _forest(ax, shown)
+        forest.draw(ax, shown)
         title = "Real data" if shown[0].quotable else "SYNTHETIC or smoke scale: smoke test only"
         ax.set_title(title, loc="left", fontsize=9, fontweight="bold")
-        ax.set_xlabel("gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds")
+        ax.set_xlabel(
+            "gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds; an arrow: beyond the frame"
+        )
         handles = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=8)
         canvas.save(figure, path, source(_records(shown)))
@@ -245,52 +241,6 @@ def _records(groups: Sequence[Group]) -> list[Record]:
 def _present(folder: Path) -> set[str]:
     """Return the pictures in `folder` that could have been drawn here; any other is somebody else's."""
     return {path.name for path in folder.glob("*.png") if _NAMES.fullmatch(path.name)}
-
-
-def _forest(ax: Axes, groups: Sequence[Group]) -> None:
-    labels = []
-    for row, group in enumerate(groups):
-        found = {over: list(summary.gains(group, "dsd", over).values()) for over in ("control", DENSE)}
-        unequal = iterations.unequal(group)
-        found |= {_UNEQUAL: list(unequal.gains)} if unequal else {}
-        offsets = (-0.28, 0.0, 0.28) if unequal else (-0.16, 0.16)
-        for (over, seeds), offset in zip(found.items(), offsets, strict=True):
-            paired = summary.paired(group, seeds)
-            if paired is None:
-                continue
-            (marker, colour, label), y = _OVER[over], row + offset
-            dots = None if over == _UNEQUAL else "one seed (dots)"  # the legend shows the last one's colour
-            ax.scatter(seeds, [y + 0.1] * len(seeds), s=11, color=colour, alpha=0.6, linewidths=0, label=dots)
-            if paired.half_width is not None:
-                ax.hlines(y, paired.mean - paired.half_width, paired.mean + paired.half_width, color=colour)
-            ax.scatter(
-                [paired.mean],
-                [y],
-                s=34,
-                marker=marker,
-                color=colour,
-                label=label,
-                zorder=3,
-            )
-        if group.paper and group.paper.overview.verified:
-            claim = group.paper.overview.absolute
-            ax.scatter(
-                [claim],
-                [row + offsets[-1]],
-                s=220,
-                marker="|",
-                color=COLOURS["control"],
-                label="paper's gain over baseline (its data and recipe)",
-                zorder=4,
-            )
-        primary = summary.primary(group)
-        n = primary.n if primary else len(group.records)
-        unit = render.metric_name(group.metric, group)
-        labels.append(f"{render.network(group)}, {unit}\n{group.key.scale}: {render.data_name(group)}, n = {n}")
-    ax.axvline(0, color="#999999", linewidth=0.8, zorder=0)
-    ax.set_yticks(range(len(groups)), labels, fontsize=8)
-    ax.set_ylim(len(groups) - 0.5, -0.5)
-    ax.margins(x=0.08)
 
 
 def _line(record: Record, arm: str, metric: str | None) -> dict[float, float]:

@@ -11,7 +11,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from benchmarks import figures, iterations, metrics, summary, tables
+from benchmarks import figures, forest, iterations, metrics, summary, tables
 from benchmarks.group import Group, group_records
 from benchmarks.record import Record, unpack_outcomes
 from benchmarks.statistics import bootstrap, score
@@ -288,7 +288,7 @@ def test_the_table_at_the_end_of_a_run_fits_a_terminal() -> None:
 
 def test_the_picture_of_the_gains_shows_the_unequal_comparison_beside_the_papers_claim() -> None:
     ax = Figure().subplots()
-    figures._forest(ax, group_records(build.utterances() + build.trio()))
+    forest.draw(ax, group_records(build.utterances() + build.trio()))
     marks = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     assert len(marks) == 5
     (unequal,) = (handle for label, handle in marks.items() if "UNEQUAL" in label)
@@ -297,6 +297,24 @@ def test_the_picture_of_the_gains_shows_the_unequal_comparison_beside_the_papers
     assert x == pytest.approx(11 * ERROR, abs=1e-5)
     claims = [np.asarray(c.get_offsets())[0] for c in ax.collections if str(c.get_label()).startswith("paper's gain")]
     assert [1.1, y] in [[claim[0], pytest.approx(claim[1])] for claim in claims]
+
+
+def test_a_secondary_gain_that_is_far_out_leaves_the_primary_ones_legible() -> None:
+    ax = Figure().subplots()
+    wild = [
+        one.model_copy(update={"dense": one.dense.model_copy(update={"test": {"wer": 30.0 + 40 * one.seed}})})
+        for one in build.utterances()
+        if one.dense
+    ]
+    group = only(wild)
+    forest.draw(ax, [group])
+    left, right = ax.get_xlim()
+    assert -3 < left < 0 < ERROR * 3 < right < 9  # the gains over control are one, two and three words
+    mean = np.mean([30.0 + 40 * one.seed - one.arms["dsd"].test["wer"] for one in wild])
+    unequal = iterations.unequal(group)
+    assert unequal is not None
+    assert right < np.mean(unequal.gains)
+    assert [text.get_text().strip() for text in ax.texts] == [f"{mean:+.1f}", f"{np.mean(unequal.gains):+.1f}"]
 
 
 def test_phases_are_numbered_where_they_come_again() -> None:
