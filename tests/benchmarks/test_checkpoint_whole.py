@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,7 +150,10 @@ def test_a_damaged_checkpoint_stops_the_trial_and_says_what_to_do(tmp_path: Path
         trial(tmp_path, StopAt(14)).run()
     (path,) = tmp_path.glob("checkpoints/*/trial.pt")
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+    name, extra = struct.unpack("<HH", content[largest.header_offset + 26 : largest.header_offset + 30])
+    content[largest.header_offset + 30 + name + extra + largest.file_size // 2] ^= 1  # between entries lies padding
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"{path} is not a readable checkpoint: .*delete it, or run with --fresh"):
         trial(tmp_path).run()
