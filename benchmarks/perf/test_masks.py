@@ -18,7 +18,7 @@ from tasks.imagenet import models
 from tasks.imagenet.recipes import RESNET18
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def network() -> nn.Module:
     """ResNet-18 as the paper trains it: 11.7 million weights."""
     return models.build("resnet18", RESNET18.model, 1000, seed=0)

@@ -102,7 +102,8 @@ def test_training(benchmark: Any, source: Source, recipe: Recipe) -> None:
     for ours, theirs in zip(network.parameters(), twin.parameters(), strict=True):
         assert ours.grad is not None
         assert theirs.grad is not None
-        assert (ours.grad - theirs.grad).norm() <= 1e-4 * ours.grad.norm()
+        # Spectrograms differ in the last bit, and an activation at an end of the clip may fall to either side of it.
+        assert (ours.grad - theirs.grad).norm() <= 2e-3 * ours.grad.norm()
 
     task = SpeechTask(recipe, source, 0, CPU)
     second = task.steps_per_epoch()  # the first epoch is in another order than all that follow
