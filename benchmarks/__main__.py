@@ -1,4 +1,4 @@
-"""The command line, `python -m benchmarks COMMAND`: the only file that parses one. Printing help loads no torch."""
+"""The command line, `python -m benchmarks COMMAND`, parsed nowhere else. Printing help loads no torch."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from benchmarks.parts import MOMENTS, Histograms, Regrown
 from benchmarks.record import Arm, LayerMask, Record
-
-_BINS = 64
+from benchmarks.weights import BINS
 
 
 def told(record: Record) -> int:
@@ -86,7 +85,7 @@ def _histograms(told: Histograms, first: list[LayerMask]) -> Iterator[str]:
         yield f"{where} reach to {told.limit}"
     for point in told.points:
         total = sum(point.counts) + point.below + point.above + point.zeros
-        if len(point.counts) != _BINS or total != told.weights or min(*point.counts, point.below, point.above) < 0:
+        if len(point.counts) != BINS or total != told.weights or min(*point.counts, point.below, point.above) < 0:
             yield f"{where}, {point.moment}: {len(point.counts)} bins and what is outside hold {total} of {told.weights} weights"
     dense, pruned, sparse, *rest = told.points
     gone = largest.weights - largest.kept

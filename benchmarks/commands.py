@@ -58,10 +58,10 @@ def _run(options: Run) -> int:
         dense.load_into(tasks[0].model())  # what does not fit is found here, not after somebody has gone home
     written: list[Path] = []
     try:
-        bars_ = Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size)
-        with determinism.demanded(device) as met, stop, bars_ as display:
-            pairs = list(zip(plans, tasks, strict=True))
-            return _trials(pairs, options.fresh, per_trial, display, stop, met, written)
+        shown = Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size)
+        with determinism.demanded(device) as met, stop, shown as display:
+            trials = list(zip(plans, tasks, strict=True))
+            return _trials(trials, options.fresh, per_trial, display, stop, met, written)
     finally:
         if written and processes.first():
             _conclude(row, out, written)
