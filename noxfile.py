@@ -109,6 +109,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def evidence(session: nox.Session) -> None:
+    """Run the trials that results/ wants and lacks, in the order that resolves most (`-- --data DIR`, `-- --plan`)."""
+    _run(session, "-m", "benchmarks", "evidence", *session.posargs, env={"DSD_STOP_WITH_PARENT": str(os.getpid())})
+
+
+@nox.session
 def resume(session: nox.Session) -> None:
     """Kill trials at every moment, by every signal, alone and in pairs, and compare what they give when run again."""
     _run(session, "-m", "tests.trust.matrix", *session.posargs)

@@ -8,11 +8,12 @@ from typing import Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, subcommand
 
-from benchmarks.options import Compare, Estimate, Evaluate, Report, Run, Status, Tables, Verify
+from benchmarks.options import Compare, Estimate, Evaluate, Evidence, Report, Run, Status, Tables, Verify
 
 Command = (
     Annotated[Run, subcommand("run")]
     | Annotated[Estimate, subcommand("estimate")]
+    | Annotated[Evidence, subcommand("evidence")]
     | Annotated[Tables, subcommand("tables")]
     | Annotated[Report, subcommand("report")]
     | Annotated[Verify, subcommand("verify")]
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         args=words,
     )
     # Loaded here, so that printing help costs no torch.
-    from benchmarks import commands, comparison, estimate, inspection, publish
+    from benchmarks import commands, comparison, estimate, evidence, inspection, publish
     from tasks.processes import TOLD
 
     try:
@@ -42,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return estimate.estimate(command)
             case Run():
                 return commands.run(command)
+            case Evidence():
+                return evidence.evidence(command)
             case Tables():
                 return publish.tables(command)
             case Report():

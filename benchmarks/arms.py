@@ -1,4 +1,4 @@
-"""The arms: ways to spend the budget after D, each a schedule and a rule for its masks."""
+"""The arms: ways to spend the budget after D, each a schedule and a few rules of training."""
 
 from __future__ import annotations
 
@@ -8,16 +8,32 @@ from typing import Literal
 
 from benchmarks.registry import ARMS
 from dsd.schedule import Constant, Phase, Schedule
-from tasks.recipe import Recipe
+from tasks.recipe import Recipe, scaled
+
+AVERAGED = 0.25
+"""The share of an arm's steps, its last, over which `swa` averages (Izmailov et al. 2018 take the last quarter of training)."""
+
+RADIUS = 0.05
+"""How far `sam` looks for the worst nearby weights: the default of Foret et al. (2021), and theirs for ImageNet."""
 
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """What an arm does after D."""
+    """What an arm does after D.
+
+    Attributes:
+        select: how its sparse phases draw their masks.
+        state: what becomes of the optimizer's state where a phase starts (see `dsd.restart`); None is as the recipe says.
+        averaged: over how many of its last steps its weights are averaged; 0 takes the last ones.
+        radius: of sharpness-aware minimisation; 0 is plain descent.
+    """
 
     name: str
     schedule: Schedule
-    select: Literal["magnitude", "random"]
+    select: Literal["magnitude", "random"] = "magnitude"
+    state: Literal["fresh", "keep"] | None = None
+    averaged: int = 0
+    radius: float = 0.0
 
 
 def dense_schedule(recipe: Recipe) -> Schedule:
@@ -26,26 +42,51 @@ def dense_schedule(recipe: Recipe) -> Schedule:
 
 
 def arm_plan(recipe: Recipe, name: str, steps_per_epoch: int) -> ArmPlan:
-    """Return the plan of the arm called `name`. All arms have phases of the same lengths, each with a fresh optimizer.
+    """Return the plan of the arm called `name`. All arms have as many steps, in phases that start a fresh optimizer.
 
-    `control` keeps the rates and drops the masks; `llr` trains dense at a tenth of the rate with which D's
-    last epoch began, the paper's control (a polynomial decay ends at zero: a tenth of its very last rate trains nothing);
+    The main ones: `dsd`; `control` keeps the rates and drops the masks; `llr` trains dense at a tenth of the rate with which
+    D's last epoch began, the paper's control (a polynomial decay ends at zero: a tenth of its very last rate trains nothing);
     `random` is `dsd` with as many weights of each layer drawn at random.
+
+    Of sensitivity: `dsd-50` is `dsd` at 50 % sparsity in every sparse phase, and so on; `dsd-twice` goes through all phases
+    twice, each half as long; `dsd-keep` and `control-keep` keep the optimizer's state where a phase starts; `swa` is
+    `control`, its weights averaged over its last quarter of steps; `sam` is `control` by sharpness-aware minimisation, twice
+    the arithmetic a step.
 
     Raises:
         ValueError: there is no such arm.
     """
+    if name not in ARMS:
+        raise ValueError(f"there is no arm {name!r}; arms: {', '.join(ARMS)}")
     dense, *rest = recipe.schedule.phases
+    masked = Schedule(tuple(rest))
+    unmasked = Schedule(tuple(_unmasked(phase) for phase in rest))
     if name in ("dsd", "random"):
-        return ArmPlan(name, Schedule(tuple(rest)), "random" if name == "random" else "magnitude")
+        return ArmPlan(name, masked, "random" if name == "random" else "magnitude")
     if name == "control":
-        return ArmPlan(name, Schedule(tuple(_unmasked(phase) for phase in rest)), "magnitude")
+        return ArmPlan(name, unmasked)
     if name == "llr":
         steps = dense_schedule(recipe).boundaries(steps_per_epoch)[-1]
         last = Schedule((dense,)).at(max(0, steps - steps_per_epoch), steps_per_epoch).lr
-        low = tuple(dataclasses.replace(_unmasked(phase), lr=last / 10, decay=Constant()) for phase in rest)
-        return ArmPlan(name, Schedule(low), "magnitude")
-    raise ValueError(f"there is no arm {name!r}; arms: {', '.join(ARMS)}")
+        return ArmPlan(
+            name, Schedule(tuple(dataclasses.replace(phase, lr=last / 10, decay=Constant()) for phase in unmasked))
+        )
+    if name == "dsd-twice":
+        half = scaled(masked, 0.5, 1.0).phases
+        return ArmPlan(name, Schedule((*half, *half)))
+    if name in ("dsd-keep", "control-keep"):
+        return ArmPlan(name, masked if name == "dsd-keep" else unmasked, state="keep")
+    if name == "swa":
+        return ArmPlan(name, unmasked, averaged=round(AVERAGED * unmasked.boundaries(steps_per_epoch)[-1]))
+    if name == "sam":
+        return ArmPlan(name, unmasked, radius=RADIUS)
+    return ArmPlan(name, at_sparsity(masked, int(name.removeprefix("dsd-")) / 100))
+
+
+def at_sparsity(schedule: Schedule, sparsity: float) -> Schedule:
+    """Return `schedule` with another sparsity in every sparse phase."""
+    phases = (dataclasses.replace(one, sparsity=sparsity) if one.kind == "sparse" else one for one in schedule)
+    return Schedule(tuple(phases))
 
 
 def _unmasked(phase: Phase) -> Phase:

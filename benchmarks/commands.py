@@ -95,7 +95,7 @@ def ask(options: Run) -> Asked:
             f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
         )
     frozen = inputs.frozen(row, options, options.scale)
-    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, options.network)
+    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise)
     device = inputs.device(options.device)
     inputs.require_parts(recipe, processes.size())
     data = processes.after_the_first(lambda: inputs.data(row, options.data, options.scale))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from rich import filesize
@@ -29,10 +31,14 @@ _POINT, _REST = 400, 12_000
 
 @dataclass(frozen=True)
 class Part:
-    """What one arm ("shared" for the D phase) takes in one phase: `seconds` with loading and evaluations."""
+    """What one arm ("shared" for the D phase) takes in one phase: `seconds` with loading and evaluations.
+
+    `until` is the step after the fork at which the phase ends, 0 for D.
+    """
 
     phase: PhaseKind
     arm: str
+    until: int
     steps: int
     evaluations: int
     seconds: float
@@ -132,27 +138,23 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         return int(seconds / max(CHECKPOINT_EVERY_SECONDS, size * found.writing / CHECKPOINT_SHARE))
 
     if given:
-        parts.append(Part("dense", "shared", 0, 1, found.thorough))
+        parts.append(Part("dense", "shared", 0, 0, 1, found.thorough))
     else:
         ((steps, count),) = _phases(task, dense_schedule(recipe))
         seconds = steps * (found.dense + found.waiting(found.dense, on_gpu)) + evaluations(count)
-        parts.append(Part("dense", "shared", steps, count, seconds))
+        parts.append(Part("dense", "shared", 0, steps, count, seconds))
         saving += saves(seconds, found.state) * found.state * found.writing
         points += count
     saving += checkpoint * found.writing  # where the arms fork
-    phases = _phases(task, plans[0].schedule)  # of the same lengths for all arms
-    for index, (steps, count) in enumerate(phases):
-        each = [found.masked if _masked(plan, index) else found.dense for plan in plans]
-        waiting = found.waiting(sum(each), on_gpu) / len(arms)
-        mine = []
-        for plan, step in zip(plans, each, strict=True):
-            seconds = steps * (step + waiting) + evaluations(count) + _masked(plan, index) * found.selecting
-            mine.append(Part(recipe.schedule.phases[index + 1].kind, plan.name, steps, count, seconds))
-        ends = index + 1 < len(phases)  # the last phase ends with the record
-        timed = saves(sum(part.seconds for part in mine), checkpoint)
-        saving += (ends + timed) * checkpoint * found.writing
-        parts += mine
-        points += count * len(arms)
+    arm_parts = [part for plan in plans for part in _parts(found, task, plan, plans, on_gpu, evaluations)]
+    ends = plans[0].schedule.boundaries(
+        spe
+    )  # of the first arm's phases: one is written at each, but the record at the last
+    between = [sum(part.seconds for part in arm_parts if a < part.until <= b) for a, b in pairwise((0, *ends))]
+    timed = sum(saves(seconds, checkpoint) for seconds in between)
+    saving += (len(ends) - 1 + timed) * checkpoint * found.writing
+    parts += sorted(arm_parts, key=lambda part: part.until)
+    points += sum(part.evaluations for part in arm_parts)
     networks = len(arms) + 1
     more = len(arms) - found.networks
     return Total(
@@ -170,13 +172,45 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
     )
 
 
+def _parts(
+    found: Probe,
+    task: Task,
+    plan: ArmPlan,
+    plans: Sequence[ArmPlan],
+    on_gpu: bool,
+    evaluations: Callable[[int], float],
+) -> Iterator[Part]:
+    """Yield the phases of one arm, called as the recipe calls them where it has as many."""
+    spe = task.steps_per_epoch()
+    called = [phase.kind for phase in task.recipe.schedule.phases[1:]]
+    if len(called) != len(plan.schedule.phases):
+        called = [phase.kind for phase in plan.schedule]
+    until = 0
+    for index, (steps, count) in enumerate(_phases(task, plan.schedule)):
+        middle = until + steps // 2
+        until += steps
+        together = sum(_step(found, one, one.schedule.at(middle, spe).index) for one in plans)
+        step = _step(found, plan, index) + found.waiting(together, on_gpu) / len(plans)
+        seconds = steps * step + evaluations(count) + _masked(plan, index) * found.selecting
+        if plan.averaged and index + 1 == len(called):
+            seconds += spe * found.dense  # the statistics of batch norm, made anew
+        yield Part(called[index], plan.name, until, steps, count, seconds)
+
+
+def _step(found: Probe, plan: ArmPlan, index: int) -> float:
+    """Return the seconds of one step of an arm in its phase number `index`."""
+    if plan.radius:
+        return 2 * found.dense
+    return found.masked if _masked(plan, index) else found.dense
+
+
 def _masked(plan: ArmPlan, index: int) -> bool:
     return plan.schedule.phases[index].sparsity > 0
 
 
 def _phases(task: Task, schedule: Schedule) -> list[tuple[int, int]]:
     """Return (steps, evaluations) of every phase: as many as a learner is due to make."""
-    learner = Learner("counted", task, schedule, model := nn.Linear(1, 1), make_optimizer(task.recipe, model))
+    learner = Learner(ArmPlan("counted", schedule), task, model := nn.Linear(1, 1), make_optimizer(task.recipe, model))
     found, count, begin = [], 0, 0
     for step in range(1, learner.steps + 1):
         learner.step = step

@@ -61,6 +61,8 @@ def custom(row: Row, options: Run) -> tuple[str, ...]:
         found.append(f"sparsity={options.sparsity}")
     if row.recipe(scale, lr_factor=options.lr_factor).hash() != own:
         found.append(f"lr_factor={options.lr_factor}")
+    if options.label_noise is not None and row.recipe(scale, label_noise=options.label_noise).hash() != own:
+        found.append(f"label_noise={options.label_noise}")
     if scale == "paper" and row.recipe(scale, network=options.network).hash() != own:
         found.append(f"network={options.network}")
     return tuple(found)

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 import dsd
+from benchmarks.arms import ArmPlan
+from benchmarks.averaging import WeightAverage, estimate_batch_norm
 from benchmarks.record import Clipping, Cost, LayerMask, PhaseResult, Point, pack_outcomes
+from benchmarks.sharpness import sharpen
 from benchmarks.weights import WeightLog
-from dsd.mask import Selection
-from dsd.schedule import Position, Schedule
+from dsd.schedule import Position
 from tasks import processes
 from tasks.recipe import Recipe, RmsProp, Sgd
 from tasks.seed import derive
@@ -61,30 +63,32 @@ class Learner:
     """A network, its optimizer, and where it stands in its schedule.
 
     Args:
-        name: of the arm, "dense" for the shared D phase.
+        plan: of the arm; that of the shared D phase is called "dense".
         offset: the step of the data stream at which the schedule begins.
-        select: how sparse phases draw their mask: "magnitude" or "random" (from `mask_seed`).
+        mask_seed: decides masks that are drawn at random.
     """
 
     def __init__(
         self,
-        name: str,
+        plan: ArmPlan,
         task: Task,
-        schedule: Schedule,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         offset: int = 0,
-        select: Selection = "magnitude",
         mask_seed: int = 0,
     ) -> None:
-        self.name, self.task, self.schedule, self.select, self.mask_seed = name, task, schedule, select, mask_seed
+        self.plan, self.name, self.schedule = plan, plan.name, plan.schedule
+        self.task, self.mask_seed = task, mask_seed
         self.model, self.optimizer, self.offset = model, optimizer, offset
+        self.state_policy = plan.state or task.recipe.optimizer_state
         self.steps_per_epoch = task.steps_per_epoch()
-        self.ends = schedule.boundaries(self.steps_per_epoch)
+        self.ends = self.schedule.boundaries(self.steps_per_epoch)
         self.step = 0
         self.seconds = 0.0
         self.masks: dict[str, Tensor] = {}
-        self.weights = WeightLog(active=select == "magnitude")  # a random mask has no threshold to be below
+        # A random mask has no threshold to be below; of the others the main arm is enough.
+        self.weights = WeightLog(active=plan.name in ("dense", "dsd"))
+        self.average = WeightAverage(plan.averaged, self.steps)
         self.phases: list[PhaseResult] = []
         self.curve: list[Point] = []
         self.first_step_in_lr: list[float] = []
@@ -115,27 +119,36 @@ class Learner:
             self._start_phase(position)
         for group in self.optimizer.param_groups:
             group["lr"] = position.lr
-        # Every arm draws the same dropout noise, and a resumed run draws it again; every process draws its own.
-        torch.manual_seed(derive(noise_seed, processes.rank()) if processes.rank() else noise_seed)
-        self.model.train()
-        loss, shown = self.task.loss(self.model, batch)
+        loss, shown = self._loss(batch, noise_seed)
         together = processes.mean([float(loss.detach()), *shown.values()])
         numbers = dict(zip(("loss", *shown), together, strict=True))
         self._require_finite("loss", numbers["loss"])
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        processes.average_gradients(self.model)
+        self._backward(loss)
+        if self.plan.radius:
+            sharpen(self.model, self.plan.radius, lambda: self._backward(self._loss(batch, noise_seed)[0]))
         self._clip()
         before = [p.detach().clone() for p in self.model.parameters()] if position.first else []
         self.optimizer.step()
         if before:
             self.first_step_in_lr.append(_mean_update(before, self.model.parameters(), self.masks) / position.lr)
+        self.average.update(self.model, self.step)
         self.step += 1
         for key, number in numbers.items():
             self._sums[key] = self._sums.get(key, 0.0) + number
         self._summed += 1
         self._clock(started)
         return numbers
+
+    def _loss(self, batch: Batch, noise_seed: int) -> tuple[Tensor, dict[str, float]]:
+        # Every arm draws the same dropout noise, and a resumed run draws it again; every process draws its own.
+        torch.manual_seed(derive(noise_seed, processes.rank()) if processes.rank() else noise_seed)
+        self.model.train()
+        return self.task.loss(self.model, batch)
+
+    def _backward(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        processes.average_gradients(self.model)
 
     def _clip(self) -> None:
         """Clip the gradient as the recipe says. Its norm is taken in any case: it is finite only if every element is."""
@@ -175,6 +188,9 @@ class Learner:
         """
         started = time.perf_counter()
         position = self.schedule.at(self.step - 1, self.steps_per_epoch)
+        if self.step == self.steps and self.average.into(self.model):
+            last = self.offset + self.steps
+            estimate_batch_norm(self.model, self.task, last - self.steps_per_epoch, last)
         processes.take_buffers_of_the_first(self.model)
         processes.require_same_weights(self.model)
         result = self.task.evaluate(self.model, self.at_phase_end())
@@ -227,6 +243,7 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "masks": dsd.pack(self.masks),
             "weights": self.weights.state(),
+            "average": self.average.state(),
             "phases": [phase.model_dump() for phase in self.phases],
             "curve": [point.model_dump() for point in self.curve],
             "first_step_in_lr": self.first_step_in_lr,
@@ -247,13 +264,13 @@ class Learner:
         self._sums, self._summed = dict(state["sums"]), state["summed"]
         self._clipped, self._clip_factors = state.get("clipped", 0), state.get("clip_factors", 0.0)
         self.weights.restore(state.get("weights"))  # an older checkpoint does not tell
+        self.average.restore(state.get("average"), self.model)
         self.masks = dsd.unpack(state["masks"], like=self.model)
         if self.masks:
             self._holding.enter_context(dsd.hold(self.model, self.optimizer, self.masks))
             self._holding.callback(self._let_go)
 
     def _start_phase(self, position: Position) -> None:
-        policy = self.task.recipe.optimizer_state
         held = self.masks
         self._holding.close()
         self.masks = {}
@@ -268,18 +285,18 @@ class Learner:
                         self.optimizer,
                         position.phase.sparsity,
                         skip=self.task.recipe.skip,
-                        select=self.select,
+                        select=self.plan.select,
                         generator=generator,
-                        state=policy,
+                        state=self.state_policy,
                     )
                 )
             )
             self.weights.after_pruning(self.model, self.masks)
         elif not held:  # leaving a sparse phase has restarted it already
-            dsd.restart(self.optimizer, policy)
+            dsd.restart(self.optimizer, self.state_policy)
 
     def _let_go(self) -> None:
-        dsd.restart(self.optimizer, self.task.recipe.optimizer_state, self.masks, model=self.model)
+        dsd.restart(self.optimizer, self.state_policy, self.masks, model=self.model)
 
     def _end_phase(self, position: Position, result: Evaluation) -> None:
         start = self.ends[position.index - 1] if position.index else 0

@@ -30,7 +30,8 @@ class Run:
     """The first of the consecutive seeds: to spread trials over machines."""
     arms: tuple[ArmName, ...] = DEFAULT_ARMS
     """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of the rate of D's last
-    epoch; random: a mask drawn at random."""
+    epoch; random: a mask drawn at random; dsd-50: dsd at 50 % sparsity; dsd-twice: both phases twice, half as long; control-keep,
+    dsd-keep: the optimizer's state goes on; swa: weights averaged over the last quarter; sam: sharpness-aware."""
     device: Device = "auto"
     """auto takes a GPU if there is one."""
     subset: float = 1.0
@@ -50,6 +51,8 @@ class Run:
     """Prune this share instead of the recipe's. The record says `custom` and enters no comparison with the paper."""
     lr_factor: float | None = None
     """Multiply every learning rate. The record says `custom` too."""
+    label_noise: float | None = None
+    """Give this share of the training pictures a wrong class. The record says `custom` too."""
     workers: int | None = None
     """Loader processes. By default none where the pictures fit in memory. The result does not depend on it."""
     save_weights: bool = False
@@ -59,6 +62,20 @@ class Run:
 @dataclass(frozen=True)
 class Estimate(Run):
     """Say what time, disk and memory `run` with the same flags would take, from a probe of some 50 steps."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Run the trials that the published results want and do not have, whatever resolves most per hour first."""
+
+    data: Path = Path("data")
+    """The folder that holds tiny-imagenet-50, flickr8k, connected-digits and squeezenet1_0-imagenet-pruned.safetensors."""
+    plan: bool = False
+    """Only show what is there, how many seeds it takes to resolve the rest, and what that costs."""
+    hours: float | None = None
+    """Begin no trial that would end later than so long from now."""
+    out: Path | None = None
+    """Where the records are and go. By default results."""
 
 
 @dataclass(frozen=True)

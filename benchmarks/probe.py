@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import checkpoint, outputs
-from benchmarks.arms import arm_plan, dense_schedule
+from benchmarks.arms import ArmPlan, arm_plan, dense_schedule
 from benchmarks.learner import Learner, make_optimizer
 from benchmarks.record import pack_outcomes
 from benchmarks.statistics import OUTCOME_SCALE, bootstrap
@@ -180,7 +180,7 @@ def _learners(task: Task, arms: tuple[str, ...], start: Weights | None) -> dict[
         model = task.model()
         if start is not None:
             start.load_into(model)
-        return Learner(name, task, schedule, model, make_optimizer(recipe, model))
+        return Learner(ArmPlan(name, schedule), task, model, make_optimizer(recipe, model))
 
     found = {"dense": learner("dense", dense_schedule(recipe))}
     for arm in arms:

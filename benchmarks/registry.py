@@ -15,8 +15,13 @@ from tasks.recipe import Metric, Recipe, Scale, scaled
 SUITE = "0.1"
 """Results are comparable under one minor version: raised by whatever alters a recipe, a random stream or a metric."""
 
-ArmName = Literal["control", "dsd", "llr", "random"]
+MainArm = Literal["control", "dsd", "llr", "random"]
+SweepArm = Literal["dsd-0", "dsd-10", "dsd-25", "dsd-30", "dsd-50", "dsd-70", "dsd-80", "dsd-90"]
+OtherArm = Literal["dsd-twice", "control-keep", "dsd-keep", "swa", "sam"]
+ArmName = Literal[MainArm, SweepArm, OtherArm]
 ARMS: tuple[ArmName, ...] = get_args(ArmName)
+SENSITIVITY: tuple[ArmName, ...] = (*get_args(SweepArm), *get_args(OtherArm))
+"""What asks how the answer depends on choices of the recipe, and what else one would do with the same budget."""
 DEFAULT_ARMS: tuple[ArmName, ...] = ("control", "dsd")
 DEFAULT_SEEDS: dict[Scale, int] = {"smoke": 1, "small": 5, "paper": 3}
 
@@ -50,6 +55,7 @@ class Row:
         sparsity: float | None = None,
         lr_factor: float | None = None,
         network: str | None = None,
+        label_noise: float | None = None,
     ) -> Recipe:
         """Return the recipe at `scale`, changed where something is given.
 
@@ -58,10 +64,18 @@ class Row:
             sparsity: of every sparse phase.
             lr_factor: multiplies every rate.
             network: the frozen network, for a row that has one; its weights are then the user's to name.
+            label_noise: the share of wrong training labels, for a row of classification.
+
+        Raises:
+            ValueError: there are no labels to be wrong.
         """
         recipe = self.recipes[scale]
         if network is not None and network != recipe.data.network:
             recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, network=network, weights=""))
+        if label_noise is not None:
+            if self.domain != "imagenet":
+                raise ValueError(f"label_noise={label_noise}: {self.name} classifies nothing")
+            recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, label_noise=label_noise))
         schedule = recipe.schedule
         if lr_factor is not None:
             schedule = scaled(schedule, 1, lr_factor)

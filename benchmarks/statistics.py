@@ -89,7 +89,7 @@ def paired(gains: Sequence[float]) -> Paired:
     if n == 1:
         return Paired(n, mean, None, None, None)
     sd = 0.0 if len(set(gains)) == 1 else math.sqrt(math.fsum((gain - mean) ** 2 for gain in gains) / (n - 1))
-    return Paired(n, mean, sd, _quantile(n) * sd / math.sqrt(n), _p_value(mean, sd, n))
+    return Paired(n, mean, sd, half_width(sd, n), _p_value(mean, sd, n))
 
 
 def welch(a: Sequence[float], b: Sequence[float]) -> Difference:
@@ -140,19 +140,24 @@ def verdict(summary: Paired) -> Verdict:
     return "refuted" if high < 0 else "not resolved"
 
 
-def needed(sd: float, half_width: float) -> int:
-    """Return the smallest number of seeds whose t interval has a half-width of at most `half_width`, 3 at the least.
+def half_width(sd: float, n: int) -> float:
+    """Return half the width of the 95 % t interval of a mean over `n` numbers, 2 at the least, of standard deviation `sd`."""
+    return _quantile(n) * sd / math.sqrt(n)
+
+
+def needed(sd: float, target: float) -> int:
+    """Return the smallest number of seeds whose t interval has a half-width of at most `target`, 3 at the least.
 
     Raises:
-        ValueError: `sd` is negative or `half_width` not positive.
+        ValueError: `sd` is negative or `target` not positive.
     """
     if not sd >= 0:
         raise ValueError(f"needed: sd must not be negative, got {sd}")
-    if not half_width > 0:
-        raise ValueError(f"needed: half_width must be positive, got {half_width}")
+    if not target > 0:
+        raise ValueError(f"needed: target must be positive, got {target}")
 
     def enough(n: int) -> bool:
-        return _quantile(n) * sd / math.sqrt(n) <= half_width
+        return half_width(sd, n) <= target
 
     high = MINIMUM_SEEDS
     while not enough(high):  # the half-width falls with n: double, then bisect

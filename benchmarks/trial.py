@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import checkpoint, lock, outputs
 from benchmarks import record as records
-from benchmarks.arms import arm_plan, dense_schedule
+from benchmarks.arms import ArmPlan, arm_plan, dense_schedule
 from benchmarks.display import Display
 from benchmarks.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.plan import Plan
@@ -127,9 +127,8 @@ class Trial:
     def _train_dense(self, saved: dict[str, Any] | None) -> dict[str, Any]:
         """Run D (or take the given network) and return the state from which the arms start."""
         model = self.task.model()
-        learner = Learner(
-            "dense", self.task, dense_schedule(self.plan.recipe), model, make_optimizer(self.plan.recipe, model)
-        )
+        plan = ArmPlan("dense", dense_schedule(self.plan.recipe))
+        learner = Learner(plan, self.task, model, make_optimizer(self.plan.recipe, model))
         if self.given is not None:
             self.given.load_into(model)
             started = time.perf_counter()
@@ -157,9 +156,7 @@ class Trial:
             model = copy.deepcopy(start)
             optimizer = make_optimizer(self.plan.recipe, model)
             seed = derive(self.plan.stream(), "mask", name)
-            learners[name] = Learner(
-                name, self.task, plan.schedule, model, optimizer, self.dense_steps, plan.select, seed
-            )
+            learners[name] = Learner(plan, self.task, model, optimizer, self.dense_steps, seed)
             if "learners" in state:
                 learners[name].restore(state["learners"][name])
                 self.display.skip(learners[name].step)

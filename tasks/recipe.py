@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from dsd.schedule import Phase, Schedule, StepDecay
 
+LATER = "later"
+"""Metadata of a field that recipes did not always have: at its default it is left out of hashes and records."""
+
 Scale = Literal["smoke", "small", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "small", "paper")
 
@@ -107,7 +110,11 @@ def scaled(schedule: Schedule, factor: float, lr_factor: float) -> Schedule:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = {
+            f.name: _plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if not (f.metadata.get(LATER) and getattr(value, f.name) == f.default)
+        }
         return {"type": type(value).__name__, **fields}
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]

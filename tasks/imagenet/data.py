@@ -82,6 +82,12 @@ class Pictures:
         # A worker process reads files: sending it a copy of every picture would cost more than it saves.
         return {**self.__dict__, "_held": None}
 
+    def relabelled(self, labels: NDArray[np.int64]) -> Pictures:
+        """Return the same pictures (held once) under other labels, (n,)."""
+        other = object.__new__(Pictures)
+        other.__dict__.update(self.__dict__, labels=labels)
+        return other
+
     def _read(self, name: str) -> NDArray[np.uint8]:
         return decode(self.root / name)
 

@@ -117,7 +117,7 @@ def small(recipe: Recipe, batch_size: int = 64, dense_epochs: float = 10, pixels
     """Return the declared reduction for sets of 64-pixel pictures: every phase shorter by one factor, D being 10 epochs.
 
     Rates follow the batch (linear scaling, Goyal et al. 2017). Colour jitter and lighting are left out and crops are larger:
-    with so few passes over so few pictures a network underfits before it overfits. `pixels` is the side of what the network sees.
+    with so few passes over so few pictures a network underfits before it overfits. `pixels` is the side that it sees.
     """
     factor = dense_epochs / recipe.schedule.phases[0].epochs
     vgg = recipe.network == "vgg16"
@@ -135,7 +135,8 @@ def small(recipe: Recipe, batch_size: int = 64, dense_epochs: float = 10, pixels
             f"{seen}; every phase {1 / factor:.3g} times shorter (D {dense_epochs:g} epochs); batch {batch_size} "
             f"with rates in proportion; random-sized crops of at least a quarter of the area, flips, no colour jitter or lighting"
             + (
-                f"; classifier on {pixels // 32} x {pixels // 32} instead of 7 x 7 features, batch norm, He initialisation, no dropout"
+                f"; classifier on {pixels // 32} x {pixels // 32} instead of 7 x 7 features, batch norm, He initialisation, "
+                "no dropout"
                 if vgg
                 else ""
             )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tasks.recipe import LATER
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,9 @@ class Augmentation:
         lighting: standard deviation of AlexNet's noise along the principal components of colour (fb.resnet.torch: 0.1).
         test_resize: short side of a test picture before its centre is cut out, pixels.
         test_crop: side of a test picture, pixels.
+        label_noise: the share of the training pictures that are given a wrong class, drawn anew for every seed.
+        resize: whose bilinear filter with antialiasing makes a training crop square: Pillow's, or torch's on whole numbers, which
+            takes a fifth of the time (see `tasks.imagenet.augment.augment` for what it changes).
         mean, std: of each channel (RGB, in [0, 1]), subtracted and divided by; ImageNet's, from fb.resnet.torch.
     """
 
@@ -31,6 +37,8 @@ class Augmentation:
     lighting: float = 0.0
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    label_noise: float = field(default=0.0, metadata={LATER: True})
+    resize: Literal["pillow", "torch"] = field(default="pillow", metadata={LATER: True})
 
     def __post_init__(self) -> None:
         """Refuse settings that no picture could follow.
@@ -50,5 +58,7 @@ class Augmentation:
             raise ValueError(f"jitter={self.jitter}: expected a strength in [0, 1]")
         if not self.lighting >= 0:
             raise ValueError(f"lighting={self.lighting}: expected a standard deviation, not negative")
+        if not 0 <= self.label_noise <= 1:
+            raise ValueError(f"label_noise={self.label_noise}: expected a share in [0, 1]")
         if not all(value > 0 for value in self.std):
             raise ValueError(f"std={self.std}: every channel's is positive")

@@ -15,6 +15,7 @@ from tasks.files import require
 from tasks.imagenet import data, folder, models, tiny
 from tasks.imagenet.data import Batch, Pictures
 from tasks.imagenet.folder import Folder
+from tasks.imagenet.noise import mislabelled
 from tasks.imagenet.recipes import TOP1_ERROR, Network
 from tasks.imagenet.settings import Augmentation
 from tasks.recipe import Recipe
@@ -95,6 +96,10 @@ class ImageNetTask:
         self.recipe, self.report = recipe, source.report
         self._source, self._seed, self._device, self._workers = source, seed, device, workers
         self._network, self._pictures = recipe.model, recipe.data
+        self._training = source.train
+        if source.train and recipe.data.label_noise:
+            of, share = source.train, recipe.data.label_noise
+            self._training = of.relabelled(mislabelled(of.labels, source.classes, share, derive(seed, "labels")))
         # Found out here, before the first seed trains, and not where the last one starts.
         self._steps_per_epoch = data.steps_per_epoch(len(source.train), recipe.batch_size) if source.train else 0
 
@@ -129,8 +134,8 @@ class ImageNetTask:
         return data.batch_ids(self._train(), derive(self._seed, "data"), self.recipe.batch_size, step)
 
     def _train(self) -> Pictures:
-        assert self._source.train is not None, "opened for scoring"
-        return self._source.train
+        assert self._training is not None, "opened for scoring"
+        return self._training
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Return the mean cross-entropy (with GoogLeNet's auxiliary losses added) and the batch's top-1 error in percent."""

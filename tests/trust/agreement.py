@@ -23,6 +23,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: threads of its 
 import torch
 
 from benchmarks import registry
+from benchmarks.arms import ArmPlan
 from benchmarks.inputs import domain
 from benchmarks.learner import Learner, make_optimizer
 from dsd.schedule import Phase, Schedule
@@ -80,7 +81,7 @@ def train(out: Path, steps: int) -> int:
         task = domain(row).build(recipe, source, 0, torch.device("cpu"), 0)
         model = task.model()
         schedule = Schedule((Phase("sparse", steps / task.steps_per_epoch(), 1e-3, sparsity=0.5),))
-        learner = Learner("dsd", task, schedule, model, make_optimizer(recipe, model))
+        learner = Learner(ArmPlan("dsd", schedule), task, model, make_optimizer(recipe, model))
         for step, batch in enumerate(task.batches(0, steps)):
             learner.train_step(batch, step)
         processes.require_same_weights(model)

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 from torchvision import models
 
+from benchmarks.arms import ArmPlan
 from benchmarks.learner import Learner, make_optimizer
 from tasks.flickr8k import bleu, task, tiny
 from tasks.flickr8k.models import NeuralTalk
@@ -138,7 +139,7 @@ def test_no_phase_but_the_first_begins_with_a_leap(source: Source) -> None:
 
     def learner() -> Learner:
         model = one.model()
-        return Learner("dsd", one, one.recipe.schedule, model, make_optimizer(one.recipe, model))
+        return Learner(ArmPlan("dsd", one.recipe.schedule), one, model, make_optimizer(one.recipe, model))
 
     dsd, naive = learner(), []
     for step, batch in enumerate(one.batches(0, dsd.steps)):
@@ -164,7 +165,7 @@ def test_gradients_are_clipped_element_by_element(source: Source) -> None:
     recipe = dataclasses.replace(RECIPE, optimizer=RmsProp(alpha=0.0, eps=0.0, clip_value=1e-3))
     one = build(source, recipe=recipe)
     model = one.model()
-    learner = Learner("dense", one, one.recipe.schedule, model, make_optimizer(one.recipe, model))
+    learner = Learner(ArmPlan("dense", one.recipe.schedule), one, model, make_optimizer(one.recipe, model))
     learner.train_step(next(one.batches(0, 1)), 0)
     largest = max(float(p.grad.abs().max()) for p in model.parameters() if p.grad is not None)
     assert largest == pytest.approx(1e-3)

@@ -1,0 +1,253 @@
+"""The command `evidence`: which trials the published results want, what they cost, and the missing ones in the best order.
+
+What is wanted is `WANTED`, below. A trial is there if a finished record of the same recipe, data set (by the folder's name),
+subset and seed has all the arms that are wanted; it is not run again. The order is: groups with too few seeds for a verdict
+first, the emptiest and cheapest of them before others; then, trial by trial, whatever narrows an interval most per hour, in
+units of what it should come to: half the paper's gain.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from rich.table import Table
+
+from benchmarks import commands, group, paper, record, statistics, summary
+from benchmarks.console import CONSOLE, say
+from benchmarks.display import duration
+from benchmarks.group import Group
+from benchmarks.options import Evidence, Run
+from benchmarks.record import Record
+from benchmarks.registry import ROWS, SENSITIVITY, SUITE, ArmName, MainArm
+from benchmarks.statistics import MINIMUM_SEEDS, Paired
+
+_MAIN: tuple[ArmName, ...] = get_args(MainArm)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A group of trials of one row at small scale.
+
+    Attributes:
+        data, weights: the data set's folder and the frozen network's file, in the folder that `--data` names.
+        seeds: how many are wanted in any case, and `most` how many are worth it while the answer is not resolved.
+    """
+
+    row: str
+    data: str
+    arms: tuple[ArmName, ...] = _MAIN
+    subset: float = 1.0
+    weights: str | None = None
+    label_noise: float | None = None
+    seeds: int = MINIMUM_SEEDS
+    most: int = MINIMUM_SEEDS
+
+    def recipe_hash(self) -> str:
+        """Return the hash of the recipe that its trials have."""
+        return ROWS[self.row].recipe("small", label_noise=self.label_noise).hash()
+
+    def options(self, root: Path, seed: int, out: Path | None) -> Run:
+        """Return what `run` is to be told."""
+        return Run(
+            row=self.row,
+            scale="small",
+            data=root / self.data,
+            seeds=1,
+            first_seed=seed,
+            arms=self.arms,
+            subset=self.subset,
+            weights=str(root / self.weights) if self.weights else None,
+            label_noise=self.label_noise,
+            out=out,
+        )
+
+    @property
+    def title(self) -> str:
+        """What a reader calls it."""
+        kinds = [f"{self.label_noise:.0%} wrong labels"] if self.label_noise else []
+        kinds += ["sensitivity"] * bool(set(self.arms) & set(SENSITIVITY))
+        return ROWS[self.row].title + (f" ({', '.join(kinds)})" if kinds else "")
+
+
+_TINY = "tiny-imagenet-50"
+_DIGITS = "connected-digits"
+WANTED = (
+    Wanted("imagenet_googlenet", _TINY, subset=0.25, seeds=5, most=10),
+    Wanted("imagenet_vgg16", _TINY, subset=0.25, most=10),
+    Wanted("imagenet_resnet18", _TINY, subset=0.25, seeds=5, most=10),
+    Wanted("imagenet_resnet50", _TINY, subset=0.25, most=10),
+    Wanted("flickr8k_neuraltalk", "flickr8k", weights="squeezenet1_0-imagenet-pruned.safetensors", most=5),
+    Wanted("librispeech_deepspeech", _DIGITS, most=10),
+    Wanted("librispeech_deepspeech2", _DIGITS, most=10),
+    Wanted("imagenet_resnet18", _TINY, arms=("control", "dsd"), subset=0.25, label_noise=0.2),
+    Wanted("imagenet_vgg16", _TINY, arms=(*_MAIN, *SENSITIVITY), subset=0.25),
+    Wanted("imagenet_googlenet", _TINY, arms=(*_MAIN, *SENSITIVITY), subset=0.25),
+)
+"""The evidence that results/ is to hold, on data that one downloads in minutes, at a size that a CPU trains."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a wanted group stands.
+
+    Attributes:
+        have: how many seeds have a trial with all arms, and `missing` how many more are wanted in any case.
+        found: DSD over control in the trials there are; None below one.
+        target: the half-width it should come to, half the paper's gain in its own unit.
+        hours: what one trial takes, by those there are with the same arms, else by all of the row; None where there is none.
+        next_seed: the first seed without a trial, None where there are as many as are worth it.
+    """
+
+    wanted: Wanted
+    have: int
+    missing: int
+    found: Paired | None
+    target: float
+    hours: float | None
+    next_seed: int | None
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the interval excludes zero, or is as narrow as it should come to."""
+        found = self.found
+        if found is None or found.half_width is None or found.n < MINIMUM_SEEDS:
+            return False
+        return statistics.verdict(found) != "not resolved" or found.half_width <= self.target
+
+    @property
+    def narrowing(self) -> float:
+        """How much narrower one more trial makes the interval, in targets an hour."""
+        found = self.found
+        if found is None or found.sd is None or not self.hours:
+            return math.inf
+        return (
+            (statistics.half_width(found.sd, found.n) - statistics.half_width(found.sd, found.n + 1))
+            / self.target
+            / self.hours
+        )
+
+
+def stand(records: Sequence[Record], wanted: Sequence[Wanted]) -> list[Standing]:
+    """Return where every wanted group stands by `records`."""
+    groups = group.group_records(records)
+    return [_standing(one, groups) for one in wanted]
+
+
+def _standing(wanted: Wanted, groups: Sequence[Group]) -> Standing:
+    of_row = [one for one in groups if one.key.row == wanted.row and one.key.scale == "small"]
+    mine = [one for one in of_row if _is(one, wanted)]
+    whole = [record for one in mine for record in one.records if set(record.arms) >= set(wanted.arms)]
+    seeds = {record.seed for record in whole}
+    found = summary.compare(mine[0], "dsd", "control") if mine else None
+    seconds = [record.cost.seconds * len(wanted.arms) / len(record.arms) for one in of_row for record in one.records]
+    hours = _mean([record.cost.seconds for record in whole] or seconds)
+    claim = paper.ROWS[wanted.row].gain
+    missing = max(0, wanted.seeds - len(seeds))
+    unused = next(seed for seed in itertools.count() if seed not in seeds)
+    next_seed = unused if len(seeds) < max(wanted.seeds, wanted.most) else None
+    return Standing(wanted, len(seeds), missing, found, abs(claim) / 2, hours, next_seed)
+
+
+def _is(one: Group, wanted: Wanted) -> bool:
+    key = one.key
+    return (key.suite, key.data, key.subset, key.recipe_hash, key.start, key.processes) == (
+        SUITE,
+        wanted.data,
+        wanted.subset,
+        wanted.recipe_hash(),
+        "trained",
+        1,
+    )
+
+
+def _mean(seconds: Sequence[float]) -> float | None:
+    return math.fsum(seconds) / len(seconds) / 3600 if seconds else None
+
+
+def following(standings: Sequence[Standing]) -> Standing | None:
+    """Return the group of which a trial is to be run next, None where there is nothing left to run."""
+    short = [one for one in standings if one.missing]
+    if short:
+        return min(short, key=lambda one: (one.have >= MINIMUM_SEEDS, one.have, one.hours or 0.0))
+    open_ = [one for one in standings if not one.resolved and one.next_seed is not None]
+    return max(open_, key=lambda one: one.narrowing, default=None)
+
+
+def evidence(options: Evidence, wanted: Sequence[Wanted] = WANTED) -> int:
+    """Show where every group stands and, but for `--plan`, run what is missing until all is there or the time is up.
+
+    Raises:
+        ValueError: a data set that is wanted is not there.
+    """
+    out = options.out or Path("results")
+    began = time.monotonic()
+    if not options.plan:
+        require(options.data, wanted)
+    while True:
+        folder = out / "records"
+        standings = stand(record.read_all(folder) if folder.is_dir() else [], wanted)
+        chosen = following(standings)
+        CONSOLE.print(plan_table(standings, chosen))
+        if chosen is None:
+            say("nothing is missing, and nothing open is worth another trial")
+            return 0
+        spent = (time.monotonic() - began) / 3600
+        if options.plan or (options.hours is not None and spent + (chosen.hours or 0.0) > options.hours):
+            return 0
+        assert chosen.next_seed is not None, "a group without one is never chosen"
+        status = commands.run(chosen.wanted.options(options.data, chosen.next_seed, options.out))
+        if status:
+            return status
+
+
+def require(root: Path, wanted: Sequence[Wanted]) -> None:
+    """Find out before the first trial whether all data sets are there.
+
+    Raises:
+        ValueError: one is not; all that are not are named.
+    """
+    names = dict.fromkeys(name for one in wanted for name in (one.data, one.weights) if name)
+    absent = [str(root / name) for name in names if not (root / name).exists()]
+    if absent:
+        raise ValueError(f"--data {root}: not there: {', '.join(absent)}")
+
+
+def plan_table(standings: Sequence[Standing], chosen: Standing | None) -> Table:
+    """Return the plan of power: what was found, how wide, and what it takes to come to half the paper's gain."""
+    found = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in (
+        "",
+        "group",
+        "n",
+        "gain over control",
+        "half-width",
+        "target",
+        "n for it",
+        "a trial",
+        "to get there",
+    ):
+        found.add_column(heading, justify="left" if heading in ("", "group") else "right")
+    for one in standings:
+        found.add_row("next" if one is chosen else "", *_cells(one))
+    return found
+
+
+def _cells(one: Standing) -> list[str]:
+    wanted, gain = one.wanted, one.found
+    cells = [wanted.title, f"{one.have} of {wanted.seeds}"]
+    if gain is None or gain.sd is None or gain.half_width is None:
+        cells += ["-", "-", f"{one.target:.2f}", "-"]
+        more = one.missing
+    else:
+        needed = statistics.needed(gain.sd, one.target)
+        cells += [f"{gain.mean:+.2f} ± {gain.sd:.2f}", f"{gain.half_width:.2f}", f"{one.target:.2f}", str(needed)]
+        more = max(one.missing, 0 if one.resolved else needed - gain.n)
+    if one.hours is None:
+        return [*cells, "?", "?"]
+    return [*cells, duration(3600 * one.hours), duration(3600 * one.hours * more) if more else "resolved"]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from benchmarks import evidence, record
+from benchmarks.console import CONSOLE
+from benchmarks.evidence import WANTED, Standing, Wanted, following, stand
+from benchmarks.options import Evidence
+from benchmarks.provenance import ROOT
+from benchmarks.record import Record
+from benchmarks.registry import ARMS, ROWS
+from benchmarks.statistics import paired
+
+RECORDS = ROOT / "results" / "records"
+DEEPSPEECH = Wanted("librispeech_deepspeech", "connected-digits", seeds=3, most=10)
+
+
+def standing(seeds: int, missing: int, gains: list[float], hours: float | None, target: float = 0.5) -> Standing:
+    found = paired(gains) if gains else None
+    return Standing(dataclasses.replace(DEEPSPEECH, seeds=seeds), len(gains), missing, found, target, hours, len(gains))
+
+
+@pytest.fixture
+def trials() -> list[Record]:
+    found = [one for one in record.read_all(RECORDS) if (one.row, one.scale) == (DEEPSPEECH.row, "small")]
+    return [one for one in found if one.recipe_hash == DEEPSPEECH.recipe_hash()][:3]
+
+
+def test_every_row_of_the_paper_is_wanted_with_its_four_main_arms_and_real_arms_only() -> None:
+    main = {one.row for one in WANTED if set(one.arms) == {"control", "dsd", "llr", "random"}}
+    assert main == set(ROWS)
+    assert all(set(one.arms) <= set(ARMS) and one.most >= one.seeds >= 3 for one in WANTED)
+
+
+def test_what_is_there_is_counted_by_recipe_data_and_arms(trials: list[Record]) -> None:
+    (one,) = stand(trials, [DEEPSPEECH])
+    assert (one.have, one.missing, one.next_seed) == (3, 0, 3)
+    assert one.hours == pytest.approx(sum(trial.cost.seconds for trial in trials) / 3 / 3600)
+    assert one.target == pytest.approx(1.35 / 2)  # half the paper's gain at equal epochs, Table 7
+    more = dataclasses.replace(DEEPSPEECH, arms=(*DEEPSPEECH.arms, "swa"))
+    (other,) = stand(trials, [more])
+    assert (other.have, other.missing, other.next_seed) == (0, 3, 0)
+    assert other.hours is not None
+    assert other.hours == pytest.approx(one.hours * 5 / 4)  # an arm more
+    for changed in ({"data": "other"}, {"subset": 0.5}):
+        (elsewhere,) = stand(trials, [dataclasses.replace(DEEPSPEECH, **changed)])  # type: ignore[arg-type]
+        assert (elsewhere.have, elsewhere.found) == (0, None)
+
+
+def test_a_seed_left_out_is_run_before_a_higher_one(trials: list[Record]) -> None:
+    (one,) = stand([trial for trial in trials if trial.seed != 1], [DEEPSPEECH])
+    assert (one.have, one.missing, one.next_seed) == (2, 1, 1)
+
+
+def test_too_few_seeds_come_first_the_emptiest_and_cheapest_before_others() -> None:
+    dear, cheap = standing(3, 3, [], 2.0), standing(3, 3, [], 0.5)
+    begun, open_ = standing(3, 2, [0.1], 0.1), standing(3, 0, [1.0, -1.0, 0.5], 0.01)
+    assert following([open_, begun, dear, cheap]) is cheap
+    assert following([open_, begun, dear]) is dear
+    assert following([open_, begun]) is begun
+    assert following([standing(5, 2, [0.1, 0.2, 0.3], 0.1), begun]) is begun  # a verdict before a fourth seed
+    assert following([open_]) is open_
+
+
+def test_then_whatever_narrows_most_per_hour_in_units_of_its_target() -> None:
+    wide, narrow = standing(3, 0, [2.0, -2.0, 1.0], 1.0), standing(3, 0, [1.0, -1.0, 0.5], 1.0)
+    assert following([narrow, wide]) is wide
+    assert following([narrow, dataclasses.replace(wide, hours=10.0)]) is narrow
+    assert following([narrow, dataclasses.replace(wide, target=5.0)]) is narrow
+    resolved = standing(3, 0, [1.0, 1.1, 0.9], 0.1)
+    exact = standing(3, 0, [0.1, -0.1, 0.0], 0.1)
+    full = dataclasses.replace(wide, next_seed=None)
+    assert resolved.resolved
+    assert exact.resolved  # not different from zero, and as narrow as it should come to
+    assert not full.resolved
+    assert following([resolved, exact, full]) is None
+
+
+def test_the_plan_runs_nothing_and_says_what_each_row_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CONSOLE, "width", 160)
+    assert evidence.evidence(Evidence(data=tmp_path / "absent", plan=True, out=RECORDS.parent)) == 0
+    said = capsys.readouterr().out
+    assert "n for it" in said
+    assert all(ROWS[one.row].title in said for one in WANTED)
+
+
+def test_absent_data_sets_are_all_named_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "flickr8k").mkdir()
+    with pytest.raises(ValueError, match=r"not there: .*tiny-imagenet-50, .*squeezenet1_0.*connected-digits$"):
+        evidence.evidence(Evidence(data=tmp_path, out=tmp_path))
+
+
+def test_the_first_missing_trial_is_run_with_the_flags_of_its_group_and_its_failure_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(evidence.commands, "run", lambda options: asked.append(options) or 7)
+    wanted = dataclasses.replace(WANTED[-1], row="imagenet_vgg16", label_noise=0.2)
+    (tmp_path / "tiny-imagenet-50").mkdir()
+    assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (wanted,)) == 7
+    (options,) = asked
+    assert (options.row, options.scale, options.first_seed, options.seeds) == ("imagenet_vgg16", "small", 0, 1)
+    assert (options.subset, options.label_noise, options.arms) == (0.25, 0.2, wanted.arms)
+    assert options.data == tmp_path / "tiny-imagenet-50"
