@@ -73,6 +73,7 @@ def _identity(record: Record) -> Finding:
             record.dense.sha256 if record.dense else None,
             record.custom,
             record.hardware.processes,
+            record.precision,
         )
         if name != expected:
             problems.append(

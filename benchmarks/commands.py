@@ -23,6 +23,7 @@ from benchmarks.registry import DEFAULT_SEEDS, Row
 from benchmarks.stop import InterruptedTrial, Stop
 from benchmarks.trial import Trial
 from tasks import processes, weights
+from tasks.precision import MixedPrecision
 from tasks.recipe import Recipe
 from tasks.task import Frozen, Source, Task
 from tasks.weights import Weights
@@ -44,12 +45,11 @@ def _run(options: Run) -> int:
     asked = ask(options)
     row, recipe, dense, device = asked.row, asked.recipe, asked.dense, asked.device
     out = folder(options)
-    origin = provenance.read(device)
+    origin = provenance.read(device, asked.autocast)
     _probe(out)
     source = open_source(options, asked)
     plans = make_plans(options, asked, origin)
-    domain = inputs.domain(row)
-    tasks = [domain.build(recipe, source, plan.stream(), device, options.workers) for plan in plans]
+    tasks = [build(options, asked, source, plan) for plan in plans]
     spe = tasks[0].steps_per_epoch()
     per_trial = (0 if dense else dense_schedule(recipe).boundaries(spe)[-1]) + sum(
         arm_plan(recipe, arm, spe).schedule.boundaries(spe)[-1] for arm in options.arms
@@ -69,7 +69,10 @@ def _run(options: Run) -> int:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the options of a run name, found and checked; `dense` is the network to start from, where one is given."""
+    """What the options of a run name, found and checked.
+
+    `dense` is the network to start from, where one is given; `autocast` is whether networks compute in bfloat16.
+    """
 
     row: Row
     recipe: Recipe
@@ -77,6 +80,7 @@ class Asked:
     device: torch.device
     data: Path
     dense: Weights | None
+    autocast: bool
 
 
 def ask(options: Run) -> Asked:
@@ -94,12 +98,24 @@ def ask(options: Run) -> Asked:
         raise ValueError(
             f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
         )
+    if options.precision != "float32" and row.domain != "imagenet":
+        raise ValueError(
+            f"--precision {options.precision}: the recurrent layers of {row.name} are written for float32; rows that can: "
+            + ", ".join(name for name, one in registry.ROWS.items() if one.domain == "imagenet")
+        )
     frozen = inputs.frozen(row, options, options.scale)
     recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise)
     device = inputs.device(options.device)
     inputs.require_parts(recipe, processes.size())
     data = processes.after_the_first(lambda: inputs.data(row, options.data, options.scale))
-    return Asked(row, recipe, frozen, device, data, weights.read(options.dense) if options.dense else None)
+    dense = weights.read(options.dense) if options.dense else None
+    return Asked(row, recipe, frozen, device, data, dense, options.precision == "bfloat16")
+
+
+def build(options: Run, asked: Asked, source: Source, plan: Plan) -> Task:
+    """Return the task of one trial."""
+    task = inputs.domain(asked.row).build(asked.recipe, source, plan.stream(), asked.device, options.workers)
+    return MixedPrecision(task, asked.device) if asked.autocast else task
 
 
 def folder(options: Run) -> Path:

@@ -87,8 +87,8 @@ def estimate(options: Estimate) -> int:
     started = time.perf_counter()  # again: this time as the run will find it, verified and with its features extracted
     source = domain.open_data(asked.recipe, asked.data, options.subset, lambda *_: None, frozen=asked.frozen)
     opening = time.perf_counter() - started
-    plans = commands.make_plans(options, asked, provenance.read(asked.device))
-    task = domain.build(asked.recipe, source, plans[0].stream(), asked.device, options.workers)
+    plans = commands.make_plans(options, asked, provenance.read(asked.device, asked.autocast))
+    task = commands.build(options, asked, source, plans[0])
     left = [plan for plan in plans if commands.ended_before(plan, task, options.fresh) is None]
     if len(left) < len(plans):
         say(f"{len(plans) - len(left)} of {len(plans)} trials ended before and are not counted (--fresh counts them)")

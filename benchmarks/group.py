@@ -1,7 +1,7 @@
 """Which trials may stand in one table cell: groups of records that were trained and tested alike. Pure functions.
 
-Only trials of the same suite, row, scale, data, recipe, overrides, dense start and number of processes share a group. Groups are
-never mixed.
+Only trials of the same suite, row, scale, data, recipe, overrides, dense start, number of processes and precision share a
+group. Groups are never mixed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 
 from benchmarks import paper
 from benchmarks.record import Record
-from benchmarks.registry import ROWS
+from benchmarks.registry import BFLOAT16, ROWS
 
 Section = Literal["paper", "small", "custom", "smoke"]
 SECTIONS: tuple[Section, ...] = ("paper", "small", "custom", "smoke")
@@ -26,7 +26,7 @@ class Key:
 
     `data` is a label, not part of what is compared: it is the name of a folder, which differs between machines, while
     the fingerprint covers what is in it. `suite` is the minor version under which results are comparable. `processes` shared
-    every batch: batch norm saw parts of it.
+    every batch: batch norm saw parts of it. `autocast` is whether networks computed in bfloat16.
     """
 
     suite: str
@@ -39,6 +39,7 @@ class Key:
     custom: tuple[str, ...]
     start: str
     processes: int
+    autocast: bool
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def key_of(record: Record) -> Key:
         tuple(sorted(record.custom)),
         start,
         record.hardware.processes,
+        record.precision == BFLOAT16,
     )
 
 
@@ -209,4 +211,5 @@ def _sortable(key: Key) -> tuple[str, ...]:
         *key.custom,
         key.start,
         f"{key.processes:06d}",
+        str(key.autocast),
     )

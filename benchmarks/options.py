@@ -11,6 +11,7 @@ from tyro.conf import Positional
 from benchmarks.registry import DEFAULT_ARMS, ArmName
 from tasks.recipe import Scale
 
+Precision = Literal["float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -34,6 +35,9 @@ class Run:
     dsd-keep: the optimizer's state goes on; swa: weights averaged over the last quarter; sam: sharpness-aware."""
     device: Device = "auto"
     """auto takes a GPU if there is one."""
+    precision: Precision = "float32"
+    """bfloat16: networks of classification compute in it under autocast, weights and optimizer staying float32: faster where the
+    hardware has it."""
     subset: float = 1.0
     """Train on this share of every class's pictures (for captions, of all pictures; for speech, of all utterances); the test set
     stays whole."""

@@ -12,7 +12,7 @@ import torch
 from benchmarks import record as records
 from benchmarks.provenance import Provenance
 from benchmarks.record import Record
-from benchmarks.registry import SUITE, Row
+from benchmarks.registry import BFLOAT16, SUITE, Row
 from tasks.recipe import Recipe, Scale
 from tasks.seed import derive
 from tasks.task import Task
@@ -48,6 +48,7 @@ class Plan:
             self.dense.sha256 if self.dense else None,
             self.custom,
             self.provenance.hardware.processes,
+            self.provenance.precision,
         )
 
     def stream(self) -> int:
@@ -77,10 +78,12 @@ def key(
     dense: str | None,
     custom: Iterable[str],
     processes: int,
+    precision: str,
 ) -> str:
     """Return the name of a trial of these facts; `dense` is the SHA-256 of a given dense start."""
     several = [f"{processes} processes"] if processes > 1 else []
-    parts = (fingerprint, recipe_hash, ",".join(sorted(arms)), dense, *custom, *several)
+    autocast = [precision] if precision == BFLOAT16 else []  # of float32, TF32 or not, a trial may go on elsewhere
+    parts = (fingerprint, recipe_hash, ",".join(sorted(arms)), dense, *custom, *several, *autocast)
     digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
     return f"{row}-{scale}-seed{seed}-{digest}"
 

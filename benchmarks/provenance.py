@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.record import Hardware
+from benchmarks.registry import BFLOAT16
 from tasks import processes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,10 +41,10 @@ class Provenance:
         return f"commit {(self.commit or 'unknown')[:12]}{state}, torch {self.versions.get('torch')}, {where}, {self.precision}"
 
 
-def read(device: torch.device) -> Provenance:
-    """Return the provenance of this process."""
+def read(device: torch.device, autocast: bool = False) -> Provenance:
+    """Return the provenance of this process; `autocast` is whether networks compute in bfloat16."""
     head, dirty = commit()
-    return Provenance(head, dirty, versions(), hardware(device), precision(device))
+    return Provenance(head, dirty, versions(), hardware(device), BFLOAT16 if autocast else precision(device))
 
 
 def commit() -> tuple[str | None, bool | None]:

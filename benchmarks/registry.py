@@ -15,6 +15,9 @@ from tasks.recipe import Metric, Recipe, Scale, scaled
 SUITE = "0.1"
 """Results are comparable under one minor version: raised by whatever alters a recipe, a random stream or a metric."""
 
+BFLOAT16 = "bfloat16 (autocast; weights and optimizer in float32)"
+"""What a record says of its precision where networks computed under autocast."""
+
 MainArm = Literal["control", "dsd", "llr", "random"]
 SweepArm = Literal["dsd-0", "dsd-10", "dsd-25", "dsd-30", "dsd-50", "dsd-70", "dsd-80", "dsd-90"]
 OtherArm = Literal["dsd-twice", "control-keep", "dsd-keep", "swa", "sam"]

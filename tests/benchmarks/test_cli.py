@@ -23,12 +23,13 @@ CAPTIONS = "flickr8k_neuraltalk"
 RUN = ["run", ROW, "--subset", "0.2", "--device", "cpu"]
 
 RUN_FLAGS = [
-    *("scale", "data", "seeds", "first-seed", "arms", "device", "subset", "out", "fresh"),
-    *("weights", "network", "dense", "sparsity", "lr-factor", "workers", "save-weights"),
+    *("scale", "data", "seeds", "first-seed", "arms", "device", "precision", "subset", "out", "fresh"),
+    *("weights", "network", "dense", "sparsity", "lr-factor", "label-noise", "workers", "save-weights"),
 ]
 FLAGS = {
     "run": RUN_FLAGS,
     "estimate": RUN_FLAGS,
+    "evidence": ["data", "plan", "hours", "out"],
     "tables": ["records", "check", "pictures"],
     "report": ["records", "out"],
     "verify": ["data", "subset", "record"],
