@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import iterations, metrics, selection, summary
+from benchmarks import iterations, metrics, selection, sensitivity, summary
 from benchmarks.group import Group, Key
 from benchmarks.render import COMPARISONS
 from benchmarks.statistics import Paired
@@ -35,7 +35,13 @@ def csv(groups: Sequence[Group], adjusted: Mapping[Key, float]) -> str:
     lines = [
         _identity(group) | line
         for group in groups
-        for line in [*_means(group), *_iterations(group), *_gains(group, adjusted), *_chosen(group)]
+        for line in [
+            *_means(group),
+            *_iterations(group),
+            *_gains(group, adjusted),
+            *_chosen(group),
+            *_sensitivity(group),
+        ]
     ]
     frame = pd.DataFrame(lines, columns=_COLUMNS).astype({"seeds_needed": "Int64"})
     return _text(frame)
@@ -79,7 +85,7 @@ def _iterations(group: Group) -> list[dict[str, Any]]:
     for stage in iterations.stages(group):
         where = f"after {stage.name} ({stage.epochs:g} epochs)"
         for name, cell in stage.tests.items() if stage.iteration else ():  # D is exported as the baseline
-            line = {"quantity": f"{LABELS.get(name, name)} {where}", "metric": group.metric, "unit": group.sample.unit}
+            line = {"quantity": f"{summary.label(name)} {where}", "metric": group.metric, "unit": group.sample.unit}
             lines.append(line | {"n": cell.n, "mean": cell.mean, "sd": cell.sd})
         if stage.gain:
             lines.append({"quantity": f"{over} {where}", "metric": group.metric} | _paired(group, stage.gain))
@@ -135,6 +141,20 @@ def _chosen(group: Group) -> list[dict[str, Any]]:
     return lines
 
 
+def _sensitivity(group: Group) -> list[dict[str, Any]]:
+    """Return the means of the arms of sensitivity, and the gains of all arms in that table over the control of each."""
+    lines: list[dict[str, Any]] = []
+    for one in sensitivity.choices(group):
+        name = summary.label(one.arm)
+        if one.arm not in summary.main_arms(group):
+            lines.append({"quantity": name, "metric": group.metric, "unit": group.sample.unit})
+            lines[-1] |= {"n": one.test.n, "mean": one.test.mean, "sd": one.test.sd}
+        if one.gain and one.arm != "dsd":  # that one is the primary gain
+            quantity = f"gain of {name} over {summary.label(one.over)}"
+            lines.append({"quantity": quantity, "metric": group.metric} | _paired(group, one.gain))
+    return lines
+
+
 def _line(group: Group, adjusted: Mapping[Key, float]) -> dict[str, Any]:
     cells, primary, row = summary.stages(group), summary.primary(group), group.paper
     over_baseline = summary.compare(group, "dsd", DENSE)
@@ -147,6 +167,7 @@ def _line(group: Group, adjusted: Mapping[Key, float]) -> dict[str, Any]:
         low, high = (paired.interval if paired else None) or (None, None)
         line |= {column: paired.mean if paired else None, f"{column}_sd": paired.sd if paired else None}
         line |= {f"{column}_low": low, f"{column}_high": high}
+    line["relative"] = summary.relative(group)
     line |= {"p": primary.p if primary and group.quotable else None, "p_holm": adjusted.get(group.key)}
     line |= {"verdict": summary.verdict(group), "half_width": primary.half_width if primary else None}
     line |= {"seeds_needed": summary.needed(group)} | _over_examples(group)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks import metrics, render, summary
 from benchmarks.group import Group
 from benchmarks.record import Hardware, Record
+from benchmarks.registry import SENSITIVITY
 from benchmarks.render import NONE
 from benchmarks.summary import LABELS
 
@@ -136,6 +137,8 @@ def _cost(records: Sequence[Record]) -> str:
     text = f"{mean([c.seconds for c in whole])} s, {mean([c.steps for c in whole])} steps, "
     text += f"{mean([c.samples for c in whole])} samples"
     parts = {"D": [r.dense.cost.seconds for r in records if r.dense]}
-    for name in dict.fromkeys(name for r in records for name in r.arms):
-        parts[LABELS.get(name, name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
+    for name in dict.fromkeys(name for r in records for name in r.arms if name not in SENSITIVITY):
+        parts[summary.label(name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
+    others = [[arm.cost.seconds for name, arm in r.arms.items() if name in SENSITIVITY] for r in records]
+    parts["arms of sensitivity"] = [sum(seconds) for seconds in others if seconds]
     return f"{text}; of it " + ", ".join(f"{part} {mean(seconds)} s" for part, seconds in parts.items() if seconds)

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from benchmarks import (
     canvas,
     contact,
+    figures_sensitivity,
     figures_weights,
     forest,
     lineage,
@@ -32,7 +33,7 @@ from benchmarks.record import Point, Record
 from benchmarks.registry import ROWS
 from benchmarks.summary import DENSE, LABELS
 
-DRAWING_VERSION = 3
+DRAWING_VERSION = 4
 """Raised by whatever makes another picture of the same records, so that `stale` finds the ones drawn before."""
 
 _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
@@ -63,6 +64,8 @@ def write(out: Path, records: Sequence[Record], sheets: bool = True) -> list[Pat
             weights(group.records, folder / summary.figure_name(group, found, "weights"))
         if lineage.told(group):
             lineages(group.records, folder / summary.figure_name(group, found, "lineage"))
+        if summary.has_sensitivity(group):
+            sensitivities(group.records, folder / summary.figure_name(group, found, "sensitivity"))
     undrawn = () if sheets else tuple(f"-{one.kind}.png" for one in samples.FORMS)
     return [folder / name for name in names if not name.endswith(undrawn)]
 
@@ -117,7 +120,7 @@ def gains(records: Sequence[Record], path: Path) -> None:
 
 
 def curves(records: Sequence[Record], path: Path) -> None:
-    """Draw the training loss and the test metric of one group's arms against the epoch: seeds thin, their mean thick.
+    """Draw the training loss and the test metric of one group's main arms against the epoch: seeds thin, their mean thick.
 
     Validation perplexity, where it was measured, has a panel of its own.
 
@@ -125,8 +128,7 @@ def curves(records: Sequence[Record], path: Path) -> None:
         ValueError: the records are not of exactly one group.
     """
     group = _only_group(records, path)
-    names = [n for n in LABELS if any(n in r.arms for r in group.records)]
-    names += sorted({n for r in group.records for n in r.arms} - set(names))
+    names = summary.main_arms(group)
     colours = COLOURS | dict(zip((n for n in names if n not in COLOURS), _SPARE, strict=False))
     metric = group.metric
     panels: list[tuple[str, str | None, bool]] = [("training loss", None, False)]
@@ -143,7 +145,7 @@ def curves(records: Sequence[Record], path: Path) -> None:
                 look = {"colour": colours.get(arm, "#999999"), "style": "--" if arm == "control" else "-"}
                 lines = [line for record in group.records if (line := _line(record, arm, of))]
                 if lines and not (after and arm == DENSE):
-                    _bundle(ax, lines, "D, shared" if arm == DENSE else LABELS.get(arm, arm), **look)
+                    _bundle(ax, lines, "D, shared" if arm == DENSE else summary.label(arm), **look)
             ax.set_xlim(left=fork if after else 0)
             _boundaries(ax, group.sample)
             ax.set_ylabel(heading)
@@ -196,6 +198,16 @@ def lineages(records: Sequence[Record], path: Path) -> None:
     """
     group = _only_group(records, path)
     figures_weights.dots(group, f"{group.key.row}, {pages.title(group)}", path, source(group.records))
+
+
+def sensitivities(records: Sequence[Record], path: Path) -> None:
+    """Draw the gains over the control of one group by sparsity, and of other ways to spend the budget.
+
+    Raises:
+        ValueError: the records are not of exactly one group, or have no arm of sensitivity.
+    """
+    group = _only_group(records, path)
+    figures_sensitivity.draw(group, f"{group.key.row}, {pages.title(group)}", path, source(group.records))
 
 
 def private(folder: Path, records: Sequence[Record], pictures: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from benchmarks import iterations, render, summary
+from benchmarks import iterations, overview, render, summary
 from benchmarks.canvas import COLOURS
 from benchmarks.group import Group
 from benchmarks.summary import DENSE
@@ -66,7 +66,7 @@ def draw(ax: Axes, groups: Sequence[Group]) -> None:
         primary = summary.primary(group)
         n = primary.n if primary else len(group.records)
         unit = render.metric_name(group.metric, group)
-        labels.append(f"{render.network(group)}, {unit}\n{group.key.scale}: {render.data_name(group)}, n = {n}")
+        labels.append(f"{render.network(group)}, {unit}\n{group.key.scale}: {overview.where(group, groups)}, n = {n}")
     ax.axvline(0, color="#999999", linewidth=0.8, zorder=0)
     ax.set_yticks(range(len(groups)), labels, fontsize=8)
     ax.set_ylim(len(groups) - 0.5, -0.5)

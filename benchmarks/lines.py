@@ -1,4 +1,7 @@
-"""The lines of the tables of one group: its arms, iterations, gains, NeuralTalk's choice, first updates, samples."""
+"""The lines of the tables of one group: its arms, iterations, gains, NeuralTalk's choice, first updates, samples.
+
+Those of sensitivity and of label noise are in `lines_beside`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import math
 from benchmarks import errors, iterations, metrics, samples, selection, summary
 from benchmarks.group import Group
 from benchmarks.paper import Row
+from benchmarks.registry import SENSITIVITY
 from benchmarks.render import (
     COMPARISONS,
     INTRODUCTIONS,
@@ -116,7 +120,9 @@ def iteration_lines(group: Group) -> list[Line]:
     lines = []
     for stage in found:
         line = {"after": stage.name, "epochs in all": f"{stage.epochs:g}"}
-        line |= {LABELS.get(name, name): mean_sd(cell) for name, cell in stage.tests.items()}
+        line |= {
+            summary.label(name): mean_sd(stage.tests[name]) for name in summary.main_arms(group) if name in stage.tests
+        }
         line["gain over control, equal epochs"] = interval(stage.gain)
         line["n"] = str(stage.gain.n if stage.gain else max((cell.n for cell in stage.tests.values()), default=0))
         line |= {"p": p_value(stage.gain.p if stage.gain else None)} if group.quotable else {}
@@ -161,7 +167,7 @@ def iteration_sentence(group: Group) -> str:
 
 def selection_lines(group: Group) -> list[Line]:
     """Return the arms at the best validation perplexity of their last phase; none where that was not measured."""
-    found = selection.choices(group)
+    found = {label: one for label, one in selection.choices(group).items() if label not in SENSITIVITY}
     measured = {metric for one in found.values() for metric in one.cells}
     names = metrics.ordered({m for m in measured if metrics.family(m) == ""} | {*_variants(group)} & measured)
     lines = []

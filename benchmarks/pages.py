@@ -1,17 +1,29 @@
-"""The Markdown pages made from groups: results/README.md, a page per row, and the headline of the top-level README."""
+"""The Markdown pages made from groups: results/README.md, and a page per row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks import lineage, lines, metrics, paper, render, samples, selection, statistics, summary
+from benchmarks import (
+    lineage,
+    lines,
+    lines_beside,
+    metrics,
+    noise,
+    overview,
+    paper,
+    prospects,
+    render,
+    samples,
+    selection,
+    summary,
+)
 from benchmarks.facts import facts
 from benchmarks.group import Group, Key, failed_records, group_records, row_order
 from benchmarks.record import Record
-from benchmarks.render import MEANINGS, NONE, RULE, SMALL
+from benchmarks.render import MEANINGS, NONE, RULE
 from benchmarks.summary import LABELS
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 GENERATED = "<!-- Generated from records/ by `python -m benchmarks tables`. Do not edit. -->"
 """The first line of every page made here; a page without it is somebody else's."""
 _MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes), or on real data with\n" + (
@@ -39,18 +51,23 @@ def readme(records: Sequence[Record]) -> str:
     }
     counts = [f"{used} in the tables", *(f"{count} {state}" for state, count in states.items() if count)]
     parts.append(f"{len(records)} {'record' if len(records) == 1 else 'records'}: {', '.join(counts)}.")
-    parts += [render.markdown(block, 2) for block in render.overview(groups)]
+    parts += [render.markdown(block, 2) for block in overview.blocks(groups)]
     if "gains.png" in figures:
         parts.append("![Paired gains with 95 % intervals, a dot for every seed](figures/gains.png)")
     parts.append(
         "The same tables: [Markdown](tables/overview.md), [CSV](tables/overview.csv), [LaTeX](tables/overview.tex)."
     )
-    parts.append("## Arms\n\n" + "\n".join(f"- **{LABELS[name]}**: {meaning}" for name, meaning in MEANINGS.items()))
+    open_ = prospects.sentences(groups)
+    parts += ["## What would resolve the rest\n\n" + "\n".join(f"- {one}" for one in open_)] if open_ else []
+    meanings = {LABELS[name]: meaning for name, meaning in MEANINGS.items()}
+    meanings |= render.SENSITIVITY_MEANINGS if any(summary.has_sensitivity(group) for group in groups) else {}
+    parts.append("## Arms\n\n" + "\n".join(f"- **{label}**: {meaning}" for label, meaning in meanings.items()))
     for row in rows(records):
         chosen = [group for group in groups if group.key.row == row and group.section != "smoke"]
         if chosen:
             parts += [_row_heading(row, 2), _links(row)]
             parts += [_group(group, groups, adjusted, prefix="") for group in chosen]
+            parts += _noise(row, groups)
     smoke = [group for group in groups if group.section == "smoke"]
     if smoke:
         parts.append("## SYNTHETIC data and smoke tests, row by row")
@@ -66,15 +83,15 @@ def row_page(row: str, records: Sequence[Record]) -> str:
     adjusted = summary.holm(groups)
     parts = [GENERATED, _row_heading(row, 1), RULE]
     parts += [_group(group, groups, adjusted, prefix="../") for group in groups if group.key.row == row]
+    parts += _noise(row, groups)
     parts += _failures([record for record in failed_records(records) if record.row == row], "../")
     return "\n\n".join(parts) + "\n"
 
 
 def overview_page(groups: Sequence[Group]) -> str:
     """Return tables/overview.md."""
-    return (
-        "\n\n".join([GENERATED, "# Overview", RULE, *(render.markdown(b, 2) for b in render.overview(groups))]) + "\n"
-    )
+    parts = [GENERATED, "# Overview", RULE, *(render.markdown(block, 2) for block in overview.blocks(groups))]
+    return "\n\n".join(parts) + "\n"
 
 
 def rows(records: Sequence[Record]) -> list[str]:
@@ -88,52 +105,8 @@ def title(group: Group) -> str:
     start = "" if group.key.start == "trained" else f", dense start {group.key.start}"
     recipe = f"recipe {group.key.recipe_hash}, suite {group.key.suite}"
     processes = "" if group.key.processes == 1 else f", {group.key.processes} processes"
-    return f"{group.key.scale} scale, {render.data_name(group)}, {recipe}{custom}{start}{processes}"
-
-
-def headline(records: Sequence[Record]) -> str:
-    """Return one sentence and one table of the results on real data, for a README at the root of the repository."""
-    groups = [group for group in group_records(records) if group.quotable]
-    link = "[results/README.md](results/README.md)"
-    if not groups:
-        return f"No result on real data yet: see {link}."
-    found = [summary.verdict(group) for group in groups]
-    counts = ", ".join(f"{found.count(word)} {word}" for word in dict.fromkeys([*_WORDS, *found]) if found.count(word))
-    small = f" {SMALL}" if any(group.section == "small" for group in groups) else ""
-    sentence = f"Does DSD beat ordinary training of equal budget? Of {len(groups)} measured on real data: {counts} ({link}).{small}"
-    return f"{sentence}\n\n{render.markdown_table([_headline_line(group) for group in groups])}"
-
-
-def embed(text: str, content: str) -> str:
-    """Return `text` with `content` between the markers in place of what stood there.
-
-    Raises:
-        ValueError: the markers are not there once each, in order.
-    """
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"the README must hold {BEGIN} and then {END}, once each")
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{content.strip()}\n{END}{rest.split(END)[1]}"
-
-
-_WORDS = ("confirmed", "refuted", "not resolved", "too few seeds")
-
-
-def _headline_line(group: Group) -> dict[str, str]:
-    primary, row = summary.primary(group), group.paper
-    unequal = ", unequal budgets" if row and row.iterated else ""
-    gain = f"{row.overview.absolute:.1f} ({row.data}{unequal})" if row else NONE
-    return {
-        "network": render.network(group),
-        "data": render.data_name(group),
-        "scale": group.key.scale,
-        "metric": render.metric_name(group.metric, group),
-        "paper: gain over baseline": gain,
-        "gain over baseline": render.interval(summary.compare(group, "dsd", summary.DENSE)),
-        "gain over control": render.interval(primary),
-        "n": str(primary.n if primary else len(group.records)),
-        "verdict": render.verdict(group),
-    }
+    autocast = ", bfloat16" if group.key.autocast else ""
+    return f"{group.key.scale} scale, {render.data_name(group)}, {recipe}{custom}{start}{processes}{autocast}"
 
 
 def _row_heading(row: str, level: int) -> str:
@@ -165,7 +138,13 @@ def _group(
         gains = lines.gain_lines(group, adjusted.get(group.key))
         parts += _table(f"Paired gains in {render.metric_name(group.metric, group)}:", gains)
         parts += _table(_chosen(group), lines.selection_lines(group))
+        parts += _table(lines_beside.sensitivity_sentence(group), lines_beside.sensitivity_lines(group))
         parts += _table(lines.first_step_sentence(group), lines.first_step_lines(group))
+    if summary.has_sensitivity(group):
+        name = summary.figure_name(group, groups, "sensitivity")
+        parts.append(
+            f"![Gain over the control by sparsity, and of other ways to spend the budget]({prefix}figures/{name})"
+        )
     parts.append(f"![Training curves of all arms]({prefix}figures/{summary.figure_name(group, groups)})")
     if form := samples.form(group):
         parts.append(f"![{form.question}]({prefix}figures/{summary.figure_name(group, groups, form.kind)})")
@@ -183,6 +162,21 @@ def _group(
     parts.append("\n".join(f"- {fact}" for fact in facts(group)))
     parts.append(render.markdown_table(_record_lines(group, prefix)))
     return "\n\n".join(parts)
+
+
+def noise_heading(row: str) -> str:
+    """Return the heading of a row's check against wrong labels."""
+    return f"{row}: label noise"
+
+
+def _noise(row: str, groups: Sequence[Group]) -> list[str]:
+    """Return the check of a row against wrong labels, nothing where it has none."""
+    found = noise.checks(groups, row)
+    parts = [f"### {noise_heading(row)}", lines_beside.NOISE] if found else []
+    for levels in found:
+        parts += [lines_beside.noise_answer(levels), *_table("", lines_beside.noise_gain_lines(levels))]
+        parts += _table(lines_beside.noise_course_sentence(levels), lines_beside.noise_course_lines(levels))
+    return parts
 
 
 _LINEAGE = (
@@ -314,6 +308,3 @@ def _failures(failed: Sequence[Record], prefix: str) -> list[str]:
             f"- [{record.id}]({prefix}records/{record.id}.json): {record.scale}, seed {record.seed}, {where}{message}"
         )
     return [f"## Failed trials, left out: {len(failed)}\n\n" + "\n".join(found)]
-
-
-assert set(_WORDS) == set(statistics.Verdict.__args__)  # type: ignore[attr-defined]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks import metrics, paper, summary
-from benchmarks.group import SECTIONS, Group, Section
+from benchmarks.group import Group, Section
 from benchmarks.record import Record
 from benchmarks.statistics import MINIMUM_SEEDS, Paired
-from benchmarks.summary import DENSE, LABELS, Cell
+from benchmarks.summary import DENSE, Cell
 
 SELECTION = "Selection rule: last epoch, never best on test."
 RULE = (
@@ -42,6 +42,13 @@ MEANINGS = {
     "control": "ordinary training of equal budget: the schedule, steps and fresh optimizers of S and D2, no mask",
     "llr": "the paper's control: dense training on for as many epochs at a tenth of the rate of D's last epoch",
     "random": "as DSD, with as many weights of each layer drawn at random",
+}
+SENSITIVITY_MEANINGS = {
+    "DSD at 50 %, and so on": "DSD at that sparsity in every sparse phase, in place of the recipe's",
+    "DSD twice": "two iterations of S and D2, each phase half as long",
+    "Optimizer state kept": "DSD and the control without the fresh optimizer at the start of every phase",
+    "SWA": "the control, its weights averaged over its last quarter of steps (Izmailov et al., 2018)",
+    "SAM": "the control by sharpness-aware minimisation, which takes twice the arithmetic a step (Foret et al., 2021)",
 }
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))
 NONE = "-"
@@ -80,11 +87,12 @@ def mean_sd(found: Cell | Paired | None, signed: bool = False, digits: int = 2) 
     return mean if found.sd is None else f"{mean} ± {number(found.sd, digits=digits)}"
 
 
-def interval(found: Paired | None) -> str:
-    """Return "mean ± sd [low, high]", without an interval at n = 1."""
-    if found is None or found.interval is None:
-        return mean_sd(found, signed=True)
-    return f"{mean_sd(found, signed=True)} {ends(*found.interval)}"
+def interval(found: Paired | None, sd: bool = True) -> str:
+    """Return "mean ± sd [low, high]", without an interval at n = 1; not `sd`, without the standard deviation."""
+    if found is None:
+        return NONE
+    mean = mean_sd(found, signed=True) if sd else number(found.mean, True)
+    return mean if found.interval is None else f"{mean} {ends(*found.interval)}"
 
 
 def over_examples(group: Group) -> str:
@@ -121,21 +129,6 @@ def data_name(group: Group) -> str:
     """Return the data set's name, with what was left out of it or made up."""
     name = group.key.data + (f" ({100 * group.key.subset:g} % subset)" if group.key.subset < 1 else "")
     return f"SYNTHETIC {name}" if group.synthetic else name
-
-
-def overview(groups: Sequence[Group]) -> list[Block]:
-    """Return the overview in the form of the paper's Table 1, one block for each kind of result that there is."""
-    blocks = []
-    for section in SECTIONS:
-        chosen = [group for group in groups if group.section == section]
-        if chosen:
-            cells = frame([_overview_line(group) for group in chosen])
-            notes = [
-                f"{r.network}: {r.note}" for g in chosen if (r := g.paper) and not r.same_data and section == "paper"
-            ]
-            text = " ".join([INTRODUCTIONS[section], *dict.fromkeys(notes)])
-            blocks.append(Block(HEADINGS[section], text, cells))
-    return blocks
 
 
 def paper_heading(group: Group) -> str:
@@ -186,36 +179,6 @@ def latex(blocks: Sequence[Block]) -> str:
         text = plain.to_latex(index=False, escape=True, caption=caption, column_format="l" * plain.shape[1])
         texts.append(text.replace("±", r"$\pm$"))
     return f"% {SELECTION}\n" + "\n".join(texts)
-
-
-def _overview_line(group: Group) -> dict[str, str]:
-    """Return what fits the width of a page; p values, intervals of lesser gains and hashes are in the row's own page."""
-    cells = summary.stages(group)
-    primary = summary.primary(group)
-    # What was overridden is all that tells one custom recipe from another.
-    title = ", ".join((network(group), *group.key.custom))
-    line = {"network": title, "data": data_name(group), "metric": metric_name(group.metric, group)}
-    for heading, name in (("baseline", DENSE), ("control", "control"), ("DSD", "dsd")):
-        line[heading] = mean_sd(cells.get(LABELS[name], {}).get(group.metric))
-    line["gain over baseline"] = mean_sd(summary.compare(group, "dsd", DENSE), signed=True)
-    line["gain over control"] = interval(primary)
-    line["n"] = str(primary.n if primary else len(group.records))
-    line["verdict"] = verdict(group)
-    if group.paper:
-        line["paper: baseline to DSD"] = published(group)
-    return line
-
-
-def published(group: Group) -> str:
-    """Return the paper's line of Table 1 in short, with what it was measured on where ours was not."""
-    row = group.paper
-    assert row is not None
-    limits = [] if group.comparable else [row.data]
-    limits += ["full recipe"] if limits and group.section != "paper" else []
-    limits += ["unequal budgets"] if row.iterated else []
-    of = f" ({', '.join(limits)})" if limits else ""
-    mark = "" if row.overview.verified else " *unverified*"
-    return f"{row.overview.baseline:.1f} to {row.overview.dsd:.1f}{of}{mark}"
 
 
 def _latex_text(text: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks import lineage, samples, statistics
 from benchmarks.group import Group, Key
 from benchmarks.record import Bootstrap, LayerMask, PhaseResult, Record, unpack_outcomes
+from benchmarks.registry import SENSITIVITY
 from benchmarks.statistics import Paired, Spread
 
 DENSE = "dense"
@@ -25,8 +26,17 @@ LABELS = {
     "llr": "LLR",
     "random": "Random mask",
 }
+"""Of the main arms, in the order in which a reader wants them."""
 
-Kind = Literal["curves", "captions", "transcripts", "weights", "lineage"]
+_SENSITIVITY_LABELS = {
+    "dsd-twice": "DSD twice, phases half as long",
+    "control-keep": "Control, optimizer state kept",
+    "dsd-keep": "DSD, optimizer state kept",
+    "swa": "SWA",
+    "sam": "SAM",
+}
+
+Kind = Literal["curves", "captions", "transcripts", "weights", "lineage", "sensitivity"]
 """What a figure of one group shows."""
 
 _BOOTSTRAP_SEED = 0  # fixed, so that the same records give the same interval
@@ -55,8 +65,21 @@ class Cell:
     n: int
 
 
+def label(arm: str) -> str:
+    """Return what a reader calls an arm."""
+    if arm in SENSITIVITY and arm not in _SENSITIVITY_LABELS:
+        return f"DSD at {arm.removeprefix('dsd-')} %"
+    return LABELS.get(arm) or _SENSITIVITY_LABELS.get(arm, arm)
+
+
+def main_arms(group: Group) -> list[str]:
+    """Return the arms of the main tables, in the order of `LABELS`; those of sensitivity have a table of their own."""
+    names = {name for record in group.records for name in record.arms} - set(SENSITIVITY)
+    return [*(name for name in LABELS if name in names), *sorted(names - set(LABELS))]
+
+
 def stages(group: Group) -> dict[str, dict[str, Cell]]:
-    """Return label of arm or phase to metric to cell, in the order in which a reader wants them."""
+    """Return label of main arm or phase to metric to cell, in the order in which a reader wants them."""
     readers: dict[str, Callable[[Record], dict[str, float] | None]] = {
         LABELS[DENSE]: lambda r: r.dense.test if r.dense else None
     }
@@ -67,15 +90,14 @@ def stages(group: Group) -> dict[str, dict[str, Cell]]:
         if number < iterations:
             readers["DSD" + suffix] = _phase_reader("dsd", "redense", number)
             readers["Control" + suffix] = lambda r, k=number: _control_after(r, k)  # type: ignore[misc]
-    names = {name for record in group.records for name in record.arms}
-    for name in [*(n for n in LABELS if n in names), *sorted(names - set(LABELS))]:
-        readers[LABELS.get(name, name)] = lambda r, n=name: r.arms[n].test if n in r.arms else None  # type: ignore[misc]
+    for name in main_arms(group):
+        readers[label(name)] = lambda r, n=name: r.arms[n].test if n in r.arms else None  # type: ignore[misc]
     result = {}
-    for label, read in readers.items():
+    for name, read in readers.items():
         tests = [test for record in group.records if (test := read(record)) is not None]
         metrics = sorted({m for test in tests for m in test}, key=lambda m: (m != group.metric, m))
         if tests:
-            result[label] = {m: cell([test[m] for test in tests if m in test]) for m in metrics}
+            result[name] = {m: cell([test[m] for test in tests if m in test]) for m in metrics}
     return result
 
 
@@ -122,6 +144,13 @@ def paired(group: Group, found: Sequence[float]) -> Paired | None:
 def primary(group: Group) -> Paired | None:
     """Return the figure fixed beforehand: the gain of DSD over the control of equal budget."""
     return compare(group, "dsd", "control")
+
+
+def relative(group: Group) -> float | None:
+    """Return the gain of DSD over the baseline in percent of that baseline, as the paper's Table 1 has it."""
+    over = gains(group, "dsd", DENSE)
+    before = [r.dense.test[r.metric] for r in group.records if r.seed in over and r.dense]
+    return 100 * sum(over.values()) / sum(before) if before and sum(before) > 0 else None
 
 
 def verdict(group: Group) -> str:
@@ -213,13 +242,12 @@ def spread(group: Group) -> tuple[Spread, float, float] | None:
 
 def first_steps(group: Group) -> dict[str, list[Cell]]:
     """Return label of arm to the mean size of the first update of each phase, in learning rates, over the seeds."""
-    names = {name for record in group.records for name in record.arms}
     found = {}
-    for name in [DENSE, *(n for n in LABELS if n in names), *sorted(names - set(LABELS))]:
+    for name in [DENSE, *main_arms(group)]:
         arms = [r.dense if name == DENSE else r.arms.get(name) for r in group.records]
         steps = [arm.first_step_in_lr for arm in arms if arm and arm.first_step_in_lr]
         if steps:
-            found[LABELS.get(name, name)] = [cell(sizes) for sizes in zip(*steps, strict=True)]
+            found[label(name)] = [cell(sizes) for sizes in zip(*steps, strict=True)]
     return found
 
 
@@ -236,7 +264,7 @@ def count_iterations(group: Group) -> int:
 
 
 def figure_names(all_groups: Sequence[Group]) -> list[str]:
-    """Return the files of every figure: the gains, then each group's curves, what it says of samples, and its weights."""
+    """Return the files of every figure: the gains, then each group's curves, samples, weights and sensitivity."""
     names = ["gains.png"] if any(has_gain(group) for group in all_groups) else []
     for group in all_groups:
         names.append(figure_name(group, all_groups))
@@ -244,12 +272,18 @@ def figure_names(all_groups: Sequence[Group]) -> list[str]:
         names += [figure_name(group, all_groups, form.kind)] if form else []
         names += [figure_name(group, all_groups, "weights")] if lineage.of_weights(group) else []
         names += [figure_name(group, all_groups, "lineage")] if lineage.told(group) else []
+        names += [figure_name(group, all_groups, "sensitivity")] if has_sensitivity(group) else []
     return names
 
 
 def has_gain(group: Group) -> bool:
     """Return whether the gains' figure shows it: custom recipes enter no comparison."""
     return group.section != "custom" and any(compare(group, "dsd", over) for over in ("control", DENSE))
+
+
+def has_sensitivity(group: Group) -> bool:
+    """Return whether any of its trials has an arm of sensitivity beside the control that it is compared with."""
+    return any(set(SENSITIVITY) & set(record.arms) and "control" in record.arms for record in group.records)
 
 
 def figure_name(group: Group, all_groups: Sequence[Group], kind: Kind = "curves") -> str:

@@ -15,10 +15,9 @@ from rich.console import Group as Renderables
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import export, figures, iterations, lines, pages, paper, summary
+from benchmarks import export, figures, iterations, lines, lines_beside, overview, pages, paper, sensitivity, summary
 from benchmarks import render as text
 from benchmarks.group import Group, group_records
-from benchmarks.pages import embed, headline
 from benchmarks.record import Record
 from benchmarks.registry import ROWS
 
@@ -26,6 +25,7 @@ __all__ = ["check", "embed", "headline", "refuse_foreign", "render", "terminal",
 
 _WIDTH = 64  # columns that the table in the terminal takes at least, and its title at most
 _LABEL = 14  # of those, what the longest of our own arms' names takes
+_BEGIN, _END = "<!-- results:begin -->", "<!-- results:end -->"
 _SUFFIXES = (".md", ".csv", ".tex")
 
 
@@ -37,17 +37,35 @@ def render(records: Sequence[Record]) -> dict[str, str]:
     if records:
         files["tables/overview.md"] = pages.overview_page(groups)
         files["tables/overview.csv"] = export.overview_csv(groups, adjusted)
-        files["tables/overview.tex"] = text.latex(text.overview(groups))
+        files["tables/overview.tex"] = text.latex(overview.blocks(groups))
     for row in pages.rows(records):
         chosen = [group for group in groups if group.key.row == row]
         blocks = [block for group in chosen for block in lines.arm_blocks(group, pages.title(group))]
         for group in chosen:
             blocks += lines.iteration_blocks(group, pages.title(group))
             blocks += lines.gain_blocks(group, adjusted.get(group.key), pages.title(group))
+            blocks += lines_beside.sensitivity_blocks(group, pages.title(group))
         files[f"tables/{row}.md"] = pages.row_page(row, records)
         files[f"tables/{row}.csv"] = export.csv(chosen, adjusted)
         files[f"tables/{row}.tex"] = text.latex(blocks)
     return files
+
+
+def headline(records: Sequence[Record]) -> str:
+    """Return one sentence and one table of the results on real data, for a README at the root of the repository."""
+    return overview.headline(group_records(records))
+
+
+def embed(readme: str, content: str) -> str:
+    """Return `readme` with `content` between the markers in place of what stood there.
+
+    Raises:
+        ValueError: the markers are not there once each, in order.
+    """
+    if readme.count(_BEGIN) != 1 or readme.count(_END) != 1 or readme.index(_BEGIN) > readme.index(_END):
+        raise ValueError(f"the README must hold {_BEGIN} and then {_END}, once each")
+    before, rest = readme.split(_BEGIN)
+    return f"{before}{_BEGIN}\n{content.strip()}\n{_END}{rest.split(_END)[1]}"
 
 
 def write(out: Path, records: Sequence[Record]) -> list[Path]:
@@ -119,6 +137,13 @@ def _terminal(group: Group) -> Table:
             verdict = "secondary"
         count = str(cell.n) if cell else "0"
         table.add_row(*(Text(part) for part in (short, text.mean_sd(cell), count, gain, over_control, verdict)))
+    for one in sensitivity.choices(group):
+        if one.arm not in summary.main_arms(group):
+            over = text.mean_sd(summary.compare(group, one.arm, summary.DENSE), signed=True)
+            gain = text.interval(one.gain).replace(" [", "\n[")
+            standing = "secondary" if one.over == "control" else "over control, state kept"
+            line = (summary.label(one.arm), text.mean_sd(one.test), str(one.test.n), over, gain, standing)
+            table.add_row(*map(Text, line))
     return table
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import PurePosixPath
@@ -11,12 +12,15 @@ from pathlib import PurePosixPath
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from benchmarks import pages, render, samples
+from benchmarks import noise, overview, pages, render, samples
 from benchmarks.group import Group
 
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 _NUMBER = re.compile(r"(UNEQUAL epochs: )?\[?[+-]?\d|< 0\.")
 _PAPERS = re.compile(r"(the )?paper")  # the headings of what is the paper's own
+_OfLine = Callable[[int, int, list[str]], Group | None]
+"""Number of a table in a part of the text, number of a line in it, both from zero, and its cells, to the group it is of."""
+
 _UNLINKED = {"record", "picture", "utterance"}
 """First headings of tables whose cells are no figures of several trials."""
 
@@ -63,7 +67,8 @@ def row_page(text: str, row: str, place: Place) -> str:
         group = next((one for one in groups if heading.content == f"{row}: {pages.title(one)}"), None)
         title = f"<h3>{escape(_text(heading))}</h3>"
         if group is None:
-            parts.append(f"<section>{title}{_html(body, place, _text(heading), None)}</section>")
+            of_line = _of_noise(row, place) if heading.content == pages.noise_heading(row) else None
+            parts.append(f"<section>{title}{_html(body, place, _text(heading), None, of_line)}</section>")
             continue
         groups.remove(group)
         number, inner = place.number(group), _html(body, place, _text(heading), group)
@@ -83,16 +88,19 @@ def _parsed(text: str) -> list[Token]:
     return _PARSER.parse(text.removeprefix(pages.GENERATED))
 
 
-def _html(tokens: Sequence[Token], place: Place, title: str, group: Group | None) -> str:
+def _html(
+    tokens: Sequence[Token], place: Place, title: str, group: Group | None, of_line: _OfLine | None = None
+) -> str:
     found: list[Token] = []
     rest = iter(tokens)
     tables = 0
-    waiting = list(place.groups)
+    known = {(overview.name(one), overview.where(one, place.groups)): one for one in place.groups}
+    of_line = of_line or (lambda table, line, cells: known.get((cells[0], cells[1])) if len(cells) > 1 else None)
     for token in rest:
         if token.type == "table_open":
             tables += 1
             table = [token, *_until(rest, "table_close")]
-            found += _table(table, f"{title}, table {tables}", place, group, waiting)
+            found += _table(table, f"{title}, table {tables}", place, group, functools.partial(of_line, tables - 1))
         elif token.type == "inline" and token.children and [c.type for c in token.children] == ["image"]:
             found[-1:] = [_raw(_figure(token.children[0], place))]
             next(rest)  # of the paragraph that held it
@@ -135,10 +143,16 @@ def _figure(image: Token, place: Place) -> str:
     return f"<p>{words}</p>"
 
 
-def _table(tokens: Sequence[Token], title: str, place: Place, group: Group | None, waiting: list[Group]) -> list[Token]:
+def _table(
+    tokens: Sequence[Token],
+    title: str,
+    place: Place,
+    group: Group | None,
+    of_line: Callable[[int, list[str]], Group | None],
+) -> list[Token]:
     """Return a table in a frame that scrolls, each of its numbers a link to the trials that it is of."""
     headings = [_text(tokens[k + 1]) for k, one in enumerate(tokens) if one.type == "th_open"]
-    is_records, column, of = headings[0] == "record", 0, group
+    is_records, column, line, of = headings[0] == "record", 0, -1, group
     kind = "words" if headings[0] in _UNLINKED - {"record"} else "numbers records" if is_records else "numbers"
     anchor = f' id="trials-{place.number(group)}"' if is_records and group else ""
     label = escape(title)
@@ -152,12 +166,14 @@ def _table(tokens: Sequence[Token], title: str, place: Place, group: Group | Non
             token.attrs = {"scope": "col"} if token.type == "th_open" else {}  # no alignment of its own
         if token.type == "tr_open":
             column = -1
+            line += 1  # that of the headings is none
+            if group is None and line:
+                row = _until(iter(tokens[1:][k:]), "tr_close")
+                of = of_line(line - 1, [_text(one) for one in row if one.type == "inline"])
         if token.type in ("td_open", "th_open"):
             column += 1
         if token.type == "td_open" and column == 0:
             token.tag, token.attrs = "th", {"scope": "row"}
-            if group is None:
-                of = _of_line(_text(tokens[k + 1]), waiting)
         if token.type == "td_close" and column == 0:
             token.tag = "th"
         if token.type == "inline" and tokens[k - 1].type == "td_open" and of and headings[0] not in _UNLINKED:
@@ -170,12 +186,11 @@ def _table(tokens: Sequence[Token], title: str, place: Place, group: Group | Non
     return found
 
 
-def _of_line(network: str, waiting: list[Group]) -> Group | None:
-    """Return the group that a line of an overview is of: the first that is left of that name."""
-    group = next((one for one in waiting if network == ", ".join((render.network(one), *one.key.custom))), None)
-    if group:
-        waiting.remove(group)
-    return group
+def _of_noise(row: str, place: Place) -> _OfLine:
+    """Return what the lines of a row's two tables for each check against wrong labels are of."""
+    checks = [[level.group for level in levels] for levels in noise.checks(place.groups, row)]
+    orders = [order for groups in checks for order in (groups, [one for one in groups for _ in range(2)])]
+    return lambda table, line, cells: orders[table][line]
 
 
 def _link(cell: Token, heading: str, column: int, number: int, own: bool) -> None:
@@ -184,7 +199,7 @@ def _link(cell: Token, heading: str, column: int, number: int, own: bool) -> Non
     attributes: dict[str, str | int | float] = {}
     if column == 0 and not own:
         attributes["href"] = f"#group-{number}"
-    elif column and _NUMBER.match(text) and not _PAPERS.match(heading):
+    elif column and heading != "data" and _NUMBER.match(text) and not _PAPERS.match(heading):
         attributes["href"] = f"#trials-{number}"
         if heading != "n":
             attributes["tabindex"] = "-1"

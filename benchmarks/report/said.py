@@ -15,7 +15,7 @@ from benchmarks import errors, pages, samples
 from benchmarks.group import Group
 from benchmarks.recorded import runs_of
 from benchmarks.samples import Form
-from benchmarks.summary import LABELS
+from benchmarks.summary import LABELS, label
 
 Line = tuple[str, str, list[str | None]]
 """Name of a test example, its reference, and what each arm said, None where it said nothing of this one."""
@@ -70,7 +70,7 @@ def _trial(group: Group, rank: int, known: Form, folder: Path) -> Trial:
     whole = bool(record.outputs) and path.is_file()
     arms, lines = _table(path) if whole else _kept(group, rank, known)
     content = {
-        "arms": [LABELS.get(arm, arm) for arm in arms],
+        "arms": [label(arm) for arm in arms],
         "examples": [
             [name, reference, *(_marked(reference, text) if known.marked and text else text for text in said)]
             for name, reference, said in lines

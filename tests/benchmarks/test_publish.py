@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks import outputs
+from benchmarks import outputs, tables
 from benchmarks import record as records
 from benchmarks.__main__ import main
 from tests.golden import build, captioning
@@ -67,3 +67,19 @@ def test_git_is_told_to_leave_sheets_with_photographs_alone() -> None:
     if found.returncode == 128:
         pytest.skip("not a checkout of git")
     assert found.stdout.split() == ["results/private/a.png"]
+
+
+def test_embed_replaces_what_stands_between_the_markers() -> None:
+    readme = "# A\n<!-- results:begin -->\nold\n<!-- results:end -->\nB\n"
+    once = tables.embed(readme, "new\n")
+    assert once == "# A\n<!-- results:begin -->\nnew\n<!-- results:end -->\nB\n"
+    assert tables.embed(once, "new") == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["none", "<!-- results:begin -->", "<!-- results:end --><!-- results:begin -->", "<!-- results:begin -->" * 2],
+)
+def test_embed_needs_the_markers_once_in_order(text: str) -> None:
+    with pytest.raises(ValueError, match="results:begin"):
+        tables.embed(text, "new")

@@ -148,7 +148,70 @@ def everything() -> list[Record]:
     top5_vgg = {"top5_error": 8.7}
     vgg = record("imagenet_vgg16", "paper", baseline=31.6, data="ImageNet", other_metrics=top5_vgg, arms=all_arms)
     smoke = record(scale="smoke", data="stripes", synthetic=True, arms={"dsd": (70.0, 30.0), "control": (70.0, 60.0)})
-    return [*small, superseded, broken, custom, vgg, smoke, *captions(), *utterances()]
+    return [*small, superseded, broken, custom, vgg, smoke, *captions(), *utterances(), *sweep(), *noisy()]
+
+
+SWEPT = {"dsd-0": 0.0, "dsd-10": 0.1, "dsd-25": 0.2, "dsd-50": 0.4, "dsd-70": 0.1, "dsd-80": -0.5, "dsd-90": -2.0}
+"""Arm to its mean gain over the control, in points."""
+OTHERS = {"llr": -0.3, "random": -0.4, "dsd-twice": 0.2, "control-keep": 0.1, "dsd-keep": 0.3, "swa": 0.6, "sam": 0.8}
+
+
+def sweep(seeds: int = 3, row: str = "imagenet_resnet50", **fields: Any) -> list[Record]:
+    """Return one record a seed with every arm; gains are those of `SWEPT` and `OTHERS`, and 0.3 of DSD.
+
+    The k-th arm's gain is a tenth of k + 1 points higher in seed 1, and lower in seed 2.
+    """
+    found = []
+    for seed in range(seeds):
+        control = 40.0 + 0.2 * seed
+        arms: dict[str, tuple[float, ...]] = {"control": (41.0, control)}
+        for k, (name, gain) in enumerate({"dsd": 0.3, **SWEPT, **OTHERS}.items()):
+            end = round(control - gain - (0.0, 0.1, -0.1)[seed % 3] * (k + 1), 6)
+            arms[name] = (41.5, end + 0.5, end + 0.5, end) if name == "dsd-twice" else (41.5, end)
+        found.append(_with_data(record(row, seed=seed, arms=arms, half_width=0.1, **fields), {}))
+    return found
+
+
+def noisy(seeds: int = 3, row: str = "imagenet_resnet50", overfits: bool = True, **fields: Any) -> list[Record]:
+    """Return one record a seed of the recipe of `sweep` with a fifth of the labels wrong.
+
+    D2 lowers the training error of DSD from 50 to 20 %, the control's to 40, and where it `overfits` raises the test's by half
+    a point and a tenth a seed, which it else lowers by as much; the control's ends half a point lower.
+    """
+    found = []
+    for seed in range(seeds):
+        step = (0.5 + 0.1 * seed) * (1 if overfits else -1)
+        arms = {"dsd": (44.0, 44.0 + step), "control": (44.5, 44.0)}
+        plain = record(
+            row,
+            seed=seed,
+            baseline=46.0,
+            arms=arms,
+            id=f"{row}-small-s{seed}-noise",
+            custom=["label_noise=0.2"],
+            recipe_hash="b015e0b015e0",
+            half_width=0.1,
+            **fields,
+        )
+        plain = _with_data(plain, {"label_noise": 0.2})
+        trained = {"dsd": (50.0, 20.0), "control": (50.0, 40.0)}
+        made = {name: _trained(plain.arms[name], values) for name, values in trained.items()}
+        found.append(plain.model_copy(update={"arms": made}).sealed())
+    return found
+
+
+def _with_data(plain: Record, settings: dict[str, Any]) -> Record:
+    """Return the record with these settings of its recipe's data."""
+    return plain.model_copy(update={"recipe": plain.recipe | {"data": settings}}).sealed()
+
+
+def _trained(arm: Arm, values: tuple[float, ...]) -> Arm:
+    """Return the arm with these training errors at its curve's points."""
+    points = [
+        point.model_copy(update={"train": point.train | {"top1_error": value}})
+        for point, value in zip(arm.curve, values, strict=True)
+    ]
+    return arm.model_copy(update={"curve": points})
 
 
 def captions(gains: tuple[int, ...] = (1, 2, 3), scale: str = "paper", **fields: Any) -> list[Record]:
@@ -190,11 +253,12 @@ def utterances(
 
 
 def _arm(name: str, metric: str, lower_is_better: bool, values: tuple[float, ...], others: dict[str, float]) -> Arm:
-    masked = name in ("dsd", "random")
+    masked = name == "random" or name.startswith("dsd")
+    kept = 10 - int(name[4:]) // 10 if name[4:].isdigit() else 7
     phases = []
     for index, value in enumerate(values):
         sparse = masked and index % 2 == 0
-        mask = [LayerMask(name="conv.weight", weights=10, kept=7, zeros=3)] if sparse else None
+        mask = [LayerMask(name="conv.weight", weights=10, kept=kept, zeros=10 - kept)] if sparse else None
         phases.append(
             PhaseResult(
                 kind="sparse" if sparse else "redense" if masked else "dense",
