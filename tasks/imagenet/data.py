@@ -76,7 +76,11 @@ class Pictures:
         return len(self.names)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return self._read(self.names[index]) if self._held is None else self._held[index]
+        return self.read(index)
+
+    def read(self, index: int, quick: bool = False) -> NDArray[np.uint8]:
+        """Return one picture; what is not held in memory is decoded now, by `tasks.pictures.decode(quick=...)`."""
+        return decode(self.root / self.names[index], quick) if self._held is None else self._held[index]
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker process reads files: sending it a copy of every picture would cost more than it saves.
@@ -202,7 +206,8 @@ class _Training(Dataset[_Sample]):
 
     def __getitem__(self, key: _Key) -> _Sample:
         epoch, index = key
-        view, colour = augment(self.pictures[index], self.settings, self.seed, epoch, index)
+        picture = self.pictures.read(index, quick=self.settings.resize == "torch")
+        view, colour = augment(picture, self.settings, self.seed, epoch, index)
         return view, colour, int(self.pictures.labels[index])
 
 

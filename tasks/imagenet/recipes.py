@@ -32,7 +32,7 @@ class Network:
     width: int = 4096
 
 
-_CROP_224 = Augmentation(crop=224, test_resize=256, test_crop=224)
+_CROP_224 = Augmentation(crop=224, test_resize=256, test_crop=224, resize="torch")
 _FB_RESNET = dataclasses.replace(_CROP_224, jitter=0.4, lighting=0.1)
 _DECAY_UNPUBLISHED = (
     "the tables give only the starting rates of S and D2; that they fall as in D, relative to length, is our assumption"
@@ -159,9 +159,9 @@ def smoke(recipe: Recipe, lr: float) -> Recipe:
     )
 
 
-# Rates at which each network learns the smoke set within its 176 steps of D (tried by factors of 2 to 2.5).
 # VGG-16 sees a quarter of the pixels: at 64 a trial of all arms on 5,000 pictures takes over an hour of a core. ResNet-50 learns
-# nothing so (measured: 93 to 96 % error of 50 classes after D, at batches of 32 and 64). GoogLeNet keeps the batch of its own solver, 32: at 64 it had learned little by the end of D (measured: 89.7 % error).
+# nothing so (measured: 93 to 96 % error of 50 classes after D, at batches of 32 and 64). GoogLeNet keeps the batch of its own
+# solver, 32: at 64 it had learned little by the end of D (measured: 89.7 % error).
 _SMALL = {
     "imagenet_googlenet": small(GOOGLENET, batch_size=32),
     "imagenet_vgg16": small(VGG16, pixels=32),
@@ -169,6 +169,7 @@ _SMALL = {
     "imagenet_resnet50": small(RESNET50),
 }
 
+# Rates at which each network learns the smoke set within its 176 steps of D (tried by factors of 2 to 2.5).
 _SMOKE_LR = {"googlenet": 0.01, "vgg16": 0.0025, "resnet18": 0.0125, "resnet50": 0.005}
 
 RECIPES: dict[str, dict[Scale, Recipe]] = {

@@ -186,3 +186,49 @@ def test_other_formats_and_missing_files(tmp_path: Path) -> None:
         pictures.decode(gif)
     with pytest.raises(FileNotFoundError):
         pictures.decode(tmp_path / "none.JPEG")
+
+
+def noise(mode: str, width: int = 61, height: int = 43) -> Image.Image:
+    values = np.random.Generator(np.random.PCG64(2)).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(values).convert(mode)
+
+
+@pytest.mark.parametrize("options", [{"subsampling": 0}, {"subsampling": 1}, {"subsampling": 2}, {"progressive": True}])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_torchvision_decodes_to_the_pixels_of_pillow(tmp_path: Path, mode: str, options: dict[str, Any]) -> None:
+    for width in (61, 64):
+        path = write(tmp_path / "x.JPEG", noise(mode, width), "JPEG", quality=90, **options)
+        found = pictures._plain_jpeg(path.read_bytes())
+        assert found is not None
+        assert np.array_equal(found, pictures.decode(path))
+        assert np.array_equal(found, pictures.decode(path, quick=True))
+
+
+def test_what_is_no_plain_jpeg_is_left_to_pillow(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    paths = [
+        write(tmp_path / "a.JPEG", noise("RGB"), "PNG"),
+        write(tmp_path / "b.JPEG", noise("CMYK"), "JPEG"),
+        write(tmp_path / "c.JPEG", noise("RGB"), "JPEG", exif=turned),
+    ]
+    for path in paths:
+        assert pictures._plain_jpeg(path.read_bytes()) is None
+        assert np.array_equal(pictures.decode(path, quick=True), pictures.decode(path))
+    assert pictures.decode(paths[2], quick=True).shape == (61, 43, 3)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of the size: as an error, that alone would stop torchvision
+def test_quick_decoding_refuses_what_pillow_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = encoded("JPEG")
+    path = tmp_path / "x.JPEG"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=rf"x\.JPEG is not a readable image \(truncated at byte {len(whole) // 2:,}\)"):
+        pictures.decode(path, quick=True)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="the file is empty"):
+        pictures.decode(path, quick=True)
+    path.write_bytes(whole)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 40 - 1)
+    with pytest.raises(ValueError, match=r"x\.JPEG is not a readable image .*pixels"):
+        pictures.decode(path, quick=True)

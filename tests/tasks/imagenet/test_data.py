@@ -1,5 +1,6 @@
 """Batches: the same however reached, every test picture once, and nothing drawn from the global generators."""
 
+import dataclasses
 import multiprocessing
 import os
 import pickle
@@ -7,6 +8,7 @@ import random
 import signal
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -160,6 +162,23 @@ def test_steps_are_the_same_however_they_are_reached(pictures: data.Pictures, cu
 def test_workers_change_nothing(found: folder.Folder, cache: bool) -> None:
     pictures = data.Pictures(found, "train", cache=cache)
     assert same(train(pictures, 2, 6, workers=0), train(pictures, 2, 6, workers=2 if cache else 1))
+
+
+@pytest.mark.parametrize("resize", ["pillow", "torch"])
+def test_pictures_held_in_memory_and_read_at_every_turn_make_the_same_batches(
+    found: folder.Folder, resize: Literal["pillow", "torch"]
+) -> None:
+    chosen = dataclasses.replace(AUGMENTATION, resize=resize)
+    held, read = (
+        list(data.train_batches(data.Pictures(found, "train", cache=cache), chosen, 5, 8, 0, 8, 0, CPU))
+        for cache in (True, False)
+    )
+    assert same(held, read)
+    other: Literal["pillow", "torch"] = "torch" if resize == "pillow" else "pillow"
+    pictures = data.Pictures(found, "train")
+    assert not same(
+        held, list(data.train_batches(pictures, dataclasses.replace(chosen, resize=other), 5, 8, 0, 8, 0, CPU))
+    )
 
 
 def test_no_steps_and_too_few_pictures(pictures: data.Pictures) -> None:
