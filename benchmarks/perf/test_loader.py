@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torchvision import datasets, transforms
 
-from benchmarks.perf.test_masks import report
+from benchmarks.perf.interleave import report
+from benchmarks.perf.peers import imagenet as peer
 from tasks.imagenet import data, folder, tiny
 from tasks.imagenet.recipes import RECIPES
 from tasks.imagenet.settings import Augmentation
@@ -20,17 +20,7 @@ def test_loader(benchmark: Any, tmp_path: Path) -> None:
     settings = RECIPES["imagenet_resnet18"]["small"].data
     assert isinstance(settings, Augmentation)
     pictures = data.Pictures(folder.scan(tmp_path / "set"), "train")
-    usual = datasets.ImageFolder(
-        str(tmp_path / "set" / "train"),
-        transforms.Compose(
-            [
-                transforms.RandomResizedCrop(settings.crop, scale=settings.area),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize(settings.mean, settings.std),
-            ]
-        ),
-    )
+    usual = peer.loader(tmp_path / "set" / "train", settings, 64)
 
     def ours() -> int:
         return sum(
@@ -39,7 +29,7 @@ def test_loader(benchmark: Any, tmp_path: Path) -> None:
         )
 
     def theirs() -> int:
-        return sum(len(y) for _, y in torch.utils.data.DataLoader(usual, batch_size=64, shuffle=True))
+        return sum(len(y) for _, y in usual)
 
     assert ours() == theirs() == 768
     report(

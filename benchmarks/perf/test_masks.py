@@ -1,42 +1,50 @@
-"""What masks cost, in reads of the weights. Figures: `nox -s perf`; they are printed and saved with the benchmark's JSON."""
+"""What masks cost, in reads of the weights and as a share of a training step. Figures: README.md."""
 
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
-from torch.nn.utils import prune
+from torch import Tensor, nn
 
 import dsd
-from benchmarks.perf.interleave import medians
+from benchmarks.learner import Learner, make_optimizer
+from benchmarks.perf import workloads
+from benchmarks.perf.interleave import medians, save
+from benchmarks.perf.interleave import report as report
+from benchmarks.perf.peers import masks as peers
+from benchmarks.registry import ROWS
 from dsd.mask import zero_pruned_
 from tasks.imagenet import models
-from tasks.imagenet.recipes import RESNET18
+from tasks.imagenet.recipes import RESNET18, VGG16
+from tasks.recipe import Recipe
+
+SPARSITY = 0.3
+PATIENCE = 5.0  # seconds: torch.nn.utils.prune takes minutes for VGG-16, and is run once
+
+networks = pytest.mark.parametrize("recipe", [RESNET18, VGG16], ids=lambda recipe: recipe.network)
 
 
-@pytest.fixture
-def network() -> nn.Module:
-    """ResNet-18 as the paper trains it: 11.7 million weights."""
-    return models.build("resnet18", RESNET18.model, 1000, seed=0)
+def build(recipe: Recipe) -> nn.Module:
+    """Return the network as the paper trains it: 11.7 million weights, or 138 million."""
+    return models.build(recipe.network, recipe.model, 1000, seed=0)
 
 
-def report(benchmark: Any, name: str, unit: str, candidates: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Print and save every candidate's median as a multiple of `unit`'s, and return them."""
-    seconds = medians(candidates)
-    ratios = {key: value / seconds[unit] for key, value in seconds.items()}
-    benchmark.extra_info.update(ratios)
-    print(f"\n{name}: " + ", ".join(f"{key} {ratio:.2f}" for key, ratio in ratios.items()))  # noqa: T201
-    benchmark.pedantic(next(iter(candidates.values())), rounds=5)
-    return ratios
+def read_once(weights: dict[str, Tensor]) -> list[Tensor]:
+    """Read every weight."""
+    return [weight.sum() for weight in weights.values()]
 
 
-def test_hold(benchmark: Any, network: nn.Module) -> None:
+@networks
+def test_hold(benchmark: Any, recipe: Recipe) -> None:
     """Zero the pruned weights of every layer, beside one read of the weights and what others do."""
-    masks = dsd.select(network, 0.3, skip=RESNET18.skip)
+    network = build(recipe)
+    masks = dsd.select(network, SPARSITY, skip=recipe.skip)
     weights = {name: parameter.detach() for name, parameter in network.named_parameters() if name in masks}
     floats = {name: mask.float() for name, mask in masks.items()}
 
@@ -44,58 +52,90 @@ def test_hold(benchmark: Any, network: nn.Module) -> None:
         for name, weight in weights.items():
             zero_pruned_(weight, masks[name])
 
-    report(
+    ratios = report(
         benchmark,
-        "hold the masks of ResNet-18 (reads of the weights)",
+        f"hold the masks of {recipe.network} (reads of the weights)",
         "read once",
         {
             "dsd": hold,
-            "read once": lambda: [weight.sum() for weight in weights.values()],
-            "multiply by a float mask": lambda: [weight.mul_(floats[name]) for name, weight in weights.items()],
+            "read once": lambda: read_once(weights),
+            "forward-time multiply": lambda: peers.multiply(weights, floats),
             "masked_fill_": lambda: [weight.masked_fill_(~masks[name], 0) for name, weight in weights.items()],
         },
+        patience=PATIENCE,
+        clock=time.process_time,
     )
+    assert ratios["dsd"] < 4
 
 
-def test_select(benchmark: Any, network: nn.Module) -> None:
-    """Choose every layer's masks, beside `torch.nn.utils.prune`."""
-    found = dsd.prunable(network, RESNET18.skip).weights
-
-    def pruned_by_torch() -> None:
-        copied = copy.deepcopy(network)
-        for module in copied.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                prune.l1_unstructured(module, "weight", amount=0.3)  # type: ignore[no-untyped-call]
-
-    report(
+@networks
+def test_select(benchmark: Any, recipe: Recipe) -> None:
+    """Choose every layer's masks, beside `torch.nn.utils.prune` and a threshold by `numpy.partition`."""
+    network = build(recipe)
+    weights = {name: weight.detach() for name, weight in dsd.prunable(network, recipe.skip).weights.items()}
+    ratios = report(
         benchmark,
-        "select the masks of ResNet-18 (reads of the weights)",
+        f"select the masks of {recipe.network} (reads of the weights)",
         "read once",
         {
-            "dsd": lambda: dsd.select(network, 0.3, skip=RESNET18.skip),
-            "read once": lambda: [weight.detach().sum() for weight in found.values()],
-            "torch.nn.utils.prune": pruned_by_torch,
+            "dsd": lambda: dsd.select(network, SPARSITY, skip=recipe.skip),
+            "read once": lambda: read_once(weights),
+            "numpy.partition": lambda: peers.partition(weights, SPARSITY),
+            "torch.nn.utils.prune": lambda: peers.prune_by_torch(copy.deepcopy(network), SPARSITY),
         },
+        patience=PATIENCE,
+        clock=time.process_time,
     )
+    assert ratios["dsd"] < 25
 
 
-def test_step(benchmark: Any, network: nn.Module) -> None:
-    """A training step at batch 16 and 64 pixels, dense and inside the sparse phase."""
-    x = torch.randn(16, 3, 64, 64).contiguous(memory_format=torch.channels_last)
-    y = torch.arange(16)
-    dense, sparse = (copy.deepcopy(network).to(memory_format=torch.channels_last) for _ in range(2))  # type: ignore[call-overload]
+def test_step(benchmark: Any, tmp_path: Path) -> None:
+    """A training step of ResNet-18 at the `small` recipe, in S, dense, and with masks multiplied in every forward pass."""
+    task = workloads.task("imagenet_resnet18", tmp_path)
+    batch = workloads.batch(task)
+    masked, dense, pruned = (workloads.learner(task, masked) for masked in (True, False, False))
+    plain = pruned.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload] # torch prunes no other
+    pruned.model = peers.prune_by_torch(plain, SPARSITY).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pruned.optimizer = make_optimizer(task.recipe, pruned.model)
+    ratios = report(
+        benchmark,
+        "training step of ResNet-18",
+        "dense",
+        {
+            "sparse": lambda: masked.train_step(batch, 0),
+            "dense": lambda: dense.train_step(batch, 0),
+            "torch.nn.utils.prune": lambda: pruned.train_step(batch, 0),
+        },
+        clock=time.process_time,
+    )
+    masked.finish()
+    assert ratios["sparse"] < 1.3
 
-    def stepper(model: nn.Module) -> tuple[torch.optim.Optimizer, Callable[[], None]]:
-        optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, nesterov=True, fused=True)
 
-        def step() -> None:
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+def hooks(learner: Learner) -> Callable[[], None]:
+    """Return what `dsd.hold` adds to a step, done again: every mask on its gradient, then every mask on its weight."""
+    parameters = [parameter for parameter in learner.model.parameters() if parameter._post_accumulate_grad_hooks]
+    assert parameters
 
-        return optimizer, step
+    def run() -> None:
+        for parameter in parameters:
+            for hook in (parameter._post_accumulate_grad_hooks or {}).values():
+                hook(parameter)
+        for after in learner.optimizer._optimizer_step_post_hooks.values():
+            after(learner.optimizer, (), {})
 
-    optimizer, sparse_step = stepper(sparse)
-    _, dense_step = stepper(dense)
-    with dsd.sparse(sparse, optimizer, 0.3, skip=RESNET18.skip):
-        report(benchmark, "training step of ResNet-18", "dense", {"sparse": sparse_step, "dense": dense_step})
+    return run
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_share(benchmark: Any, row: str, tmp_path: Path) -> None:
+    """The two hooks of `dsd.hold` beside the step that they are part of: less noisy than the difference of two steps."""
+    task = workloads.task(row, tmp_path)
+    batch = workloads.batch(task)
+    learner = workloads.learner(task, masked=True)
+    learner.train_step(batch, 0)  # draws the masks
+    seconds = medians({"masks": hooks(learner), "step": lambda: learner.train_step(batch, 0)}, clock=time.process_time)
+    learner.finish()
+    share = seconds["masks"] / seconds["step"]
+    save(benchmark, f"{row}, share of masks in a step of {1000 * seconds['step']:.0f} ms", {"masks / step": share})
+    assert share < 0.1

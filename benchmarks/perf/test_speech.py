@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 import torchaudio.models
 from torch import Tensor, nn
@@ -17,18 +16,17 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from benchmarks.learner import make_optimizer
+from benchmarks.perf import workloads
+from benchmarks.perf.interleave import medians, report, save
 from benchmarks.perf.peers import speech as plain
-from benchmarks.perf.test_masks import report
 from tasks.librispeech import alphabet, data, decode, spectrogram
-from tasks.librispeech.data import Batch, Waveforms
+from tasks.librispeech.data import Batch
 from tasks.librispeech.models import DeepSpeech, output_lengths
 from tasks.librispeech.recipes import RECIPES
 from tasks.librispeech.recurrent import Packing
-from tasks.librispeech.settings import BINS, SAMPLE_RATE, SYMBOLS, DeepSpeech1Settings
+from tasks.librispeech.settings import BINS, HOP, SAMPLE_RATE, SYMBOLS, DeepSpeech1Settings
 from tasks.librispeech.task import Source, SpeechTask
-from tasks.librispeech.utterances import Utterance
 from tasks.recipe import Recipe
-from tasks.task import DataReport
 
 CPU = torch.device("cpu")
 ONE, TWO = (RECIPES[f"librispeech_{name}"]["small"] for name in ("deepspeech", "deepspeech2"))
@@ -47,23 +45,8 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    """As long as the connected digits that the recipes are for: 2.3 s, standard deviation 1.2, 0.3 to 6.3; 9 letters a second."""
-    root, random = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
-    seconds = random.gamma((2.3 / 1.2) ** 2, 1.2**2 / 2.3, size=HELD).clip(0.3, 6.3)
-    utterances = [write(root, index, float(length), random) for index, length in enumerate(seconds)]
-    held = Waveforms(utterances, root, lambda what, done, total: None, workers=1)
-    return Source(DataReport("noise", "", {}, synthetic=True), held, held, tuple(utterances))
-
-
-def write(root: Path, index: int, seconds: float, random: np.random.Generator) -> Utterance:
-    """Write a recording of noise, whose loudness changes every 0.1 s: what a network says of it changes too."""
-    samples = int(seconds * SAMPLE_RATE)
-    loudness = np.repeat(random.uniform(0.001, 0.3, size=samples // 1600 + 1), 1600)[:samples]
-    name = f"1-1-{index:04d}"
-    noise = (loudness * random.standard_normal(samples)).clip(-1, 1)
-    soundfile.write(root / f"{name}.flac", noise, SAMPLE_RATE, subtype="PCM_16")
-    letters = random.choice(list(alphabet.SYMBOLS[3:]), size=int(9 * seconds) + 1)
-    return Utterance(name, f"{name}.flac", "train", "1", samples, SAMPLE_RATE, "".join(letters))
+    """As long as the connected digits that the recipes are for."""
+    return workloads.noise(tmp_path_factory.mktemp("noise"), HELD)
 
 
 def all_at_once(source: Source, indices: Sequence[int]) -> Batch:
@@ -137,6 +120,7 @@ def test_training(benchmark: Any, source: Source, recipe: Recipe) -> None:
         f"train {recipe.network} on {BATCHES} x {SIZE} utterances",
         "dsd",
         {"dsd": train(batched), "one at a time": train(one_at_a_time)},
+        clock=time.process_time,
     )
     assert ratios["one at a time"] > 1.3
 
@@ -159,13 +143,42 @@ def test_transcribing(benchmark: Any, source: Source, recipe: Recipe) -> None:
 
     assert one_at_a_time() == batched()
     assert len(set(batched())) > HELD // 2  # they say something, and not the same
-    ratios = report(
-        benchmark,
-        f"transcribe {HELD} utterances by {recipe.network}",
-        "dsd",
-        {"dsd": batched, "one at a time": one_at_a_time},
+    taken = medians({"dsd": batched, "one at a time": one_at_a_time}, clock=time.process_time)
+    ratios = {
+        "dsd / one at a time": taken["dsd"] / taken["one at a time"],
+        "dsd / real time": taken["dsd"] / (int(source.test.lengths.sum()) / SAMPLE_RATE),
+    }
+    save(benchmark, f"transcribe {HELD} utterances by {recipe.network}", ratios)
+    assert ratios["dsd / one at a time"] < 1.25  # for DeepSpeech both are mostly the same products: README.md
+    assert ratios["dsd / real time"] < 1
+
+
+def test_beam(benchmark: Any, source: Source) -> None:
+    """Search 50 beams, without a language model, of 32 utterances' log-probabilities, beside pyctcdecode."""
+    pytest.importorskip("flashlight.lib.text.decoder", reason="beam search needs flashlight-text: pip install it")
+    pyctcdecode = pytest.importorskip("pyctcdecode", reason="the peer: pip install --no-deps pyctcdecode pygtrie")
+    frames = output_lengths(torch.from_numpy(source.test.lengths[:32]) // HOP, 2)
+    random = torch.Generator().manual_seed(0)
+    # What is said is surest by 5 nats of noise of 2, and two frames of three are blank: a network that has learned something.
+    spoken = torch.randint(1, len(alphabet.SYMBOLS), (32, int(frames.max())), generator=random)
+    spoken *= torch.rand(spoken.shape, generator=random) < 1 / 3
+    noisy = 2 * torch.randn(*spoken.shape, len(alphabet.SYMBOLS), generator=random)
+    found = (noisy + 5 * functional.one_hot(spoken, len(alphabet.SYMBOLS))).log_softmax(2)
+    theirs = pyctcdecode.build_ctcdecoder(["", *alphabet.SYMBOLS[1:]])
+    each = [rows[:length].numpy() for rows, length in zip(found, frames.tolist(), strict=True)]
+    taken = medians(
+        {
+            "dsd": lambda: decode.beam(found, frames, 50),
+            "pyctcdecode": lambda: [theirs.decode(rows, beam_width=50) for rows in each],
+        },
+        clock=time.process_time,
     )
-    assert ratios["one at a time"] > 0.8  # for DeepSpeech both are mostly the same products: README.md
+    ratios = {
+        "dsd / pyctcdecode": taken["dsd"] / taken["pyctcdecode"],
+        "dsd / real time": taken["dsd"] / (int(source.test.lengths[:32].sum()) / SAMPLE_RATE),
+    }
+    save(benchmark, "beam search of 50 beams, 32 utterances", ratios)
+    assert ratios["dsd / real time"] < 1
 
 
 def test_forward(benchmark: Any, source: Source) -> None:
@@ -202,7 +215,13 @@ def test_forward(benchmark: Any, source: Source) -> None:
             longest = int(frames.argmax())
             torch.testing.assert_close(run()[longest], run_theirs()[longest], rtol=0, atol=1e-4)
             candidates |= {f"dsd, stride {stride}": run, f"torchaudio, stride {stride}": run_theirs}
-    ratios = report(benchmark, f"DeepSpeech's forward pass of {SIZE} utterances", "dsd, stride 2", candidates)
+    ratios = report(
+        benchmark,
+        f"DeepSpeech's forward pass of {SIZE} utterances",
+        "dsd, stride 2",
+        candidates,
+        clock=time.process_time,
+    )
     assert ratios["torchaudio, stride 1"] > ratios["dsd, stride 2"]
 
 
@@ -244,5 +263,6 @@ def test_recurrence(benchmark: Any, source: Source) -> None:
             "torch.nn.RNN, packed": both_ways(packed),
             "torch.nn.RNN, padded": both_ways(unpacked),
         },
+        clock=time.process_time,
     )
     assert max(ratios["torch.nn.RNN, packed"], ratios["torch.nn.RNN, padded"]) > 0.5

@@ -1,4 +1,4 @@
-"""The captioner's training loss as one writes it first: captions padded, the LSTM one step after another, autograd for the rest."""
+"""The captioner as one writes it first: padded captions, the LSTM step by step, autograd for the rest; beams are lists."""
 
 from __future__ import annotations
 
@@ -33,3 +33,23 @@ def loss(model: NeuralTalk, features: Tensor, fed: Tensor, targets: Tensor) -> T
         logits = model.decoder(functional.dropout(state[0], drop, training))
         total = total + functional.cross_entropy(logits, targets[:, step], ignore_index=PADDING, reduction="sum")
     return total / len(features)
+
+
+@torch.inference_mode()
+def beam(model: NeuralTalk, features: Tensor, width: int, max_words: int = 20) -> list[int]:
+    """Return the best caption of one picture, as `decode.beam` does, one beam after another. features: (1, features)."""
+    beams: list[tuple[float, list[int], tuple[Tensor, Tensor]]] = [(0.0, [], model.start(features))]
+    for _ in range(max_words):
+        candidates = []
+        for score, words, state in beams:
+            if words and words[-1] == 0:
+                candidates.append((score, words, state))
+                continue
+            log_probabilities, after = model.step(torch.tensor(words[-1:] or [0]), state)
+            values, best = log_probabilities[0].topk(min(width, log_probabilities.shape[1]))
+            for value, word in zip(values.tolist(), best.tolist(), strict=True):
+                candidates.append((score + value, [*words, word], after))
+        beams = sorted(candidates, key=lambda candidate: -candidate[0])[:width]
+        if beams[0][1][-1] == 0:
+            break
+    return [word for word in beams[0][1] if word]

@@ -1,0 +1,33 @@
+"""Pruning as one does it without us: `torch.nn.utils.prune`, `numpy.partition`, a product in every forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import prune
+
+
+def prune_by_torch(network: nn.Module, sparsity: float) -> nn.Module:
+    """Prune every convolution and linear layer of `network` and return it; each forward pass multiplies by the masks."""
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            prune.l1_unstructured(module, "weight", amount=sparsity)  # type: ignore[no-untyped-call]
+    return network
+
+
+def partition(weights: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
+    """Return masks by layer; weights as small as the largest that is to go go too, so the count may exceed what was asked for."""
+    masks = {}
+    for name, weight in weights.items():
+        magnitudes = np.abs(weight.detach().contiguous().numpy())
+        last = round(sparsity * magnitudes.size) - 1
+        masks[name] = torch.from_numpy(magnitudes > np.partition(magnitudes, last, axis=None)[last])
+    return masks
+
+
+def multiply(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> list[Tensor]:
+    """Return what a forward pass uses in place of the weights. masks: float, 0 or 1."""
+    return [weight * masks[name] for name, weight in weights.items()]

@@ -1,0 +1,62 @@
+"""What the command line takes until it has answered, in processor time of its process: neighbours hardly alter that."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import record
+from benchmarks.perf.interleave import save
+from benchmarks.provenance import ROOT
+
+RECORDS = 200
+GOLDEN = ROOT / "tests" / "golden" / "records"
+
+
+def reseeded(folder: Path, count: int) -> None:
+    """Write `count` records: the stored golden ones again and again, every time with other seeds."""
+    golden = record.read_all(GOLDEN)
+    for number in range(count):
+        one = golden[number % len(golden)]
+        record.write(one.model_copy(update={"id": f"{one.id}-{number}", "seed": 1000 + number}), folder)
+
+
+def processor_seconds(*words: str) -> float:
+    """Return what `python WORDS` takes, at the root of the checkout."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - our own words
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize(
+    ("words", "goal"),
+    [(("-m", "nox", "-l"), 1.0), (("-m", "benchmarks", "--help"), 1.0)],
+    ids=["nox -l", "python -m benchmarks --help"],
+)
+def test_help(benchmark: Any, words: tuple[str, ...], goal: float) -> None:
+    """Both answer without torch."""
+    taken = statistics.median(processor_seconds(*words) for _ in range(5))
+    save(benchmark, f"python {' '.join(words)}: {taken:.2f} s", {"seconds / goal": taken / goal})
+    assert taken < 2 * goal
+
+
+def test_tables(benchmark: Any, tmp_path: Path) -> None:
+    """Tables and figures of 200 records; the figures are the larger part."""
+    reseeded(tmp_path / "records", RECORDS)
+    words = ("-m", "benchmarks", "tables", "--records", str(tmp_path / "records"))
+    taken = statistics.median(processor_seconds(*words) for _ in range(3))
+    code = (
+        "import sys; from pathlib import Path; from benchmarks import record, tables; "
+        "folder = Path(sys.argv[1]); tables.write(folder.parent, record.read_all(folder))"
+    )
+    without = statistics.median(processor_seconds("-c", code, str(tmp_path / "records")) for _ in range(3))
+    ratios = {"seconds / goal": taken / 3, "seconds without figures / goal": without / 3}
+    save(benchmark, f"tables of {RECORDS} records: {taken:.1f} s, without figures {without:.1f} s", ratios)
+    assert taken < 20

@@ -1,0 +1,55 @@
+"""A training step of each network at `small` scale, its batch included, beside the loop that one writes first."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.arms import ArmPlan
+from benchmarks.learner import Learner, make_optimizer
+from benchmarks.perf.interleave import report
+from benchmarks.perf.peers import imagenet as peer
+from tasks.imagenet import models, task, tiny
+from tasks.imagenet.recipes import RECIPES
+
+_BATCH = 32
+"""Half of most recipes': all four networks in three minutes of a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve classes of eight training pictures of 64 pixels."""
+    path = tmp_path_factory.mktemp("pictures") / "set"
+    tiny.generate(path, train=8, val=1, size=64)
+    return path
+
+
+@pytest.mark.parametrize("row", sorted(RECIPES))
+def test_training(benchmark: Any, row: str, root: Path) -> None:
+    """Steps fed by our loader, steps on one batch held in memory, and the plain loop fed by ImageFolder."""
+    recipe = dataclasses.replace(RECIPES[row]["small"], batch_size=_BATCH)
+    source = task.open_data(recipe, root, 1.0, lambda what, done, total: None)
+    one = task.build(recipe, source, 0, torch.device("cpu"), 0)
+    batches = one.batches(0, 1000)
+    held = next(batches)
+
+    def learner() -> Learner:
+        model = one.model()
+        return Learner(ArmPlan("dense", recipe.schedule), one, model, make_optimizer(recipe, model))
+
+    fed, fixed = learner(), learner()
+    theirs = peer.endless(peer.loader(root / "train", recipe.data, recipe.batch_size))
+    plain = peer.trainer(models.build(recipe.network, recipe.model, source.classes, 0), recipe)
+    candidates: dict[str, Callable[[], object]] = {
+        "dsd": lambda: fed.train_step(next(batches), 0),
+        "dsd, one batch held in memory": lambda: fixed.train_step(held, 0),
+        "plain loop": lambda: plain(*next(theirs)),
+    }
+    ratios = report(benchmark, f"training step of {row} at small scale", "dsd", candidates, rounds=5)
+    assert ratios["plain loop"] > 0.7
+    assert ratios["dsd, one batch held in memory"] > 0.7

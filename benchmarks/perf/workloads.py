@@ -1,0 +1,116 @@
+"""Every row's task at its `small` recipe, on generated data of real lengths and sizes, and learners in a phase of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from benchmarks.arms import ArmPlan
+from benchmarks.learner import Learner, make_optimizer
+from benchmarks.registry import ROWS
+from dsd.schedule import Schedule
+from tasks.flickr8k import task as flickr8k
+from tasks.flickr8k.captions import Picture
+from tasks.flickr8k.vocabulary import Vocabulary
+from tasks.imagenet import data, folder, tiny
+from tasks.imagenet import task as imagenet
+from tasks.librispeech import alphabet
+from tasks.librispeech import task as librispeech
+from tasks.librispeech.data import Waveforms
+from tasks.librispeech.settings import SAMPLE_RATE
+from tasks.librispeech.utterances import Utterance
+from tasks.recipe import Recipe
+from tasks.task import Batch, DataReport, Task
+
+CPU = torch.device("cpu")
+REPORT = DataReport("generated", "", {}, synthetic=True)
+WORDS, FEATURES = 2538, 512
+"""Flickr8k's vocabulary of words that occur five times, and SqueezeNet's features."""
+
+
+def pictures(root: Path, size: int, train: int, val: int = 1, in_memory: bool = True) -> imagenet.Source:
+    """Return pictures of `size` pixels, so many of each of 12 classes."""
+    tiny.generate(root, train=train, val=val, size=size)
+    found = folder.scan(root)
+    splits = (data.Pictures(found, split, cache=in_memory) for split in folder.SPLITS)
+    return imagenet.Source(REPORT, len(found.classes), *splits)
+
+
+def captions(count: int = 1000) -> tuple[tuple[Picture, ...], Vocabulary, list[list[int]]]:
+    """Return pictures with a caption each, as long as Flickr8k's training captions: 10.8 words, standard deviation 3.8, 1 to 38."""
+    random = np.random.default_rng(0)
+    lengths = random.gamma((10.8 / 3.8) ** 2, 3.8**2 / 10.8, size=count).round().clip(1, 38).astype(int)
+    vocabulary = Vocabulary(tuple(f"w{i}" for i in range(WORDS)), (5,) * WORDS)
+    chosen = [random.integers(1, WORDS, size=length).tolist() for length in lengths]
+    named = tuple(Picture(f"{i}.jpg", (tuple(f"w{w}" for w in words),)) for i, words in enumerate(chosen))
+    return named, vocabulary, chosen
+
+
+def captioned(count: int = 1000, test: int = 100) -> flickr8k.Source:
+    """Return `count` captions to train on, the first `test` of them to be scored too."""
+    named, vocabulary, _ = captions(count)
+    features = torch.randn(count, FEATURES, generator=torch.Generator().manual_seed(0))
+    splits = {"train": slice(None), "val": slice(test), "test": slice(test)}
+    return flickr8k.Source(
+        REPORT,
+        vocabulary,
+        {split: named[part] for split, part in splits.items()},
+        {split: features[part] for split, part in splits.items()},
+    )
+
+
+def noise(root: Path, count: int = 64) -> librispeech.Source:
+    """Return recordings as long as the connected digits: 2.3 s, standard deviation 1.2, 0.3 to 6.3; 9 letters a second."""
+    root.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(0)
+    seconds = random.gamma((2.3 / 1.2) ** 2, 1.2**2 / 2.3, size=count).clip(0.3, 6.3)
+    utterances = tuple(_utterance(root, index, float(length), random) for index, length in enumerate(seconds))
+    held = Waveforms(utterances, root, lambda what, done, total: None, workers=1)
+    return librispeech.Source(REPORT, held, held, utterances)
+
+
+def _utterance(root: Path, index: int, seconds: float, random: np.random.Generator) -> Utterance:
+    """Write a recording of noise, whose loudness changes every 0.1 s: what a network says of it changes too."""
+    samples = int(seconds * SAMPLE_RATE)
+    loudness = np.repeat(random.uniform(0.001, 0.3, size=samples // 1600 + 1), 1600)[:samples]
+    name = f"1-1-{index:04d}"
+    sound = (loudness * random.standard_normal(samples)).clip(-1, 1)
+    soundfile.write(root / f"{name}.flac", sound, SAMPLE_RATE, subtype="PCM_16")
+    letters = random.choice(list(alphabet.SYMBOLS[3:]), size=int(9 * seconds) + 1)
+    return Utterance(name, f"{name}.flac", "train", "1", samples, SAMPLE_RATE, "".join(letters))
+
+
+def task(row: str, root: Path) -> Task:
+    """Return the row's task at its `small` recipe, with data for a few steps, written below `root` where they are files."""
+    recipe, domain = ROWS[row].recipe("small"), ROWS[row].domain
+    if domain == "imagenet":
+        crop = recipe.data.crop
+        return imagenet.build(recipe, pictures(root / str(crop), crop, recipe.batch_size // 12 + 1), 0, CPU, 0)
+    if domain == "flickr8k":
+        return flickr8k.build(recipe, captioned(), 0, CPU, 0)
+    return librispeech.build(recipe, noise(root / "noise"), 0, CPU, 0)
+
+
+def batch(of: Task) -> Batch:
+    """Return a batch of the second epoch: the first may be in another order than all that follow."""
+    step = of.steps_per_epoch()
+    return next(of.batches(step, step + 1))
+
+
+def learner(of: Task, masked: bool) -> Learner:
+    """Return a fresh network at the beginning of the recipe's first sparse phase, or of as long a phase without masks."""
+    sparse = next(phase for phase in of.recipe.schedule if phase.sparsity > 0)
+    phase = sparse if masked else dataclasses.replace(sparse, kind="dense", sparsity=0.0)
+    model = of.model()
+    plan = ArmPlan("dsd" if masked else "control", Schedule((dataclasses.replace(phase, epochs=1000),)))
+    return Learner(plan, of, model, make_optimizer(of.recipe, model))
+
+
+def shortened(recipe: Recipe, epochs: tuple[float, ...]) -> Recipe:
+    """Return `recipe` with phases of these lengths."""
+    phases = (dataclasses.replace(one, epochs=length) for one, length in zip(recipe.schedule, epochs, strict=True))
+    return dataclasses.replace(recipe, schedule=Schedule(tuple(phases)))
