@@ -33,41 +33,56 @@ def main(arguments: list[str] | None = None) -> int:
         config=(FlagCreatePairsOff,),
         args=words,
     )
-    # Loaded here, so that printing help costs no torch.
-    from benchmarks import commands, comparison, estimate, evidence, inspection, publish
-    from tasks.processes import TOLD
-
     try:
-        match command:
-            case Estimate():  # before Run, whose flags it has
-                return estimate.estimate(command)
-            case Run():
-                return commands.run(command)
-            case Evidence():
-                return evidence.evidence(command)
-            case Tables():
-                return publish.tables(command)
-            case Report():
-                return publish.report(command)
-            case Verify():
-                return inspection.verify(command)
-            case Compare():
-                return comparison.run(command)
-            case Status():
-                return inspection.status(command.out)
-            case Evaluate():
-                return inspection.evaluate(command)
+        return _run(command)
     except ValueError as error:
-        if TOLD not in getattr(error, "__notes__", ()):
-            sys.stderr.write(f"error: {error}\n")
+        _tell(error)
         return 2
     except KeyboardInterrupt:  # while nothing is trained: nothing to save
         sys.stderr.write("interrupted\n")
         return 130
     except OSError as error:  # a full disk, a folder that may not be written
-        if TOLD not in getattr(error, "__notes__", ()):
-            sys.stderr.write(f"error: {error}\n")
+        _tell(error)
         return 1
+
+
+def _run(command: Command) -> int:
+    """Load what the command needs and no more: help takes no torch, nor do tables."""
+    match command:
+        case Estimate():  # before Run, whose flags it has
+            from benchmarks import estimate
+
+            return estimate.estimate(command)
+        case Run():
+            from benchmarks import commands
+
+            return commands.run(command)
+        case Evidence():
+            from benchmarks import evidence
+
+            return evidence.evidence(command)
+        case Tables() | Report():
+            from benchmarks import publish
+
+            return publish.tables(command) if isinstance(command, Tables) else publish.report(command)
+        case Compare():
+            from benchmarks import comparison
+
+            return comparison.run(command)
+        case Verify() | Status() | Evaluate():
+            from benchmarks import inspection
+
+            if isinstance(command, Status):
+                return inspection.status(command.out)
+            return inspection.verify(command) if isinstance(command, Verify) else inspection.evaluate(command)
+
+
+def _tell(error: Exception) -> None:
+    """Print what is wrong, once for all processes of a run."""
+    from tasks.processes import TOLD
+
+    if TOLD not in getattr(error, "__notes__", ()):
+        sys.stderr.write(f"error: {error}\n")
 
 
 if __name__ == "__main__":

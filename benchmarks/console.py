@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
-from tasks.task import Progress
+if TYPE_CHECKING:
+    from tasks.task import Progress  # which loads torch
+
 
 CONSOLE = Console()
 CONSOLE.soft_wrap = not CONSOLE.is_terminal  # a log keeps its lines whole

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -46,7 +46,8 @@ _NAMES = re.compile(
 def write(out: Path, records: Sequence[Record], sheets: bool = True) -> list[Path]:
     """Draw every figure of a results folder into `out`/figures, remove those of no group, and return the paths.
 
-    Without `sheets`, what networks say of samples is not drawn.
+    A figure that was drawn from the same records by this version of the drawing is left as it is. Without `sheets`, what networks
+    say of samples is not drawn.
     """
     found = group_records(records)
     folder = out / "figures"
@@ -54,20 +55,32 @@ def write(out: Path, records: Sequence[Record], sheets: bool = True) -> list[Pat
     names = summary.figure_names(found)
     for name in _present(folder) - set(names):
         (folder / name).unlink()
-    if "gains.png" in names:
+    if "gains.png" in names and not _is_drawn(folder / "gains.png", _records(_shown(found))):
         gains(records, folder / "gains.png")
     for group in found:
-        curves(group.records, folder / summary.figure_name(group, found))
-        if sheets and (form := samples.form(group)):
-            sheet(group.records, folder / summary.figure_name(group, found, form.kind))
-        if lineage.of_weights(group):
-            weights(group.records, folder / summary.figure_name(group, found, "weights"))
-        if lineage.told(group):
-            lineages(group.records, folder / summary.figure_name(group, found, "lineage"))
-        if summary.has_sensitivity(group):
-            sensitivities(group.records, folder / summary.figure_name(group, found, "sensitivity"))
+        for kind, draw in _drawings(group, sheets):
+            path = folder / summary.figure_name(group, found, kind)
+            if not _is_drawn(path, group.records):
+                draw(group.records, path)
     undrawn = () if sheets else tuple(f"-{one.kind}.png" for one in samples.FORMS)
     return [folder / name for name in names if not name.endswith(undrawn)]
+
+
+def _drawings(group: Group, sheets: bool) -> Iterator[tuple[summary.Kind, Callable[[Sequence[Record], Path], None]]]:
+    """Yield the figures that a group has, by kind, with what draws each."""
+    yield "curves", curves
+    if sheets and (form := samples.form(group)):
+        yield form.kind, sheet
+    if lineage.of_weights(group):
+        yield "weights", weights
+    if lineage.told(group):
+        yield "lineage", lineages
+    if summary.has_sensitivity(group):
+        yield "sensitivity", sensitivities
+
+
+def _is_drawn(path: Path, records: Sequence[Record]) -> bool:
+    return canvas.read_source(path) == source(records)
 
 
 def stale(folder: Path, records: Sequence[Record]) -> list[str]:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import ROOT
 from benchmarks.record import Hardware
 from benchmarks.registry import BFLOAT16
 from tasks import processes
 
-ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = (
     *("torch", "torchvision", "torchaudio", "numpy", "pillow", "scipy", "pandas"),
     *("nltk", "jiwer", "rapidfuzz", "soundfile", "espeakng-loader"),

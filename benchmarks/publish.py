@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import figures, outputs, record
+from benchmarks import ROOT, figures, outputs, record
 from benchmarks import report as html
 from benchmarks import tables as tabulate
 from benchmarks.console import say
 from benchmarks.options import Report, Tables
-from benchmarks.provenance import ROOT
 from benchmarks.record import Record
 
 PRIVATE = "private"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -76,3 +77,9 @@ def made_once(target: Path, make: Callable[[Path], None]) -> Path:
             if not target.is_dir():  # else another maker was faster, and what it made is the same
                 raise
     return target
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

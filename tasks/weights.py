@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
+
+from tasks.cache import sha256
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,3 @@ def _is_plain(value: object) -> bool:
         and not (value.is_nested or value.is_quantized)
         and value.numel() * value.element_size() <= value.untyped_storage().nbytes()  # not expanded
     )
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import record
+from benchmarks import ROOT, record
 from benchmarks.perf.interleave import save
-from benchmarks.provenance import ROOT
 
 RECORDS = 200
 GOLDEN = ROOT / "tests" / "golden" / "records"

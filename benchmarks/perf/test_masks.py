@@ -15,8 +15,7 @@ from torch import Tensor, nn
 import dsd
 from benchmarks.learner import Learner, make_optimizer
 from benchmarks.perf import workloads
-from benchmarks.perf.interleave import medians, save
-from benchmarks.perf.interleave import report as report
+from benchmarks.perf.interleave import medians, report, save
 from benchmarks.perf.peers import masks as peers
 from benchmarks.registry import ROWS
 from dsd.mask import zero_pruned_

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks import processes, weights
+from tasks import cache, processes, weights
 from tasks.files import require
 from tasks.flickr8k import bleu, captions, decode, features, matrix, tiny, vocabulary
 from tasks.flickr8k.captions import Picture
@@ -85,7 +85,7 @@ def open_data(
     if extractor is None:
         assert found.features is not None
         vectors = matrix.load(found.features, {picture.name: _column(picture) for picture in every})
-        digest = weights.sha256(found.features)
+        digest = cache.sha256(found.features)
         by, description = digest, f"{found.features.name} ({vectors.shape[1]} features, SHA-256 {digest[:12]})"
     else:
         names = [picture.name for picture in every]

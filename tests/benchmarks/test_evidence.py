@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import evidence, record
+from benchmarks import ROOT, evidence, record
 from benchmarks.console import CONSOLE
 from benchmarks.evidence import WANTED, Standing, Wanted, following, stand
 from benchmarks.options import Evidence
-from benchmarks.provenance import ROOT
 from benchmarks.record import Record
 from benchmarks.registry import ARMS, ROWS
 from benchmarks.statistics import paired

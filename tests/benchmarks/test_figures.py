@@ -157,3 +157,12 @@ def test_a_page_of_somebody_elses_is_refused_before_anything_is_written(tmp_path
         tables.write(tmp_path, build.trio())
     assert [p for p in tmp_path.glob("**/*") if p.is_file()] == [path]
     assert path.read_text(encoding="utf-8") == "# My project\n"
+
+
+def test_what_is_drawn_already_is_left_alone_and_the_rest_is_drawn(tmp_path: Path) -> None:
+    figures.write(tmp_path, build.trio())
+    paths = sorted((tmp_path / "figures").glob("*.png"))
+    before = {path: path.stat().st_mtime_ns for path in paths}
+    paths[0].unlink()
+    figures.write(tmp_path, build.trio())
+    assert {path for path in paths if path.stat().st_mtime_ns != before[path]} == {paths[0]}
