@@ -50,7 +50,8 @@ def arm_plan(recipe: Recipe, name: str, steps_per_epoch: int) -> ArmPlan:
 
     Of sensitivity: `dsd-50` is `dsd` at 50 % sparsity in every sparse phase, and so on; `dsd-twice` goes through all phases
     twice, each half as long; `dsd-keep` and `control-keep` keep the optimizer's state where a phase starts; `swa` is
-    `control`, its weights averaged over its last quarter of steps; `sam` is `control` by sharpness-aware minimisation, twice
+    `control`, its weights averaged over its last quarter of steps, at its own falling rates (as published the rate stays high
+    there, which is another schedule); `sam` is `control` by sharpness-aware minimisation, twice
     the arithmetic a step.
 
     Raises:

@@ -125,7 +125,9 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
     spe, recipe = task.steps_per_epoch(), task.recipe
     plans = [arm_plan(recipe, name, spe) for name in arms]
     on_gpu = found.device_memory > 0
-    checkpoint = len(arms) * found.state + sum(_masked(plan, 0) for plan in plans) * found.masks
+    means = sum(plan.averaged > 0 for plan in plans)  # of weights: a network more each, saved and held
+    copies = means + sum(plan.radius > 0 for plan in plans)  # of the weights from which `sam` climbs
+    checkpoint = len(arms) * found.state + sum(_masked(plan, 0) for plan in plans) * found.masks + means * found.model
     points = 0
     parts: list[Part] = []
     saving = 0.0
@@ -167,8 +169,10 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         + points * _POINT
         + save_weights * len(arms) * found.model,
         # Every checkpoint is read back, to ordinary memory.
-        host=found.host + more * (found.state + (0 if on_gpu else found.resident)),
-        device_memory=found.device_memory + more * found.resident if on_gpu else 0,
+        host=found.host
+        + more * (found.state + (0 if on_gpu else found.resident))
+        + copies * (0 if on_gpu else found.model),
+        device_memory=found.device_memory + more * found.resident + copies * found.model if on_gpu else 0,
     )
 
 

@@ -1,13 +1,16 @@
 """The command `evidence`: which trials the published results want, what they cost, and the missing ones in the best order.
 
-What is wanted is `WANTED`, below. A trial is there if a finished record of the same recipe, data set (by the folder's name),
-subset and seed has all the arms that are wanted; it is not run again. The order is: groups with too few seeds for a verdict
-first, the emptiest and cheapest of them before others; then, trial by trial, whatever narrows an interval most per hour, in
-units of what it should come to: half the paper's gain.
+What is wanted is `WANTED`, below. A trial is there if a record of the same recipe, data set (by the folder's name), subset and
+seed has all the arms that are wanted; it is not run again, nor is one that failed. The order is: groups with too few seeds for
+a verdict first, the emptiest and cheapest of them before others; then, trial by trial, whatever narrows an interval most per
+hour, in units of what it should come to: half the paper's gain. A group is done when its interval is that narrow or it has as
+many seeds as are worth it, and never because the interval excludes zero: of results that may stop there, one in six would
+be a verdict where there is no effect (3 to 10 seeds, simulated), and the interval would no longer be one of 95 %.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import time
@@ -21,11 +24,13 @@ from rich.table import Table
 from benchmarks import commands, group, paper, record, statistics, summary
 from benchmarks.console import CONSOLE, say
 from benchmarks.display import duration
-from benchmarks.group import Group
 from benchmarks.options import Evidence, Run
 from benchmarks.record import Record
-from benchmarks.registry import ROWS, SENSITIVITY, SUITE, ArmName, MainArm
+from benchmarks.registry import BFLOAT16, ROWS, SENSITIVITY, SUITE, ArmName, MainArm
 from benchmarks.statistics import MINIMUM_SEEDS, Paired
+
+_SPARE = 2
+"""Seeds that may break down before a group is given up."""
 
 _MAIN: tuple[ArmName, ...] = get_args(MainArm)
 
@@ -67,6 +72,13 @@ class Wanted:
             out=out,
         )
 
+    def covers(self, other: Wanted) -> bool:
+        """Return whether a trial of this is one of `other` too."""
+        return (
+            set(self.arms) >= set(other.arms)
+            and dataclasses.replace(self, arms=other.arms, seeds=other.seeds, most=other.most) == other
+        )
+
     @property
     def title(self) -> str:
         """What a reader calls it."""
@@ -97,15 +109,17 @@ class Standing:
     """Where a wanted group stands.
 
     Attributes:
-        have: how many seeds have a trial with all arms, and `missing` how many more are wanted in any case.
-        found: DSD over control in the trials there are; None below one.
+        have: how many seeds have a trial with all arms, `failed` how many have one that broke down, and `missing` how many more
+            are wanted in any case.
+        found: DSD over control in the trials there are, those with fewer arms included; None below one.
         target: the half-width it should come to, half the paper's gain in its own unit.
-        hours: what one trial takes, by those there are with the same arms, else by all of the row; None where there is none.
+        hours: what one trial takes, by the row's trials there are; None where there is none.
         next_seed: the first seed without a trial, None where there are as many as are worth it.
     """
 
     wanted: Wanted
     have: int
+    failed: int
     missing: int
     found: Paired | None
     target: float
@@ -113,12 +127,12 @@ class Standing:
     next_seed: int | None
 
     @property
-    def resolved(self) -> bool:
-        """Whether the interval excludes zero, or is as narrow as it should come to."""
+    def narrow(self) -> bool:
+        """Whether the interval is as narrow as it should come to, wherever it lies."""
         found = self.found
         if found is None or found.half_width is None or found.n < MINIMUM_SEEDS:
             return False
-        return statistics.verdict(found) != "not resolved" or found.half_width <= self.target
+        return found.half_width <= self.target
 
     @property
     def narrowing(self) -> float:
@@ -126,67 +140,85 @@ class Standing:
         found = self.found
         if found is None or found.sd is None or not self.hours:
             return math.inf
-        return (
-            (statistics.half_width(found.sd, found.n) - statistics.half_width(found.sd, found.n + 1))
-            / self.target
-            / self.hours
-        )
+        step = statistics.half_width(found.sd, found.n) - statistics.half_width(found.sd, found.n + 1)
+        return step / self.target / self.hours
 
 
 def stand(records: Sequence[Record], wanted: Sequence[Wanted]) -> list[Standing]:
     """Return where every wanted group stands by `records`."""
-    groups = group.group_records(records)
-    return [_standing(one, groups) for one in wanted]
+    return [_standing(one, records) for one in wanted]
 
 
-def _standing(wanted: Wanted, groups: Sequence[Group]) -> Standing:
-    of_row = [one for one in groups if one.key.row == wanted.row and one.key.scale == "small"]
-    mine = [one for one in of_row if _is(one, wanted)]
-    whole = [record for one in mine for record in one.records if set(record.arms) >= set(wanted.arms)]
-    seeds = {record.seed for record in whole}
-    found = summary.compare(mine[0], "dsd", "control") if mine else None
-    seconds = [record.cost.seconds * len(wanted.arms) / len(record.arms) for one in of_row for record in one.records]
-    hours = _mean([record.cost.seconds for record in whole] or seconds)
-    claim = paper.ROWS[wanted.row].gain
-    missing = max(0, wanted.seeds - len(seeds))
-    unused = next(seed for seed in itertools.count() if seed not in seeds)
-    next_seed = unused if len(seeds) < max(wanted.seeds, wanted.most) else None
-    return Standing(wanted, len(seeds), missing, found, abs(claim) / 2, hours, next_seed)
-
-
-def _is(one: Group, wanted: Wanted) -> bool:
-    key = one.key
-    return (key.suite, key.data, key.subset, key.recipe_hash, key.start, key.processes) == (
-        SUITE,
-        wanted.data,
-        wanted.subset,
-        wanted.recipe_hash(),
-        "trained",
-        1,
+def _standing(wanted: Wanted, records: Sequence[Record]) -> Standing:
+    mine = [one for one in records if _is(one, wanted)]
+    # One folder's name may stand for two states of it: the table's cell is of one, here of that with more trials.
+    groups = sorted(group.group_records(mine), key=lambda one: len(one.records))
+    members = [*groups[-1].records, *groups[-1].superseded, *(one for one, _ in groups[-1].unused)] if groups else []
+    seeds = {one.seed for one in members if set(one.arms) >= set(wanted.arms)}
+    failed = {one.seed for one in mine if one.status == "failed"} - seeds
+    spent = seeds | failed
+    of_row = [one for one in records if (one.row, one.scale, one.status) == (wanted.row, "small", "finished")]
+    times = [seconds for one in members or of_row if (seconds := _seconds(one, wanted)) is not None]
+    unused = next(seed for seed in itertools.count() if seed not in spent)
+    return Standing(
+        wanted,
+        have=len(seeds),
+        failed=len(failed),
+        missing=max(0, wanted.seeds - len(seeds)) if len(spent) < wanted.seeds + _SPARE else 0,
+        found=summary.compare(groups[-1], "dsd", "control") if groups else None,
+        target=abs(paper.ROWS[wanted.row].gain) / 2,
+        hours=math.fsum(times) / len(times) / 3600 if times else None,
+        next_seed=unused if len(spent) < max(wanted.seeds, wanted.most) + _SPARE else None,
     )
 
 
-def _mean(seconds: Sequence[float]) -> float | None:
-    return math.fsum(seconds) / len(seconds) / 3600 if seconds else None
+def _is(one: Record, wanted: Wanted) -> bool:
+    given = one.dense is not None and one.dense.source != "trained"
+    return not given and (
+        (one.suite, one.row, one.scale, one.data.name, one.data.subset, one.recipe_hash, one.hardware.processes)
+        == (SUITE, wanted.row, "small", wanted.data, wanted.subset, wanted.recipe_hash(), 1)
+        and one.precision != BFLOAT16
+    )
+
+
+def _seconds(one: Record, wanted: Wanted) -> float | None:
+    """Return what a trial with the wanted arms takes by the times of another's, arms that it lacks at the mean of those it has."""
+    if one.dense is None or not one.arms:
+        return None
+    arms = {name: arm.cost.seconds for name, arm in one.arms.items()}
+    mean = math.fsum(arms.values()) / len(arms)
+    return one.dense.cost.seconds + math.fsum(arms.get(name, mean) for name in wanted.arms)
 
 
 def following(standings: Sequence[Standing]) -> Standing | None:
-    """Return the group of which a trial is to be run next, None where there is nothing left to run."""
-    short = [one for one in standings if one.missing]
+    """Return the group of which a trial is to be run next, None where there is nothing left to run.
+
+    Where the same seed is missing with more arms too, those are trained at once: they take the place of a trial with fewer.
+    """
+    short = [one for one in standings if one.missing and one.next_seed is not None]
     if short:
-        return min(short, key=lambda one: (one.have >= MINIMUM_SEEDS, one.have, one.hours or 0.0))
-    open_ = [one for one in standings if not one.resolved and one.next_seed is not None]
-    return max(open_, key=lambda one: one.narrowing, default=None)
+        chosen = min(short, key=lambda one: (one.have >= MINIMUM_SEEDS, one.have, one.hours or 0.0))
+    else:
+        open_ = [one for one in standings if not one.narrow and one.next_seed is not None]
+        if not open_:
+            return None
+        chosen = max(open_, key=lambda one: one.narrowing)
+    larger = [one for one in short if one.next_seed == chosen.next_seed and one.wanted.covers(chosen.wanted)]
+    return max((chosen, *larger), key=lambda one: len(one.wanted.arms))
 
 
 def evidence(options: Evidence, wanted: Sequence[Wanted] = WANTED) -> int:
     """Show where every group stands and, but for `--plan`, run what is missing until all is there or the time is up.
+
+    Returns 1 if a trial failed; the others are run all the same.
 
     Raises:
         ValueError: a data set that is wanted is not there.
     """
     out = options.out or Path("results")
     began = time.monotonic()
+    last: tuple[Wanted, int] | None = None
+    failures = 0
     if not options.plan:
         require(options.data, wanted)
     while True:
@@ -196,14 +228,20 @@ def evidence(options: Evidence, wanted: Sequence[Wanted] = WANTED) -> int:
         CONSOLE.print(plan_table(standings, chosen))
         if chosen is None:
             say("nothing is missing, and nothing open is worth another trial")
-            return 0
+            return int(failures > 0)
         spent = (time.monotonic() - began) / 3600
         if options.plan or (options.hours is not None and spent + (chosen.hours or 0.0) > options.hours):
-            return 0
+            return int(failures > 0)
         assert chosen.next_seed is not None, "a group without one is never chosen"
+        if (chosen.wanted, chosen.next_seed) == last:
+            raise ValueError(
+                f"seed {chosen.next_seed} of {chosen.wanted.title} was run and left no record in {folder} that counts"
+            )
+        last = chosen.wanted, chosen.next_seed
         status = commands.run(chosen.wanted.options(options.data, chosen.next_seed, options.out))
-        if status:
+        if status not in (0, 1):  # stopped, or told wrongly
             return status
+        failures += status
 
 
 def require(root: Path, wanted: Sequence[Wanted]) -> None:
@@ -240,14 +278,15 @@ def plan_table(standings: Sequence[Standing], chosen: Standing | None) -> Table:
 
 def _cells(one: Standing) -> list[str]:
     wanted, gain = one.wanted, one.found
-    cells = [wanted.title, f"{one.have} of {wanted.seeds}"]
+    failed = f", {one.failed} failed" if one.failed else ""
+    cells = [wanted.title, f"{one.have} of {wanted.seeds}{failed}"]
     if gain is None or gain.sd is None or gain.half_width is None:
         cells += ["-", "-", f"{one.target:.2f}", "-"]
         more = one.missing
     else:
         needed = statistics.needed(gain.sd, one.target)
         cells += [f"{gain.mean:+.2f} ± {gain.sd:.2f}", f"{gain.half_width:.2f}", f"{one.target:.2f}", str(needed)]
-        more = max(one.missing, 0 if one.resolved else needed - gain.n)
+        more = max(one.missing, 0 if one.narrow else needed - gain.n)
     if one.hours is None:
         return [*cells, "?", "?"]
-    return [*cells, duration(3600 * one.hours), duration(3600 * one.hours * more) if more else "resolved"]
+    return [*cells, duration(3600 * one.hours), duration(3600 * one.hours * more) if more else "there"]

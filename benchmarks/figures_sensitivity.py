@@ -21,7 +21,7 @@ _SHORT = {
     "dsd-twice": "DSD twice,\nphases half as long",
     "dsd-keep": "DSD, state kept,\nover control, state kept",
     "control-keep": "control, state kept",
-    "swa": "SWA",
+    "swa": "control, averaged",
     "sam": "SAM (twice the\narithmetic)",
 }
 

@@ -32,12 +32,13 @@ class Run:
     arms: tuple[ArmName, ...] = DEFAULT_ARMS
     """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of the rate of D's last
     epoch; random: a mask drawn at random; dsd-50: dsd at 50 % sparsity; dsd-twice: both phases twice, half as long; control-keep,
-    dsd-keep: the optimizer's state goes on; swa: weights averaged over the last quarter; sam: sharpness-aware."""
+    dsd-keep: the optimizer's state goes on; swa: the control's weights averaged over its last quarter; sam:
+    sharpness-aware."""
     device: Device = "auto"
     """auto takes a GPU if there is one."""
     precision: Precision = "float32"
-    """bfloat16: networks of classification compute in it under autocast, weights and optimizer staying float32: faster where the
-    hardware has it."""
+    """bfloat16: networks of classification compute in it under autocast, weights, optimizer and scoring staying float32: faster
+    where the hardware has it."""
     subset: float = 1.0
     """Train on this share of every class's pictures (for captions, of all pictures; for speech, of all utterances); the test set
     stays whole."""

@@ -47,7 +47,8 @@ SENSITIVITY_MEANINGS = {
     "DSD at 50 %, and so on": "DSD at that sparsity in every sparse phase, in place of the recipe's",
     "DSD twice": "two iterations of S and D2, each phase half as long",
     "Optimizer state kept": "DSD and the control without the fresh optimizer at the start of every phase",
-    "SWA": "the control, its weights averaged over its last quarter of steps (Izmailov et al., 2018)",
+    "Control, averaged": "its weights over its last quarter of steps, at its own falling rates, with statistics of batch norm made "
+    "anew (Izmailov et al., 2018, keep the rate high there)",
     "SAM": "the control by sharpness-aware minimisation, which takes twice the arithmetic a step (Foret et al., 2021)",
 }
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))

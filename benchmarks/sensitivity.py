@@ -57,7 +57,7 @@ def own_sparsities(group: Group) -> list[float]:
 
 
 def _choice(group: Group, name: str) -> Choice | None:
-    over = "control-keep" if name == "dsd-keep" else "control"
+    over = summary.control_of(name)
     gains = summary.gains(group, name, over)
     if not gains:
         return None

@@ -32,7 +32,7 @@ _SENSITIVITY_LABELS = {
     "dsd-twice": "DSD twice, phases half as long",
     "control-keep": "Control, optimizer state kept",
     "dsd-keep": "DSD, optimizer state kept",
-    "swa": "SWA",
+    "swa": "Control, averaged",
     "sam": "SAM",
 }
 
@@ -283,7 +283,17 @@ def has_gain(group: Group) -> bool:
 
 def has_sensitivity(group: Group) -> bool:
     """Return whether any of its trials has an arm of sensitivity beside the control that it is compared with."""
-    return any(set(SENSITIVITY) & set(record.arms) and "control" in record.arms for record in group.records)
+    return any(
+        {arm, control_of(arm)} <= set(record.arms)
+        for record in group.records
+        for arm in SENSITIVITY
+        if arm in record.arms
+    )
+
+
+def control_of(arm: str) -> str:
+    """Return the control that an arm is compared with: where the optimizer's state is kept, it is kept in both."""
+    return "control-keep" if arm == "dsd-keep" else "control"
 
 
 def figure_name(group: Group, all_groups: Sequence[Group], kind: Kind = "curves") -> str:

@@ -28,7 +28,7 @@ def test_products_are_taken_in_bfloat16_and_everything_kept_is_float32() -> None
     loss, _ = mixed.loss(model, batch)
     loss.backward()  # type: ignore[no-untyped-call]
     mixed.evaluate(model, True)
-    assert seen == [torch.bfloat16, torch.bfloat16]
+    assert seen == [torch.bfloat16, torch.float32]  # in training, in scoring
     assert loss.dtype == torch.float32
     assert {p.dtype for p in model.parameters()} == {p.grad.dtype for p in model.parameters() if p.grad is not None}
     assert next(model.parameters()).dtype == torch.float32
