@@ -47,15 +47,21 @@ def test_help(benchmark: Any, words: tuple[str, ...], goal: float) -> None:
 
 
 def test_tables(benchmark: Any, tmp_path: Path) -> None:
-    """Tables and figures of 200 records; the figures are the larger part."""
+    """Tables of 200 records: with all figures to be drawn, with all of them drawn already, and without."""
     reseeded(tmp_path / "records", RECORDS)
     words = ("-m", "benchmarks", "tables", "--records", str(tmp_path / "records"))
+    drawing = processor_seconds(*words)  # a figure that is drawn already is left as it is
     taken = statistics.median(processor_seconds(*words) for _ in range(3))
     code = (
         "import sys; from pathlib import Path; from benchmarks import record, tables; "
         "folder = Path(sys.argv[1]); tables.write(folder.parent, record.read_all(folder))"
     )
     without = statistics.median(processor_seconds("-c", code, str(tmp_path / "records")) for _ in range(3))
-    ratios = {"seconds / goal": taken / 3, "seconds without figures / goal": without / 3}
-    save(benchmark, f"tables of {RECORDS} records: {taken:.1f} s, without figures {without:.1f} s", ratios)
-    assert taken < 20
+    ratios = {
+        "seconds / goal": taken / 3,
+        "seconds with all figures to draw / goal": drawing / 3,
+        "seconds without figures / goal": without / 3,
+    }
+    told = f"drawing all figures {drawing:.1f} s, all drawn already {taken:.1f} s, without figures {without:.1f} s"
+    save(benchmark, f"tables of {RECORDS} records: {told}", ratios)
+    assert drawing < 20
