@@ -8,7 +8,7 @@ from typing import Literal
 
 from benchmarks.registry import ARMS
 from dsd.schedule import Constant, Phase, Schedule
-from tasks.recipe import Recipe, scaled
+from tasks.recipe import Recipe, at_sparsity, scaled
 
 AVERAGED = 0.25
 """The share of an arm's steps, its last, over which `swa` averages (Izmailov et al. 2018 take the last quarter of training)."""
@@ -82,12 +82,6 @@ def arm_plan(recipe: Recipe, name: str, steps_per_epoch: int) -> ArmPlan:
     if name == "sam":
         return ArmPlan(name, unmasked, radius=RADIUS)
     return ArmPlan(name, at_sparsity(masked, int(name.removeprefix("dsd-")) / 100))
-
-
-def at_sparsity(schedule: Schedule, sparsity: float) -> Schedule:
-    """Return `schedule` with another sparsity in every sparse phase."""
-    phases = (dataclasses.replace(one, sparsity=sparsity) if one.kind == "sparse" else one for one in schedule)
-    return Schedule(tuple(phases))
 
 
 def _unmasked(phase: Phase) -> Phase:

@@ -149,9 +149,8 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         points += count
     saving += checkpoint * found.writing  # where the arms fork
     arm_parts = [part for plan in plans for part in _parts(found, task, plan, plans, on_gpu, evaluations)]
-    ends = plans[0].schedule.boundaries(
-        spe
-    )  # of the first arm's phases: one is written at each, but the record at the last
+    # One is written where a phase of the first arm ends; where the last one does, the record is.
+    ends = plans[0].schedule.boundaries(spe)
     between = [sum(part.seconds for part in arm_parts if a < part.until <= b) for a, b in pairwise((0, *ends))]
     timed = sum(saves(seconds, checkpoint) for seconds in between)
     saving += (len(ends) - 1 + timed) * checkpoint * found.writing

@@ -41,7 +41,7 @@ class Wanted:
 
     Attributes:
         data, weights: the data set's folder and the frozen network's file, in the folder that `--data` names.
-        seeds: how many are wanted in any case, and `most` how many are worth it while the answer is not resolved.
+        seeds: how many are wanted in any case, and `most` how many are worth it while the interval is wide.
     """
 
     row: str

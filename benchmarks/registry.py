@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from tasks.flickr8k import recipes as flickr8k
 from tasks.imagenet import recipes as imagenet
 from tasks.librispeech import recipes as librispeech
-from tasks.recipe import Metric, Recipe, Scale, scaled
+from tasks.recipe import Metric, Recipe, Scale, at_sparsity, scaled
 
 SUITE = "0.1"
 """Results are comparable under one minor version: raised by whatever alters a recipe, a random stream or a metric."""
@@ -83,10 +83,7 @@ class Row:
         if lr_factor is not None:
             schedule = scaled(schedule, 1, lr_factor)
         if sparsity is not None:
-            phases = (
-                dataclasses.replace(phase, sparsity=sparsity) if phase.kind == "sparse" else phase for phase in schedule
-            )
-            schedule = dataclasses.replace(schedule, phases=tuple(phases))
+            schedule = at_sparsity(schedule, sparsity)
         return dataclasses.replace(recipe, schedule=schedule)
 
 

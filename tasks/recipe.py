@@ -108,6 +108,12 @@ def scaled(schedule: Schedule, factor: float, lr_factor: float) -> Schedule:
     return Schedule(tuple(shrink(phase) for phase in schedule))
 
 
+def at_sparsity(schedule: Schedule, sparsity: float) -> Schedule:
+    """Return `schedule` with another sparsity in every sparse phase."""
+    phases = (dataclasses.replace(one, sparsity=sparsity) if one.kind == "sparse" else one for one in schedule)
+    return Schedule(tuple(phases))
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {

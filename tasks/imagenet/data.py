@@ -70,7 +70,7 @@ class Pictures:
         self.in_memory = cache
         self._held: list[NDArray[np.uint8]] | None = None
         if cache:
-            self._held = list(threaded(self._read, self.names, workers, progress))
+            self._held = list(threaded(self.read, range(len(self.names)), workers, progress))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -91,9 +91,6 @@ class Pictures:
         other = object.__new__(Pictures)
         other.__dict__.update(self.__dict__, labels=labels)
         return other
-
-    def _read(self, name: str) -> NDArray[np.uint8]:
-        return decode(self.root / name)
 
 
 def estimated_bytes(root: Path, names: Sequence[str]) -> float:
