@@ -106,7 +106,9 @@ def ask(options: Run) -> Asked:
             + ", ".join(name for name, one in registry.ROWS.items() if one.domain == "imagenet")
         )
     frozen = inputs.frozen(row, options, options.scale)
-    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise)
+    recipe = row.recipe(
+        options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise, options.full_length
+    )
     device = inputs.device(options.device)
     inputs.require_parts(recipe, processes.size())
     data = processes.after_the_first(lambda: inputs.data(row, options.data, options.scale))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -55,15 +56,16 @@ def custom(row: Row, options: Run) -> tuple[str, ...]:
 
     At small scale the frozen network is the user's choice: another gives another recipe hash, but is not custom.
     """
-    scale, own = options.scale, row.recipe(options.scale).hash()
-    found = []
-    if row.recipe(scale, sparsity=options.sparsity).hash() != own:
+    scale = options.scale
+    recipe = partial(row.recipe, scale, full_length=options.full_length)
+    own, found = recipe().hash(), []
+    if recipe(sparsity=options.sparsity).hash() != own:
         found.append(f"sparsity={options.sparsity}")
-    if row.recipe(scale, lr_factor=options.lr_factor).hash() != own:
+    if recipe(lr_factor=options.lr_factor).hash() != own:
         found.append(f"lr_factor={options.lr_factor}")
-    if options.label_noise is not None and row.recipe(scale, label_noise=options.label_noise).hash() != own:
+    if options.label_noise is not None and recipe(label_noise=options.label_noise).hash() != own:
         found.append(f"label_noise={options.label_noise}")
-    if scale == "paper" and row.recipe(scale, network=options.network).hash() != own:
+    if scale == "paper" and recipe(network=options.network).hash() != own:
         found.append(f"network={options.network}")
     return tuple(found)
 

@@ -56,6 +56,8 @@ class Run:
     """Prune this share instead of the recipe's. The record says `custom` and enters no comparison with the paper."""
     lr_factor: float | None = None
     """Multiply every learning rate. The record says `custom` too."""
+    full_length: bool = False
+    """At small scale, rows of classification: the paper's own epochs, batch and rates. Wants a GPU."""
     label_noise: float | None = None
     """Give this share of the training pictures a wrong class. The record says `custom` too."""
     workers: int | None = None

@@ -39,6 +39,7 @@ class Row:
         layout: what a folder passed as `--data` must hold.
         train_examples, test_examples: the full data set's, to recognise an incomplete one.
         frozen: whether a frozen network's features are what is trained on.
+        full_length: at small scale with the paper's epochs, where the row's own recipe has fewer.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Row:
     metric: Metric
     recipes: dict[Scale, Recipe]
     frozen: bool = False
+    full_length: Recipe | None = None
 
     def recipe(
         self,
@@ -59,6 +61,7 @@ class Row:
         lr_factor: float | None = None,
         network: str | None = None,
         label_noise: float | None = None,
+        full_length: bool = False,
     ) -> Recipe:
         """Return the recipe at `scale`, changed where something is given.
 
@@ -68,11 +71,19 @@ class Row:
             lr_factor: multiplies every rate.
             network: the frozen network, for a row that has one; its weights are then the user's to name.
             label_noise: the share of wrong training labels, for a row of classification.
+            full_length: at small scale, as many epochs as the paper's.
 
         Raises:
-            ValueError: there are no labels to be wrong.
+            ValueError: there are no labels to be wrong, or no recipe of full length.
         """
         recipe = self.recipes[scale]
+        if full_length:
+            if scale != "small" or self.full_length is None:
+                those = ", ".join(name for name, one in ROWS.items() if one.full_length)
+                raise ValueError(
+                    f"{self.name} at {scale} scale has no other length; at small scale these have: {those}"
+                )
+            recipe = self.full_length
         if network is not None and network != recipe.data.network:
             recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, network=network, weights=""))
         if label_noise is not None:
@@ -105,6 +116,7 @@ ROWS: dict[str, Row] = {
         test_examples=50_000,
         metric=imagenet.TOP1_ERROR,
         recipes=imagenet.RECIPES[name],
+        full_length=imagenet.FULL_LENGTH[name],
     )
     for name, title in _IMAGENET_TITLES.items()
 }

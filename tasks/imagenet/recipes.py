@@ -113,13 +113,27 @@ VGG16 = Recipe(
 )
 
 
-def small(recipe: Recipe, batch_size: int = 64, dense_epochs: float = 10, pixels: int = 64) -> Recipe:
+def small(recipe: Recipe, batch_size: int | None = 64, dense_epochs: float | None = 10, pixels: int = 64) -> Recipe:
     """Return the declared reduction for sets of 64-pixel pictures: every phase shorter by one factor, D being 10 epochs.
 
-    Rates follow the batch (linear scaling, Goyal et al. 2017). Colour jitter and lighting are left out and crops are larger:
+    None leaves the batch or the lengths as they are. Rates follow the batch (linear scaling, Goyal et al. 2017). Colour jitter
+    and lighting are left out and crops are larger:
     with so few passes over so few pictures a network underfits before it overfits. `pixels` is the side that it sees.
     """
-    factor = dense_epochs / recipe.schedule.phases[0].epochs
+    published = recipe.schedule.phases[0].epochs
+    dense_epochs, batch_size = dense_epochs or published, batch_size or recipe.batch_size
+    factor = dense_epochs / published
+    lengths = (
+        "the paper's epochs"
+        if factor == 1
+        else f"every phase {1 / factor:.3g} times shorter (D {dense_epochs:g} epochs)"
+    )
+    own = batch_size == recipe.batch_size
+    batches = (
+        f"the batch of {batch_size} and the rates too"
+        if own and factor == 1
+        else f"batch {batch_size} with rates in proportion"
+    )
     vgg = recipe.network == "vgg16"
     seen = "64-pixel pictures" + (f", seen at {pixels}" if pixels != 64 else "")
     return dataclasses.replace(
@@ -130,10 +144,10 @@ def small(recipe: Recipe, batch_size: int = 64, dense_epochs: float = 10, pixels
         network="vgg16_bn" if vgg else recipe.network,
         model=dataclasses.replace(recipe.model, pool=pixels // 32, dropout=(0.0,) if vgg else recipe.model.dropout),
         data=Augmentation(crop=pixels, area=(0.25, 1.0), test_resize=pixels, test_crop=pixels),
-        evaluate_every=2.5,
+        evaluate_every=dense_epochs / 4,
         reduction=(
-            f"{seen}; every phase {1 / factor:.3g} times shorter (D {dense_epochs:g} epochs); batch {batch_size} "
-            f"with rates in proportion; random-sized crops of at least a quarter of the area, flips, no colour jitter or lighting"
+            f"{seen}; {lengths}; {batches}; random-sized crops of at least a quarter of the area, flips, "
+            "no colour jitter or lighting"
             + (
                 f"; classifier on {pixels // 32} x {pixels // 32} instead of 7 x 7 features, batch norm, He initialisation, "
                 "no dropout"
@@ -167,6 +181,12 @@ _SMALL = {
     "imagenet_vgg16": small(VGG16, pixels=32),
     "imagenet_resnet18": small(RESNET18),
     "imagenet_resnet50": small(RESNET50),
+}
+
+# With a GPU: nothing but the pictures, what is done to them and VGG-16's classifier differs from the paper's recipe.
+FULL_LENGTH = {
+    f"imagenet_{recipe.network}": small(recipe, batch_size=None, dense_epochs=None)
+    for recipe in (GOOGLENET, VGG16, RESNET18, RESNET50)
 }
 
 # Rates at which each network learns the smoke set within its 176 steps of D (tried by factors of 2 to 2.5).

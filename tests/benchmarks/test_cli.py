@@ -24,7 +24,7 @@ RUN = ["run", ROW, "--subset", "0.2", "--device", "cpu"]
 
 RUN_FLAGS = [
     *("scale", "data", "seeds", "first-seed", "arms", "device", "precision", "subset", "out", "fresh"),
-    *("weights", "network", "dense", "sparsity", "lr-factor", "label-noise", "workers", "save-weights"),
+    *("weights", "network", "dense", "sparsity", "lr-factor", "full-length", "label-noise", "workers", "save-weights"),
 ]
 FLAGS = {
     "run": RUN_FLAGS,

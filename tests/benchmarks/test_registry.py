@@ -105,6 +105,27 @@ def test_another_frozen_network_is_another_recipe_that_says_so() -> None:
     assert row.recipe("small", network="resnet18").hash() != row.recipe("small").hash()
 
 
+@pytest.mark.parametrize("name", ["imagenet_googlenet", "imagenet_vgg16", "imagenet_resnet18", "imagenet_resnet50"])
+def test_full_length_has_the_papers_epochs_batch_and_rates_on_small_pictures(name: str) -> None:
+    row = registry.row(name)
+    long, paper, small = row.recipe("small", full_length=True), row.recipe("paper"), row.recipe("small")
+    assert (long.schedule, long.batch_size, long.optimizer) == (paper.schedule, paper.batch_size, paper.optimizer)
+    assert (long.data.crop, long.network) == (64, small.network)
+    assert long.hash() not in (paper.hash(), small.hash())
+    assert long.reduction.startswith(
+        f"64-pixel pictures; the paper's epochs; the batch of {paper.batch_size} and the rates too;"
+    )
+
+
+def test_there_is_no_other_length_at_another_scale_or_in_another_row() -> None:
+    with pytest.raises(
+        ValueError, match=r"imagenet_vgg16 at smoke scale has no other length; .* have: imagenet_googlenet"
+    ):
+        registry.row("imagenet_vgg16").recipe("smoke", full_length=True)
+    with pytest.raises(ValueError, match="flickr8k_neuraltalk at small scale has no other length"):
+        registry.row("flickr8k_neuraltalk").recipe("small", full_length=True)
+
+
 def test_label_noise_is_another_recipe_and_none_is_the_rows_own() -> None:
     row = registry.row("imagenet_resnet18")
     noisy = row.recipe("small", label_noise=0.2)
