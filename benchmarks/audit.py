@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks import audit_weights, outputs, plan, statistics, tables
+from benchmarks import audit_bootstrap, audit_weights, outputs, plan, statistics, tables
 from benchmarks import record as records
 from benchmarks.record import Arm, Record
 from benchmarks.recorded import phases_of, recipe_of, runs_of, schedules_of
 from benchmarks.registry import ROWS, SUITE
 from dsd.mask import pruned_count
-from tasks.seed import derive
 
 _TOLERANCE = 1e-5  # of a score in percent: one test example in a million
 _SHOWN = 3
@@ -242,17 +241,7 @@ def _bootstrap(record: Record) -> Finding:
         problems.append(f"there is one of {sorted(record.bootstrap)}, not of {sorted(wanted)}")
     elif not wanted:
         return Finding("bootstrap", "not applicable", "nothing is compared with a control")
-    for name in sorted(wanted & set(record.bootstrap)):
-        told = record.bootstrap[name]
-        seed = derive(derive(record.row, record.scale, record.seed), "bootstrap", name)
-        try:
-            arm, base = (records.unpack_outcomes(record.arms[one].outcomes) for one in (name, "control"))
-            found = statistics.bootstrap(arm, base, told.resamples, seed, statistics.OUTCOME_SCALE)
-        except ValueError as error:
-            problems.append(f"{name}: {error}")
-            continue
-        if not _same((told.mean, told.low, told.high), (found.mean, found.low, found.high)):
-            problems.append(f"{name}: recorded {told}, but its outcomes and seed give {found}")
+    problems += audit_bootstrap.problems(record, sorted(wanted & set(record.bootstrap)))
     return _finding("bootstrap", problems, f"{', '.join(sorted(wanted))} over control")
 
 

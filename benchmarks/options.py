@@ -81,6 +81,8 @@ class Evidence:
     """Only show what is there, how many seeds it takes to resolve the rest, and what that costs."""
     hours: float | None = None
     """Begin no trial that would end later than so long from now."""
+    full_length: bool = False
+    """The rows of classification at the paper's own epochs, batch and rates on all of tiny-imagenet-50, instead. Wants a GPU."""
     out: Path | None = None
     """Where the records are and go. By default results."""
 

@@ -65,15 +65,21 @@ def where(group: Group, groups: Sequence[Group]) -> str:
 def chosen(groups: Sequence[Group]) -> list[Group]:
     """Return the group that speaks for each row at each scale, by rules that know no result.
 
-    Those with enough seeds for a verdict come before others, then that with the most arms, then that of the newest trial.
+    Those with enough seeds for a verdict come before others, then that trained for the most epochs, as nearest to the paper,
+    then that with the most arms, then that of the newest trial.
     """
 
-    def rank(group: Group) -> tuple[bool, int, datetime.datetime]:
+    def rank(group: Group) -> tuple[bool, float, int, datetime.datetime]:
         primary = summary.primary(group)
         enough = primary is not None and primary.n >= statistics.MINIMUM_SEEDS
         arms = {arm for record in group.records for arm in record.arms}
         times = [datetime.datetime.fromisoformat(record.finished) for record in group.records]
-        return enough, len(arms), max(one if one.tzinfo else one.replace(tzinfo=datetime.UTC) for one in times)
+        return (
+            enough,
+            _epochs(group),
+            len(arms),
+            max(one if one.tzinfo else one.replace(tzinfo=datetime.UTC) for one in times),
+        )
 
     best: dict[tuple[str, str], Group] = {}
     for group in groups:
@@ -100,7 +106,7 @@ def headline(groups: Sequence[Group]) -> str:
     if others:
         text += (
             f" Not in this table: {others} other {'recipe' if others == 1 else 'recipes'} of the same rows (here stands the one "
-            "with enough seeds for a verdict, then most arms, then the newest)."
+            "with enough seeds for a verdict, then the longest, then most arms, then the newest)."
         )
     scales = {group.key.scale for group in shown}
     return f"{text}\n\n{render.markdown_table([_headline_line(group, groups, len(scales) > 1) for group in shown])}"
@@ -217,14 +223,18 @@ def _features(group: Group) -> str:
     return str(data.get("network", "")) if isinstance(data, dict) else ""
 
 
-def _epochs(group: Group) -> str:
+def _epochs(group: Group) -> float:
+    """Return how long the group trained, D included."""
     runs = [*([group.sample.dense] if group.sample.dense else []), *group.sample.arms.values()][:2]
-    epochs = sum(phase.epochs for run in runs for phase in run.phases)
-    return f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}"
+    return sum(phase.epochs for run in runs for phase in run.phases)
+
+
+def _length(group: Group) -> str:
+    return f"{_epochs(group):g} {'epoch' if _epochs(group) == 1 else 'epochs'}"
 
 
 _Reader = Callable[[Group], str]
-_TELLING: tuple[_Reader, ...] = (_pixels, _features, _epochs)
+_TELLING: tuple[_Reader, ...] = (_pixels, _features, _length)
 _LAST: tuple[_Reader, ...] = (
     lambda group: f"{group.key.scale} scale",
     lambda group: f"recipe {group.key.recipe_hash[:6]}",

@@ -213,6 +213,25 @@ def bootstrap(
     Raises:
         ValueError: the two differ in shape, are not outcomes, or `resamples` is not positive.
     """
+    mean, found = resampled(outcomes_a, outcomes_b, resamples, seed, scale)
+    return Bootstrap(mean=mean, **ends(found), resamples=resamples)
+
+
+def ends(found: _Numbers) -> dict[str, float]:
+    """Return the `low` and `high` end of the 95 % interval of resampled numbers (n,): percentiles."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(found, (tail, 1 - tail))
+    return {"low": float(low), "high": float(high)}
+
+
+def resampled(
+    outcomes_a: ArrayLike, outcomes_b: ArrayLike, resamples: int, seed: int, scale: float
+) -> tuple[float, _Numbers]:
+    """Return the difference of scores that `bootstrap` is of, and that of every resample, (resamples,).
+
+    Raises:
+        ValueError: as `bootstrap`.
+    """
     a, b = _checked("bootstrap", outcomes_a, stacked=True), _checked("bootstrap", outcomes_b, stacked=True)
     if a.shape != b.shape:
         raise ValueError(f"bootstrap needs two equally long vectors of outcomes, got shapes {a.shape} and {b.shape}")
@@ -224,9 +243,7 @@ def bootstrap(
     else:
         mean, found = _resample_rates(a, b, resamples, generator)
         mean, found = mean * scale, found * scale
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(found, (tail, 1 - tail))
-    return Bootstrap(mean=mean, low=float(low), high=float(high), resamples=resamples)
+    return mean, found
 
 
 def between_and_within(gains: Sequence[float], bootstraps: Sequence[Bootstrap]) -> Spread:

@@ -168,6 +168,17 @@ def test_a_changed_number_is_found_by_its_check_alone(
     assert failing(trained, edit) == [check]
 
 
+def test_a_resample_that_another_machine_drew_otherwise_is_no_forgery() -> None:
+    """One of this record's 10,000 resamples differs between the machine that wrote it and the one where this was seen."""
+    written = [records.read(path) for path in COMMITTED if path.name.startswith("imagenet_resnet50-small-seed2-")]
+    arm = written[0].bootstrap["random"]
+    assert (round(arm.low, 4), arm.resamples) == (-1.6133, 10_000)
+    assert statuses(written[0])["bootstrap"] == "holds"
+    # A step further, one test example of 7,500, lie some 50 of the resamples: as many do not slip.
+    assert failing(written[0], lambda r: r["bootstrap"]["random"].update(low=arm.low + 100 / 7500)) == ["bootstrap"]
+    assert failing(written[0], lambda r: r["bootstrap"]["random"].update(low=arm.low - 200 / 7500)) == ["bootstrap"]
+
+
 def test_lineage_that_cannot_be_is_found(tmp_path: Path) -> None:
     phases = (*toy.RECIPE.schedule.phases, Phase("sparse", 1, 0.02, sparsity=0.75), Phase("redense", 1, 0.01))
     task = toy.ToyTask(dataclasses.replace(toy.RECIPE, schedule=Schedule(phases)))

@@ -29,7 +29,7 @@ RUN_FLAGS = [
 FLAGS = {
     "run": RUN_FLAGS,
     "estimate": RUN_FLAGS,
-    "evidence": ["data", "plan", "hours", "out"],
+    "evidence": ["data", "plan", "hours", "full-length", "out"],
     "tables": ["records", "check", "pictures"],
     "report": ["records", "out"],
     "verify": ["data", "subset", "record"],

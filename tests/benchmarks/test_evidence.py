@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import ROOT, evidence, record
 from benchmarks.console import CONSOLE
-from benchmarks.evidence import WANTED, Standing, Wanted, following, stand
+from benchmarks.evidence import FULL_LENGTH, WANTED, Standing, Wanted, following, stand
 from benchmarks.options import Evidence
 from benchmarks.record import Record
 from benchmarks.registry import ARMS, BFLOAT16, ROWS
@@ -33,6 +33,16 @@ def test_every_row_of_the_paper_is_wanted_with_its_four_main_arms_and_real_arms_
     main = {one.row for one in WANTED if set(one.arms) == {"control", "dsd", "llr", "random"}}
     assert main == set(ROWS)
     assert all(set(one.arms) <= set(ARMS) and one.most >= one.seeds >= 3 for one in WANTED)
+
+
+def test_with_a_gpu_the_four_networks_are_wanted_at_full_length_on_all_pictures(tmp_path: Path) -> None:
+    assert {one.row for one in FULL_LENGTH} == {name for name in ROWS if name.startswith("imagenet_")}
+    for one in FULL_LENGTH:
+        options = one.options(tmp_path, 2, None)
+        assert (options.full_length, options.subset, options.scale, options.arms) == (True, 1.0, "small", one.arms)
+        assert one.recipe_hash() == ROWS[one.row].recipe("small", full_length=True).hash()
+        # What a short trial took says nothing of one that is as long as the paper's.
+        assert stand(record.read_all(RECORDS), [one])[0].hours is None
 
 
 def test_what_is_there_is_counted_by_recipe_data_and_arms(trials: list[Record]) -> None:
@@ -139,6 +149,15 @@ def test_the_plan_runs_nothing_and_says_what_each_row_takes(
     said = capsys.readouterr().out
     assert "n for it" in said
     assert all(ROWS[one.row].title in said for one in WANTED)
+
+
+def test_full_length_asks_for_its_own_trials_and_data_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(evidence.commands, "run", lambda options: asked.append(options) or 130)
+    (tmp_path / "tiny-imagenet-50").mkdir()
+    assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path, full_length=True)) == 130
+    (options,) = asked
+    assert (options.row, options.full_length, options.subset) == ("imagenet_googlenet", True, 1.0)
 
 
 def test_absent_data_sets_are_all_named_before_anything_runs(tmp_path: Path) -> None:

@@ -72,12 +72,21 @@ def test_no_two_groups_have_the_same_name(change: dict[str, Any]) -> None:
     assert len(found) == len(set(found)) == 2
 
 
-def test_a_row_is_spoken_for_by_enough_seeds_then_arms_then_the_newest() -> None:
+def with_longer_phases(record: Record) -> Record:
+    content = record.model_dump()
+    for run in (content["dense"], *content["arms"].values()):
+        for phase in run["phases"]:
+            phase["epochs"] *= 9
+    return Record.model_validate(content)
+
+
+def test_a_row_is_spoken_for_by_enough_seeds_then_length_then_arms_then_the_newest() -> None:
     arms = {"dsd": (41.0, 39.9), "control": (41.2, 40.0), "llr": (41.0, 41.0)}
     trio = of_recipe("a" * 12, 64)
     pair = of_recipe("b" * 12, 56, [build.record(seed=s, arms=arms) for s in range(2)])
     more = of_recipe("c" * 12, 48, [build.record(seed=s, arms=arms) for s in range(3)])
     late = of_recipe("d" * 12, 32, finished="2030-02-01T10:00:00Z")
+    longer = of_recipe("f" * 12, 24, [with_longer_phases(one) for one in build.trio()])
 
     def spoken(*found: list[Record]) -> list[str]:
         groups = group_records(one for records in found for one in records)
@@ -86,6 +95,8 @@ def test_a_row_is_spoken_for_by_enough_seeds_then_arms_then_the_newest() -> None
     assert spoken(trio, pair) == ["a"]
     assert spoken(trio, more, late) == ["c"]
     assert spoken(trio, late) == spoken(late, trio) == ["d"]
+    assert spoken(longer, more) == ["f"]
+    assert spoken(longer[:2], trio) == ["a"]
     assert spoken(trio, build.trio(scale="paper", recipe_hash="e" * 12)) == ["e", "a"]
     text = overview.headline(group_records(trio + late))
     assert text.count("| ResNet-18 ") == 1
