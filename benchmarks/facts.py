@@ -53,8 +53,14 @@ def _fit(group: Group) -> list[str]:
     return [
         f"Fit at the end of D, mean of n = {fit.n}: training {scores(fit.train, 'loss', 'perplexity')} (over its last "
         f"{'epoch' if fit.epochs == 1 else f'{fit.epochs:g} epochs'}, as trained: under any augmentation and dropout); "
-        f"test {scores(fit.test, 'test_loss', metrics.PERPLEXITY)}"
+        f"test {scores(fit.test, 'test_loss', metrics.PERPLEXITY)}{_chance(group)}"
     ]
+
+
+def _chance(group: Group) -> str:
+    """Return what a guess among the classes would be wrong, of classification: a network near it has learned little."""
+    classes = group.sample.data.counts.get("classes")
+    return f"; by chance {render.number(100 - 100 / classes)} %" if classes and group.metric == "top1_error" else ""
 
 
 def _test_set(group: Group) -> list[str]:

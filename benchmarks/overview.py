@@ -119,6 +119,8 @@ def _headline_line(group: Group, groups: Sequence[Group], with_scale: bool) -> d
     line["metric"] = render.metric_name(group.metric, group)
     line["paper: gain"] = f"{row.overview.absolute:+.1f} ({_percent(row.overview.relative)})" if row else NONE
     over = summary.compare(group, "dsd", DENSE)
+    baseline = summary.stages(group).get(LABELS[DENSE], {}).get(group.metric)
+    line["our baseline"] = number(baseline.mean) if baseline else NONE
     line["our gain"] = f"{number(over.mean, True)} ({_percent(summary.relative(group))})" if over else NONE
     line["gain over control"] = interval(primary, sd=False)
     return line | {"n": str(primary.n if primary else len(group.records)), "verdict": render.verdict(group)}

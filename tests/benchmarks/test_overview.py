@@ -158,4 +158,4 @@ def test_the_headline_counts_verdicts() -> None:
     assert "1 confirmed, 1 not resolved" in text
     assert "not of the paper's figure" in text
     # Baselines 42.0, 42.2, 42.4; DSD 39.0, 39.4, 39.2: 3.0 of 42.2 is 7.1 %.
-    assert line(text, "VGG-16")[3:6] == ["+4.3 (+13.7 %)", "+3.00 (+7.1 %)", "+1.10 [+0.85, +1.35]"]
+    assert line(text, "VGG-16")[3:7] == ["+4.3 (+13.7 %)", "42.20", "+3.00 (+7.1 %)", "+1.10 [+0.85, +1.35]"]

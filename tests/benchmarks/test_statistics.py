@@ -287,3 +287,13 @@ def test_the_fit_at_the_end_of_d_is_shown() -> None:
     assert given.dense is not None
     given = given.model_copy(update={"dense": given.dense.model_copy(update={"phases": [], "curve": []})})
     assert "Fit at the end of D" not in tables.render([given])["README.md"]
+
+
+def test_beside_the_fit_stands_what_a_guess_would_be_wrong() -> None:
+    known = [
+        one.model_copy(update={"data": one.data.model_copy(update={"counts": {"classes": 8}})}) for one in build.trio()
+    ]
+    assert "test top-1 error 42.20 %; by chance 87.50 %" in tables.render(known)["README.md"]
+    assert "by chance" not in "".join(
+        fact for fact in tables.render(build.trio())["README.md"].splitlines() if "Fit" in fact
+    )
