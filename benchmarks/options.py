@@ -61,7 +61,7 @@ class Run:
     label_noise: float | None = None
     """Give this share of the training pictures a wrong class. The record says `custom` too."""
     workers: int | None = None
-    """Loader processes. By default none where the pictures fit in memory. The result does not depend on it."""
+    """Loader processes. By default none where the pictures fit in memory and a CPU trains. The result does not depend on it."""
     save_weights: bool = False
     """Keep every arm's final weights under OUT/weights."""
 
