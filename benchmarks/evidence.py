@@ -15,14 +15,14 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from rich.table import Table
 
-from benchmarks import commands, group, paper, record, statistics, summary
+from benchmarks import commands, group, lock, paper, provenance, record, statistics, summary
 from benchmarks.console import CONSOLE, say
 from benchmarks.display import duration
 from benchmarks.options import Evidence, Run
@@ -117,8 +117,8 @@ class Standing:
     """Where a wanted group stands.
 
     Attributes:
-        have: how many seeds have a trial with all arms, `failed` how many have one that broke down, and `missing` how many more
-            are wanted in any case.
+        have: how many seeds have a trial with all arms, `failed` how many have one that broke down, `running` how many another
+            process has one of, and `missing` how many more are wanted in any case.
         found: DSD over control in the trials there are, those with fewer arms included; None below one.
         target: the half-width it should come to, half the paper's gain in its own unit.
         hours: what one trial takes, by the row's trials there are; None where there is none.
@@ -128,6 +128,7 @@ class Standing:
     wanted: Wanted
     have: int
     failed: int
+    running: int
     missing: int
     found: Paired | None
     target: float
@@ -152,19 +153,24 @@ class Standing:
         return step / self.target / self.hours
 
 
-def stand(records: Sequence[Record], wanted: Sequence[Wanted]) -> list[Standing]:
-    """Return where every wanted group stands by `records`."""
-    return [_standing(one, records) for one in wanted]
+Trial = tuple[Wanted, int]
+"""Of a group, and its seed."""
 
 
-def _standing(wanted: Wanted, records: Sequence[Record]) -> Standing:
+def stand(records: Sequence[Record], wanted: Sequence[Wanted], running: Collection[Trial] = ()) -> list[Standing]:
+    """Return where every wanted group stands by `records`, while other processes are at the trials `running`."""
+    return [_standing(one, records, {seed for trial, seed in running if trial.covers(one)}) for one in wanted]
+
+
+def _standing(wanted: Wanted, records: Sequence[Record], running: set[int]) -> Standing:
     mine = [one for one in records if _is(one, wanted)]
     # One folder's name may stand for two states of it: the table's cell is of one, here of that with more trials.
     groups = sorted(group.group_records(mine), key=lambda one: len(one.records))
     members = [*groups[-1].records, *groups[-1].superseded, *(one for one, _ in groups[-1].unused)] if groups else []
     seeds = {one.seed for one in members if set(one.arms) >= set(wanted.arms)}
     failed = {one.seed for one in mine if one.status == "failed"} - seeds
-    spent = seeds | failed
+    running = running - seeds
+    spent = seeds | failed | running
     # Of what takes four times as long on as many pictures nothing shorter tells the time.
     of_row = [] if wanted.full_length else [one for one in records if _finished(one, wanted.row)]
     times = [seconds for one in members or of_row if (seconds := _seconds(one, wanted)) is not None]
@@ -173,7 +179,8 @@ def _standing(wanted: Wanted, records: Sequence[Record]) -> Standing:
         wanted,
         have=len(seeds),
         failed=len(failed),
-        missing=max(0, wanted.seeds - len(seeds)) if len(spent) < wanted.seeds + _SPARE else 0,
+        running=len(running),
+        missing=max(0, wanted.seeds - len(seeds | running)) if len(spent) < wanted.seeds + _SPARE else 0,
         found=summary.compare(groups[-1], "dsd", "control") if groups else None,
         target=abs(paper.ROWS[wanted.row].gain) / 2,
         hours=math.fsum(times) / len(times) / 3600 if times else None,
@@ -223,6 +230,8 @@ def following(standings: Sequence[Standing]) -> Standing | None:
 def evidence(options: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
     """Show where every group stands and, but for `--plan`, run what is missing until all is there or the time is up.
 
+    Several such processes with one `out` share the work: none takes a trial that another is at.
+
     Returns 1 if a trial failed; the others are run all the same.
 
     Raises:
@@ -231,13 +240,15 @@ def evidence(options: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
     out = options.out or Path("results")
     wanted = wanted or (FULL_LENGTH if options.full_length else WANTED)
     began = time.monotonic()
-    last: tuple[Wanted, int] | None = None
+    last: Trial | None = None
+    refused: set[Trial] = set()
     failures = 0
     if not options.plan:
         require(options.data, wanted)
     while True:
         folder = out / "records"
-        standings = stand(record.read_all(folder) if folder.is_dir() else [], wanted)
+        running = refused | running_elsewhere(options, out, wanted)
+        standings = stand(record.read_all(folder) if folder.is_dir() else [], wanted, running)
         chosen = following(standings)
         CONSOLE.print(plan_table(standings, chosen))
         if chosen is None:
@@ -252,10 +263,26 @@ def evidence(options: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
                 f"seed {chosen.next_seed} of {chosen.wanted.title} was run and left no record in {folder} that counts"
             )
         last = chosen.wanted, chosen.next_seed
-        status = commands.run(chosen.wanted.options(options.data, chosen.next_seed, options.out))
+        try:
+            status = commands.run(chosen.wanted.options(options.data, chosen.next_seed, options.out))
+        except lock.TakenError as error:  # it was faster, or was told by other words
+            say(str(error))
+            refused.add(last)
+            continue
         if status not in (0, 1):  # stopped, or told wrongly
             return status
         failures += status
+
+
+def running_elsewhere(options: Evidence, out: Path, wanted: Sequence[Wanted]) -> set[Trial]:
+    """Return which trials other processes are at, by the commands that hold a lock in `out`."""
+    found = lock.commands(out / "checkpoints")
+    trials = ((one, seed) for one in wanted for seed in range(max(one.seeds, one.most) + _SPARE)) if found else ()
+    return {
+        (one, seed)
+        for one, seed in trials
+        if provenance.command("run", one.options(options.data, seed, options.out)) in found
+    }
 
 
 def require(root: Path, wanted: Sequence[Wanted]) -> None:
@@ -292,8 +319,8 @@ def plan_table(standings: Sequence[Standing], chosen: Standing | None) -> Table:
 
 def _cells(one: Standing) -> list[str]:
     wanted, gain = one.wanted, one.found
-    failed = f", {one.failed} failed" if one.failed else ""
-    cells = [wanted.title, f"{one.have} of {wanted.seeds}{failed}"]
+    others = [f", {count} {what}" for count, what in ((one.failed, "failed"), (one.running, "running")) if count]
+    cells = [wanted.title, f"{one.have} of {wanted.seeds}{''.join(others)}"]
     if gain is None or gain.sd is None or gain.half_width is None:
         cells += ["-", "-", f"{one.target:.2f}", "-"]
         more = one.missing

@@ -35,21 +35,29 @@ class Owner:
         return f"pid {self.pid} on {self.host} since {self.since} ({self.command})"
 
 
+_LOOK = 0.5
+"""Seconds to try for: somebody may hold it for the moment in which `commands` looks whether it is held."""
+
+
+class TakenError(ValueError):
+    """Another process is running the trial."""
+
+
 @contextlib.contextmanager
 def held(folder: Path, command: str) -> Iterator[None]:
     """Hold the lock of the trial in `folder`, which is made first, while the body runs; `command` is what others are told.
 
     Raises:
-        ValueError: another process holds it; the message says which.
+        TakenError: another process holds it; the message says which.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_LOOK)
     except Timeout as error:
         who = _owner(folder) or "it has not said who it is"
-        raise ValueError(f"another process is running this trial: {who}; it holds {lock.lock_file}") from error
+        raise TakenError(f"another process is running this trial: {who}; it holds {lock.lock_file}") from error
     try:
         owner = Owner(os.getpid(), socket.gethostname(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), command)
         write_whole(folder / "owner.json", json.dumps(asdict(owner)).encode())
@@ -65,3 +73,16 @@ def _owner(folder: Path) -> Owner | None:
         return Owner(**json.loads((folder / "owner.json").read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def commands(folder: Path) -> set[str]:
+    """Return the commands that run a trial now, of those whose folders are in `folder`; a stale owner's is none of them."""
+    return {owner.command for path in folder.glob("*/lock") if _is_held(path) and (owner := _owner(path.parent))}
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks import ROOT, evidence, record
+from benchmarks import ROOT, evidence, lock, provenance, record
 from benchmarks.console import CONSOLE
 from benchmarks.evidence import FULL_LENGTH, WANTED, Standing, Wanted, following, stand
-from benchmarks.options import Evidence
+from benchmarks.options import Evidence, Run
 from benchmarks.record import Record
 from benchmarks.registry import ARMS, BFLOAT16, ROWS
 from benchmarks.statistics import paired
@@ -20,7 +21,7 @@ DEEPSPEECH = Wanted("librispeech_deepspeech", "connected-digits", seeds=3, most=
 def standing(seeds: int, missing: int, gains: list[float], hours: float | None, target: float = 0.5) -> Standing:
     found = paired(gains) if gains else None
     wanted = dataclasses.replace(DEEPSPEECH, seeds=seeds)
-    return Standing(wanted, len(gains), 0, missing, found, target, hours, len(gains))
+    return Standing(wanted, len(gains), 0, 0, missing, found, target, hours, len(gains))
 
 
 @pytest.fixture
@@ -158,6 +159,45 @@ def test_full_length_asks_for_its_own_trials_and_data_alone(tmp_path: Path, monk
     assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path, full_length=True)) == 130
     (options,) = asked
     assert (options.row, options.full_length, options.subset) == ("imagenet_googlenet", True, 1.0)
+
+
+def test_a_trial_that_another_process_is_at_counts_as_taken_as_long_as_it_holds_the_lock(
+    tmp_path: Path, trials: list[Record]
+) -> None:
+    options = Evidence(data=tmp_path / "data", out=tmp_path)
+    more = dataclasses.replace(DEEPSPEECH, arms=(*DEEPSPEECH.arms, "swa"), seeds=5)
+    wanted = (DEEPSPEECH, more)
+    command = provenance.command("run", more.options(options.data, 1, options.out))
+    with lock.held(tmp_path / "checkpoints" / "some-trial", command):
+        running = evidence.running_elsewhere(options, tmp_path, wanted)
+        assert running == {(more, 1)}
+        fewer, all_arms = stand(trials[:1], wanted, running)  # seed 0 is there, with four arms
+        assert (fewer.have, fewer.running, fewer.missing, fewer.next_seed) == (1, 1, 1, 2)
+        assert (all_arms.have, all_arms.running, all_arms.missing, all_arms.next_seed) == (0, 1, 4, 0)
+        assert "1 of 3, 1 running" in [*evidence.plan_table([fewer], None).columns[2].cells]
+    # A lock file and its owner's line may be left behind by a process that was killed.
+    folder = tmp_path / "checkpoints" / "another-trial"
+    folder.mkdir()
+    (folder / "lock").touch()
+    (folder / "owner.json").write_text(json.dumps({"pid": 1, "host": "h", "since": "s", "command": command}))
+    assert evidence.running_elsewhere(options, tmp_path, wanted) == set()
+
+
+def test_a_trial_that_another_process_took_first_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def run(options: Run) -> int:
+        asked.append(options.first_seed)
+        if options.first_seed < 2:
+            raise lock.TakenError("another process is running this trial")
+        return 130
+
+    monkeypatch.setattr(evidence.commands, "run", run)
+    (tmp_path / DEEPSPEECH.data).mkdir()
+    assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (DEEPSPEECH,)) == 130
+    assert asked == [0, 1, 2]
 
 
 def test_absent_data_sets_are_all_named_before_anything_runs(tmp_path: Path) -> None:
