@@ -219,8 +219,7 @@ def ended_before(plan: Plan, task: Task, fresh: bool) -> tuple[Path, Record] | N
 
 def _conclude(row: Row, out: Path, written: list[Path]) -> None:
     """Print the table of the trials just run, where everything is, what it cost and what to do next."""
-    found = record.read_all(out / "records")
-    publish.publish(out, found)
+    found, _ = publish.publish(out)
     ids = {path.stem for path in written}
     mine = [one for one in found if one.id in ids]
     CONSOLE.print()

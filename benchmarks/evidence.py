@@ -30,6 +30,8 @@ from benchmarks.record import Record
 from benchmarks.registry import BFLOAT16, ROWS, SENSITIVITY, SUITE, ArmName, MainArm
 from benchmarks.statistics import MINIMUM_SEEDS, Paired
 
+_NOTHING = "nothing is missing, and nothing open is worth another trial"
+
 _SPARE = 2
 """Seeds that may break down before a group is given up."""
 
@@ -144,6 +146,17 @@ class Standing:
         return found.half_width <= self.target
 
     @property
+    def sure(self) -> int:
+        """How many seeds have a trial with all arms, or will have."""
+        return self.have + self.running
+
+    @property
+    def open(self) -> bool:
+        """Whether a trial beyond those wanted in any case is worth it; until trials enough for an interval are in, who knows."""
+        told = self.found is not None and self.found.n >= MINIMUM_SEEDS
+        return self.next_seed is not None and not self.narrow and (told or not self.running)
+
+    @property
     def narrowing(self) -> float:
         """How much narrower one more trial makes the interval, in targets an hour."""
         found = self.found
@@ -171,8 +184,7 @@ def _standing(wanted: Wanted, records: Sequence[Record], running: set[int]) -> S
     failed = {one.seed for one in mine if one.status == "failed"} - seeds
     running = running - seeds
     spent = seeds | failed | running
-    # Of what takes four times as long on as many pictures nothing shorter tells the time.
-    of_row = [] if wanted.full_length else [one for one in records if _finished(one, wanted.row)]
+    of_row = [one for one in records if _finished(one, wanted)]
     times = [seconds for one in members or of_row if (seconds := _seconds(one, wanted)) is not None]
     unused = next(seed for seed in itertools.count() if seed not in spent)
     return Standing(
@@ -188,8 +200,11 @@ def _standing(wanted: Wanted, records: Sequence[Record], running: set[int]) -> S
     )
 
 
-def _finished(one: Record, row: str) -> bool:
-    return (one.row, one.scale, one.status) == (row, "small", "finished")
+def _finished(one: Record, wanted: Wanted) -> bool:
+    """Return whether a finished trial tells what one of `wanted` takes: of the row, and short or long as it is."""
+    row = ROWS[wanted.row]
+    long = row.full_length is not None and one.recipe_hash == row.recipe("small", full_length=True).hash()
+    return (one.row, one.scale, one.status, long) == (wanted.row, "small", "finished", wanted.full_length)
 
 
 def _is(one: Record, wanted: Wanted) -> bool:
@@ -217,9 +232,9 @@ def following(standings: Sequence[Standing]) -> Standing | None:
     """
     short = [one for one in standings if one.missing and one.next_seed is not None]
     if short:
-        chosen = min(short, key=lambda one: (one.have >= MINIMUM_SEEDS, one.have, one.hours or 0.0))
+        chosen = min(short, key=lambda one: (one.sure >= MINIMUM_SEEDS, one.sure, one.hours or 0.0))
     else:
-        open_ = [one for one in standings if not one.narrow and one.next_seed is not None]
+        open_ = [one for one in standings if one.open]
         if not open_:
             return None
         chosen = max(open_, key=lambda one: one.narrowing)
@@ -252,7 +267,7 @@ def evidence(options: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
         chosen = following(standings)
         CONSOLE.print(plan_table(standings, chosen))
         if chosen is None:
-            say("nothing is missing, and nothing open is worth another trial")
+            say(_NOTHING + (", beside what others are at" if running else ""))
             return int(failures > 0)
         spent = (time.monotonic() - began) / 3600
         if options.plan or (options.hours is not None and spent + (chosen.hours or 0.0) > options.hours):
@@ -327,7 +342,7 @@ def _cells(one: Standing) -> list[str]:
     else:
         needed = statistics.needed(gain.sd, one.target)
         cells += [f"{gain.mean:+.2f} ± {gain.sd:.2f}", f"{gain.half_width:.2f}", f"{one.target:.2f}", str(needed)]
-        more = max(one.missing, 0 if one.narrow else needed - gain.n)
+        more = max(one.missing, 0 if one.narrow else needed - gain.n - one.running)
     if one.hours is None:
         return [*cells, "?", "?"]
     return [*cells, duration(3600 * one.hours), duration(3600 * one.hours * more) if more else "there"]

@@ -61,7 +61,7 @@ class Run:
     label_noise: float | None = None
     """Give this share of the training pictures a wrong class. The record says `custom` too."""
     workers: int | None = None
-    """Loader processes. By default none where the pictures fit in memory and a CPU trains. The result does not depend on it."""
+    """Loader processes. By default none where the pictures fit in memory. The result does not depend on it."""
     save_weights: bool = False
     """Keep every arm's final weights under OUT/weights."""
 
@@ -80,7 +80,7 @@ class Evidence:
     plan: bool = False
     """Only show what is there, how many seeds it takes to resolve the rest, and what that costs."""
     hours: float | None = None
-    """Begin no trial that would end later than so long from now."""
+    """Begin no trial that would end later than so long from now; one of which nothing tells the length is begun."""
     full_length: bool = False
     """The rows of classification at the paper's own epochs, batch and rates on all of tiny-imagenet-50, instead. Wants a GPU."""
     out: Path | None = None
@@ -161,5 +161,7 @@ class Evaluate:
     """As in `run`."""
     scale: Scale = "paper"
     """Whose preprocessing to use."""
+    full_length: bool = False
+    """As in `run`: VGG-16 is another network then."""
     device: Device = "auto"
     """auto takes a GPU if there is one."""

@@ -65,11 +65,11 @@ def where(group: Group, groups: Sequence[Group]) -> str:
 def chosen(groups: Sequence[Group]) -> list[Group]:
     """Return the group that speaks for each row at each scale, by rules that know no result.
 
-    Those with enough seeds for a verdict come before others, then that trained for the most epochs, as nearest to the paper,
-    then that with the most arms, then that of the newest trial.
+    Those with enough seeds for a verdict come before others, then that trained for the most epochs and then on the most
+    examples, as nearest to the paper, then that with the most arms, then that of the newest trial.
     """
 
-    def rank(group: Group) -> tuple[bool, float, int, datetime.datetime]:
+    def rank(group: Group) -> tuple[bool, float, int, int, datetime.datetime]:
         primary = summary.primary(group)
         enough = primary is not None and primary.n >= statistics.MINIMUM_SEEDS
         arms = {arm for record in group.records for arm in record.arms}
@@ -77,6 +77,7 @@ def chosen(groups: Sequence[Group]) -> list[Group]:
         return (
             enough,
             _epochs(group),
+            group.sample.data.counts.get("train", 0),
             len(arms),
             max(one if one.tzinfo else one.replace(tzinfo=datetime.UTC) for one in times),
         )
@@ -97,19 +98,35 @@ def headline(groups: Sequence[Group]) -> str:
         return f"No result on real data yet: see {link}."
     found = [summary.verdict(group) for group in shown]
     counts = ", ".join(f"{found.count(word)} {word}" for word in dict.fromkeys([*_WORDS, *found]) if found.count(word))
-    text = f"Does DSD beat ordinary training of equal budget? Of {len(shown)} measured on real data: {counts} ({link})."
+    networks = "network" if len(shown) == 1 else "networks"
+    text = f"Does DSD beat ordinary training of equal budget? Of {len(shown)} {networks} measured on real data: {counts} ({link})."
+    text += _adjusted(shown, groups)
+    text += (
+        " *Gain over control* is against that training, in the metric's points, positive where DSD is better: "
+        "mean of n seeds [95 % interval]."
+    )
     if any(group.section == "small" for group in shown):
         text += f" {SMALL}"
     if rows := _rows(shown):
-        text += f" Gains over the dense baseline: the paper's are of its own data and full recipe.{_unequal(rows)}"
+        text += f" The other gains are over the dense baseline: the paper's are of its own data and full recipe.{_unequal(rows)}"
     others = sum(group.quotable for group in groups) - len(shown)
     if others:
         text += (
             f" Not in this table: {others} other {'recipe' if others == 1 else 'recipes'} of the same rows (here stands the one "
-            "with enough seeds for a verdict, then the longest, then most arms, then the newest)."
+            "with enough seeds for a verdict, then the longest, then on most examples, then with most arms, then the newest)."
         )
     scales = {group.key.scale for group in shown}
     return f"{text}\n\n{render.markdown_table([_headline_line(group, groups, len(scales) > 1) for group in shown])}"
+
+
+def _adjusted(shown: Sequence[Group], groups: Sequence[Group]) -> str:
+    """Return how many verdicts outlast the adjustment for how many tests there are."""
+    adjusted = summary.holm(groups)
+    decided = [group for group in shown if summary.verdict(group) in ("confirmed", "refuted")]
+    if not decided:
+        return ""
+    left = sum(adjusted[group.key] < 1 - statistics.CONFIDENCE for group in decided)
+    return f" After Holm's adjustment for the number of tests, p is below 0.05 in {left or 'none'} of these {len(decided)}."
 
 
 def _headline_line(group: Group, groups: Sequence[Group], with_scale: bool) -> dict[str, str]:
@@ -228,7 +245,7 @@ def _features(group: Group) -> str:
 def _epochs(group: Group) -> float:
     """Return how long the group trained, D included."""
     runs = [*([group.sample.dense] if group.sample.dense else []), *group.sample.arms.values()][:2]
-    return sum(phase.epochs for run in runs for phase in run.phases)
+    return round(sum(phase.epochs for run in runs for phase in run.phases), 1)  # a subset's steps do not come out even
 
 
 def _length(group: Group) -> str:

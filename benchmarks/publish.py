@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from filelock import FileLock
+
 from benchmarks import ROOT, figures, outputs, record
 from benchmarks import report as html
 from benchmarks import tables as tabulate
 from benchmarks.console import say
 from benchmarks.options import Report, Tables
 from benchmarks.record import Record
+from tasks.cache import write_whole
 
 PRIVATE = "private"
 """The folder beside the records for what shows a user's own pictures: never published."""
@@ -25,10 +28,9 @@ def tables(options: Tables) -> int:
     if options.check and options.pictures:
         raise ValueError(f"--check writes nothing, so it draws no sheet of --pictures {options.pictures}")
     out = folder.parent
-    found = record.read_all(folder)
     if options.check:
-        return _check(out, found)
-    drawn = publish(out, found)
+        return _check(out, record.read_all(folder))
+    found, drawn = publish(out)
     say(f"{len(found)} records: wrote {out / 'README.md'}, {out / 'tables'}, {drawn} figures")
     if options.pictures:
         for path in figures.private(out / PRIVATE, found, options.pictures):
@@ -50,13 +52,18 @@ def report(options: Report) -> int:
     return 0
 
 
-def publish(out: Path, found: list[Record]) -> int:
-    """Write tables, figures and, for the checkout's own results, the headline in its README; return the number of figures."""
-    tabulate.write(out, found)
-    front = _front_page(out)
-    if front is not None:
-        front.write_text(_with_headline(front, found), encoding="utf-8")
-    return len(figures.write(out, found))
+def publish(out: Path) -> tuple[list[Record], int]:
+    """Write tables, figures and, for the checkout's own results, the headline in its README.
+
+    Return the records and the number of figures. Runs that end at once in one folder do it one after another.
+    """
+    with FileLock(out / ".lock"):
+        found = record.read_all(out / "records")
+        tabulate.write(out, found)
+        front = _front_page(out)
+        if front is not None:
+            write_whole(front, _with_headline(front, found).encode())
+        return found, len(figures.write(out, found))
 
 
 def _records(folder: Path) -> Path:

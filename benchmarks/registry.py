@@ -80,9 +80,7 @@ class Row:
         if full_length:
             if scale != "small" or self.full_length is None:
                 those = ", ".join(name for name, one in ROWS.items() if one.full_length)
-                raise ValueError(
-                    f"{self.name} at {scale} scale has no other length; at small scale these have: {those}"
-                )
+                raise ValueError(f"--full-length is for small scale, of: {those}; not for {self.name} at {scale} scale")
             recipe = self.full_length
         if network is not None and network != recipe.data.network:
             recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, network=network, weights=""))

@@ -16,7 +16,7 @@ from benchmarks import record as records
 from benchmarks.arms import ArmPlan, arm_plan, dense_schedule
 from benchmarks.display import Display
 from benchmarks.learner import Learner, NonFiniteError, make_optimizer
-from benchmarks.plan import Plan
+from benchmarks.plan import Plan, ended
 from benchmarks.record import Arm, Bootstrap, Cost, Data, Dense, Failure, Record
 from benchmarks.registry import SUITE
 from benchmarks.statistics import OUTCOME_SCALE, bootstrap
@@ -67,7 +67,8 @@ class Trial:
         Raises:
             InterruptedTrial: asked to stop; the checkpoint is written.
             NonFiniteError: a loss or a score was NaN or infinite; a record of the failure is written.
-            ValueError: another process is running this trial; the checkpoint cannot be read, or is of another version.
+            TakenError: another process is running this trial, or has run it.
+            ValueError: the checkpoint cannot be read, or is of another version.
         """
         with contextlib.ExitStack() as holding:
             processes.once(lambda: self._take(holding))
@@ -82,6 +83,8 @@ class Trial:
         holding.enter_context(lock.held(self.path.parent, self.plan.command))
         if self.fresh:
             self.path.unlink(missing_ok=True)
+        elif not self.path.exists() and (done := ended(self.plan, self.task)):
+            raise lock.TakenError(f"another process has just run this trial: {done[0]}")
 
     def _run(self) -> Path:
         saved = checkpoint.load(self.path) if self.path.exists() else None

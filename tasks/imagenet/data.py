@@ -166,8 +166,8 @@ def train_batches(
         batch_size: pictures in a batch.
         first_step: the first batch to yield, counted from the start of training.
         last_step: the batch before which to stop.
-        workers: processes that prepare batches; 0 prepares them in this one, None takes `default_workers`. Batches do not
-            depend on it.
+        workers: processes that prepare batches; 0 prepares them in this one; None takes 0 for pictures held in memory
+            and else one per processor (shared by the processes of a run), at most 16. Batches do not depend on it.
         device: where they are to lie.
 
     Raises:
@@ -241,23 +241,10 @@ def _collate(samples: list[_Sample]) -> tuple[Tensor, Colour | None, Tensor]:
     return views, colour, torch.tensor([label for _, _, label in samples])
 
 
-def default_workers(in_memory: bool, training: bool, device: torch.device) -> int:
-    """Return how many processes make batches where nobody says.
-
-    From files one per processor (shared by the processes of a run), at most 16. Pictures in memory the trainer crops itself,
-    some 10,000 of 64 pixels a second, which no CPU trains on as fast. A GPU does: with batches made so, three trials of ResNet-18
-    left an H200 idle for two thirds of the time, so there training has up to 4, which read the files anew. An evaluation crops
-    nothing at random and would start them each time.
-    """
-    processors = max(1, (os.cpu_count() or 1) // processes.on_this_machine())
-    if not in_memory:
-        return min(16, processors)
-    return min(4, processors) if training and device.type == "cuda" else 0
-
-
-def _loader(dataset: _Training | _Testing, plan: Any, workers: int | None, device: torch.device) -> DataLoader[Any]:
+def _loader(dataset: Dataset[_Sample], plan: Any, workers: int | None, device: torch.device) -> DataLoader[Any]:
     if workers is None:
-        workers = default_workers(dataset.pictures.in_memory, isinstance(dataset, _Training), device)
+        held = dataset.pictures.in_memory  # type: ignore[attr-defined]
+        workers = 0 if held else max(1, min(16, (os.cpu_count() or 1) // processes.on_this_machine()))
     return DataLoader(
         dataset,
         batch_sampler=plan,

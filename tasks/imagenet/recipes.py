@@ -183,7 +183,7 @@ _SMALL = {
     "imagenet_resnet50": small(RESNET50),
 }
 
-# With a GPU: nothing but the pictures, what is done to them and VGG-16's classifier differs from the paper's recipe.
+# With a GPU: of the paper's recipe nothing is changed but the pictures, what is done to them and, as above, VGG-16.
 FULL_LENGTH = {
     f"imagenet_{recipe.network}": small(recipe, batch_size=None, dense_epochs=None)
     for recipe in (GOOGLENET, VGG16, RESNET18, RESNET50)

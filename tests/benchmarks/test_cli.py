@@ -35,7 +35,7 @@ FLAGS = {
     "verify": ["data", "subset", "record"],
     "compare": [],
     "status": ["out"],
-    "evaluate": ["model", "data", "subset", "weights", "network", "scale", "device"],
+    "evaluate": ["model", "data", "subset", "weights", "network", "scale", "full-length", "device"],
 }
 
 

@@ -42,8 +42,15 @@ def test_with_a_gpu_the_four_networks_are_wanted_at_full_length_on_all_pictures(
         options = one.options(tmp_path, 2, None)
         assert (options.full_length, options.subset, options.scale, options.arms) == (True, 1.0, "small", one.arms)
         assert one.recipe_hash() == ROWS[one.row].recipe("small", full_length=True).hash()
-        # What a short trial took says nothing of one that is as long as the paper's.
-        assert stand(record.read_all(RECORDS), [one])[0].hours is None
+        # What a short trial took says nothing of one that is as long as the paper's, nor the other way round.
+        short = next(trial for trial in record.read_all(RECORDS) if (trial.row, trial.scale) == (one.row, "small"))
+        assert short.dense is not None
+        dense = short.dense.model_copy(update={"cost": short.dense.cost.model_copy(update={"seconds": 36_000.0})})
+        long = short.model_copy(update={"recipe_hash": one.recipe_hash(), "dense": dense})
+        brief = next(wanted for wanted in WANTED if wanted.row == one.row and set(wanted.arms) == set(one.arms))
+        assert [stand([trial], [one])[0].hours is None for trial in (short, long)] == [True, False]
+        assert [stand([trial], [brief])[0].hours is None for trial in (short, long)] == [False, True]
+        assert stand([short, long], [brief])[0].hours == stand([short], [brief])[0].hours
 
 
 def test_what_is_there_is_counted_by_recipe_data_and_arms(trials: list[Record]) -> None:
@@ -174,6 +181,7 @@ def test_a_trial_that_another_process_is_at_counts_as_taken_as_long_as_it_holds_
         fewer, all_arms = stand(trials[:1], wanted, running)  # seed 0 is there, with four arms
         assert (fewer.have, fewer.running, fewer.missing, fewer.next_seed) == (1, 1, 1, 2)
         assert (all_arms.have, all_arms.running, all_arms.missing, all_arms.next_seed) == (0, 1, 4, 0)
+        assert following([dataclasses.replace(all_arms, missing=0)]) is None  # not before the interval is known
         assert "1 of 3, 1 running" in [*evidence.plan_table([fewer], None).columns[2].cells]
     # A lock file and its owner's line may be left behind by a process that was killed.
     folder = tmp_path / "checkpoints" / "another-trial"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from PIL import Image
 from rich.console import Console
 from safetensors.torch import save_file
 
@@ -25,6 +26,7 @@ from benchmarks.stop import Stop
 from benchmarks.trial import Trial
 from tasks.flickr8k import captions as flickr8k
 from tasks.flickr8k import task, tiny
+from tasks.imagenet import task as pictures_task
 from tasks.imagenet import tiny as imagenet
 from tests.benchmarks import toy
 
@@ -94,6 +96,30 @@ def test_a_captioner_of_other_data_is_no_dense_start(
     assert main([*words, "--out", str(tmp_path / "out")]) == 2
     assert f"m.safetensors was trained on data of fingerprint {ours}, but permuted has" in capsys.readouterr().err
     assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+def test_a_vgg_of_full_length_is_scored_as_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its classifier is wider than at small scale, and it sees 64 pixels."""
+    for split, name in ((split, name) for split in ("train", "val") for name in ("n1", "n2")):
+        (tmp_path / "set" / split / name).mkdir(parents=True)
+        Image.new("RGB", (64, 64)).save(tmp_path / "set" / split / name / f"{name}.JPEG")
+    recipe = ROWS["imagenet_vgg16"].recipe("small", full_length=True)
+    source = pictures_task.open_data(recipe, tmp_path / "set", 1.0, quiet, train=False)
+    model = pictures_task.build(recipe, source, 0, torch.device("cpu"), None).model()
+    save_file({name: one.contiguous() for name, one in model.state_dict().items()}, tmp_path / "long.safetensors")
+    words = [
+        "evaluate",
+        "imagenet_vgg16",
+        "--model",
+        str(tmp_path / "long.safetensors"),
+        "--data",
+        str(tmp_path / "set"),
+    ]
+    words += ["--scale", "small", "--device", "cpu"]
+    assert main([*words, "--full-length"]) == 0
+    assert "2 test examples" in capsys.readouterr().out
+    assert main(words) == 2
+    assert "classifier.0.weight" in capsys.readouterr().err
 
 
 def test_a_file_that_does_not_say_its_data_is_scored(root: Path, permuted: Path, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_row_is_spoken_for_by_enough_seeds_then_length_then_arms_then_the_newe
     text = overview.headline(group_records(trio + late))
     assert text.count("| ResNet-18 ") == 1
     assert "Not in this table: 1 other recipe of the same rows" in text
-    assert "Of 1 measured on real data" in text
+    assert "Of 1 network measured on real data" in text
 
 
 def test_the_row_is_compared_by_time_not_by_text() -> None:
@@ -157,5 +157,9 @@ def test_the_headline_counts_verdicts() -> None:
     text = tables.headline(build.trio() + build.trio((1.0, 1.1, 1.2), row="imagenet_vgg16"))
     assert "1 confirmed, 1 not resolved" in text
     assert "not of the paper's figure" in text
+    # p of gains 1.0, 1.1, 1.2 is 0.0027, twice that by Holm; the other has p = 0.38.
+    assert "p is below 0.05 in 1 of these 1." in text
+    worse = tables.headline(build.trio((0.5, 1.1, 1.7), row="imagenet_vgg16"))  # p = 0.086
+    assert "Holm" not in worse
     # Baselines 42.0, 42.2, 42.4; DSD 39.0, 39.4, 39.2: 3.0 of 42.2 is 7.1 %.
     assert line(text, "VGG-16")[3:7] == ["+4.3 (+13.7 %)", "42.20", "+3.00 (+7.1 %)", "+1.10 [+0.85, +1.35]"]

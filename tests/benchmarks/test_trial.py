@@ -18,6 +18,7 @@ from benchmarks import checkpoint
 from benchmarks import record as records
 from benchmarks.display import Display
 from benchmarks.learner import Learner, NonFiniteError
+from benchmarks.lock import TakenError
 from benchmarks.plan import ended
 from benchmarks.record import Record
 from benchmarks.stop import InterruptedTrial, Stop
@@ -245,6 +246,17 @@ def test_a_second_process_does_not_run_the_same_trial(tmp_path: Path) -> None:
         run(toy.ToyTask(), tmp_path)
     record, _ = run(toy.ToyTask(), tmp_path)  # its holder let go
     assert record.interruptions == 1
+
+
+@pytest.mark.promise(10)
+def test_a_trial_that_another_process_ended_meanwhile_is_not_trained_again(tmp_path: Path) -> None:
+    """Who asked for its record just before it was written finds the lock free just after."""
+    run(toy.ToyTask(), tmp_path)
+    late = toy.ToyTask()
+    with pytest.raises(TakenError, match=r"another process has just run this trial: .*\.json"):
+        run(late, tmp_path)
+    assert late.served == []
+    assert len(list((tmp_path / "records").glob("*.json"))) == 1
 
 
 def test_a_checkpoint_and_a_record_of_another_version_are_not_gone_on_with(

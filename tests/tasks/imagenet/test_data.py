@@ -210,18 +210,6 @@ def test_the_global_generators_are_left_alone(pictures: data.Pictures, found: fo
     assert before[1:] == after[1:]
 
 
-def test_a_gpu_does_not_wait_for_the_trainer_to_crop(monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda = torch.device("cuda")  # named, not used
-    monkeypatch.setattr("os.cpu_count", lambda: 12)
-    assert [data.default_workers(True, training, CPU) for training in (True, False)] == [0, 0]
-    assert [data.default_workers(True, training, cuda) for training in (True, False)] == [4, 0]
-    assert [data.default_workers(False, training, device) for training in (True, False) for device in (CPU, cuda)] == [
-        12
-    ] * 4
-    monkeypatch.setattr(data.processes, "on_this_machine", lambda: 8)
-    assert (data.default_workers(True, True, cuda), data.default_workers(False, True, cuda)) == (1, 1)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_every_process_does_not_kill_the_workers(found: folder.Folder, number: signal.Signals) -> None:
     """Ctrl-C and Slurm send it so; the trainer still has its checkpoint to write."""
