@@ -57,7 +57,7 @@ def publish(out: Path) -> tuple[list[Record], int]:
 
     Return the records and the number of figures. Runs that end at once in one folder do it one after another.
     """
-    with FileLock(out / ".lock"):
+    with FileLock(out / "records" / ".lock"):  # not beside the tables: of a bad record nothing is made
         found = record.read_all(out / "records")
         tabulate.write(out, found)
         front = _front_page(out)

@@ -24,7 +24,7 @@ def test_who_waits_to_publish_reads_the_records_when_its_turn_comes(tmp_path: Pa
     first, second, _ = build.trio()
     keep(tmp_path, first)
     found: list[int] = []
-    with FileLock(tmp_path / ".lock"):  # another run is publishing
+    with FileLock(tmp_path / "records" / ".lock"):  # another run is publishing
         waiting = threading.Thread(target=lambda: found.append(len(publish.publish(tmp_path)[0])))
         waiting.start()
         waiting.join(0.5)
