@@ -27,7 +27,7 @@ def test_the_record_and_the_saved_weights_say_what_was_trained_on(
     words += ["--network", "squeezenet1_1", "--weights", str(tmp_path / "frozen.pt")]
     out = tmp_path / "out"
     assert main(["run", ROW, *words, "--seeds", "1", "--arms", "control", "--save-weights", "--out", str(out)]) == 0
-    (path,) = (out / "records").iterdir()
+    (path,) = (out / "records").glob("*.json")
     record = records.read(path)
     assert record.recipe["data"]["network"] == "squeezenet1_1"
     assert record.recipe_hash == ROWS[ROW].recipe("small", network="squeezenet1_1").hash()
