@@ -294,7 +294,7 @@ def pack_outcomes(outcomes: NDArray[np.float64]) -> str:
     little-endian integers of the smallest type that holds them, column by column, compressed by bzip2.
 
     Raises:
-        ValueError: a matrix has a number that is not whole, or none of 32 bits.
+        ValueError: a matrix is empty, or has a number that is not whole or not one of 32 bits.
     """
     if outcomes.ndim == 2:
         return _pack_counts(outcomes)
@@ -314,6 +314,8 @@ def unpack_outcomes(text: str) -> NDArray[np.float64]:
         raise ValueError(f"outcomes {text[:40]!r}: expected the form, the shape and base64, with colons between")
     kind, rows, columns = form["kind"], int(form["rows"]), int(form["columns"] or 1)
     size = rows * columns
+    if kind in _COUNTS and not size:
+        raise ValueError(f"outcomes {text[:40]!r}: a table of counts has a line and a column at least")
     expected = (size + 7) // 8 if kind == "bits" else size * np.dtype(_TYPES[kind]).itemsize
     try:
         raw = base64.b64decode(form["body"])
@@ -338,6 +340,8 @@ _PACKED = re.compile(
 
 
 def _pack_counts(counts: NDArray[np.float64]) -> str:
+    if not counts.size:
+        raise ValueError(f"outcomes that are counts must have a line and a column at least, got {counts.shape}")
     holds = (k for k, t in _COUNTS.items() if np.iinfo(t).min <= counts.min() and counts.max() <= np.iinfo(t).max)
     kind = next(holds, None)
     if kind is None:

@@ -148,6 +148,7 @@ BOMB = base64.b64encode(bz2.compress(bytes(50_000_000))).decode()
 @example("uint8:1x1:moA=")  # once an OSError
 @example("uint8:1x2:" + base64.b64encode(bz2.compress(b"ab")[:-6]).decode())
 @example(f"uint8:2x4:{BOMB}")  # once 50 MB
+@example("uint8:0x0:")  # once a table of nothing, which could not be packed again
 def test_outcomes_are_as_many_as_they_say_or_refused(text: str) -> None:
     found = answer(lambda: records.unpack_outcomes(text), f"outcomes {text[:40]!r}")
     if found is not None:
