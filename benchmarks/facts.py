@@ -26,6 +26,10 @@ def facts(group: Group) -> list[str]:
         f"Data: {group.key.data}, fingerprint {group.key.fingerprint}, "
         + ", ".join(f"{count:,} {of}" for of, count in sample.data.counts.items()),
     ]  # fmt: skip
+    if others := group.other_fingerprints:
+        found[-1] += (
+            f"; by an older rule {', '.join(others)}, the same data: the same trial under each gave the same losses and outcomes"
+        )
     features = render.unique([r.data.features for r in records if r.data.features])
     found += [f"Features: {features}"] if features else []
     found += [f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})]

@@ -61,12 +61,12 @@ def write(out: Path, records: Sequence[Record], sheets: bool = True) -> list[Pat
         for kind, draw in _drawings(group, sheets):
             path = folder / summary.figure_name(group, found, kind)
             if not _is_drawn(path, group.records):
-                draw(group.records, path)
+                draw(group, path)
     undrawn = () if sheets else tuple(f"-{one.kind}.png" for one in samples.FORMS)
     return [folder / name for name in names if not name.endswith(undrawn)]
 
 
-def _drawings(group: Group, sheets: bool) -> Iterator[tuple[summary.Kind, Callable[[Sequence[Record], Path], None]]]:
+def _drawings(group: Group, sheets: bool) -> Iterator[tuple[summary.Kind, Callable[[Group, Path], None]]]:
     """Yield the figures that a group has, by kind, with what draws each."""
     yield "curves", curves
     if sheets and (form := samples.form(group)):
@@ -132,15 +132,11 @@ def gains(records: Sequence[Record], path: Path) -> None:
         canvas.save(figure, path, source(_records(shown)))
 
 
-def curves(records: Sequence[Record], path: Path) -> None:
+def curves(group: Group, path: Path) -> None:
     """Draw the training loss and the test metric of one group's main arms against the epoch: seeds thin, their mean thick.
 
     Validation perplexity, where it was measured, has a panel of its own.
-
-    Raises:
-        ValueError: the records are not of exactly one group.
     """
-    group = _only_group(records, path)
     names = summary.main_arms(group)
     colours = COLOURS | dict(zip((n for n in names if n not in COLOURS), _SPARE, strict=False))
     metric = group.metric
@@ -170,17 +166,15 @@ def curves(records: Sequence[Record], path: Path) -> None:
         canvas.save(figure, path, source(group.records))
 
 
-def sheet(records: Sequence[Record], path: Path, pictures: Path | None = None) -> None:
+def sheet(group: Group, path: Path, pictures: Path | None = None) -> None:
     """Draw what the networks of one group's lowest seed say of a few test examples, beside a reference.
 
     The pictures themselves, of which only names are drawn, are added from the folder `pictures`: for one's own eyes,
     since the licences of most forbid passing them on.
 
     Raises:
-        ValueError: the records are not of exactly one group, it has no samples, they are of no pictures, or one of those is
-            missing.
+        ValueError: the group has no samples, they are of no pictures, or one of those is missing.
     """
-    group = _only_group(records, path)
     record, form = samples.source(group), samples.form(group)
     if record is None or form is None:
         kinds = " or ".join(one.kind for one in samples.FORMS)
@@ -193,33 +187,30 @@ def sheet(records: Sequence[Record], path: Path, pictures: Path | None = None) -
     contact.draw(samples.shown(group), title, LABELS, COLOURS, path, source(group.records), pictures, form.marked)
 
 
-def weights(records: Sequence[Record], path: Path) -> None:
+def weights(group: Group, path: Path) -> None:
     """Draw the histograms of one group's weights at the five points of the paper's Figure 2.
 
     Raises:
-        ValueError: the records are not of exactly one group, or do not tell of them.
+        ValueError: its records do not tell of them.
     """
-    group = _only_group(records, path)
     figures_weights.histograms(group, f"{group.key.row}, {pages.title(group)}", path, source(group.records))
 
 
-def lineages(records: Sequence[Record], path: Path) -> None:
+def lineages(group: Group, path: Path) -> None:
     """Draw what became of the weights that one group's sparse phases pruned.
 
     Raises:
-        ValueError: the records are not of exactly one group, or do not tell of it.
+        ValueError: its records do not tell of it.
     """
-    group = _only_group(records, path)
     figures_weights.dots(group, f"{group.key.row}, {pages.title(group)}", path, source(group.records))
 
 
-def sensitivities(records: Sequence[Record], path: Path) -> None:
+def sensitivities(group: Group, path: Path) -> None:
     """Draw the gains over the control of one group by sparsity, and of other ways to spend the budget.
 
     Raises:
-        ValueError: the records are not of exactly one group, or have no arm of sensitivity.
+        ValueError: its records have no arm of sensitivity.
     """
-    group = _only_group(records, path)
     figures_sensitivity.draw(group, f"{group.key.row}, {pages.title(group)}", path, source(group.records))
 
 
@@ -239,18 +230,11 @@ def private(folder: Path, records: Sequence[Record], pictures: Path) -> list[Pat
         if any((pictures / name).is_file() for name in names):
             path = folder / summary.figure_name(group, found, form.kind)
             folder.mkdir(parents=True, exist_ok=True)
-            sheet(group.records, path, pictures)
+            sheet(group, path, pictures)
             drawn.append(path)
     if not drawn:
         raise ValueError(f"--pictures {pictures}: holds no photograph that a record of {len(records)} has a caption of")
     return drawn
-
-
-def _only_group(records: Sequence[Record], path: Path) -> Group:
-    found = group_records(records)
-    if len(found) != 1:
-        raise ValueError(f"{path.name}: such a figure is of one group, got records of {len(found)}")
-    return found[0]
 
 
 def _shown(groups: Sequence[Group]) -> list[Group]:

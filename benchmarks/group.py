@@ -1,7 +1,8 @@
 """Which trials may stand in one table cell: groups of records that were trained and tested alike. Pure functions.
 
 Only trials of the same suite, row, scale, data, recipe, overrides, dense start, number of processes and precision share a
-group. Groups are never mixed.
+group. Data are the same if their fingerprints are, or if a seed that was trained on both gave the same numbers to the last bit,
+losses of training included: then only the rule that makes fingerprints has changed.
 """
 
 from __future__ import annotations
@@ -59,6 +60,12 @@ class Group:
     def sample(self) -> Record:
         """Any one of the records, for what all of them share."""
         return self.records[0]
+
+    @property
+    def other_fingerprints(self) -> list[str]:
+        """The fingerprints that its data had by other rules."""
+        everything = (*self.records, *self.superseded, *(one for one, _ in self.unused))
+        return sorted({one.data.fingerprint for one in everything} - {self.key.fingerprint})
 
     @property
     def metric(self) -> str:
@@ -133,7 +140,7 @@ def group_records(records: Iterable[Record]) -> list[Group]:
             _check(record)
             found.setdefault(key_of(record), {}).setdefault(record.seed, []).append(record)
     result = []
-    for key, seeds in found.items():
+    for key, seeds in _joined(found).items():
         ordered = [sorted(seeds[seed], key=_age) for seed in sorted(seeds)]
         used = tuple(_in_use(trials) for trials in ordered)
         for record in used[1:]:
@@ -164,6 +171,34 @@ def row_order(row: str) -> tuple[int, str]:
     """Return what rows are sorted by: the paper's order, then others by name."""
     names = list(paper.ROWS)
     return (names.index(row) if row in names else len(names), row)
+
+
+def _joined(found: dict[Key, dict[int, list[Record]]]) -> dict[Key, dict[int, list[Record]]]:
+    """Return the trials by key, those of one data set under one: the key whose newest trial is the newest."""
+    newest = sorted(found, key=lambda key: max(_age(one) for trials in found[key].values() for one in trials))
+    joined: dict[Key, dict[int, list[Record]]] = {}
+    for key in reversed(newest):
+        for other, seeds in joined.items():
+            if dataclasses.replace(key, fingerprint=other.fingerprint) == other and _agree(found[key], seeds):
+                for seed, trials in found[key].items():
+                    seeds.setdefault(seed, []).extend(trials)
+                break
+        else:
+            joined[key] = {seed: list(trials) for seed, trials in found[key].items()}
+    return joined
+
+
+def _agree(some: dict[int, list[Record]], others: dict[int, list[Record]]) -> bool:
+    """Return whether a seed of both was the same run."""
+    return any(_same_run(a, b) for seed in some.keys() & others.keys() for a in some[seed] for b in others[seed])
+
+
+def _same_run(a: Record, b: Record) -> bool:
+    """Return whether every loss and test on the way and every outcome was the same, in D and in all common arms."""
+    shared = a.arms.keys() & b.arms.keys()
+    pairs = [(a.arms[name], b.arms[name]) for name in shared]
+    pairs += [(a.dense, b.dense)] if a.dense and b.dense else []
+    return bool(shared) and all((one.curve, one.outcomes) == (other.curve, other.outcomes) for one, other in pairs)
 
 
 def _in_use(trials: Sequence[Record]) -> Record:

@@ -88,7 +88,7 @@ def test_the_sheet_belongs_to_the_results_and_is_the_same_again(tmp_path: Path) 
     assert tables.check(tmp_path, found) == []
     first = (tmp_path / "figures" / name).read_bytes()
     assert len(first) < 150_000
-    figures.sheet(found, tmp_path / "again.png")
+    figures.sheet(group_records(found)[0], tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == first
     page = (tmp_path / "tables" / "flickr8k_neuraltalk.md").read_text(encoding="utf-8")
     assert f"(../figures/{name})" in page
@@ -104,8 +104,8 @@ def test_the_sheet_belongs_to_the_results_and_is_the_same_again(tmp_path: Path) 
 def test_a_users_own_pictures_are_drawn_and_a_missing_one_is_named(tmp_path: Path) -> None:
     for picture, size in zip(captioning.PICTURES, ((300, 200), (200, 300), (40, 40)), strict=True):
         Image.new("RGB", size, (0, 200, 30)).save(tmp_path / picture)
-    figures.sheet(build.captions(), tmp_path / "with.png", pictures=tmp_path)
-    figures.sheet(build.captions(), tmp_path / "without.png")
+    figures.sheet(group_records(build.captions())[0], tmp_path / "with.png", pictures=tmp_path)
+    figures.sheet(group_records(build.captions())[0], tmp_path / "without.png")
     green = [
         (abs(pixels(tmp_path / f"{name}.png").astype(int) - (0, 200, 30)) < 9).all(axis=2).sum()
         for name in ("with", "without")
@@ -115,15 +115,15 @@ def test_a_users_own_pictures_are_drawn_and_a_missing_one_is_named(tmp_path: Pat
     assert green[1] == 0
     (tmp_path / captioning.PICTURES[1]).write_bytes(b"no picture")
     with pytest.raises(ValueError, match=captioning.PICTURES[1]):
-        figures.sheet(build.captions(), tmp_path / "with.png", pictures=tmp_path)
+        figures.sheet(group_records(build.captions())[0], tmp_path / "with.png", pictures=tmp_path)
     (tmp_path / captioning.PICTURES[0]).unlink()
     with pytest.raises(ValueError, match=captioning.PICTURES[0]):
-        figures.sheet(build.captions(), tmp_path / "with.png", pictures=tmp_path)
+        figures.sheet(group_records(build.captions())[0], tmp_path / "with.png", pictures=tmp_path)
 
 
 def test_rows_without_captions_have_no_sheet(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"captions\.png: no record of imagenet_resnet18 has captions or transcripts"):
-        figures.sheet(build.trio(), tmp_path / "captions.png")
+        figures.sheet(group_records(build.trio())[0], tmp_path / "captions.png")
 
 
 @pytest.mark.parametrize(("heard", "more"), [("one two three", 0.0), ("one six three", 0.03), ("one three", 0.05)])
@@ -148,7 +148,7 @@ def test_words_are_wrapped_with_their_marks_and_none_is_lost() -> None:
 
 def test_utterances_have_no_pictures_to_draw(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.png: transcripts are of no pictures"):
-        figures.sheet(build.utterances(), tmp_path / "a.png", pictures=tmp_path)
+        figures.sheet(group_records(build.utterances())[0], tmp_path / "a.png", pictures=tmp_path)
 
 
 def test_the_sheet_of_transcripts_belongs_to_the_results_and_is_the_same_again(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_the_sheet_of_transcripts_belongs_to_the_results_and_is_the_same_again(t
     tables.write(tmp_path, found)
     assert tables.check(tmp_path, found) == []
     name = "librispeech_deepspeech2-paper-transcripts.png"
-    figures.sheet(found, tmp_path / "again.png")
+    figures.sheet(group_records(found)[0], tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "figures" / name).read_bytes()
     page = (tmp_path / "tables" / "librispeech_deepspeech2.md").read_text(encoding="utf-8")
     assert f"![What the networks hear in a few test utterances](../figures/{name})" in page
@@ -191,7 +191,7 @@ def test_a_record_cannot_have_a_picture_from_elsewhere_drawn(tmp_path: Path, pat
     for folder in (tmp_path, tmp_path / "in", tmp_path / "in" / "sub"):
         pictured(folder)
     with pytest.raises(ValueError, match="is not the plain name of a picture"):
-        figures.sheet(renamed(path.format), tmp_path / "a.png", pictures=tmp_path / "in")
+        figures.sheet(group_records(renamed(path.format))[0], tmp_path / "a.png", pictures=tmp_path / "in")
     with pytest.raises(ValueError, match="is not the plain name of a picture"):
         figures.private(tmp_path / "private", renamed(path.format), tmp_path / "in")
 
@@ -201,7 +201,7 @@ def test_only_jpeg_and_png_files_are_read(tmp_path: Path) -> None:
     with Image.open(tmp_path / captioning.PICTURES[0]) as image:
         image.save(tmp_path / captioning.PICTURES[0], format="GIF")
     with pytest.raises(ValueError, match=f"{captioning.PICTURES[0]} cannot be drawn"):
-        figures.sheet(build.captions(), tmp_path / "a.png", pictures=tmp_path)
+        figures.sheet(group_records(build.captions())[0], tmp_path / "a.png", pictures=tmp_path)
 
 
 def test_sheets_with_photographs_are_drawn_for_groups_whose_photographs_are_there(tmp_path: Path) -> None:

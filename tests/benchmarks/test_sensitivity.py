@@ -102,8 +102,8 @@ def test_the_table_at_the_end_of_a_run_has_them_too() -> None:
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])
 def test_the_picture_holds_every_seed_whatever_their_number(tmp_path: Path, seeds: int) -> None:
-    figures.sensitivities(build.sweep(seeds), tmp_path / "a.png")
-    figures.sensitivities(build.sweep(seeds), tmp_path / "b.png")
+    figures.sensitivities(group_records(build.sweep(seeds))[0], tmp_path / "a.png")
+    figures.sensitivities(group_records(build.sweep(seeds))[0], tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -111,4 +111,4 @@ def test_without_such_an_arm_there_is_no_picture(tmp_path: Path) -> None:
     names = summary.figure_names(group_records(build.sweep()))
     assert "imagenet_resnet50-small-sensitivity.png" in names
     with pytest.raises(ValueError, match="no record of imagenet_resnet18 has an arm of sensitivity"):
-        figures.sensitivities(build.trio(), tmp_path / "sensitivity.png")
+        figures.sensitivities(group_records(build.trio())[0], tmp_path / "sensitivity.png")

@@ -1,13 +1,14 @@
 import csv
 import io
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from benchmarks import figures, render, summary, tables
 from benchmarks import record as records
-from benchmarks import render, summary, tables
 from benchmarks.group import group_records
 from benchmarks.record import Record
 from tests.golden import build
@@ -124,6 +125,45 @@ def test_unlike_data_are_never_averaged(change: dict[str, Any]) -> None:
     two = build.record(seed=1)
     two = two.model_copy(update={"data": two.data.model_copy(update=change)})
     assert len(group_records([one, two])) == 2
+
+
+def _by_another_rule(record: Record, **fields: Any) -> Record:
+    data = record.data.model_copy(update={"fingerprint": "by another rule"})
+    return record.model_copy(update={"data": data, **fields})
+
+
+def test_data_are_one_whatever_the_rule_of_fingerprints_where_a_run_of_both_is_the_same(tmp_path: Path) -> None:
+    old = [build.record(seed=seed, id=f"old{seed}") for seed in (0, 1)]
+    again = _by_another_rule(old[0], id="again", finished="2030-01-02T10:00:00Z")
+    further = _by_another_rule(build.record(seed=2), id="further", finished="2030-01-03T10:00:00Z")
+    assert sorted(len(group.records) for group in group_records([*old, further])) == [1, 2]  # no seed is in both
+    (group,) = group_records([*old, again, further])
+    assert [r.id for r in group.records] == ["again", "old1", "further"]
+    assert [r.id for r in group.superseded] == ["old0"]
+    assert (group.key.fingerprint, group.other_fingerprints) == ("by another rule", [old[0].data.fingerprint])
+    assert len(figures.write(tmp_path, [*old, again, further])) == 2  # gains and curves
+    page = tables.render([*old, again, further])["README.md"]
+    assert f"; by an older rule {old[0].data.fingerprint}, the same data: the same trial under each gave" in page
+
+
+def test_runs_that_differ_in_one_loss_or_outcome_do_not_make_data_one() -> None:
+    old = build.record(id="old")
+    again = _by_another_rule(old, id="again", finished="2030-01-02T10:00:00Z")
+    assert len(group_records([old, again])) == 1
+    dsd = again.arms["dsd"]
+    (point, *rest) = dsd.curve
+    loss = {**point.train, "loss": point.train.get("loss", 1.0) + 1e-15}
+    for change in (
+        {"curve": [point.model_copy(update={"train": loss}), *rest]},
+        {"outcomes": build.record(arms={"dsd": (9.0, 9.0)}).arms["dsd"].outcomes},
+    ):
+        other = again.model_copy(update={"arms": {**again.arms, "dsd": dsd.model_copy(update=change)}})
+        assert other.arms["dsd"] != dsd
+        assert len(group_records([old, other])) == 2
+    assert again.dense is not None
+    other = again.model_copy(update={"dense": again.dense.model_copy(update={"curve": []})})
+    assert len(group_records([old, other])) == 2
+    assert len(group_records([old, again.model_copy(update={"arms": {}})])) == 2
 
 
 def test_a_later_trial_with_fewer_arms_hides_no_evidence() -> None:

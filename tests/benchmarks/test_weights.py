@@ -205,6 +205,6 @@ def test_records_that_tell_of_no_weights_have_no_such_picture(tmp_path: Path) ->
         "imagenet_resnet18-small-curves.png",
     ]
     with pytest.raises(ValueError, match=r"weights\.png: no record of imagenet_resnet18 has histograms"):
-        figures.weights(build.trio(), tmp_path / "weights.png")
+        figures.weights(group_records(build.trio())[0], tmp_path / "weights.png")
     with pytest.raises(ValueError, match=r"lineage\.png: no record of imagenet_resnet18 tells what became"):
-        figures.lineages(build.trio(), tmp_path / "lineage.png")
+        figures.lineages(group_records(build.trio())[0], tmp_path / "lineage.png")
