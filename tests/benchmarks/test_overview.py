@@ -63,12 +63,12 @@ def test_two_recipes_of_one_network_are_told_apart_by_what_differs() -> None:
     "change", [{"suite": "0.2"}, {"scale": "paper"}, {"recipe_hash": "c" * 12}, {"hardware": "4"}, {"data": "x"}]
 )
 def test_no_two_groups_have_the_same_name(change: dict[str, Any]) -> None:
-    one = build.trio()
+    one, others = build.trio(), build.trio()
     if "hardware" in change:
         change = {"hardware": one[0].hardware.model_copy(update={"processes": 4})}
-    if "data" in change:
-        change = {"data": one[0].data.model_copy(update={"fingerprint": "e" * 12})}
-    found = words([*one, *(other.model_copy(update=change) for other in one)])
+    if "data" in change:  # on other data a seed trains otherwise
+        change, others = {"data": one[0].data.model_copy(update={"fingerprint": "e" * 12})}, build.trio((0.5, 0.3, 0.1))
+    found = words([*one, *(other.model_copy(update=change) for other in others)])
     assert len(found) == len(set(found)) == 2
 
 
