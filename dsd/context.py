@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dsd.mask import Masks, Scope, Selection, zero_pruned_
+from dsd.mask import GradientMask, Masks, Scope, Selection, held_mask, zero_pruned_
 from dsd.mask import select as select_masks
 from dsd.selection import all_names, did_you_mean, unwrap
 from dsd.state import Policy, check_policy, restart
@@ -34,8 +34,9 @@ def sparse(
             train(model, optimizer, ...)
 
     Entering and leaving both start a phase, so both `restart` the optimizer under the policy `state` (leaving
-    by an exception does not). The model stays plain throughout, and nothing is left on it or on the optimizer
-    afterwards. To go on inside a sparse phase from a checkpoint, use `hold`.
+    by an exception does not): all of the optimizer's parameters, under a mask or not. The model stays plain throughout,
+    and nothing is left on it or on the optimizer afterwards. To go on inside a sparse phase from a checkpoint, use `hold`,
+    and after it `restart`, as leaving does here.
 
     Args:
         model: the model, wrapped or not.
@@ -51,7 +52,7 @@ def sparse(
         mask by parameter name.
 
     Raises:
-        ValueError: see `select`, `hold` and `restart`; nothing has been changed then.
+        ValueError: see `select`, `hold` and `restart`; model and optimizer have not been changed then.
         RuntimeError: see `hold`.
     """
     check_policy(state)
@@ -66,7 +67,8 @@ def sparse(
 def hold(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks) -> Iterator[Masks]:
     """Keep pruned weights at exactly +0.0 while the body runs: after entry, and after every step.
 
-    Selects nothing and leaves the optimizer's state alone: the verb for going on inside a sparse phase.
+    Selects nothing and leaves the optimizer's state alone: the verb for going on inside a sparse phase. Where that phase
+    ends, `restart(optimizer, masks=masks, model=model)` does what leaving `sparse` does.
 
     Gradients of pruned weights are zeroed as soon as they are accumulated, before gradient clipping or
     DistributedDataParallel reads them; the weights themselves after `optimizer.step`. A mask that prunes nothing costs
@@ -82,16 +84,17 @@ def hold(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks) -> It
 
     Raises:
         ValueError: a mask names no parameter, or is not bool of the parameter's shape; the optimizer does not hold its
-            weight; the weight is held already; a gradient is sparse (raised by `backward`).
-        RuntimeError: a parameter was replaced while it was held (raised by `step`), as by
-            `load_state_dict(..., assign=True)`.
+            weight; the weight is held already; a gradient is sparse (one that is there already, before anything is
+            changed; else raised by `backward`).
+        RuntimeError: a parameter was replaced or removed while it was held (raised by `step`), as by
+            `load_state_dict(..., assign=True)` or a parametrization.
     """
     plain = unwrap(model)
     held = _checked(plain, optimizer, masks)
 
     def after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         for name, (parameter, kept) in held.items():
-            if plain.get_parameter(name) is not parameter:
+            if _find(plain, name) is not parameter:
                 raise RuntimeError(
                     f"{name} was replaced while its mask was held; leave the phase first, then hold again"
                 )
@@ -100,7 +103,7 @@ def hold(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks) -> It
     with ExitStack() as stack:
         for name, (parameter, kept) in held.items():
             zero_pruned_(parameter, kept)
-            mask = _GradientMask(name, kept)
+            mask = GradientMask(name, kept)
             mask(parameter)  # a gradient that is there already
             if parameter.requires_grad:
                 stack.callback(_register(parameter, mask).remove)
@@ -126,37 +129,23 @@ def _checked(
             )
         if id(parameter) not in stepped:
             raise ValueError(f"the optimizer does not hold {name}; add it to a parameter group or to `skip`")
-        if _is_held(parameter) or any(parameter is other for other, _ in held.values()):
+        if held_mask(parameter) is not None or any(parameter is other for other, _ in held.values()):
             raise ValueError(f"{name} is held by a mask already")
         if not mask.all():
+            GradientMask.check(name, parameter)
             # The weight's own layout and device: zero_pruned_ is then one pass over memory.
             held[name] = (parameter, torch.empty_like(parameter, dtype=torch.bool, requires_grad=False).copy_(mask))
     return held
 
 
-class _GradientMask:
-    """Masks `.grad` once it is accumulated: before gradient clipping, and before DistributedDataParallel's reducer."""
-
-    def __init__(self, name: str, kept: Tensor) -> None:
-        self.name, self.kept = name, kept
-
-    def __call__(self, parameter: Tensor) -> None:
-        gradient = parameter.grad
-        if gradient is None:
-            return
-        if gradient.layout != torch.strided:
-            raise ValueError(
-                f"the gradient of {self.name} is sparse, which a mask cannot hold; add {self.name} to `skip`"
-            )
-        zero_pruned_(gradient, self.kept)
+def _find(plain: nn.Module, name: str) -> nn.Parameter | None:
+    """Return the parameter of that name, None where there is none any more."""
+    try:
+        return plain.get_parameter(name)
+    except AttributeError:
+        return None
 
 
-def _register(parameter: nn.Parameter, mask: _GradientMask) -> RemovableHandle:
+def _register(parameter: nn.Parameter, mask: GradientMask) -> RemovableHandle:
     handle: RemovableHandle = parameter.register_post_accumulate_grad_hook(mask)  # type: ignore[no-untyped-call]
     return handle
-
-
-def _is_held(parameter: nn.Parameter) -> bool:
-    """Whether a mask's hook is on the parameter: known from it alone, so copies and forgotten models cannot mislead."""
-    hooks = parameter._post_accumulate_grad_hooks
-    return any(isinstance(hook, _GradientMask) for hook in (hooks or {}).values())

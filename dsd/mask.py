@@ -82,8 +82,8 @@ def select(
         mask by parameter name.
 
     Raises:
-        ValueError: a weight holds NaN (named), nothing is prunable though `sparsity` > 0, or an argument is none of the
-            above.
+        ValueError: a weight that is ranked by magnitude holds NaN (named), nothing is prunable though `sparsity` > 0, an
+            argument is none of the above, or see `prunable`.
     """
     if scope not in ("layer", "global"):
         raise ValueError(f"scope must be 'layer' or 'global', got {scope!r}")
@@ -144,6 +144,38 @@ def zero_pruned_(tensor: Tensor, kept: Tensor) -> None:
         part.mul_(scratch[: part.numel()].copy_(ones[start : start + scratch.numel()]))
 
 
+class GradientMask:
+    """A hook that masks `.grad` once it is accumulated: before gradient clipping, and before DistributedDataParallel."""
+
+    def __init__(self, name: str, kept: Tensor) -> None:
+        self.name, self.kept = name, kept
+
+    def __call__(self, parameter: Tensor) -> None:
+        """Zero the gradient of pruned weights.
+
+        Raises:
+            ValueError: the gradient is sparse.
+        """
+        self.check(self.name, parameter)
+        if parameter.grad is not None:
+            zero_pruned_(parameter.grad, self.kept)
+
+    @staticmethod
+    def check(name: str, parameter: Tensor) -> None:
+        """Raise ValueError if the parameter has a sparse gradient."""
+        if parameter.grad is not None and parameter.grad.layout != torch.strided:
+            raise ValueError(f"the gradient of {name} is sparse, which a mask cannot hold; add {name} to `skip`")
+
+
+def held_mask(parameter: Tensor) -> Tensor | None:
+    """Return the mask that is held on a parameter, None where none is.
+
+    It is known from the parameter's own hook alone, so copies and forgotten models cannot mislead.
+    """
+    hooks = (parameter._post_accumulate_grad_hooks or {}).values()
+    return next((hook.kept for hook in hooks if isinstance(hook, GradientMask)), None)
+
+
 def pack(masks: Masks) -> dict[str, dict[str, Any]]:
     """Return the masks as bits, an eighth of their size, made of nothing but what `weights_only=True` loads.
 
@@ -169,11 +201,16 @@ def unpack(
         packed: what `pack` returned.
         device: where the masks go; by default where `like` has the weight, or the CPU.
         like: a model whose weights give the masks their memory format (and are then held at full speed).
+
+    Raises:
+        ValueError: a mask has more or fewer bits than its shape takes.
     """
     parameters = dict(all_names(like)) if like is not None else {}
     masks = {}
     for name, entry in packed.items():
         shape = torch.Size(entry["shape"])
+        if (found := entry["bits"].numel()) != (wanted := -(-shape.numel() // 8)):
+            raise ValueError(f"the mask of {name} has {found:,} bytes, and its shape {tuple(shape)} takes {wanted:,}")
         bits = np.unpackbits(entry["bits"].cpu().numpy(), count=shape.numel(), bitorder="little")
         mask = torch.from_numpy(bits).view(torch.bool).view(shape)
         weight = parameters.get(name)

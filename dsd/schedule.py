@@ -6,10 +6,11 @@ is answered by arithmetic, so phases of any length (VGG-16's sparse phase takes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, get_args
 
 PhaseKind = Literal["dense", "sparse", "redense"]
 
@@ -59,7 +60,8 @@ class Phase:
     """One phase: how long, at what rate, and how sparse.
 
     Raises:
-        ValueError: `epochs` or `lr` is not positive, `sparsity` lies outside [0, 1] or belongs to no sparse phase.
+        ValueError: `kind` is none of the three, `epochs` or `lr` is not positive and finite, `sparsity` lies outside [0, 1]
+            or belongs to no sparse phase.
     """
 
     kind: PhaseKind
@@ -69,9 +71,11 @@ class Phase:
     sparsity: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.epochs <= 0:
+        if self.kind not in get_args(PhaseKind):
+            raise ValueError(f"a phase's kind must be one of {get_args(PhaseKind)}, got {self.kind!r}")
+        if not 0 < self.epochs < math.inf:
             raise ValueError(f"{self.kind} phase: epochs must be positive, got {self.epochs}")
-        if self.lr <= 0:
+        if not 0 < self.lr < math.inf:
             raise ValueError(f"{self.kind} phase: lr must be positive, got {self.lr}")
         if not 0 <= self.sparsity <= 1:
             raise ValueError(f"{self.kind} phase: sparsity must lie in [0, 1], got {self.sparsity}")

@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils.parametrize import ParametrizationList
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
             ("layer?.*.downsample"). An entry that matches any name of a tied tensor skips the tensor.
 
     Raises:
-        ValueError: an entry of `skip` matches nothing.
+        ValueError: an entry of `skip` matches nothing; a trained tensor that is not skipped has no shape yet (a lazy module
+            that has not run), or is what a parametrization (`weight_norm`, `orthogonal` ...) computes a weight from.
     """
     entries = (skip,) if isinstance(skip, str) else tuple(skip)
     first: dict[int, str] = {}
@@ -68,6 +71,12 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
     for entry in unmatched:
         raise ValueError(f"skip entry {entry!r} matches no parameter{did_you_mean(entry, (n for n, _ in names))}")
 
+    parametrized = {
+        id(parameter)
+        for module in unwrap(model).modules()
+        if isinstance(module, ParametrizationList)
+        for parameter in module.parameters(recurse=False)
+    }
     weights: dict[str, nn.Parameter] = {}
     excluded: dict[str, str] = {}
     for name, parameter in names:
@@ -79,8 +88,15 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
             excluded[name] = "frozen (requires_grad is False)"
         elif not parameter.is_floating_point():
             excluded[name] = f"not floating point ({parameter.dtype})"
+        elif isinstance(parameter, UninitializedParameter):
+            raise ValueError(f"{name} has no shape yet: run a batch through the model first, or add {name} to `skip`")
         elif parameter.ndim < 2:
             excluded[name] = "fewer than two dimensions (a bias or a normalisation's scale)"
+        elif id(parameter) in parametrized:
+            raise ValueError(
+                f"{name} is parametrized: a zero in it need not be one in the weight that the layer computes with. Remove the "
+                f"parametrization, or add {name} to `skip`"
+            )
         else:
             weights[name] = parameter
     return Prunable(weights, excluded)

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
-from dsd.mask import Masks, zero_pruned_
+from dsd.mask import Masks, held_mask, zero_pruned_
 from dsd.selection import all_names
 
 Policy: TypeAlias = Literal["fresh", "keep"]
@@ -39,8 +39,9 @@ def restart(
 
     "fresh": the state of a new optimizer, with one exception: a mean square without bias correction (`square_avg` of
     RMSprop and Adadelta) restarts at its mean over the tensor's kept entries, since from zero the first step would be
-    1 / sqrt(1 - alpha) learning rates. With no history it starts at the mean square of `.grad`, and with no gradient
-    either it is left to the optimizer.
+    1 / sqrt(1 - alpha) learning rates. (A tensor that is pruned wholly has its own mean, which has decayed in S: its first
+    update is larger.) With no history it starts at the mean square of `.grad`, and with no gradient either it is left to
+    the optimizer.
 
     "keep": the state goes on. Only where `masks` are given, pruned entries lose their momentum, and their decaying
     averages (`exp_avg_sq`, `square_avg` ...), which fall towards zero while they are held, take the mean of the
@@ -66,7 +67,8 @@ def restart(
         for parameter in group["params"]:
             kept = kept_by_id.get(id(parameter))
             if policy == "fresh":
-                _make_fresh(optimizer, group, parameter, kept)
+                # What another sparse phase holds has decayed where that phase prunes.
+                _make_fresh(optimizer, group, parameter, held_mask(parameter) if kept is None else kept)
             elif kept is not None:
                 _revive(optimizer.state.get(parameter, {}), kept)
 
@@ -87,21 +89,21 @@ def _make_fresh(
 ) -> None:
     state = optimizer.state.get(parameter, {})
     if "square_avg" in state:
-        _zero_all_but_fill(state, "square_avg", _kept_mean(state["square_avg"], kept))
+        _zero_all_but_fill(state, "square_avg", _kept_mean(_real(state["square_avg"]), kept))
     elif "sum" in state and "initial_accumulator_value" in group:  # Adagrad makes its state when it is made itself
         _zero_all_but_fill(state, "sum", group["initial_accumulator_value"])
     else:
         optimizer.state.pop(parameter, None)
         gradient = parameter.grad
         if isinstance(optimizer, torch.optim.RMSprop | torch.optim.Adadelta) and gradient is not None:
-            mean_square = _kept_mean(gradient.detach().square(), kept)
+            mean_square = _kept_mean(_real(gradient.detach()).square(), kept)
             optimizer.state[parameter] = _first_state(optimizer, group, parameter, mean_square)
 
 
 def _zero_all_but_fill(state: dict[str, Any], name: str, value: float) -> None:
     for key, entry in state.items():
         if isinstance(entry, Tensor):
-            entry.fill_(value if key == name else 0.0)
+            _real(entry).fill_(value if key == name else 0.0)
         elif key == "step":
             state[key] = 0
 
@@ -114,8 +116,9 @@ def _first_state(
     scalar = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
     state = {
         "step": torch.zeros((), dtype=scalar, device=parameter.device if on_device else "cpu"),
-        "square_avg": torch.full_like(parameter, mean_square, requires_grad=False),
+        "square_avg": torch.zeros_like(parameter, requires_grad=False),
     }
+    _real(state["square_avg"]).fill_(mean_square)
     wanted = {
         "acc_delta": isinstance(optimizer, torch.optim.Adadelta),
         "momentum_buffer": group.get("momentum", 0) > 0,
@@ -126,15 +129,24 @@ def _first_state(
 
 def _revive(state: dict[str, Any], kept: Tensor) -> None:
     for key in _FIRST_MOMENTS:
-        if isinstance(entry := state.get(key), Tensor):
+        if isinstance(entry := state.get(key), Tensor) and entry.shape == kept.shape:
             zero_pruned_(entry, kept)
     for key in _DECAYING_AVERAGES:
-        if isinstance(entry := state.get(key), Tensor):
+        if isinstance(entry := state.get(key), Tensor) and entry.shape == kept.shape:
             entry.masked_fill_(~kept, _kept_mean(entry, kept))
 
 
+def _real(values: Tensor) -> Tensor:
+    """Return a view of complex numbers as pairs, which is how optimizers treat them; others as they are."""
+    return torch.view_as_real(values) if values.is_complex() else values
+
+
 def _kept_mean(values: Tensor, kept: Tensor | None) -> float:
-    """Return the mean over the kept entries: pruned ones have decayed and must not count."""
-    if kept is not None and kept.any():  # a wholly pruned tensor has no better figure than its own mean
+    """Return the mean over the kept entries: pruned ones have decayed and must not count.
+
+    Values that are not one for each weight of a mask have all of them in their mean.
+    """
+    # A wholly pruned tensor has no better figure than its own mean.
+    if kept is not None and kept.shape == values.shape and kept.any():
         return float(torch.where(kept, values, 0.0).sum(dtype=torch.float64) / kept.count_nonzero())
     return float(values.mean(dtype=torch.float64)) if values.numel() else 0.0

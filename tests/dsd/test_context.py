@@ -89,6 +89,13 @@ def test_a_replaced_parameter_is_noticed(model: nn.Module, optimizer: optim.Opti
     assert clean(model, optimizer)
 
 
+def test_a_parametrized_and_so_removed_parameter_is_noticed(model: nn.Module, optimizer: optim.Optimizer, step) -> None:
+    with dsd.hold(model, optimizer, dsd.select(model, 0.5)):
+        nn.utils.parametrizations.weight_norm(model[6])
+        with pytest.raises(RuntimeError, match=r"6\.weight was replaced while its mask was held"):
+            step(model, optimizer, 0)
+
+
 def test_one_weight_is_held_once(model: nn.Module, optimizer: optim.Optimizer) -> None:
     with dsd.sparse(model, optimizer, 0.5, skip=["0"]) as masks:
         before = bits(model)
@@ -161,6 +168,16 @@ def test_a_sparse_gradient_is_refused_by_name() -> None:
         loss = net(torch.tensor([1, 2])).sum()
         with pytest.raises(ValueError, match=r"the gradient of 0\.weight is sparse"):
             loss.backward()
+
+
+def test_a_sparse_gradient_that_is_there_already_is_refused_before_anything_is_pruned() -> None:
+    net = nn.Sequential(nn.Linear(3, 3), nn.Embedding(10, 4, sparse=True))
+    net[1](torch.tensor([1, 2])).sum().backward()
+    before = bits(net)
+    phase = dsd.sparse(net, optim.SGD(net.parameters(), lr=0.1), 0.5)
+    with pytest.raises(ValueError, match=r"the gradient of 1\.weight is sparse"), phase:
+        raise AssertionError
+    assert same(bits(net), before)
 
 
 def test_a_learning_rate_scheduler_made_inside_or_outside_does_no_harm(

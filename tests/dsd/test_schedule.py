@@ -66,13 +66,16 @@ def test_a_phase_shorter_than_a_step_keeps_one() -> None:
     [
         ({"epochs": 0, "lr": 0.1}, "epochs must be positive, got 0"),
         ({"epochs": 1, "lr": -1.0}, "lr must be positive, got -1"),
+        ({"epochs": float("nan"), "lr": 0.1}, "epochs must be positive, got nan"),
+        ({"epochs": 1, "lr": float("inf")}, "lr must be positive, got inf"),
+        ({"epochs": 1, "lr": 0.1, "kind": "sprase"}, "kind must be one of .* got 'sprase'"),
         ({"epochs": 1, "lr": 0.1, "sparsity": 0.3}, "only a sparse phase has a sparsity, got 0.3"),
         ({"epochs": 1, "lr": 0.1, "sparsity": 1.5}, r"sparsity must lie in \[0, 1\], got 1.5"),
     ],
 )
-def test_a_phase_that_makes_no_sense_is_refused(phase: dict[str, float], message: str) -> None:
+def test_a_phase_that_makes_no_sense_is_refused(phase: dict[str, float | str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Phase("dense", **phase)  # type: ignore[arg-type]
+        Phase(**({"kind": "dense"} | phase))  # type: ignore[arg-type]
 
 
 def test_a_schedule_that_makes_no_sense_is_refused() -> None:

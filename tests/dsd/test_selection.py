@@ -49,6 +49,24 @@ def test_weights_are_taken_in_order_and_the_rest_has_reasons(model: nn.Module) -
     ]  # the first layer is not guessed
 
 
+def test_a_layer_that_has_no_shape_yet_is_refused_unless_it_is_skipped() -> None:
+    lazy = nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 4))
+    with pytest.raises(ValueError, match=r"0\.weight has no shape yet: run a batch"):
+        dsd.prunable(lazy)
+    assert list(dsd.prunable(lazy, skip=["0"]).weights) == ["1.weight"]
+    lazy(torch.ones(1, 3))
+    assert list(dsd.prunable(lazy).weights) == ["0.weight", "1.weight"]
+
+
+def test_a_parametrized_layer_is_refused_unless_it_is_skipped() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)))
+    with pytest.raises(ValueError, match=r"1\.parametrizations\.weight\.original0 is parametrized"):
+        dsd.select(net, 0.5)
+    assert list(dsd.prunable(net, skip=["1"]).weights) == ["0.weight"]
+    nn.utils.parametrize.remove_parametrizations(net[1], "weight")
+    assert list(dsd.prunable(net).weights) == ["0.weight", "1.weight"]
+
+
 def test_a_complex_weight_is_left_out() -> None:
     found = dsd.prunable(nn.Linear(3, 3, dtype=torch.complex64))
     assert found.weights == {}

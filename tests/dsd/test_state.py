@@ -234,6 +234,41 @@ def test_a_wholly_pruned_tensor_restarts_at_its_own_mean() -> None:
     torch.testing.assert_close(optimizer.state[layer.weight]["square_avg"], mean.expand(32, 32))
 
 
+def test_what_another_phase_holds_does_not_count_where_it_prunes() -> None:
+    layers = nn.ModuleList([nn.Linear(32, 32), nn.Linear(32, 32)])
+    optimizer = optim.RMSprop(layers.parameters(), lr=LR)
+    noisy_steps(layers[0], optimizer, 20)
+    noisy_steps(layers[1], optimizer, 20)
+    with dsd.sparse(layers, optimizer, 0.9, skip=["1"]) as masks:
+        state = optimizer.state[layers[0].weight]["square_avg"]
+        state[~masks["0.weight"]] = 0.0  # as after a long phase
+        mean = state[masks["0.weight"]].mean()
+        with dsd.sparse(layers, optimizer, 0.9, skip=["0"]):
+            torch.testing.assert_close(state, mean.expand(32, 32))
+
+
+def test_complex_weights_have_a_mean_square_in_both_parts() -> None:
+    weight = nn.Parameter(torch.complex(torch.ones(4, 4), torch.zeros(4, 4)))
+    optimizer = optim.RMSprop([weight], lr=LR)
+    weight.grad = torch.complex(torch.full((4, 4), 3.0), torch.full((4, 4), 1.0))
+    dsd.restart(optimizer)  # without history
+    wanted = torch.full((4, 4, 2), 5.0)  # (9 + 1) / 2
+    torch.testing.assert_close(torch.view_as_real(optimizer.state[weight]["square_avg"]), wanted)
+    torch.view_as_real(optimizer.state[weight]["square_avg"])[..., 0] = 9.0
+    dsd.restart(optimizer)  # with
+    torch.testing.assert_close(torch.view_as_real(optimizer.state[weight]["square_avg"]), torch.full((4, 4, 2), 7.0))
+
+
+def test_an_average_for_the_whole_tensor_is_left_alone() -> None:
+    layer = nn.Linear(4, 4)
+    optimizer = optim.SGD(layer.parameters(), lr=LR)
+    optimizer.state[layer.weight] = {"exp_avg_sq": torch.tensor(2.0), "exp_avg": torch.ones(4, 4)}
+    mask = torch.eye(4, dtype=torch.bool)
+    dsd.restart(optimizer, "keep", {"weight": mask}, model=layer)
+    assert optimizer.state[layer.weight]["exp_avg_sq"] == 2.0
+    assert torch.equal(optimizer.state[layer.weight]["exp_avg"], torch.eye(4))
+
+
 def test_what_makes_no_sense_is_refused() -> None:
     layer = nn.Linear(2, 2)
     optimizer = optim.SGD(layer.parameters(), lr=0.1)

@@ -76,6 +76,12 @@ def test_pack_and_unpack_are_inverse(shape: list[int], seed: int) -> None:
     assert torch.equal(dsd.unpack(packed)["w"], mask)
 
 
+@pytest.mark.parametrize("found", [7, 9])
+def test_bits_that_are_not_as_many_as_the_shape_takes_are_refused(found: int) -> None:
+    with pytest.raises(ValueError, match=rf"the mask of w has {found} bytes, and its shape \(8, 8\) takes 8"):
+        dsd.unpack({"w": {"bits": torch.full((found,), 255, dtype=torch.uint8), "shape": [8, 8]}})
+
+
 def test_packed_masks_survive_a_weights_only_load(model: nn.Module) -> None:
     model.to(memory_format=torch.channels_last)
     masks = dsd.select(model, 0.3)
