@@ -15,7 +15,7 @@ from torch import nn
 
 from benchmarks import commands, determinism, inputs, probe, provenance
 from benchmarks.arms import ArmPlan, arm_plan, dense_schedule
-from benchmarks.console import CONSOLE, say
+from benchmarks.console import say, show
 from benchmarks.display import PHASES, duration
 from benchmarks.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.options import Estimate
@@ -106,7 +106,7 @@ def estimate(options: Estimate) -> int:
         say(f"the probe failed: {error}")
         return 1
     one = trial(found, task, options.arms, given=asked.dense is not None, save_weights=options.save_weights)
-    CONSOLE.print(table(one))
+    show(table(one))
     for line in sentences(found, one, len(left), opening, inputs.device_name(asked.device)):
         say(line)
     return 0

@@ -23,7 +23,7 @@ from typing import get_args
 from rich.table import Table
 
 from benchmarks import commands, group, lock, paper, provenance, record, statistics, summary
-from benchmarks.console import CONSOLE, say
+from benchmarks.console import say, show
 from benchmarks.display import duration
 from benchmarks.options import Evidence, Run
 from benchmarks.record import Record
@@ -265,7 +265,7 @@ def evidence(options: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
         running = refused | running_elsewhere(options, out, wanted)
         standings = stand(record.read_all(folder) if folder.is_dir() else [], wanted, running)
         chosen = following(standings)
-        CONSOLE.print(plan_table(standings, chosen))
+        show(plan_table(standings, chosen))
         if chosen is None:
             say(_NOTHING + (", beside what others are at" if running else ""))
             return int(failures > 0)

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks import audit, inputs, metrics, record, registry
-from benchmarks.console import CONSOLE, bars, counts, progress, say
+from benchmarks.console import bars, counts, progress, say, show
 from benchmarks.options import Evaluate, Verify
 from benchmarks.registry import ROWS, Row
 from tasks import weights
@@ -30,6 +30,8 @@ def verify(options: Verify) -> int:
 
 def _verify_records(paths: tuple[Path, ...]) -> int:
     for path in paths:
+        if path.is_dir():
+            raise ValueError(f"--record {path}: a folder; name the records in it ({path / '*.json'})")
         if not path.is_file():
             raise ValueError(f"--record {path}: there is no such file")
     failed = 0
@@ -57,7 +59,13 @@ def _verify_data(row: Row, options: Verify) -> int:
 
 
 def status(out: Path | None) -> int:
-    """Print what there is of every row: finished seeds, failures, and checkpoints from which a run goes on."""
+    """Print what there is of every row: finished seeds, failures, and checkpoints from which a run goes on.
+
+    Raises:
+        ValueError: `out` is no folder.
+    """
+    if out and not out.is_dir():
+        raise ValueError(f"--out {out}: there is no such folder")
     folders = [out] if out else [Path("results"), Path("runs")]
     table = Table("row", "scale", "data", "finished seeds", "failed", "unfinished", box=None, padding=(0, 2, 0, 0))
     found = [one for folder in folders for one in record.read_all(folder / "records")]
@@ -74,7 +82,7 @@ def status(out: Path | None) -> int:
                 table.add_row(name, scale, escape(data), *cells)
         if not any(one.row == name for one in found) and not any(key.startswith(name) for key in unfinished):
             table.add_row(name, "-", "-", "-", "-", "-")
-    CONSOLE.print(table)
+    show(table)
     return 0
 
 

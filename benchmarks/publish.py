@@ -27,6 +27,8 @@ def tables(options: Tables) -> int:
     folder = _records(options.records)
     if options.check and options.pictures:
         raise ValueError(f"--check writes nothing, so it draws no sheet of --pictures {options.pictures}")
+    if options.pictures and not options.pictures.is_dir():
+        raise ValueError(f"--pictures {options.pictures}: there is no such folder")
     out = folder.parent
     if options.check:
         return _check(out, record.read_all(folder))

@@ -14,6 +14,8 @@ from torchvision import models
 
 from tasks.cache import sha256
 
+_REASONS = 3  # that a message lists: names of weights by the dozen hide what is said
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -40,7 +42,11 @@ class Weights:
         try:
             model.load_state_dict(self.state)
         except RuntimeError as error:
-            raise ValueError(f"{self.source} does not fit this network: {error}") from error
+            reasons = [line.strip() for line in str(error).splitlines()[1:]]  # the first line names the class
+            more = f"; and {len(reasons) - _REASONS} more" if len(reasons) > _REASONS else ""
+            raise ValueError(
+                f"{self.source} does not fit this network: {' '.join(reasons[:_REASONS])}{more}"
+            ) from error
         if isinstance(model, models.GoogLeNet):
             model.transform_input = self.transform_input
 

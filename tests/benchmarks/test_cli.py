@@ -85,6 +85,8 @@ def test_help_costs_no_torch() -> None:
             "--weights and --network have no use at smoke scale; add --scale small --data DIR",
         ),
         (["tables", "--records", "tests/golden/records", "--check", "--pictures", "."], "--check writes nothing"),
+        (["tables", "--pictures", "no/such"], "--pictures no/such: there is no such folder"),
+        (["status", "--out", "no/such"], "--out no/such: there is no such folder"),
         (["verify", ROW, "--data", "no/such/folder"], "no/such/folder is not a folder"),
     ],
 )
@@ -226,6 +228,7 @@ def test_status_tells_finished_from_missing(finished: Path) -> None:
     lines = {line.split()[0]: line for line in shown.splitlines()}
     assert re.search(r"smoke +tiny-imagenet-shapes\S+ +0 +0 +-", lines[ROW])
     assert lines["imagenet_vgg16"].split()[1:] == ["-"] * 5
+    assert {"librispeech_deepspeech", "librispeech_deepspeech2"} <= set(lines)  # whole, in however narrow a log
 
 
 def test_verify_passes_the_embedded_set_and_fails_a_damaged_one(

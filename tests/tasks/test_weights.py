@@ -36,8 +36,14 @@ def test_a_file_may_say_which_data_its_network_belongs_to(network: nn.Module, tm
 
 def test_weights_of_another_network_are_refused_by_name(network: nn.Module, tmp_path: Path) -> None:
     torch.save(network.state_dict(), tmp_path / "a.pth")
-    with pytest.raises(ValueError, match=r"a\.pth does not fit this network"):
+    with pytest.raises(ValueError, match=r"a\.pth does not fit this network: size mismatch for weight"):
         weights.read(str(tmp_path / "a.pth")).load_into(nn.Linear(4, 2))
+    torch.save(nn.Sequential(*(nn.Linear(2, 2) for _ in range(9))).state_dict(), tmp_path / "deep.pth")
+    with pytest.raises(ValueError, match="does not fit") as found:
+        weights.read(str(tmp_path / "deep.pth")).load_into(nn.Sequential(*(nn.Linear(3, 3) for _ in range(9))))
+    assert "0.weight" in str(found.value)
+    assert "8.weight" not in str(found.value)
+    assert str(found.value).endswith("; and 15 more")
 
 
 def test_what_is_no_state_dict_is_refused_and_nothing_is_executed(tmp_path: Path) -> None:
