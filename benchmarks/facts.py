@@ -30,8 +30,10 @@ def facts(group: Group) -> list[str]:
         found[-1] += (
             f"; by an older rule {', '.join(others)}, the same data: the same trial under each gave the same losses and outcomes"
         )
-    features = render.unique([r.data.features for r in records if r.data.features])
-    found += [f"Features: {features}"] if features else []
+    features = {r.data.features for r in records if r.data.features}
+    # Of two descriptions of which one only tells more, as newer records do, that one is enough.
+    told = [one for one in features if not any(other.startswith(f"{one}; ") for other in features)]
+    found += [f"Features: {render.unique(told)}"] if told else []
     found += [f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})]
     reduction = sample.recipe.get("reduction")
     found += [f"Differs from the paper: {reduction}"] if reduction else []  # without one, the notes say what differs
@@ -138,7 +140,7 @@ def _threads(count: int) -> str:
 
 
 def _cost(records: Sequence[Record]) -> str:
-    """Return what a whole trial took, and the seconds of each of its parts."""
+    """Return what a whole trial took, and the seconds of each of its parts, with their trials where not all have them."""
 
     def mean(values: Sequence[float]) -> str:
         return f"{sum(values) / len(values):,.0f}"
@@ -151,4 +153,8 @@ def _cost(records: Sequence[Record]) -> str:
         parts[summary.label(name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
     others = [[arm.cost.seconds for name, arm in r.arms.items() if name in SENSITIVITY] for r in records]
     parts["arms of sensitivity"] = [sum(seconds) for seconds in others if seconds]
-    return f"{text}; of it " + ", ".join(f"{part} {mean(seconds)} s" for part, seconds in parts.items() if seconds)
+    shown = []
+    for part, seconds in parts.items():
+        some = f" in {len(seconds)} of {len(records)} trials" if len(seconds) < len(records) else ""
+        shown += [f"{part} {mean(seconds)} s{some}"] if seconds else []
+    return f"{text}; of it {', '.join(shown)}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
@@ -33,7 +34,7 @@ from benchmarks.record import Point, Record
 from benchmarks.registry import ROWS
 from benchmarks.summary import DENSE, LABELS
 
-DRAWING_VERSION = 4
+DRAWING_VERSION = 5
 """Raised by whatever makes another picture of the same records, so that `stale` finds the ones drawn before."""
 
 _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
@@ -135,7 +136,8 @@ def gains(records: Sequence[Record], path: Path) -> None:
 def curves(group: Group, path: Path) -> None:
     """Draw the training loss and the test metric of one group's main arms against the epoch: seeds thin, their mean thick.
 
-    Validation perplexity, where it was measured, has a panel of its own.
+    The panel of what follows D is framed on how DSD and the control end, between which the question is; other arms may run out of
+    it. Validation perplexity, where it was measured, has a panel of its own.
     """
     names = summary.main_arms(group)
     colours = COLOURS | dict(zip((n for n in names if n not in COLOURS), _SPARE, strict=False))
@@ -143,7 +145,7 @@ def curves(group: Group, path: Path) -> None:
     panels: list[tuple[str, str | None, bool]] = [("training loss", None, False)]
     better = "lower is better" if group.sample.lower_is_better else "higher is better"
     name = f"test {render.metric_name(metric, group)}"
-    panels += [(f"{name}\n({better})", metric, False), (f"{name}\nafter D ({better})", metric, True)]
+    panels += [(f"{name}\n({better})", metric, False), (f"{name}, framed\non how DSD and control end", metric, True)]
     if any(_line(record, arm, metrics.PERPLEXITY) for record in group.records for arm in (DENSE, *names)):
         panels.append((f"{metrics.label(metrics.PERPLEXITY)}\n(lower is better)", metrics.PERPLEXITY, False))
     with canvas.blank(7.5, 0.7 + 2.3 * len(panels)) as figure:
@@ -154,14 +156,23 @@ def curves(group: Group, path: Path) -> None:
                 look = {"colour": colours.get(arm, "#999999"), "style": "--" if arm == "control" else "-"}
                 lines = [line for record in group.records if (line := _line(record, arm, of))]
                 if lines and not (after and arm == DENSE):
-                    _bundle(ax, lines, "D, shared" if arm == DENSE else summary.label(arm), **look)
+                    label = "D, shared" if arm == DENSE else summary.label(arm)
+                    fewer = f" (n = {len(lines)})" if len(lines) < len(group.records) else ""
+                    _bundle(ax, lines, label + fewer, first=arm == "dsd", **look)
             ax.set_xlim(left=fork if after else 0)
+            if after:
+                _frame_end(
+                    ax, [line for r in group.records for arm in ("dsd", "control") if (line := _line(r, arm, of))], fork
+                )
             _boundaries(ax, group.sample)
             ax.set_ylabel(heading)
         every[-1].set_xlabel("epoch")
         n = len(group.records)
         seeds = "1 seed" if n == 1 else f"n = {n} seeds (thin), mean (thick)"
-        figure.suptitle(f"{group.key.row}, {pages.title(group)}\n{seeds}", fontsize=9)
+        if any(0 < sum(arm in record.arms for record in group.records) < n for arm in names):
+            seeds += "; means of unlike seeds do not compare"
+        heading = textwrap.fill(f"{group.key.row}, {pages.title(group)}", 97, break_on_hyphens=False)
+        figure.suptitle(f"{heading}\n{seeds}", fontsize=9)
         figure.legend(*every[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=5)
         canvas.save(figure, path, source(group.records))
 
@@ -267,12 +278,23 @@ def _value(point: Point, metric: str | None) -> float | None:
     return point.train.get("loss") if metric is None else (point.test or {}).get(metric)
 
 
-def _bundle(ax: Axes, lines: Sequence[dict[float, float]], label: str, colour: str, style: str) -> None:
+def _frame_end(ax: Axes, lines: Sequence[dict[float, float]], fork: float) -> None:
+    """Frame the second half of these lines after the epoch `fork`."""
+    last = max((max(line) for line in lines), default=fork)
+    held = [value for line in lines for epoch, value in line.items() if epoch >= (fork + last) / 2]
+    if held:
+        margin = 0.15 * (max(held) - min(held)) or 0.5
+        ax.set_ylim(min(held) - margin, max(held) + margin)
+
+
+def _bundle(
+    ax: Axes, lines: Sequence[dict[float, float]], label: str, colour: str, style: str, first: bool = False
+) -> None:
     for line in lines:
         ax.plot(list(line), list(line.values()), color=colour, linewidth=0.6, alpha=0.45, linestyle=style)
     common = [epoch for epoch in lines[0] if all(epoch in line for line in lines)]
     mean = [sum(line[epoch] for line in lines) / len(lines) for epoch in common]
-    top = 3 + (label == LABELS["dsd"])  # where lines lie on one another, DSD's is the one to see
+    top = 3 + first  # where lines lie on one another, DSD's is the one to see
     ax.plot(common, mean, style, color=colour, linewidth=1.6, marker="o", markersize=2.5, label=label, zorder=top)
 
 

@@ -14,7 +14,7 @@ from benchmarks.group import Group
 from benchmarks.sensitivity import Choice
 from benchmarks.statistics import MINIMUM_SEEDS
 
-_SWEPT, _OWN, _OTHER, _ZERO = "#E69F00", COLOURS["dsd"], "#009E73", COLOURS["control"]
+_SWEPT, _OWN, _OTHER, _ZERO = "#A65E00", COLOURS["dsd"], "#009E73", COLOURS["control"]
 _SHORT = {
     "random": "random mask",
     "llr": "LLR",
@@ -73,7 +73,7 @@ def _by_sparsity(ax: Axes, swept: Sequence[Choice], group: Group, unit: str) -> 
             for y, marker in beyond:
                 ax.scatter([x], [y], s=26, marker=marker, color=colour, clip_on=False, zorder=3)
         if len(one.gains) > 1:
-            ax.scatter([x + 1.3] * len(one.gains), one.gains, s=9, color=colour, alpha=0.6, linewidths=0, zorder=2)
+            ax.scatter([x + 1.3] * len(one.gains), one.gains, s=9, color=colour, alpha=0.75, linewidths=0, zorder=2)
         marker, size = ("D", 46) if own else ("o", 30)
         ax.scatter(
             [x],
@@ -106,7 +106,7 @@ def _list(ax: Axes, others: Sequence[Choice], unit: str) -> None:
             for x, marker in [(low, "<")] * (ends[0] < low) + [(high, ">")] * (ends[1] > high):
                 ax.scatter([x], [y], s=26, marker=marker, color=_OTHER, clip_on=False, zorder=3)
         if len(one.gains) > 1:
-            ax.scatter(one.gains, [y + 0.22] * len(one.gains), s=9, color=_OTHER, alpha=0.6, linewidths=0, zorder=2)
+            ax.scatter(one.gains, [y + 0.22] * len(one.gains), s=9, color=_OTHER, alpha=0.75, linewidths=0, zorder=2)
         mean = summary.cell(one.gains).mean
         ax.scatter([mean], [y], s=34, marker="s", color=_OTHER, edgecolors="#000000", linewidths=0.6, zorder=4)
     ax.set_yticks(range(len(others)), [f"{_SHORT.get(one.arm, one.arm)}" for one in others], fontsize=8)

@@ -15,7 +15,7 @@ _UNEQUAL = "unequal"
 _OVER = {
     "control": ("s", COLOURS["dsd"], "DSD over control (equal budget): mean, 95 % interval"),
     DENSE: ("o", COLOURS[DENSE], "DSD over baseline: mean, 95 % interval"),
-    _UNEQUAL: ("^", "#E69F00", "DSD over shorter control (UNEQUAL, as the paper)"),
+    _UNEQUAL: ("^", "#A65E00", "DSD over shorter control (UNEQUAL, as the paper)"),
 }
 
 
@@ -35,17 +35,17 @@ def draw(ax: Axes, groups: Sequence[Group]) -> None:
                 continue
             (marker, colour, label), y = _OVER[over], row + offset
             dots = None if over == _UNEQUAL else "one seed (dots)"  # the legend shows the last one's colour
-            ax.scatter(seeds, [y + 0.1] * len(seeds), s=11, color=colour, alpha=0.6, linewidths=0, label=dots)
+            ax.scatter(seeds, [y + 0.1] * len(seeds), s=11, color=colour, alpha=0.75, linewidths=0, label=dots)
             half = paired.half_width or 0.0
             ends = paired.mean - half, paired.mean + half
             drawn.append((min(*ends, *seeds), paired.mean, max(*ends, *seeds), y, colour))
             needed += [*ends, *seeds] if over == "control" else []
-            if half:
-                ax.hlines(y, *ends, color=colour)
+            if half:  # with caps: an interval may be narrower than the mark of its mean
+                ax.errorbar([paired.mean], [y], xerr=[half], color=colour, linestyle="none", capsize=3.5)
             ax.scatter(
                 [paired.mean],
                 [y],
-                s=34,
+                s=16,
                 marker=marker,
                 color=colour,
                 label=label,
@@ -76,7 +76,7 @@ def draw(ax: Axes, groups: Sequence[Group]) -> None:
 
 def _frame_primary(ax: Axes, needed: Sequence[float], drawn: Sequence[tuple[float, float, float, float, str]]) -> None:
     """Frame what must be seen, the primary gains and the paper's; a secondary one that is far out is marked at the edge."""
-    room = (max(needed) - min(needed)) or 1.0
+    room = 0.12 * (max(needed) - min(needed)) or 1.0
     left, right = min(needed) - room, max(needed) + room
     if all(left <= low and high <= right for low, _, high, _, _ in drawn):
         return

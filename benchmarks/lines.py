@@ -66,6 +66,8 @@ def metric_families(group: Group) -> list[str]:
 def stage_lines(group: Group, family: str = "") -> list[Line]:
     """Return the arms of one group with every metric of a family, the paper's figures beside them."""
     row, count = group.paper, summary.count_iterations(group)
+    arms = {summary.label(name): name for name in summary.main_arms(group) if name != "control"}
+    over_control = {label: summary.compare(group, arm, "control") for label, arm in arms.items()}
     lines = []
     found = {label: _of_family(cells, family) for label, cells in summary.stages(group).items()}
     names = metrics.ordered({metric for cells in found.values() for metric in cells})
@@ -75,6 +77,10 @@ def stage_lines(group: Group, family: str = "") -> list[Line]:
         line = {"arm": label}
         line |= {metric_name(m, group, True): mean_sd(cells.get(m), digits=metrics.digits(m)) for m in names}
         line["n"] = str(max(cell.n for cell in cells.values()))
+        if not family and any(
+            over_control.values()
+        ):  # arms of unlike seeds: their means do not compare, these gains do
+            line["gain over control, paired"] = interval(over_control.get(label))
         if row:
             for metric in names:
                 ours = row.metric if metric == group.metric else metric

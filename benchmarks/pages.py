@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from benchmarks import (
@@ -20,6 +21,7 @@ from benchmarks import (
 )
 from benchmarks.facts import facts
 from benchmarks.group import Group, Key, failed_records, group_records, row_order
+from benchmarks.lineage import Iteration
 from benchmarks.record import Record
 from benchmarks.render import MEANINGS, NONE, RULE
 from benchmarks.summary import LABELS
@@ -53,7 +55,7 @@ def readme(records: Sequence[Record]) -> str:
     parts.append(f"{len(records)} {'record' if len(records) == 1 else 'records'}: {', '.join(counts)}.")
     parts += [render.markdown(block, 2) for block in overview.blocks(groups)]
     if "gains.png" in figures:
-        parts.append("![Paired gains with 95 % intervals, a dot for every seed](figures/gains.png)")
+        parts.append("![Paired gains with 95 % intervals, a dot for every seed within the frame](figures/gains.png)")
     parts.append(
         "The same tables: [Markdown](tables/overview.md), [CSV](tables/overview.csv), [LaTeX](tables/overview.tex)."
     )
@@ -129,6 +131,10 @@ def _group(
     adjusted: Mapping[Key, float],
     prefix: str,
 ) -> str:
+    def picture(kind: summary.Kind, words: str) -> str:
+        of = ", ".join([render.network(group), f"{group.key.scale} scale", *group.key.custom])
+        return f"![{of}: {words}]({prefix}figures/{summary.figure_name(group, groups, kind)})"
+
     parts = [f"### {group.key.row}: {title(group)}", _introduction(group), _verdict(group, adjusted)]
     for family in lines.metric_families(group):
         if prefix or not family:
@@ -141,23 +147,16 @@ def _group(
         parts += _table(lines_beside.sensitivity_sentence(group), lines_beside.sensitivity_lines(group))
         parts += _table(lines.first_step_sentence(group), lines.first_step_lines(group))
     if summary.has_sensitivity(group):
-        name = summary.figure_name(group, groups, "sensitivity")
-        parts.append(
-            f"![Gain over the control by sparsity, and of other ways to spend the budget]({prefix}figures/{name})"
-        )
-    parts.append(f"![Training curves of all arms]({prefix}figures/{summary.figure_name(group, groups)})")
+        parts.append(picture("sensitivity", "gain over the control by sparsity, and of other ways to spend the budget"))
+    parts.append(picture("curves", "training curves of the main arms"))
     if form := samples.form(group):
-        parts.append(f"![{form.question}]({prefix}figures/{summary.figure_name(group, groups, form.kind)})")
+        parts.append(picture(form.kind, form.question[0].lower() + form.question[1:]))
         if prefix:
             parts += _table(lines.sample_sentence(group), lines.sample_lines(group))
     if lineage.of_weights(group):
-        name = summary.figure_name(group, groups, "weights")
-        parts.append(
-            f"![Weights of the largest pruned tensor at five points, as the paper's Figure 2]({prefix}figures/{name})"
-        )
+        parts.append(picture("weights", "weights of the largest pruned tensor at five points, as the paper's Figure 2"))
     if lineage.told(group):
-        name = summary.figure_name(group, groups, "lineage")
-        parts.append(f"![What became of the weights that S pruned]({prefix}figures/{name})")
+        parts.append(picture("lineage", "what became of the weights that S pruned"))
         parts += _table(_LINEAGE, _lineage_lines(group))
     parts.append("\n".join(f"- {fact}" for fact in facts(group)))
     parts.append(render.markdown_table(_record_lines(group, prefix)))
@@ -186,6 +185,12 @@ _LINEAGE = (
 )
 
 
+def _digits(seeds: Sequence[Iteration]) -> int:
+    """Return the decimals that tell the mean magnitude by two digits, three at the least."""
+    known = [one.size[lineage.ALL] for one in seeds if one.size.get(lineage.ALL)]
+    return max(3, 1 - math.floor(math.log10(sum(known) / len(known)))) if known else 3
+
+
 def _lineage_lines(group: Group) -> list[lines.Line]:
     told = lineage.told(group)
     found = []
@@ -203,7 +208,7 @@ def _lineage_lines(group: Group) -> list[lines.Line]:
                 "by chance, %": over([one.chance for one in seeds if one.again]),
                 "at most, %": over([one.most for one in seeds]),
                 "below the threshold after D2, %": over([one.below for one in seeds]),
-                "mean magnitude after D2, in the survivors'": over([one.size for one in seeds], digits=3),
+                "mean magnitude after D2, in the survivors'": over([one.size for one in seeds], _digits(seeds)),
                 "n": str(len(seeds)),
             }
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from benchmarks import overview, paper, render, statistics, summary
 from benchmarks.group import Group
 from benchmarks.statistics import Paired
+from benchmarks.summary import LABELS
 
 _MANY = 1000  # seeds; beyond, a number says no more than that word does
 
@@ -49,21 +51,34 @@ def _sentence(group: Group) -> str:
         low, high = primary.mean - primary.half_width, primary.mean + primary.half_width
         outside = not low <= row.gain <= high
         text = f"{reached}, within {of}, {'and the interval excludes' if outside else 'but includes'} the paper's {row.gain:.2f}"
-        text += _own_size(group, primary)
+        text += _out_of_reach(group, row) + _own_size(group, primary)
     sampling = summary.over_examples(group)
     if sampling and (sampling.high - sampling.low) / 2 > half:
         text += f"; and {_test_set(group)}"
     return text
 
 
+def _out_of_reach(group: Group, row: paper.Row) -> str:
+    """Return that no arm could gain what the paper did, where the control is nearer than that to no error at all."""
+    left = summary.stages(group)[LABELS["control"]][group.metric].mean
+    if not row.lower_is_better or left >= row.gain:
+        return ""
+    return f" (as it must: the control's {render.number(left)} leaves no more to gain)"
+
+
 def _own_size(group: Group, primary: Paired) -> str:
     """Return how many seeds would tell a gain as small as the one seen from none."""
     seen = abs(primary.mean)
     assert primary.sd is not None, "there is an interval"
-    if not seen or primary.sd > seen * _MANY**0.5 / 2:  # the t interval of many seeds is about two standard errors wide
-        return f"; to tell a gain as small as the one seen from none would take over {_MANY:,} seeds"
-    needed = statistics.needed(primary.sd, seen)
-    return f"; to tell a gain as small as the one seen ({render.number(primary.mean, True)}) from none would take n = {needed}"
+    share = f"in {100 * statistics.POWER:.0f} % of experiments"
+    # It takes about 7.8 (sd / gain)^2 seeds: beyond this ratio more than 1,000, however many.
+    needed = statistics.needed_to_find(primary.sd, seen) if primary.sd < 12 * seen else math.inf
+    if needed > _MANY:
+        return f"; to tell a gain as small as the one seen from none {share} would take over {_MANY:,} seeds"
+    return (
+        f"; to tell a gain as small as the one seen ({render.number(primary.mean, True)}) from none {share} would take "
+        f"n = {needed}"
+    )
 
 
 def _test_set(group: Group) -> str:

@@ -6,7 +6,7 @@ A gain is positive where DSD is better, whatever the metric's direction.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,9 @@ from benchmarks.record import Bootstrap
 CONFIDENCE = 0.95
 MINIMUM_SEEDS = 3
 """Two seeds give an interval (12.7 standard errors wide on each side) but no verdict."""
+
+POWER = 0.8
+"""The share of experiments that should find a gain that is there."""
 
 Verdict = Literal["confirmed", "refuted", "not resolved", "too few seeds"]
 
@@ -156,11 +159,33 @@ def needed(sd: float, target: float) -> int:
     if not target > 0:
         raise ValueError(f"needed: target must be positive, got {target}")
 
-    def enough(n: int) -> bool:
-        return half_width(sd, n) <= target
+    return _smallest(lambda n: half_width(sd, n) <= target)
 
+
+def needed_to_find(sd: float, gain: float) -> int:
+    """Return the smallest number of seeds, 3 at the least, at which a gain is found by `POWER` of all experiments.
+
+    To find it is to have an interval that excludes zero on the gain's side (a two-sided t test), in experiments of as
+    many seeds whose gains are normal with mean `gain` and standard deviation `sd`.
+
+    Raises:
+        ValueError: `sd` is negative, or `gain` is not a positive number.
+    """
+    if not sd >= 0:
+        raise ValueError(f"needed_to_find: sd must not be negative, got {sd}")
+    if not 0 < gain < math.inf:
+        raise ValueError(f"needed_to_find: gain must be a positive number, got {gain}")
+
+    def enough(n: int) -> bool:  # t is noncentral where there is a gain
+        return sd == 0 or float(1 - special.nctdtr(n - 1, gain * math.sqrt(n) / sd, _quantile(n))) >= POWER
+
+    return _smallest(enough)
+
+
+def _smallest(enough: Callable[[int], bool]) -> int:
+    """Return the smallest number of seeds from 3 on that is enough, as are all larger ones."""
     high = MINIMUM_SEEDS
-    while not enough(high):  # the half-width falls with n: double, then bisect
+    while not enough(high):  # double, then bisect
         high *= 2
     low = max(MINIMUM_SEEDS, high // 2)
     while low < high:

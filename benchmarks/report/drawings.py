@@ -23,6 +23,7 @@ _COLOUR = re.compile("|".join(_COLOURS))
 _ELSEWHERE = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", re.DOTALL)
 _GROUP_NAMES = re.compile(r'(?<=<g) id="[^"]*"')  # nothing refers to them, and every figure has the same
 _REFERRED = re.compile(r'(?<= id=")|(?<=href="#)|(?<=url\(#)')
+_TAG = re.compile(r"<[^>]*>")
 _DECIMALS = re.compile(r"(?<=\d\.\d\d)\d+")  # hundredths of a point are more than a screen shows
 _SIZE = re.compile(r' (?:width|height)="[\d.]+pt"')
 _FONTS = re.compile(r"'DejaVu Sans',[^;\"]*sans-serif")
@@ -46,4 +47,5 @@ def inline(svg: str, prefix: str) -> str:
     text = _REFERRED.sub(prefix, f"{head}>{rest}").replace("xlink:href", "href")
     text = _COLOUR.sub(lambda found: _COLOURS[found[0]], text)
     text = _FONTS.sub("'DejaVu Sans', Verdana, sans-serif", text)
-    return _SPACE.sub(" ", _DECIMALS.sub("", text)).strip()
+    text = _TAG.sub(lambda tag: _DECIMALS.sub("", tag[0]), text)  # places, not the numbers that are read
+    return _SPACE.sub(" ", text).strip()

@@ -85,8 +85,9 @@ function viewer() {
   function show() {
     const [name, reference, ...said] = matches.length ? content.examples[matches[position]] : ["", ""];
     part("position").textContent = matches.length ? `${position + 1} of ${matches.length}` : "no example matches";
-    part("previous").disabled = position <= 0;
-    part("next").disabled = position >= matches.length - 1;
+    // Not disabled: a disabled button loses the focus, and with it the keys.
+    part("previous").ariaDisabled = String(position <= 0);
+    part("next").ariaDisabled = String(position >= matches.length - 1);
     part("example").value = String(position);
     part("name").textContent = name || "No example";
     const lines = [];

@@ -14,20 +14,10 @@ from benchmarks import metrics, selection, summary, tables
 from benchmarks.group import group_records
 from benchmarks.record import Record, unpack_outcomes
 from benchmarks.statistics import score
+from tests.benchmarks.test_tables import cells
 from tests.golden import build, captioning
 
 PAGE = "tables/flickr8k_neuraltalk.md"
-
-
-def cells(page: str, table: str, arm: str) -> dict[str, str]:
-    """Return the cells of an arm's line, by heading, in the first table after the words `table`."""
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in page[page.index(table) :].splitlines()
-        if line.startswith("|")
-    ]
-    found = next(row for row in rows if row[0] == arm)
-    return dict(zip(rows[0], found, strict=True))
 
 
 def exported(found: list[Record]) -> list[dict[str, str]]:

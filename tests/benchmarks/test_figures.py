@@ -4,10 +4,11 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
 
-from benchmarks import figures, tables
+from benchmarks import canvas, figures, tables
 from benchmarks import record as records
-from benchmarks.group import group_records
+from benchmarks.group import Group, group_records
 from tests.golden import build
 
 PNG = b"\x89PNG"
@@ -103,6 +104,35 @@ def test_a_given_dense_start_has_no_curve_of_its_own(tmp_path: Path) -> None:
     record = record.model_copy(update={"dense": record.dense.model_copy(update={"phases": [], "curve": []})})
     figures.curves(group_records([record])[0], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(PNG)
+
+
+def drawn(group: Group, monkeypatch: pytest.MonkeyPatch) -> Figure:
+    """Return the figure of a group's curves as it is saved."""
+    kept: list[Figure] = []
+    monkeypatch.setattr(canvas, "save", lambda figure, *_: kept.append(figure))
+    figures.curves(group, Path("curves.png"))
+    return kept[0]
+
+
+def test_arms_that_not_all_trials_have_say_so_in_the_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    more = build.record(seed=3, arms={"dsd": (41.0, 39.0), "control": (41.0, 40.0), "llr": (39.8,)})
+    (group,) = group_records([*build.trio(), more])
+    figure = drawn(group, monkeypatch)
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "LLR (n = 1)"
+    assert "means of unlike seeds do not compare" in figure.get_suptitle()
+    assert "do not compare" not in drawn(group_records(build.trio())[0], monkeypatch).get_suptitle()
+
+
+def test_what_follows_d_is_framed_on_dsd_and_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        build.record(seed=seed, arms={"dsd": (41.0, 39.0), "control": (41.0, 40.0), "random": (99.0, 98.0)})
+        for seed in range(3)
+    ]
+    _, whole, after = drawn(group_records(found)[0], monkeypatch).axes
+    assert whole.get_ylim()[1] > 98
+    low, high = after.get_ylim()
+    assert low < 39.0
+    assert 40.0 < high < 50.0
 
 
 def test_no_display_and_no_pyplot_are_needed() -> None:

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import overview, prospects, statistics, summary, tables
 from benchmarks.group import group_records
 from benchmarks.record import Record
-from tests.benchmarks.test_tables import line
+from tests.benchmarks.test_tables import cells, line
 from tests.golden import build
 
 
@@ -129,11 +129,41 @@ def test_what_would_resolve_a_row() -> None:
 def test_a_row_that_is_known_closely_enough_says_so() -> None:
     text = sentences(build.trio())[0]  # gains 0.1, 0.5, 0.3
     assert "known to ± 0.50, within half the paper's gain (0.60), and the interval excludes the paper's 1.20" in text
-    assert (
-        "the one seen (+0.30) from none would take n = 5." in text
-    )  # 2.7764 * 0.2 / sqrt(5) = 0.248; n = 4 gives 0.318
-    assert statistics.needed(0.2, 0.3) == 5
+    assert "the one seen (+0.30) from none in 80 % of experiments would take n = 6." in text
+    assert statistics.needed_to_find(0.2, 0.3) == 6
     assert "would take over 1,000 seeds" in sentences(build.trio((-0.2, 0.2, 0.0)))[0]
+
+
+def test_a_gain_that_the_control_leaves_no_room_for_says_so() -> None:
+    near_zero = [
+        build.record(seed=seed, baseline=2.0, arms={"dsd": (1.0, 0.6 - gain), "control": (1.0, 0.6)})
+        for seed, gain in enumerate((0.1, -0.1, 0.1))
+    ]
+    assert (
+        "excludes the paper's 1.20 (as it must: the control's 0.60 leaves no more to gain);" in sentences(near_zero)[0]
+    )
+    assert "as it must" not in sentences(build.trio())[0]  # its control is wrong in 40 % of cases
+
+
+def test_arms_that_not_all_trials_have_are_compared_and_counted_by_those_that_do() -> None:
+    four = build.record(seed=3, baseline=44.0, arms={"dsd": (41.0, 39.0), "control": (41.0, 40.0), "llr": (39.8,)})
+    page = tables.render([*build.trio(), four])["README.md"]
+    assert cells(page, "| arm ", "LLR")["gain over control, paired"] == "+0.20"
+    assert cells(page, "| arm ", "Control (equal budget)")["gain over control, paired"] == "-"
+    costs = [text for text in page.splitlines() if text.startswith("- Cost, mean over trials")]
+    assert "LLR 5 s in 1 of 4 trials" in costs[0] or "LLR 10 s in 1 of 4 trials" in costs[0]
+    assert "DSD 10 s," in costs[0]
+
+
+def test_features_of_which_a_newer_record_tells_more_are_told_once() -> None:
+    first, second, third = build.trio()
+    told = ("net, short side 224", "net, short side 224; files 0a0a", "net, short side 22")
+    found = [
+        one.model_copy(update={"data": one.data.model_copy(update={"features": features})})
+        for one, features in zip((first, second, third), told, strict=True)
+    ]
+    page = tables.render(found)["README.md"]
+    assert "- Features: net, short side 22, net, short side 224; files 0a0a\n" in page
 
 
 def test_a_row_with_few_seeds_or_lacking_an_arm_says_so() -> None:

@@ -15,22 +15,12 @@ from benchmarks import figures, forest, iterations, metrics, summary, tables
 from benchmarks.group import Group, group_records
 from benchmarks.record import Record, unpack_outcomes
 from benchmarks.statistics import bootstrap, score
+from tests.benchmarks.test_tables import cells
 from tests.golden import build, speech
 
 PAGE = "tables/librispeech_deepspeech2.md"
 ERROR = 100 / speech.WORDS
 """What one wrong word is worth, in points of WER."""
-
-
-def cells(page: str, table: str, first: str) -> dict[str, str]:
-    """Return the cells of a line, by heading, in the first table after the words `table`."""
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in page[page.index(table) :].splitlines()
-        if line.startswith("|")
-    ]
-    found = next(row for row in rows if row[0] == first)
-    return dict(zip(rows[0], found, strict=True))
 
 
 def only(found: list[Record]) -> Group:

@@ -7,7 +7,17 @@ import pytest
 from benchmarks import render, summary, tables
 from benchmarks.group import group_records
 from benchmarks.record import Bootstrap
-from benchmarks.statistics import between_and_within, bootstrap, holm, needed, paired, score, verdict
+from benchmarks.statistics import (
+    between_and_within,
+    bootstrap,
+    half_width,
+    holm,
+    needed,
+    needed_to_find,
+    paired,
+    score,
+    verdict,
+)
 from tests.golden import build
 
 
@@ -81,6 +91,27 @@ def test_needed(sd: float, half_width: float, n: int) -> None:
 def test_needed_refuses_what_has_no_answer(sd: float, half_width: float) -> None:
     with pytest.raises(ValueError, match="needed"):
         needed(sd, half_width)
+
+
+def test_seeds_that_find_a_gain_in_four_of_five_experiments() -> None:
+    # As G*Power has them for one sample, two-sided 5 %, effects of 0.2, 0.5 and 0.8 standard deviations.
+    assert [needed_to_find(1.0, gain) for gain in (0.2, 0.5, 0.8)] == [199, 34, 15]
+    assert needed_to_find(0.0, 0.1) == 3
+    assert needed_to_find(0.001, 10.0) == 3
+    generator = np.random.default_rng(0)
+    shares = []
+    for n in (needed_to_find(0.26, 0.34) - 1, needed_to_find(0.26, 0.34)):
+        gains = generator.normal(0.34, 0.26, size=(20_000, n))
+        errors = gains.std(axis=1, ddof=1) / math.sqrt(n)
+        shares.append(float((gains.mean(axis=1) > half_width(1.0, n) * math.sqrt(n) * errors).mean()))
+    assert shares[0] < 0.79
+    assert shares[1] > 0.8
+
+
+@pytest.mark.parametrize(("sd", "gain"), [(-1.0, 1.0), (1.0, 0.0), (1.0, -0.1), (math.nan, 1.0), (1.0, math.inf)])
+def test_a_gain_that_no_seeds_find_is_refused(sd: float, gain: float) -> None:
+    with pytest.raises(ValueError, match="needed_to_find"):
+        needed_to_find(sd, gain)
 
 
 def test_holm_by_hand() -> None:
