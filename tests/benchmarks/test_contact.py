@@ -160,7 +160,7 @@ def test_the_sheet_of_transcripts_belongs_to_the_results_and_is_the_same_again(t
     figures.sheet(group_records(found)[0], tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "figures" / name).read_bytes()
     page = (tmp_path / "tables" / "librispeech_deepspeech2.md").read_text(encoding="utf-8")
-    assert f"![What the networks hear in a few test utterances](../figures/{name})" in page
+    assert f": what the networks hear in a few test utterances](../figures/{name})" in page
     (tmp_path / "figures" / name).unlink()
     assert tables.check(tmp_path, found) == [f"figures/{name}"]
 

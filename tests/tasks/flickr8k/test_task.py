@@ -155,10 +155,13 @@ def test_no_phase_but_the_first_begins_with_a_leap(source: Source) -> None:
     dense, sparse, redense = dsd.first_step_in_lr
     assert dense > 3  # NeuralTalk's own first step, which all arms share
     assert min(naive) > 10
-    assert (
-        sparse < 2.5
-    )  # 1.9 with the 285 steps that D has here: a mean square of decay 0.999 is itself low until some 2,000
-    assert redense < 1.5
+    # A mean square that began at zero is itself low for some 2,000 steps, here after 285 and 435: by that much a first step is
+    # long, and by a quarter more or less as the batch has it, which differs between machines.
+    rule = one.recipe.optimizer
+    assert isinstance(rule, RmsProp)
+    low = [math.sqrt(1 - rule.alpha**end) for end in dsd.ends[:2]]
+    assert sparse < 1.25 / low[0]
+    assert redense < 1.25 / low[1]
 
 
 def test_gradients_are_clipped_element_by_element(source: Source) -> None:
