@@ -67,6 +67,7 @@ def stage_lines(group: Group, family: str = "") -> list[Line]:
     """Return the arms of one group with every metric of a family, the paper's figures beside them."""
     row, count = group.paper, summary.count_iterations(group)
     arms = {summary.label(name): name for name in summary.main_arms(group) if name != "control"}
+    # Means of arms of unlike seeds do not compare; these gains do.
     over_control = {label: summary.compare(group, arm, "control") for label, arm in arms.items()}
     lines = []
     found = {label: _of_family(cells, family) for label, cells in summary.stages(group).items()}
@@ -77,9 +78,7 @@ def stage_lines(group: Group, family: str = "") -> list[Line]:
         line = {"arm": label}
         line |= {metric_name(m, group, True): mean_sd(cells.get(m), digits=metrics.digits(m)) for m in names}
         line["n"] = str(max(cell.n for cell in cells.values()))
-        if not family and any(
-            over_control.values()
-        ):  # arms of unlike seeds: their means do not compare, these gains do
+        if not family and any(over_control.values()):
             line["gain over control, paired"] = interval(over_control.get(label))
         if row:
             for metric in names:

@@ -45,12 +45,10 @@ def _sentence(group: Group) -> str:
         return reached
     half = row.gain / 2
     of = f"half the paper's gain{' at equal budget' if row.equal_budget else ''} ({half:.2f})"
-    if primary.half_width > half:
+    if primary.half_width >= half:
         text = f"{reached}; {of} would take n = {needed} seeds of this spread{_cost(group, needed)}"
-    else:
-        low, high = primary.mean - primary.half_width, primary.mean + primary.half_width
-        outside = not low <= row.gain <= high
-        text = f"{reached}, within {of}, {'and the interval excludes' if outside else 'but includes'} the paper's {row.gain:.2f}"
+    else:  # it holds zero, so that one narrower than the paper's gain cannot hold that too
+        text = f"{reached}, within {of}, and the interval excludes the paper's {row.gain:.2f}"
         text += _out_of_reach(group, row) + _own_size(group, primary)
     sampling = summary.over_examples(group)
     if sampling and (sampling.high - sampling.low) / 2 > half:
