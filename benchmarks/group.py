@@ -62,10 +62,21 @@ class Group:
         return self.records[0]
 
     @property
+    def everything(self) -> tuple[Record, ...]:
+        """All of its trials, in use or not: by seed, then in the order in which they ended."""
+        found = (*self.records, *self.superseded, *(one for one, _ in self.unused))
+        return tuple(sorted(found, key=lambda one: (one.seed, one.finished, one.id)))
+
+    @property
+    def states(self) -> dict[str, str]:
+        """By the id of a trial: "used", "superseded", or why it is not used."""
+        found = {one.id: "used" for one in self.records} | {one.id: "superseded" for one in self.superseded}
+        return found | {one.id: why for one, why in self.unused}
+
+    @property
     def other_fingerprints(self) -> list[str]:
         """The fingerprints that its data had by other rules."""
-        everything = (*self.records, *self.superseded, *(one for one, _ in self.unused))
-        return sorted({one.data.fingerprint for one in everything} - {self.key.fingerprint})
+        return sorted({one.data.fingerprint for one in self.everything} - {self.key.fingerprint})
 
     @property
     def metric(self) -> str:

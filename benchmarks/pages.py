@@ -276,11 +276,9 @@ def _p(value: float) -> str:
 def _record_lines(group: Group, prefix: str) -> list[dict[str, str]]:
     over = {name: summary.gains(group, "dsd", name) for name in ("control", summary.DENSE)}
     found = []
-    states = {record.id: "used" for record in group.records}
-    states |= {record.id: "superseded" for record in group.superseded} | {r.id: why for r, why in group.unused}
-    everything = (*group.records, *group.superseded, *(record for record, _ in group.unused))
-    for record in sorted(everything, key=lambda r: (r.seed, r.finished, r.id)):
-        used = record in group.records
+    states = group.states
+    for record in group.everything:
+        used = states[record.id] == "used"
         values = [
             render.number(gains[record.seed], True) if used and record.seed in gains else NONE
             for gains in over.values()

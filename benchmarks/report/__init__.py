@@ -54,10 +54,9 @@ def page(records: Sequence[Record], folder: Path) -> str:
         lstrip_blocks=True,
     )
     groups, rows = group_records(records), pages.rows(records)
-    states = {one.id: ", superseded" for group in groups for one in group.superseded}
-    states |= {one.id: ", not used" for group in groups for one, _ in group.unused}
+    states = {name: state.partition(":")[0] for group in groups for name, state in group.states.items()}
     story = environment.get_template("record.html")
-    details = {one.id: story.render(record=one, state=states.get(one.id, "")) for one in records}
+    details = {one.id: story.render(record=one, state=states.get(one.id)) for one in records}
     place = Place(drawings.as_svg(records), groups, details)
     script = (_FOLDER / "viewer.js").read_text(encoding="utf-8")
     parts = {

@@ -181,8 +181,7 @@ def _table(
         found.append(_plain(token))
     found.append(_raw("</div>"))
     if is_records and group:
-        every = (*group.records, *group.superseded, *(record for record, _ in group.unused))
-        found += [_raw(place.details[one.id]) for one in sorted(every, key=lambda r: (r.seed, r.finished, r.id))]
+        found += [_raw(place.details[one.id]) for one in group.everything]
     return found
 
 
