@@ -284,11 +284,13 @@ def _cost(record: Record) -> Finding:
             problems += _seconds(name, run.cost.seconds, [phase.cost.seconds for phase in run.phases])
     if record.status == "finished":
         parts = [run.cost for run in runs_of(record).values()]
+        shared = [run.shared for run in runs_of(record).values()]
         for what in ("steps", "samples"):
-            total = sum(getattr(part, what) for part in parts)
+            total = sum(getattr(part, what) for part in parts) - sum(getattr(part, what) for part in shared)
             if getattr(record.cost, what) != total:
                 problems.append(f"the trial took {getattr(record.cost, what)} {what}, its parts {total}")
-        problems += _seconds("the trial", record.cost.seconds, [part.seconds for part in parts])
+        seconds = [part.seconds for part in parts] + [-part.seconds for part in shared]
+        problems += _seconds("the trial", record.cost.seconds, seconds)
     return _finding("cost", problems, f"{record.cost.seconds:,.0f} s, {record.cost.steps:,} steps")
 
 

@@ -42,7 +42,7 @@ def _told(record: Record) -> Iterator[tuple[tuple[Area, str], str]]:
     recipe = {key: value for key, value in record.recipe.items() if key not in _PROSE}
     run = {
         name: getattr(record, name)
-        for name in ("suite", "scale", "custom", "command", "commit", "dirty", "precision", "deterministic")
+        for name in ("suite", "numerics", "scale", "custom", "command", "commit", "dirty", "precision", "deterministic")
     }
     dense = record.dense
     run |= {"nondeterministic": record.nondeterministic, "arms": list(record.arms), "earlier": record.earlier}

@@ -107,7 +107,7 @@ def ask(options: Run) -> Asked:
         )
     frozen = inputs.frozen(row, options, options.scale)
     recipe = row.recipe(
-        options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise, options.full_length
+        options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise, options.probe
     )
     device = inputs.device(options.device)
     inputs.require_parts(recipe, processes.size())

@@ -15,7 +15,7 @@ from benchmarks.summary import DENSE, LABELS
 
 _WHERE = f"at best {metrics.PERPLEXITY} of the last phase"
 _COLUMNS = [
-    *("suite", "row", "scale", "data", "synthetic", "subset", "fingerprint", "recipe", "custom", "dense_start"),
+    *("numerics", "row", "scale", "data", "synthetic", "subset", "fingerprint", "recipe", "custom", "dense_start"),
     *("quantity", "metric", "unit", "n", "mean", "sd", "low", "high", "p", "p_holm", "verdict", "seeds_needed"),
     *("over_examples_low", "over_examples_high"),
     *("paper", "paper_mark", "paper_comparable"),
@@ -50,7 +50,7 @@ def csv(groups: Sequence[Group], adjusted: Mapping[Key, float]) -> str:
 def _identity(group: Group) -> dict[str, Any]:
     key = group.key
     return {
-        "suite": key.suite,
+        "numerics": key.numerics,
         "row": key.row,
         "scale": key.scale,
         "data": key.data,

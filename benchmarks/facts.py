@@ -20,7 +20,7 @@ def facts(group: Group) -> list[str]:
     found += [
         "Hardware: "
         + render.unique([_machine(r.hardware) for r in records]),
-        f"Software: suite {group.key.suite}, "
+        f"Software: {group.key.numerics}, "
         + render.unique([f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records])
         + f"; commit {render.commits(records)}",
         f"Data: {group.key.data}, fingerprint {group.key.fingerprint}, "

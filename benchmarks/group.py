@@ -1,6 +1,6 @@
 """Which trials may stand in one table cell: groups of records that were trained and tested alike. Pure functions.
 
-Only trials of the same suite, row, scale, data, recipe, overrides, dense start, number of processes and precision share a
+Only trials of the same numerics, row, scale, data, recipe, overrides, dense start, number of processes and precision share a
 group. Data are the same if their fingerprints are, or if a seed that was trained on both gave the same numbers to the last bit,
 losses of training included: then only the rule that makes fingerprints has changed.
 """
@@ -26,11 +26,12 @@ class Key:
     """What trials must have in common to be averaged. `start` is "trained", or the given dense file and its hash.
 
     `data` is a label, not part of what is compared: it is the name of a folder, which differs between machines, while
-    the fingerprint covers what is in it. `suite` is the minor version under which results are comparable. `processes` shared
+    the fingerprint covers what is in it. `numerics` is the version of the arithmetic; of records of 0.1, which had one for all
+    domains, it is "suite 0.1". `processes` shared
     every batch: batch norm saw parts of it. `autocast` is whether networks computed in bfloat16.
     """
 
-    suite: str
+    numerics: str
     row: str
     scale: str
     data: str = field(compare=False)
@@ -125,7 +126,7 @@ def key_of(record: Record) -> Key:
         start = f"{dense.source} ({(dense.sha256 or 'no hash')[:12]})"
     data = record.data
     return Key(
-        record.suite,
+        record.numerics or f"suite {record.suite}",
         record.row,
         record.scale,
         data.name,
@@ -249,7 +250,7 @@ def _age(record: Record) -> tuple[datetime.datetime, str]:
 def _sortable(key: Key) -> tuple[str, ...]:
     return (
         key.scale,
-        key.suite,
+        key.numerics,
         key.data,
         key.fingerprint,
         f"{key.subset:.9f}",

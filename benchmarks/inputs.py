@@ -57,7 +57,7 @@ def custom(row: Row, options: Run) -> tuple[str, ...]:
     At small scale the frozen network is the user's choice: another gives another recipe hash, but is not custom.
     """
     scale = options.scale
-    recipe = partial(row.recipe, scale, full_length=options.full_length)
+    recipe = partial(row.recipe, scale)
     own, found = recipe().hash(), []
     if recipe(sparsity=options.sparsity).hash() != own:
         found.append(f"sparsity={options.sparsity}")
@@ -65,6 +65,8 @@ def custom(row: Row, options: Run) -> tuple[str, ...]:
         found.append(f"lr_factor={options.lr_factor}")
     if options.label_noise is not None and recipe(label_noise=options.label_noise).hash() != own:
         found.append(f"label_noise={options.label_noise}")
+    if options.probe:
+        found.append("probe")
     if scale == "paper" and recipe(network=options.network).hash() != own:
         found.append(f"network={options.network}")
     return tuple(found)

@@ -96,7 +96,7 @@ def evaluate(options: Evaluate) -> int:
     scale: Scale = options.scale if options.data else "smoke"
     frozen = inputs.frozen(row, options, scale)
     given = weights.read(options.model)
-    recipe = row.recipe(scale, network=options.network, full_length=options.full_length)
+    recipe = row.recipe(scale, network=options.network)
     domain = inputs.domain(row)
     with bars() as bar:
         data = inputs.data(row, options.data, scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import math
 import time
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 import dsd
 from benchmarks.arms import ArmPlan
 from benchmarks.averaging import WeightAverage, estimate_batch_norm
-from benchmarks.record import Clipping, Cost, LayerMask, PhaseResult, Point, pack_outcomes
+from benchmarks.record import Clipping, Cost, LayerMask, PhaseResult, Point, Scores, pack_outcomes
 from benchmarks.sharpness import sharpen
 from benchmarks.weights import WeightLog
 from dsd.schedule import Position
@@ -23,6 +24,9 @@ from tasks import processes
 from tasks.recipe import Recipe, RmsProp, Sgd
 from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
+
+_FOLLOWED = ("dense", "dsd", "dsd-text")
+"""Whose weights are followed: a random mask has no threshold to be below; of the others both readings of D2 are enough."""
 
 SAMPLES = 12
 """Test examples of which a record tells what the networks said."""
@@ -86,8 +90,7 @@ class Learner:
         self.step = 0
         self.seconds = 0.0
         self.masks: dict[str, Tensor] = {}
-        # A random mask has no threshold to be below; of the others the main arm is enough.
-        self.weights = WeightLog(active=plan.name in ("dense", "dsd"))
+        self.weights = WeightLog(active=plan.name in _FOLLOWED)
         self.average = WeightAverage(plan.averaged, self.steps)
         self.phases: list[PhaseResult] = []
         self.curve: list[Point] = []
@@ -96,6 +99,8 @@ class Learner:
         self._summed = 0
         self._phase_seconds = 0.0
         self._clipped, self._clip_factors = 0, 0.0  # of this phase: steps clipped, and the sum over steps of the factor
+        self._pruned: Scores | None = None  # of this phase, if it prunes
+        self.forked_from, self.shared_phases = "", 0
         self._holding = contextlib.ExitStack()
 
     @property
@@ -197,13 +202,14 @@ class Learner:
         for name, score in result.metrics.items():
             if not math.isfinite(score):
                 raise NonFiniteError(self, f"test {name} is {score}", self.step - 1, "training cannot go on from there")
+        on_training = self.task.evaluate_training(self.model) if self.at_phase_end() else {}
         train = {key: total / self._summed for key, total in self._sums.items()}
         self._sums, self._summed = {}, 0
         epoch = self.step / self.steps_per_epoch
         self.curve.append(Point(step=self.step, epoch=epoch, lr=position.lr, train=train, test=result.metrics))
         self._clock(started)
         if self.at_phase_end():
-            self._end_phase(position, result)
+            self._end_phase(position, result, on_training)
         return result
 
     def spend(self, seconds: float) -> None:
@@ -227,7 +233,22 @@ class Learner:
             "samples": sorted(final.samples, key=_lot)[:SAMPLES],
             "cost": self.cost(),
             "histograms": self.weights.histograms,
+            "forked_from": self.forked_from,
+            "shared_phases": self.shared_phases,
         }
+
+    def fork(self, other: Learner, phases: int) -> None:
+        """Go on from where `other` stands, at the end of its first `phases` phases: this arm begins with the same ones."""
+        state = copy.deepcopy(other.state())
+        state["weights"] = state["weights"] if self.weights.active else self.weights.state()
+        self.restore(state | {"forked_from": other.name, "shared_phases": phases})
+
+    def spent(self) -> Cost:
+        """Return what this learner took so far, without the phases that another arm trained for it."""
+        shared = [phase.cost for phase in self.phases[: self.shared_phases]]
+        steps = self.step - sum(one.steps for one in shared)
+        seconds = self.seconds - sum(one.seconds for one in shared)
+        return Cost(seconds=round(seconds, 2), steps=steps, samples=steps * self.task.recipe.batch_size)
 
     def cost(self) -> Cost:
         """Return what this learner took so far."""
@@ -251,6 +272,9 @@ class Learner:
             "summed": self._summed,
             "clipped": self._clipped,
             "clip_factors": self._clip_factors,
+            "pruned": self._pruned.model_dump() if self._pruned else None,
+            "forked_from": self.forked_from,
+            "shared_phases": self.shared_phases,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -263,6 +287,8 @@ class Learner:
         self.first_step_in_lr = list(state["first_step_in_lr"])
         self._sums, self._summed = dict(state["sums"]), state["summed"]
         self._clipped, self._clip_factors = state.get("clipped", 0), state.get("clip_factors", 0.0)
+        self._pruned = Scores.model_validate(state["pruned"]) if state.get("pruned") else None
+        self.forked_from, self.shared_phases = state.get("forked_from", ""), state.get("shared_phases", 0)
         self.weights.restore(state.get("weights"))  # an older checkpoint does not tell
         self.average.restore(state.get("average"), self.model)
         self.masks = dsd.unpack(state["masks"], like=self.model)
@@ -292,13 +318,15 @@ class Learner:
                 )
             )
             self.weights.after_pruning(self.model, self.masks)
+            test = self.task.evaluate(self.model, False).metrics
+            self._pruned = Scores(test=test, train=self.task.evaluate_training(self.model))
         elif not held:  # leaving a sparse phase has restarted it already
             dsd.restart(self.optimizer, self.state_policy)
 
     def _let_go(self) -> None:
         dsd.restart(self.optimizer, self.state_policy, self.masks, model=self.model)
 
-    def _end_phase(self, position: Position, result: Evaluation) -> None:
+    def _end_phase(self, position: Position, result: Evaluation, on_training: dict[str, float]) -> None:
         start = self.ends[position.index - 1] if position.index else 0
         first = self.schedule.at(start, self.steps_per_epoch).lr
         mask = None
@@ -326,9 +354,11 @@ class Learner:
                 ),
                 clipping=clipping,
                 regrown=self.weights.end(self.model, position.phase.kind),
+                train=on_training,
+                pruned=self._pruned,
             )
         )
-        self._phase_seconds = 0.0
+        self._phase_seconds, self._pruned = 0.0, None
         self._clipped, self._clip_factors = 0, 0.0
 
     def _clock(self, started: float) -> None:

@@ -79,7 +79,7 @@ def _alike(group: Group) -> tuple[Any, ...]:
         plain["data"] = {name: value for name, value in data.items() if name != FIELD}
     custom = [one for one in key.custom if not one.startswith(f"{FIELD}=")]
     return (
-        key.suite,
+        key.numerics,
         key.row,
         key.scale,
         key.fingerprint,

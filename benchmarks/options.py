@@ -31,8 +31,8 @@ class Run:
     """The first of the consecutive seeds: to spread trials over machines."""
     arms: tuple[ArmName, ...] = DEFAULT_ARMS
     """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of the rate of D's last
-    epoch; random: a mask drawn at random; dsd-50: dsd at 50 % sparsity; dsd-twice: both phases twice, half as long; control-keep,
-    dsd-keep: the optimizer's state goes on; swa: the control's weights averaged over its last quarter; sam:
+    epoch; random: a mask drawn at random; control-text, dsd-text: D2 at a tenth of D's rate, as the paper's text has it;
+    dsd-50: dsd at 50 % sparsity; dsd-twice: both phases twice, half as long; control-keep, dsd-keep: the optimizer's state goes on; swa: the control's weights averaged over its last quarter; sam:
     sharpness-aware."""
     device: Device = "auto"
     """auto takes a GPU if there is one."""
@@ -56,14 +56,15 @@ class Run:
     """Prune this share instead of the recipe's. The record says `custom` and enters no comparison with the paper."""
     lr_factor: float | None = None
     """Multiply every learning rate. The record says `custom` too."""
-    full_length: bool = False
-    """At small scale, rows of classification: the paper's own epochs, batch and rates. Wants a GPU."""
+    probe: bool = False
+    """At small scale: test on the training examples that are set aside for this, to choose a rate or a length before a row's
+    first trial. The record says `custom` too."""
     label_noise: float | None = None
     """Give this share of the training pictures a wrong class. The record says `custom` too."""
     workers: int | None = None
     """Loader processes. By default none where the pictures fit in memory. The result does not depend on it."""
     save_weights: bool = False
-    """Keep every arm's final weights under OUT/weights."""
+    """Keep the weights at the end of D, of every S and of every arm under OUT/weights."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ class Evidence:
     """Only show what is there, how many seeds it takes to resolve the rest, and what that costs."""
     hours: float | None = None
     """Begin no trial that would end later than so long from now; one of which nothing tells the length is begun."""
-    full_length: bool = False
-    """The rows of classification at the paper's own epochs, batch and rates on all of tiny-imagenet-50, instead. Wants a GPU."""
+    rows: tuple[str, ...] = ()
+    """Only these rows' trials. By default all."""
     out: Path | None = None
     """Where the records are and go. By default results."""
 
@@ -161,7 +162,5 @@ class Evaluate:
     """As in `run`."""
     scale: Scale = "paper"
     """Whose preprocessing to use."""
-    full_length: bool = False
-    """As in `run`: VGG-16 is another network then."""
     device: Device = "auto"
     """auto takes a GPU if there is one."""

@@ -258,7 +258,7 @@ _LAST: tuple[_Reader, ...] = (
     lambda group: f"{group.key.scale} scale",
     lambda group: f"recipe {group.key.recipe_hash[:6]}",
     lambda group: f"data {group.key.fingerprint[:6]}",
-    lambda group: f"suite {group.key.suite}",
+    lambda group: group.key.numerics,
     lambda group: f"{group.key.processes} processes",
     lambda group: f"start {group.key.start}",
     lambda group: "bfloat16" if group.key.autocast else "float32",

@@ -105,7 +105,7 @@ def title(group: Group) -> str:
     """Return what tells a group from the others of its row."""
     custom = f", custom: {', '.join(group.key.custom)}" if group.key.custom else ""
     start = "" if group.key.start == "trained" else f", dense start {group.key.start}"
-    recipe = f"recipe {group.key.recipe_hash}, suite {group.key.suite}"
+    recipe = f"recipe {group.key.recipe_hash}, {group.key.numerics}"
     processes = "" if group.key.processes == 1 else f", {group.key.processes} processes"
     autocast = ", bfloat16" if group.key.autocast else ""
     return f"{group.key.scale} scale, {render.data_name(group)}, {recipe}{custom}{start}{processes}{autocast}"

@@ -12,7 +12,7 @@ import torch
 from benchmarks import record as records
 from benchmarks.provenance import Provenance
 from benchmarks.record import Record
-from benchmarks.registry import BFLOAT16, SUITE, Row
+from benchmarks.registry import BFLOAT16, Row
 from tasks.recipe import Recipe, Scale
 from tasks.seed import derive
 from tasks.task import Task
@@ -59,9 +59,9 @@ class Plan:
         """Return the folder of records."""
         return self.out / "records"
 
-    def weights(self, task: Task, arm: str) -> Path:
-        """Return where an arm's final weights are kept, if they are."""
-        return self.out / "weights" / f"{self.key(task)}-{arm}.safetensors"
+    def weights(self, task: Task, arm: str, phase: str = "") -> Path:
+        """Return where an arm's final weights are kept, or those at the end of one of its phases, if they are."""
+        return self.out / "weights" / f"{self.key(task)}-{arm}{phase and '-'}{phase}.safetensors"
 
     def checkpoint(self, task: Task) -> Path:
         """Return where the unfinished trial is kept."""
@@ -89,7 +89,7 @@ def key(
 
 
 def ended(plan: Plan, task: Task) -> tuple[Path, Record] | None:
-    """Return the newest record of this trial under this version of the suite, finished ones before failed ones."""
+    """Return the newest record of this trial by the domain's present arithmetic, finished ones before failed ones."""
     found = [(path, records.read(path)) for path in sorted(plan.records().glob(f"{plan.key(task)}-*.json"))]
-    ours = [(path, record) for path, record in found if record.suite == SUITE]
+    ours = [(path, record) for path, record in found if record.numerics == plan.row.numerics]
     return max(ours, key=lambda one: (one[1].status == "finished", one[1].finished), default=None)

@@ -97,10 +97,20 @@ class Clipping(Part):
     factor: float
 
 
+class Scores(Part):
+    """What a network scores on the test set and on training examples, these too without augmentation and dropout."""
+
+    test: dict[str, float]
+    train: dict[str, float]
+
+
 class PhaseResult(Part):
     """One phase of an arm, with the test metrics at its last step and, for sparse ones, the mask at its last step.
 
-    `clipping` is null where no norm is clipped, `regrown` but in a D2 of the dsd arm, and both in records older than they are.
+    `train` are the scores on training examples at the last step, seen as test examples are. `pruned` are the scores of a
+    sparse phase right after pruning, before its first step; those before pruning are the last of the phase before it.
+    `clipping` is null where no norm is clipped, `regrown` but in a D2 of the arms dsd and dsd-text, and all of these in records
+    older than they are.
     """
 
     kind: Literal["dense", "sparse", "redense"]
@@ -113,6 +123,8 @@ class PhaseResult(Part):
     cost: Cost
     clipping: Clipping | None = None
     regrown: list[Regrown] | None = None
+    train: dict[str, float] | None = None
+    pruned: Scores | None = None
 
 
 class Arm(Part):
@@ -120,7 +132,8 @@ class Arm(Part):
 
     `outcomes` are those of the test examples, packed (see `pack_outcomes`); `samples` are a few of them, in words.
     `first_step_in_lr` is the mean size of the first update of each phase, in units of the learning rate. `histograms` are
-    those of the weights of one tensor, where the masks are those of magnitude.
+    those of the weights of one tensor, where the masks are those of magnitude. Where another arm, `forked_from`, began with the
+    same phases, it trained the first `shared_phases` for both; `cost` counts them for each.
     """
 
     phases: list[PhaseResult]
@@ -131,6 +144,18 @@ class Arm(Part):
     samples: list[dict[str, str]]
     cost: Cost
     histograms: Histograms | None = None
+    forked_from: str = ""
+    shared_phases: int = 0
+
+    @property
+    def shared(self) -> Cost:
+        """What the phases cost that another arm trained for this one."""
+        costs = [phase.cost for phase in self.phases[: self.shared_phases]]
+        return Cost(
+            seconds=sum(one.seconds for one in costs),
+            steps=sum(one.steps for one in costs),
+            samples=sum(one.samples for one in costs),
+        )
 
 
 class Dense(Arm):
@@ -161,7 +186,8 @@ class Failure(Part):
 class Record(Part):
     """One trial. See the field groups above; `command` reruns it from the root of a checkout at `commit`.
 
-    `suite` is the minor version under which results are comparable. `commit`, `dirty`, `versions` and `hardware` are those of
+    `suite` is the version of the suite that wrote it, `numerics` that of the arithmetic under which its domain's results are
+    comparable (of 0.1, which had one version for all, it is empty). `commit`, `dirty`, `versions` and `hardware` are those of
     the process that finished the trial, read when it started; `earlier` says in words what differed in the processes
     before it, where the trial was interrupted. `nondeterministic` are the operations it used that torch has no deterministic
     algorithm for on that device. `outputs` is the SHA-256 of `outputs/ID.csv.gz`, beside the folder of records,
@@ -171,6 +197,7 @@ class Record(Part):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     suite: str = "0.1"
+    numerics: str = ""
     id: str
     status: Literal["finished", "failed"]
     row: str

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tasks import notes
 from tasks.flickr8k import recipes as flickr8k
 from tasks.imagenet import recipes as imagenet
 from tasks.librispeech import recipes as librispeech
 from tasks.recipe import Metric, Recipe, Scale, at_sparsity, scaled
 
-SUITE = "0.1"
-"""Results are comparable under one minor version: raised by whatever alters a recipe, a random stream or a metric."""
+SUITE = "0.2"
+"""The version of the suite that writes a record. It decides nothing: see `NUMERICS`."""
+
+NUMERICS: dict[str, int] = {"imagenet": 1, "flickr8k": 1, "librispeech": 1}
+"""By domain, the version of what alters a result and stands in no recipe: random streams, metrics, loading, training steps.
+
+Trials share a table cell if recipe hash, data fingerprint and this version agree. Raise it for the domains that a change
+touches; changing one row's recipe raises none. A domain that is not here is at 1.
+"""
 
 BFLOAT16 = "bfloat16 (autocast; weights and optimizer in float32)"
 """What a record says of its precision where networks computed under autocast."""
 
 MainArm = Literal["control", "dsd", "llr", "random"]
 SweepArm = Literal["dsd-0", "dsd-10", "dsd-25", "dsd-30", "dsd-50", "dsd-70", "dsd-80", "dsd-90"]
-OtherArm = Literal["dsd-twice", "control-keep", "dsd-keep", "swa", "sam"]
+OtherArm = Literal["control-text", "dsd-text", "dsd-twice", "control-keep", "dsd-keep", "swa", "sam"]
 ArmName = Literal[MainArm, SweepArm, OtherArm]
 ARMS: tuple[ArmName, ...] = get_args(ArmName)
 SENSITIVITY: tuple[ArmName, ...] = (*get_args(SweepArm), *get_args(OtherArm))
@@ -38,8 +47,8 @@ class Row:
         domain: the package in `tasks` whose `task` module has `build` and `embedded`.
         layout: what a folder passed as `--data` must hold.
         train_examples, test_examples: the full data set's, to recognise an incomplete one.
+        sources, remarks: where the published values come from, and what no field of a recipe tells (see `tasks.notes`).
         frozen: whether a frozen network's features are what is trained on.
-        full_length: at small scale with the paper's epochs, where the row's own recipe has fewer.
     """
 
     name: str
@@ -51,8 +60,14 @@ class Row:
     test_examples: int
     metric: Metric
     recipes: dict[Scale, Recipe]
+    sources: Mapping[str, str]
+    remarks: tuple[str, ...] = ()
     frozen: bool = False
-    full_length: Recipe | None = None
+
+    @property
+    def numerics(self) -> str:
+        """What a record says of the arithmetic: the domain and its version."""
+        return f"{self.domain} {NUMERICS.get(self.domain, 1)}"
 
     def recipe(
         self,
@@ -61,7 +76,7 @@ class Row:
         lr_factor: float | None = None,
         network: str | None = None,
         label_noise: float | None = None,
-        full_length: bool = False,
+        probing: bool = False,
     ) -> Recipe:
         """Return the recipe at `scale`, changed where something is given.
 
@@ -71,17 +86,16 @@ class Row:
             lr_factor: multiplies every rate.
             network: the frozen network, for a row that has one; its weights are then the user's to name.
             label_noise: the share of wrong training labels, for a row of classification.
-            full_length: at small scale, as many epochs as the paper's.
+            probing: test on the training examples set aside for probes, in place of the test set.
 
         Raises:
-            ValueError: there are no labels to be wrong, or no recipe of full length.
+            ValueError: there are no labels to be wrong, or no examples set aside.
         """
         recipe = self.recipes[scale]
-        if full_length:
-            if scale != "small" or self.full_length is None:
-                those = ", ".join(name for name, one in ROWS.items() if one.full_length)
-                raise ValueError(f"--full-length is for small scale, of: {those}; not for {self.name} at {scale} scale")
-            recipe = self.full_length
+        if probing:
+            if not getattr(recipe.data, "probes", 0):
+                raise ValueError(f"--probe: {self.name} sets no training examples aside at {scale} scale")
+            recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, probing=True))
         if network is not None and network != recipe.data.network:
             recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, network=network, weights=""))
         if label_noise is not None:
@@ -93,7 +107,8 @@ class Row:
             schedule = scaled(schedule, 1, lr_factor)
         if sparsity is not None:
             schedule = at_sparsity(schedule, sparsity)
-        return dataclasses.replace(recipe, schedule=schedule)
+        recipe = dataclasses.replace(recipe, schedule=schedule)
+        return dataclasses.replace(recipe, notes=notes.notes(recipe, self.recipes["paper"], self.sources, self.remarks))
 
 
 _IMAGENET_TITLES = {
@@ -114,7 +129,8 @@ ROWS: dict[str, Row] = {
         test_examples=50_000,
         metric=imagenet.TOP1_ERROR,
         recipes=imagenet.RECIPES[name],
-        full_length=imagenet.FULL_LENGTH[name],
+        sources=imagenet.SOURCES[name],
+        remarks=imagenet.REMARKS.get(name, ()),
     )
     for name, title in _IMAGENET_TITLES.items()
 }
@@ -129,6 +145,8 @@ ROWS["flickr8k_neuraltalk"] = Row(
     test_examples=1_000,
     metric=flickr8k.BLEU4,
     recipes=flickr8k.RECIPES["flickr8k_neuraltalk"],
+    sources=flickr8k.SOURCES,
+    remarks=flickr8k.REMARKS,
     frozen=True,
 )
 
@@ -143,6 +161,8 @@ ROWS |= {
         test_examples=2_620 + 2_939,
         metric=librispeech.WER,
         recipes=librispeech.RECIPES[name],
+        sources=librispeech.SOURCES[name],
+        remarks=librispeech.REMARKS,
     )
     for name, title in {"librispeech_deepspeech": "DeepSpeech", "librispeech_deepspeech2": "DeepSpeech 2"}.items()
 }

@@ -29,6 +29,8 @@ LABELS = {
 """Of the main arms, in the order in which a reader wants them."""
 
 _SENSITIVITY_LABELS = {
+    "control-text": "Control, D2 at the text's rate",
+    "dsd-text": "DSD, D2 at the text's rate",
     "dsd-twice": "DSD twice, phases half as long",
     "control-keep": "Control, optimizer state kept",
     "dsd-keep": "DSD, optimizer state kept",

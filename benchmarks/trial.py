@@ -6,7 +6,7 @@ import contextlib
 import copy
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,17 @@ from tasks.task import Batch, Evaluation, Task
 
 CHECKPOINT_EVERY_SECONDS = 120.0
 CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
+
+
+def forks(plans: Sequence[ArmPlan], steps_per_epoch: int) -> dict[str, tuple[str, int]]:
+    """Return, for every arm that begins as an earlier one does, the name of that one and how many phases they share."""
+    found = {}
+    for number, plan in enumerate(plans):
+        shared = {other.name: other.shared_phases(plan, steps_per_epoch) for other in plans[:number]}
+        most = max(shared.values(), default=0)
+        if most:
+            found[plan.name] = next(name for name, phases in shared.items() if phases == most), most
+    return found
 
 
 class Trial:
@@ -51,6 +62,8 @@ class Trial:
         spe = task.steps_per_epoch()
         self.dense_steps = dense_schedule(plan.recipe).boundaries(spe)[-1]
         self.plans = {name: arm_plan(plan.recipe, name, spe) for name in plan.arms}
+        self.forks = forks(list(self.plans.values()), spe)
+        self._waiting: set[str] = set()  # arms whose first phases another one trains at present
         self.dense: Dense | None = None
         self.dense_said: list[dict[str, str]] = []
         self.started = _text(datetime.now(UTC))
@@ -90,10 +103,8 @@ class Trial:
         saved = checkpoint.load(self.path) if self.path.exists() else None
         processes.wait()  # nobody writes or deletes it before all have read it
         if saved is not None:
-            if saved["suite"] != SUITE:
-                raise ValueError(
-                    f"{self.path} is of version {saved['suite']} of the suite, this is {SUITE}: use --fresh"
-                )
+            if (of := saved.get("numerics") or f"suite {saved['suite']}") != self.plan.row.numerics:
+                raise ValueError(f"{self.path} is of numerics {of}, these are {self.plan.row.numerics}: use --fresh")
             self.started, self.interruptions = saved["started"], saved["interruptions"] + 1
             self.met.update(saved.get("met", ()))
             sessions = [*saved["earlier"], saved["session"]]
@@ -104,7 +115,7 @@ class Trial:
             self._train(learners)
         except NonFiniteError as error:
             failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
-            costs = [learner.cost() for learner in self._running.values()]
+            costs = [learner.spent() for learner in self._running.values()]
             processes.once(lambda: self._conclude({}, failure, costs, {}))
             raise
         finally:
@@ -112,12 +123,11 @@ class Trial:
                 learner.finish()
         final = {name: self._final(learner) for name, learner in learners.items()}
         arms = {name: Arm(**learner.results(final[name])) for name, learner in learners.items()}
-        if self.plan.save_weights and processes.first():
-            self._save_weights(learners)
         # A checkpoint of an earlier version does not tell what D said: its column is left out then.
         said = {"dense": self.dense_said} if self.dense_said else {}
         said |= {name: evaluation.samples for name, evaluation in final.items()}
-        return processes.once(lambda: self._conclude(arms, None, [arm.cost for arm in arms.values()], said))
+        costs = [learner.spent() for learner in learners.values()]
+        return processes.once(lambda: self._conclude(arms, None, costs, said))
 
     def _conclude(
         self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost], said: dict[str, list[dict[str, str]]]
@@ -160,9 +170,11 @@ class Trial:
             optimizer = make_optimizer(self.plan.recipe, model)
             seed = derive(self.plan.stream(), "mask", name)
             learners[name] = Learner(plan, self.task, model, optimizer, self.dense_steps, seed)
-            if "learners" in state:
+            if name in state.get("learners", {}):
                 learners[name].restore(state["learners"][name])
                 self.display.skip(learners[name].step)
+            elif name in self.forks:
+                self._waiting.add(name)
             else:
                 model.load_state_dict(state["start"]["model"])
                 optimizer.load_state_dict(copy.deepcopy(state["start"]["optimizer"]))
@@ -179,14 +191,31 @@ class Trial:
         noise = derive(self.plan.stream(), "noise")
         first, last = lead.offset + lead.step, lead.offset + steps
         for number, batch in enumerate(self._fetch(learners, first, last), start=first):
-            shown = {name: one.train_step(batch, derive(noise, number)) for name, one in learners.items()}
-            for name, learner in learners.items():
+            awake = self._awake(learners)
+            shown = {name: one.train_step(batch, derive(noise, number)) for name, one in awake.items()}
+            for name, learner in awake.items():
                 if learner.due():
                     self._evaluations[name] = learner.evaluate()
-            self.display.step(learners, shown)
+                if self.plan.save_weights and learner.at_phase_end() and processes.first():
+                    self._save_weights(learner)
+            self._fork_off(learners)
+            self.display.step(awake, shown)
             self._stop_if_asked(learners)
             if lead.step < steps and self._save_due(lead):
                 self._save(learners)
+
+    def _awake(self, learners: dict[str, Learner]) -> dict[str, Learner]:
+        return {name: one for name, one in learners.items() if name not in self._waiting}
+
+    def _fork_off(self, learners: dict[str, Learner]) -> None:
+        """Start the arms whose shared phases have just ended."""
+        for name, (leader, phases) in self.forks.items():
+            if name in self._waiting and leader not in self._waiting:
+                one = learners[leader]
+                if one.step == one.ends[phases - 1]:
+                    learners[name].fork(one, phases)
+                    self._waiting.remove(name)
+                    self.display.skip(one.step)
 
     def _fetch(self, learners: dict[str, Learner], first: int, last: int) -> Iterator[Batch]:
         """Yield the batches of steps [first, last), the time that takes shared by all learners."""
@@ -204,8 +233,9 @@ class Trial:
                     self._stop_if_asked(learners)
                 raise
             passed = time.perf_counter() - started
-            for learner in learners.values():
-                learner.spend(passed / len(learners))
+            awake = self._awake(learners)
+            for learner in awake.values():
+                learner.spend(passed / len(awake))
             yield batch
 
     def _stop_if_asked(self, learners: dict[str, Learner]) -> None:
@@ -230,30 +260,35 @@ class Trial:
         state = {
             "started": self.started,
             "interruptions": self.interruptions,
-            "suite": SUITE,
+            "numerics": self.plan.row.numerics,
             "session": self.plan.provenance.sentence(),
             "earlier": self.earlier,
             "met": sorted(self.met),
             "dense": self.dense.model_dump() if self.dense else None,
             "dense_said": self.dense_said,
-            "learners": {name: learner.state() for name, learner in learners.items()},
+            "learners": {name: learner.state() for name, learner in self._awake(learners).items()},
         }
         checkpoint.save(state, self.path)
         self._saved = time.perf_counter()
         self._save_took = self._saved - started
 
-    def _save_weights(self, learners: dict[str, Learner]) -> None:
+    def _save_weights(self, learner: Learner) -> None:
+        """Keep the weights at the end of D, of a sparse phase or of an arm; `learner` has just ended a phase."""
         from safetensors.torch import save_file
 
-        for name, learner in learners.items():
-            weights = {key: value.contiguous() for key, value in learner.model.state_dict().items()}
-            # GoogLeNet from torchvision's weights changes its input; a state_dict alone would not say so.
-            metadata = {"transform_input": "1"} if getattr(learner.model, "transform_input", False) else {}
-            if self.plan.row.frozen:  # its inputs and outputs are features and words as these data number them
-                metadata["data"] = self.task.report.fingerprint
-            path = self.plan.weights(self.task, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(weights, path, metadata or None)
+        position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
+        if learner.step < learner.steps and position.phase.kind != "sparse":
+            return
+        number = sum(phase.kind == "sparse" for phase in learner.phases)
+        phase = "" if learner.step == learner.steps else f"sparse{number}"
+        weights = {key: value.contiguous() for key, value in learner.model.state_dict().items()}
+        # GoogLeNet from torchvision's weights changes its input; a state_dict alone would not say so.
+        metadata = {"transform_input": "1"} if getattr(learner.model, "transform_input", False) else {}
+        if self.plan.row.frozen:  # its inputs and outputs are features and words as these data number them
+            metadata["data"] = self.task.report.fingerprint
+        path = self.plan.weights(self.task, learner.name, phase)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(weights, path, metadata or None)
 
     def _write(
         self,
@@ -269,6 +304,7 @@ class Trial:
         record = Record(
             id=name,
             suite=SUITE,
+            numerics=plan.row.numerics,
             status="failed" if failure else "finished",
             row=plan.row.name,
             scale=plan.scale,

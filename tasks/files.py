@@ -162,7 +162,7 @@ def read_lines(path: Path) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def choose(names: Sequence[str], subset: float) -> list[str]:
+def choose(names: Sequence[str], subset: float | Fraction) -> list[str]:
     """Return the first ceil(subset n) of n names in order of their SHA-256, sorted: a smaller subset lies within a larger."""
     count = math.ceil(Fraction(str(subset)) * len(names))  # exact: 0.07 * 100 is above 7 in floating point
     order = sorted(names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())

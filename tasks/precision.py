@@ -46,3 +46,7 @@ class MixedPrecision:
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
         """Score `model` on every test example exactly once, in float32."""
         return self._task.evaluate(model, thorough)
+
+    def evaluate_training(self, model: nn.Module) -> dict[str, float]:
+        """Score `model` on training examples, in float32."""
+        return self._task.evaluate_training(model)

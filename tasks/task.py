@@ -96,6 +96,14 @@ class Task(Protocol):
         """
         ...
 
+    def evaluate_training(self, model: nn.Module) -> dict[str, float]:
+        """Score `model` on training examples under the conditions of `evaluate`: no augmentation, no dropout.
+
+        They are all of them, or a sample that depends on nothing but the data. Metrics have the names of `evaluate`'s; the
+        row's primary one is among them.
+        """
+        ...
+
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, total)."""

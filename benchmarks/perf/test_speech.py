@@ -133,13 +133,13 @@ def test_transcribing(benchmark: Any, source: Source, recipe: Recipe) -> None:
     @torch.inference_mode()
     def batched() -> list[str]:
         heard: list[str] = []
-        for batch in data.test_batches(source.test, 32, CPU):
+        for batch in data.scoring_batches(source.test, 32, CPU):
             heard += decode.greedy(*model(*spectrogram.features(batch.waveforms, batch.samples)))
         return heard
 
     @torch.inference_mode()
     def one_at_a_time() -> list[str]:
-        return [plain.greedy(said(model, source, index)) for index in data.test_order(source.test)]
+        return [plain.greedy(said(model, source, index)) for index in data.scoring_order(source.test)]
 
     assert one_at_a_time() == batched()
     assert len(set(batched())) > HELD // 2  # they say something, and not the same

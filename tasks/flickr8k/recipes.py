@@ -57,24 +57,6 @@ class Captioning:
     beside: int = 20
 
 
-_NOTES = (
-    "epochs, sparsity: Table 5",
-    "eps: NeuralTalk adds 1e-8 under the root, torch adds eps to the root; both leave 1e-4 where the mean square vanishes",
-    "weight decay: NeuralTalk adds 1e-8 times the weights to the gradient summed over 100 captions, which is then divided "
-    "by 100; ours also touches biases and is as negligible",
-    "decay 0.999, clipping of each element at 5, minimum count, 20 words, greedy decoding: defaults of karpathy/neuraltalk",
-)
-_DEFAULTS = "sizes, dropout, batch: defaults of karpathy/neuraltalk"
-_LR = (
-    "rates of S and D2: Table 5; of D it says 1e-2, NeuralTalk's default is 1e-3, which trains far better (measured by "
-    "validation perplexity on standardised SqueezeNet features: tasks/flickr8k/README.md)"
-)
-_VGG = (
-    "pictures: warped whole to 224 x 224 by bicubic interpolation, as matlab_features_reference/prepare_images_batch.m of "
-    "karpathy/neuraltalk does; VGG-16's weights are torchvision's own and RGB is normalised as these want it, where NeuralTalk "
-    "takes the original Caffe weights and subtracts a mean BGR pixel"
-)
-
 NEURALTALK = Recipe(
     network="neuraltalk",
     skip=("words",),  # "every language-side matrix but the word embedding" (Section 4.4)
@@ -89,13 +71,11 @@ NEURALTALK = Recipe(
     optimizer=RmsProp(alpha=0.999, eps=1e-4, weight_decay=1e-10, clip_value=5.0),
     model=Network(),
     data=Captioning(),
-    notes=(*_NOTES, _DEFAULTS, _LR, _VGG),
 )
 
 SMALL = dataclasses.replace(
     NEURALTALK,
     data=Captioning(network="squeezenet1_0", weights="", resize=224, crop=224, standardise=True),
-    notes=(*_NOTES, _DEFAULTS, _LR),
     reduction=(
         "the full protocol on features of another frozen network than the paper's (VGG-16, fc7), standardised, since their "
         "scale is the network's own and too large for the LSTM"
@@ -110,7 +90,6 @@ SMOKE = dataclasses.replace(
     model=Network(size=128, dropout=0.0),
     data=Captioning(network="pixels", weights="", standardise=True),
     evaluate_every=5.0,
-    notes=(*_NOTES, "rates: twice those of the paper scale"),
     reduction=(
         "generated pictures and captions, 12 x 12 pixels as features, half the width, no dropout, batch 50 with rates doubled: "
         "shows that the row runs, not what DSD does"
@@ -118,3 +97,27 @@ SMOKE = dataclasses.replace(
 )
 
 RECIPES: dict[str, dict[Scale, Recipe]] = {"flickr8k_neuraltalk": {"smoke": SMOKE, "small": SMALL, "paper": NEURALTALK}}
+
+_TABLE, _DEFAULT = "the DSD paper, Table 5", "defaults of karpathy/neuraltalk"
+SOURCES: dict[str, str] = {
+    "epochs": _TABLE,
+    "sparsity": _TABLE,
+    "rate of D": "NeuralTalk's default; the paper's Table 5 says 1e-2, which trains far worse (measured by validation perplexity "
+    "on standardised SqueezeNet features: tasks/flickr8k/README.md)",
+    "rate of S": _TABLE,
+    "rate of D2": _TABLE,
+    "not pruned": "every language-side matrix is pruned but the word embedding (the DSD paper, Section 4.4)",
+    **dict.fromkeys(
+        ("batch", "size", "dropout", "initial", "alpha", "clip value", "minimum count", "max words", "beam"), _DEFAULT
+    ),
+    "epsilon": "NeuralTalk adds 1e-8 under the root, torch adds eps to the root; both leave 1e-4 where the mean square vanishes",
+    "weight decay": "NeuralTalk adds 1e-8 times the weights to the gradient summed over 100 captions, then divides by 100; "
+    "ours also touches biases and is as negligible",
+    "crop": "whole pictures are warped by bicubic interpolation, as matlab_features_reference/prepare_images_batch.m of "
+    "karpathy/neuraltalk does",
+    "weights": "VGG-16's weights are torchvision's own and RGB is normalised as these want it, where NeuralTalk takes the original "
+    "Caffe weights and subtracts a mean BGR pixel",
+}
+"""Where the published values come from, by the first words of a field's name (see `tasks.notes`)."""
+
+REMARKS: tuple[str, ...] = ()

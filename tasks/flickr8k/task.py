@@ -203,37 +203,53 @@ class FlickrTask:
         """
         assert isinstance(model, NeuralTalk)
         model.eval()
-        perplexity = self._perplexity(model)
-        hypotheses = self._decode(model, self._settings.beam)
+        perplexity = self._perplexity(model, "val")
+        hypotheses = self._decode(model, self._settings.beam, self._test)
         found = bleu.score(self._references, hypotheses)
-        metrics = self._scores(found) | {"val_perplexity": perplexity}
+        metrics = self._scores(found, len(self._references)) | {"val_perplexity": perplexity}
         if thorough:
             width = self._settings.beside
-            beside = self._scores(bleu.score(self._references, self._decode(model, width)))
+            wider = bleu.score(self._references, self._decode(model, width, self._test))
+            beside = self._scores(wider, len(self._references))
             metrics |= {f"beam{width}_{name}": value for name, value in beside.items()}
         return Evaluation(metrics, found.counts, self._samples(hypotheses))
 
-    def _scores(self, found: bleu.Bleu) -> dict[str, float]:
+    def _scores(self, found: bleu.Bleu, captions: int) -> dict[str, float]:
         return {
             **{f"bleu{n}": value for n, value in enumerate(found.neuraltalk, 1)},
             **{f"bleu{n}_standard": value for n, value in enumerate(found.standard, 1)},
             "brevity_penalty": found.brevity_penalty,
-            "caption_words": found.hypothesis_length / len(self._references),
+            "caption_words": found.hypothesis_length / captions,
         }
 
-    def _perplexity(self, model: NeuralTalk) -> float:
-        val = self._captions["val"]
+    @torch.inference_mode()
+    def evaluate_training(self, model: nn.Module) -> dict[str, float]:
+        """Caption training pictures greedily, as many as there are test pictures and at even distances, and score the captions.
+
+        Metrics: those of `evaluate` but for the validation's, and `perplexity`, of a word of all training captions.
+        """
+        assert isinstance(model, NeuralTalk)
+        model.eval()
+        pictures = self._source.pictures["train"]
+        which = range(0, len(pictures), math.ceil(len(pictures) / len(self._references)))
+        vectors = self._source.features["train"][which.start : which.stop : which.step].to(self._device)
+        references = [[list(caption) for caption in pictures[index].captions] for index in which]
+        found = bleu.score(references, self._decode(model, self._settings.beam, vectors))
+        return self._scores(found, len(references)) | {"perplexity": self._perplexity(model, "train")}
+
+    def _perplexity(self, model: NeuralTalk, split: str) -> float:
+        captions = self._captions[split]
         mine = []
-        for start in processes.part(range(0, len(val), _VALIDATION_BATCH)):
-            batch = val.batch(range(start, min(start + _VALIDATION_BATCH, len(val))))
+        for start in processes.part(range(0, len(captions), _VALIDATION_BATCH)):
+            batch = captions.batch(range(start, min(start + _VALIDATION_BATCH, len(captions))))
             logits = model(batch.features, batch.words, batch.sizes)
             mine.append((float(functional.cross_entropy(logits, batch.targets, reduction="sum")), len(batch.targets)))
         totals, words = zip(*processes.collected(mine), strict=True)
         return math.exp(min(sum(totals) / sum(words), 50))
 
-    def _decode(self, model: NeuralTalk, width: int) -> list[list[str]]:
+    def _decode(self, model: NeuralTalk, width: int, vectors: Tensor) -> list[list[str]]:
         mine = []
-        for part in processes.part(torch.split(self._test, _DECODED_AT_ONCE)):
+        for part in processes.part(torch.split(vectors, _DECODED_AT_ONCE)):
             if width == 1:
                 indices = decode.greedy(model, part, self._settings.max_words)
             else:

@@ -179,14 +179,19 @@ def train_batches(
         yield finish(views.to(device, non_blocking=True), moved, settings), labels.to(device, non_blocking=True)
 
 
-def test_batches(
-    pictures: Pictures, settings: Augmentation, batch_size: int, workers: int | None, device: torch.device
+def scoring_batches(
+    pictures: Pictures,
+    settings: Augmentation,
+    batch_size: int,
+    workers: int | None,
+    device: torch.device,
+    which: Sequence[int] | None = None,
 ) -> Iterator[Batch]:
-    """Yield this process's part of the batches in which every picture's test view stands once, in order.
+    """Yield this process's part of the batches in which the test view of every picture, or of those numbered `which`, stands once.
 
-    The last batch may be smaller. `workers` and what is raised: as in `train_batches`.
+    They come in order. The last batch may be smaller. `workers` and what is raised: as in `train_batches`.
     """
-    keys = [(0, index) for index in range(len(pictures))]
+    keys = [(0, index) for index in (range(len(pictures)) if which is None else which)]
     plan = processes.part([keys[start : start + batch_size] for start in range(0, len(keys), batch_size)])
     for views, _, labels in _loader(_Testing(pictures, settings), plan, workers, device):
         yield finish(views.to(device, non_blocking=True), None, settings), labels.to(device, non_blocking=True)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +57,37 @@ class Folder:
         return np.array([number[name.split("/")[1]] for name in self.names(split)], dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class Division:
+    """What becomes of every class's training pictures, in order of the SHA-256 of their names.
+
+    The first ceil(`trained` n) are trained on and the last floor(`probes` n) set aside for probes. With `test_unused` those
+    in between are tested on, after the pictures of `val`. With `probing` the test set is the pictures set aside.
+    """
+
+    trained: float = 1.0
+    probes: float = 0.0
+    test_unused: bool = False
+    probing: bool = False
+
+    def splits(self, splits: Sequence[Split]) -> Sequence[Split]:
+        """Return which folders must be there for `splits`: pictures of train/ may be tested on."""
+        return SPLITS if self.test_unused or self.probing else splits
+
+    def parts(self, names: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+        """Return the names, sorted, of one class's pictures that are trained on, unused and set aside for probes."""
+        if self == WHOLE:
+            return list(names), [], []
+        probes = set(names) - set(choose(names, 1 - Fraction(str(self.probes))))
+        rest = [name for name in names if name not in probes]
+        trained = set(choose(names, Fraction(str(self.trained)))) - probes
+        return [n for n in rest if n in trained], [n for n in rest if n not in trained], sorted(probes)
+
+
+WHOLE = Division()
+"""All training pictures are trained on, and `val` is tested on."""
+
+
 @dataclass
 class _Found:
     """What one split's folder holds: picture names per class, and everything else."""
@@ -65,21 +97,24 @@ class _Found:
     others: list[str] = field(default_factory=list)
 
 
-def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> Folder:
+def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS, division: Division = WHOLE) -> Folder:
     """List the pictures (.jpeg, .jpg, .png in any case) of `root`, without opening one.
 
     Args:
         root: a folder with `train` and `val`, each holding one folder per class. Hidden files are passed over; names in
             `quarantine.txt` (relative, one a line, # starts a comment) are left out.
         subset: the part F of the training pictures to use, in (0, 1]: the first ceil(F n) of each class in order of the
-            SHA-256 of their relative names, so a smaller subset lies within a larger one. `val` is always used whole.
+            SHA-256 of their relative names, so a smaller subset lies within a larger one. What is tested on does not
+            depend on it.
         splits: what is needed; ("val",) is enough to score a network.
+        division: which training pictures are trained on, tested on and set aside; `subset` is a part of the first.
 
     Raises:
         ValueError: `subset` is out of range, or `root` is not such a folder (the message suggests one that is).
     """
     if not 0 < subset <= 1:
         raise ValueError(f"subset={subset}: expected the part of the training pictures to use, above 0 and at most 1")
+    asked, splits = splits, division.splits(splits)
     _check_layout(root, splits)
     found = {split: _list(root, split) for split in splits}
     present = {name for one in found.values() for names in (*one.pictures.values(), one.others) for name in names}
@@ -105,8 +140,13 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS) -> F
             )
         if others:
             warnings.append(f"passed over in {split}/, being no pictures: {some(others)}")
-    train = tuple(name for c in classes for name in choose(kept["train"].get(c, []), subset))
+    parts = [division.parts(kept["train"].get(c, [])) for c in classes]
+    train = tuple(name for trained, _, _ in parts for name in choose(trained, subset)) if "train" in asked else ()
     val = tuple(name for c in classes for name in kept["val"].get(c, []))
+    if division.probing:
+        val = tuple(name for _, _, probes in parts for name in probes)
+    elif division.test_unused:
+        val += tuple(name for _, unused, _ in parts for name in unused)
     there: dict[str, int] = {split: sum(map(len, found[split].pictures.values())) for split in splits}
     return Folder(root, classes, train, val, subset, tuple(problems), tuple(warnings), there)
 

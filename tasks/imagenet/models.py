@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -22,14 +23,18 @@ def build(network: str, settings: Network, classes: int, seed: int) -> nn.Module
         # GoogLeNet warns that its slow initialisation may go; this is the one that it was published with.
         warnings.filterwarnings("ignore", category=FutureWarning, module="torchvision")
         if network in ("resnet18", "resnet50"):
-            return _module(getattr(models, network)(num_classes=classes))
+            with _where(settings.width_factor):
+                found = _module(getattr(models, network)(num_classes=classes))
+            return narrowed(found, settings.width_factor, _he)
         if network == "googlenet":
             dropout, auxiliary = settings.dropout
-            return _module(
-                models.googlenet(
-                    num_classes=classes, aux_logits=True, init_weights=True, dropout=dropout, dropout_aux=auxiliary
+            with _where(settings.width_factor):
+                found = _module(
+                    models.googlenet(
+                        num_classes=classes, aux_logits=True, init_weights=True, dropout=dropout, dropout_aux=auxiliary
+                    )
                 )
-            )
+            return narrowed(found, settings.width_factor, _truncated_normal)
         if network in ("vgg16", "vgg16_bn"):
             return _vgg16(network, settings, classes)
     raise ValueError(f"unknown network {network!r}: one of resnet18, resnet50, googlenet, vgg16, vgg16_bn")
@@ -40,7 +45,8 @@ def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
     # Built without torchvision's classifier: initialising its 120 million weights to throw them away takes a second.
     with torch.device("meta"):
         network = _module(getattr(models, name)(num_classes=classes, init_weights=False))
-    features = 512 * settings.pool**2
+    _thin(_module(network.features), settings.width_factor)
+    features = round(512 * settings.width_factor) * settings.pool**2
     network.avgpool = nn.AdaptiveAvgPool2d(settings.pool)
     network.classifier = nn.Sequential(
         nn.Linear(features, settings.width, device="meta"),
@@ -66,6 +72,76 @@ def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
         if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
             nn.init.zeros_(module.bias)
     return network
+
+
+def _where(width_factor: float) -> torch.device:
+    """Return where torchvision's network is built: one that gives way to a narrower one needs no memory and no weights."""
+    return torch.device("cpu" if width_factor == 1 else "meta")
+
+
+def narrowed(network: nn.Module, factor: float, initialise: Callable[[nn.Module], None]) -> nn.Module:
+    """Return `network` with `factor` times as many channels in every layer but the last, its weights drawn anew.
+
+    Args:
+        network: its last layers, those that number classes, are called `fc` or `fc2` (GoogLeNet's auxiliary heads).
+        factor: 1 returns the network as it is.
+        initialise: draws the weights of one layer, as torchvision does for this network.
+
+    Raises:
+        ValueError: a number of channels times `factor` is not whole.
+    """
+    if factor == 1:
+        return network
+    _thin(network, factor, last=("fc", "fc2"))
+    network = network.to_empty(device="cpu")
+    for module in network.modules():
+        if isinstance(module, (nn.BatchNorm2d, nn.Conv2d, nn.Linear)):
+            module.reset_parameters()
+            initialise(module)
+    return network
+
+
+def _thin(network: nn.Module, factor: float, last: tuple[str, ...] = ()) -> None:
+    """Replace every layer of `network` by one of `factor` times the channels, on the meta device: without weights."""
+
+    def channels(count: int) -> int:
+        if count * factor != int(count * factor):
+            raise ValueError(f"width_factor={factor}: {count} channels times that is not a whole number")
+        return int(count * factor)
+
+    for name, module in list(network.named_modules()):
+        parent, _, own = name.rpartition(".")
+        new: nn.Module
+        if isinstance(module, nn.Conv2d):
+            new = nn.Conv2d(
+                3 if module.in_channels == 3 else channels(module.in_channels),
+                channels(module.out_channels),
+                module.kernel_size,  # type: ignore[arg-type]
+                module.stride,  # type: ignore[arg-type]
+                module.padding,  # type: ignore[arg-type]
+                bias=module.bias is not None,
+                device="meta",
+            )
+        elif isinstance(module, nn.BatchNorm2d):
+            new = nn.BatchNorm2d(channels(module.num_features), module.eps, module.momentum, device="meta")
+        elif isinstance(module, nn.Linear):
+            outputs = module.out_features if own in last else channels(module.out_features)
+            new = nn.Linear(channels(module.in_features), outputs, device="meta")
+        else:
+            continue
+        setattr(network.get_submodule(parent), own, new)
+
+
+def _he(layer: nn.Module) -> None:
+    """Draw the weights of a ResNet's convolution as torchvision does (He et al. 2015); other layers keep torch's own."""
+    if isinstance(layer, nn.Conv2d):
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+
+
+def _truncated_normal(layer: nn.Module) -> None:
+    """Draw the weights of GoogLeNet's convolutions and fully connected layers as torchvision does."""
+    if isinstance(layer, (nn.Conv2d, nn.Linear)):
+        nn.init.trunc_normal_(layer.weight, mean=0.0, std=0.01, a=-2, b=2)
 
 
 def _module(network: object) -> nn.Module:

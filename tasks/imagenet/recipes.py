@@ -7,11 +7,12 @@ open is taken from the training it names (BVLC GoogLeNet, the VGG paper, fb.resn
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 
-from dsd.schedule import Constant, Phase, PolynomialDecay, Schedule, StepDecay
+from dsd.schedule import Phase, PolynomialDecay, Schedule, StepDecay
 from tasks.imagenet.settings import Augmentation
-from tasks.recipe import Metric, Recipe, Scale, Sgd, scaled
+from tasks.recipe import LATER, Metric, Recipe, Scale, Sgd, scaled
 
 TOP1_ERROR = Metric("top1_error", "%", lower_is_better=True)
 
@@ -24,19 +25,18 @@ class Network:
         dropout: of the classifier, then of GoogLeNet's auxiliary heads.
         auxiliary_weight: GoogLeNet's auxiliary losses are added with this weight.
         pool, width: VGG-16 pools its last feature map to pool x pool and has two hidden layers of `width`.
+        width_factor: multiplies the channels of every layer but VGG-16's hidden ones and the last.
     """
 
     dropout: tuple[float, ...] = ()
     auxiliary_weight: float = 0.0
     pool: int = 7
     width: int = 4096
+    width_factor: float = field(default=1.0, metadata={LATER: True})
 
 
 _CROP_224 = Augmentation(crop=224, test_resize=256, test_crop=224, resize="torch")
 _FB_RESNET = dataclasses.replace(_CROP_224, jitter=0.4, lighting=0.1)
-_DECAY_UNPUBLISHED = (
-    "the tables give only the starting rates of S and D2; that they fall as in D, relative to length, is our assumption"
-)
 
 
 def _resnet(network: str) -> Recipe:
@@ -54,11 +54,6 @@ def _resnet(network: str) -> Recipe:
         optimizer=Sgd(momentum=0.9, nesterov=True, weight_decay=1e-4),
         model=Network(),
         data=_FB_RESNET,
-        notes=(
-            "epochs, starting rates, sparsity: Table 4",
-            "batch, momentum, weight decay, x0.1 every 30 epochs, crop, jitter, lighting: fb.resnet.torch",
-            _DECAY_UNPUBLISHED,
-        ),
     )
 
 
@@ -79,13 +74,6 @@ GOOGLENET = Recipe(
     optimizer=Sgd(momentum=0.9, weight_decay=2e-4),
     model=Network(dropout=(0.4, 0.7), auxiliary_weight=0.3),
     data=_CROP_224,
-    notes=(
-        "epochs, starting rates, sparsity: Table 2",
-        "batch, weight decay, polynomial decay 0.5, dropout 0.4 / 0.7, auxiliary weight 0.3: BVLC GoogLeNet, quick solver",
-        "torchvision's GoogLeNet has batch norm where BVLC's had none",
-        "augmentation: random-sized crop and flip, as torchvision trains it",
-        _DECAY_UNPUBLISHED,
-    ),
 )
 
 VGG16 = Recipe(
@@ -94,78 +82,91 @@ VGG16 = Recipe(
     schedule=Schedule(
         (
             Phase("dense", epochs=74, lr=1e-2, decay=StepDecay(every=18.5)),
-            Phase("sparse", epochs=1.25, lr=1e-4, decay=Constant(), sparsity=0.30),
-            Phase("redense", epochs=18, lr=1e-5, decay=Constant()),
+            Phase("sparse", epochs=1.25, lr=1e-4, decay=StepDecay(every=1.25 / 4), sparsity=0.30),
+            Phase("redense", epochs=18, lr=1e-5, decay=StepDecay(every=4.5)),
         )
     ),
     batch_size=256,
     optimizer=Sgd(momentum=0.9, weight_decay=5e-4),
     model=Network(dropout=(0.5,)),
     data=_CROP_224,
-    notes=(
-        "epochs, starting rates, sparsity: Table 3",
-        "batch, momentum, dropout: Simonyan and Zisserman; weight decay 5e-4 is theirs too, the DSD paper does not repeat it",
-        "Simonyan and Zisserman lowered the rate three times within 74 epochs, when progress stopped; "
-        "even spacing is our assumption",
-        "rates of S and D2: taken as constant; how they fall is unpublished",
-        "augmentation: random-sized crop and flip",
-    ),
 )
 
 
-def small(recipe: Recipe, batch_size: int | None = 64, dense_epochs: float | None = 10, pixels: int = 64) -> Recipe:
-    """Return the declared reduction for sets of 64-pixel pictures: every phase shorter by one factor, D being 10 epochs.
+_AREA = (0.25, 1.0)  # crops of 64-pixel pictures are larger than the paper's: a tenth of such a picture shows little
 
-    None leaves the batch or the lengths as they are. Rates follow the batch (linear scaling, Goyal et al. 2017). Colour jitter
-    and lighting are left out and crops are larger:
-    with so few passes over so few pictures a network underfits before it overfits. `pixels` is the side that it sees.
+
+def _seen(pixels: int) -> Augmentation:
+    return Augmentation(crop=pixels, area=_AREA, test_resize=pixels, test_crop=pixels)
+
+
+def _of_batch(recipe: Recipe, batch_size: int) -> Recipe:
+    """Return `recipe` at another batch, its rates in proportion (linear scaling, Goyal et al. 2017)."""
+    schedule = scaled(recipe.schedule, 1, batch_size / recipe.batch_size)
+    return dataclasses.replace(recipe, schedule=schedule, batch_size=batch_size)
+
+
+def _normalised(recipe: Recipe, pixels: int, width: int) -> Recipe:
+    """Return VGG-16 with batch norm and without dropout, its classifier for small pictures; others as they are.
+
+    Measured on the smoke set: plain, VGG-16 stays at chance for 176 steps at rates from 0.00125 to 0.03.
     """
-    published = recipe.schedule.phases[0].epochs
-    dense_epochs, batch_size = dense_epochs or published, batch_size or recipe.batch_size
-    factor = dense_epochs / published
-    lengths = (
-        "the paper's epochs"
-        if factor == 1
-        else f"every phase {1 / factor:.3g} times shorter (D {dense_epochs:g} epochs)"
-    )
-    own = batch_size == recipe.batch_size
-    batches = (
-        f"the batch of {batch_size} and the rates too"
-        if own and factor == 1
-        else f"batch {batch_size} with rates in proportion"
-    )
-    vgg = recipe.network == "vgg16"
-    seen = "64-pixel pictures" + (f", seen at {pixels}" if pixels != 64 else "")
+    if recipe.network != "vgg16":
+        return recipe
+    model = dataclasses.replace(recipe.model, pool=pixels // 32, width=width, dropout=(0.0,))
+    return dataclasses.replace(recipe, network="vgg16_bn", model=model)
+
+
+def small(
+    recipe: Recipe, width_factor: float, batch_size: int = 64, pixels: int = 64, width: int = 4096, sparse: float = 0.0
+) -> Recipe:
+    """Return the reduction for 64-pixel pictures: the paper's epochs and ratios of rates, a narrower network, fewer pixels.
+
+    Three in eight of the training pictures are trained on, one in ten serves probes, and the others are tested on too. Colour
+    jitter and lighting are left out and crops are larger.
+
+    Args:
+        recipe: the paper's.
+        width_factor: multiplies the channels.
+        batch_size: rates follow it in proportion.
+        pixels: the side that the network sees.
+        width: of VGG-16's hidden layers.
+        sparse: epochs of S where they are not the paper's; 0 keeps these.
+    """
+    reduced = _normalised(_of_batch(recipe, batch_size), pixels, width)
+    phases = reduced.schedule.phases
+    if sparse:
+        phases = tuple(_as_long(phase, sparse) if phase.kind == "sparse" else phase for phase in phases)
     return dataclasses.replace(
-        recipe,
-        schedule=scaled(recipe.schedule, factor, batch_size / recipe.batch_size),
-        batch_size=batch_size,
-        # Measured on the smoke set: plain, VGG-16 stays at chance for 176 steps at rates from 0.00125 to 0.03.
-        network="vgg16_bn" if vgg else recipe.network,
-        model=dataclasses.replace(recipe.model, pool=pixels // 32, dropout=(0.0,) if vgg else recipe.model.dropout),
-        data=Augmentation(crop=pixels, area=(0.25, 1.0), test_resize=pixels, test_crop=pixels),
-        evaluate_every=dense_epochs / 4,
-        reduction=(
-            f"{seen}; {lengths}; {batches}; random-sized crops of at least a quarter of the area, flips, "
-            "no colour jitter or lighting"
-            + (
-                f"; classifier on {pixels // 32} x {pixels // 32} instead of 7 x 7 features, batch norm, He initialisation, "
-                "no dropout"
-                if vgg
-                else ""
-            )
-        ),
+        reduced,
+        schedule=Schedule(phases),
+        model=dataclasses.replace(reduced.model, width_factor=width_factor),
+        data=dataclasses.replace(_seen(pixels), trained=0.375, probes=0.1, test_unused=True),
+        evaluate_every=phases[0].epochs / 4,
+        reduction=f"width {_fraction(width_factor)}, {pixels} pixels",
     )
+
+
+def _as_long(phase: Phase, epochs: float) -> Phase:
+    """Return `phase` with so many epochs, its rate falling at the same shares of them."""
+    (longer,) = scaled(Schedule((phase,)), epochs / phase.epochs, 1)
+    return longer
+
+
+def _fraction(factor: float) -> str:
+    return str(Fraction(factor)) if factor < 1 else "full"
 
 
 def smoke(recipe: Recipe, lr: float) -> Recipe:
-    """Return the reduction for the embedded set: seconds, not a result. `lr` is D's, the others' follow in proportion."""
-    batch_size = 32
-    scaled_lr = recipe.schedule.phases[0].lr * batch_size / recipe.batch_size
-    tiny = small(recipe, batch_size, dense_epochs=8)
+    """Return the reduction for the embedded set: seconds, not a result. `lr` is D's, the others' follow in proportion.
+
+    Every phase is shorter by one factor, D being 8 epochs.
+    """
+    tiny = _normalised(_of_batch(recipe, 32), 32, 512)
+    dense = tiny.schedule.phases[0]
     return dataclasses.replace(
         tiny,
-        schedule=scaled(tiny.schedule, 1, lr / scaled_lr),
+        schedule=scaled(tiny.schedule, 8 / dense.epochs, lr / dense.lr),
         model=dataclasses.replace(tiny.model, pool=1, width=512),
         data=Augmentation(crop=32, area=(0.5, 1.0), test_resize=36, test_crop=32),
         evaluate_every=2.0,
@@ -173,20 +174,13 @@ def smoke(recipe: Recipe, lr: float) -> Recipe:
     )
 
 
-# VGG-16 sees a quarter of the pixels: at 64 a trial of all arms on 5,000 pictures takes over an hour of a core. ResNet-50 learns
-# nothing so (measured: 93 to 96 % error of 50 classes after D, at batches of 32 and 64). GoogLeNet keeps the batch of its own
-# solver, 32: at 64 it had learned little by the end of D (measured: 89.7 % error).
+# Widths are those that a core trains in at most two hours a trial (measured, pictures a second of one core of an AMD EPYC:
+# ResNet-18 1,100, ResNet-50 400, GoogLeNet 280, VGG-16 680). GoogLeNet keeps the batch of its own solver.
 _SMALL = {
-    "imagenet_googlenet": small(GOOGLENET, batch_size=32),
-    "imagenet_vgg16": small(VGG16, pixels=32),
-    "imagenet_resnet18": small(RESNET18),
-    "imagenet_resnet50": small(RESNET50),
-}
-
-# With a GPU: of the paper's recipe nothing is changed but the pictures, what is done to them and, as above, VGG-16.
-FULL_LENGTH = {
-    f"imagenet_{recipe.network}": small(recipe, batch_size=None, dense_epochs=None)
-    for recipe in (GOOGLENET, VGG16, RESNET18, RESNET50)
+    "imagenet_googlenet": small(GOOGLENET, width_factor=0.5, batch_size=32),
+    "imagenet_vgg16": small(VGG16, width_factor=0.25, pixels=32, width=512),
+    "imagenet_resnet18": small(RESNET18, width_factor=0.25),
+    "imagenet_resnet50": small(RESNET50, width_factor=0.25),
 }
 
 # Rates at which each network learns the smoke set within its 176 steps of D (tried by factors of 2 to 2.5).
@@ -199,4 +193,52 @@ RECIPES: dict[str, dict[Scale, Recipe]] = {
         "paper": recipe,
     }
     for recipe in (GOOGLENET, VGG16, RESNET18, RESNET50)
+}
+
+_ASSUMED_DECAY = "the tables give only starting rates; that they fall as in D, relative to length, is our assumption"
+_TABLE = "the DSD paper, Table {}"
+_FB_RESNET_SOURCES = {
+    "epochs": _TABLE.format(4),
+    "rate": _TABLE.format(4),
+    "sparsity": _TABLE.format(4),
+    "not pruned": "the DSD paper, Section 4: the first convolution is too sensitive",
+    "decay in D": "fb.resnet.torch",
+    "decay in S": _ASSUMED_DECAY,
+    "decay in D2": _ASSUMED_DECAY,
+    **dict.fromkeys(
+        ("batch", "momentum", "Nesterov", "weight decay", "crop", "test", "area", "jitter", "lighting"),
+        "fb.resnet.torch",
+    ),
+}
+_BVLC = "BVLC GoogLeNet, quick solver"
+_SIMONYAN = "Simonyan and Zisserman"
+
+SOURCES: dict[str, dict[str, str]] = {
+    "imagenet_resnet18": _FB_RESNET_SOURCES,
+    "imagenet_resnet50": _FB_RESNET_SOURCES,
+    "imagenet_googlenet": {
+        **{key: _TABLE.format(2) for key in ("epochs", "rate", "sparsity")},
+        "not pruned": _FB_RESNET_SOURCES["not pruned"],
+        "decay in D": _BVLC,
+        "decay in S": _ASSUMED_DECAY,
+        "decay in D2": _ASSUMED_DECAY,
+        **dict.fromkeys(("batch", "momentum", "weight decay", "dropout", "auxiliary weight"), _BVLC),
+        **dict.fromkeys(("crop", "test", "area", "flip"), "as torchvision trains it"),
+    },
+    "imagenet_vgg16": {
+        **{key: _TABLE.format(3) for key in ("epochs", "rate", "sparsity")},
+        "not pruned": _FB_RESNET_SOURCES["not pruned"],
+        "decay in D": f"{_SIMONYAN} lowered the rate three times within 74 epochs, when progress stopped; "
+        "even spacing is our assumption",
+        "decay in S": _ASSUMED_DECAY,
+        "decay in D2": _ASSUMED_DECAY,
+        **dict.fromkeys(("batch", "momentum", "dropout"), _SIMONYAN),
+        "weight decay": f"{_SIMONYAN}; the DSD paper does not repeat it",
+        **dict.fromkeys(("crop", "test", "area", "flip"), "random-sized crops, as torchvision trains it"),
+    },
+}
+"""Where the published values come from, by the first words of a field's name (see `tasks.notes`)."""
+
+REMARKS: dict[str, tuple[str, ...]] = {
+    "imagenet_googlenet": ("torchvision's GoogLeNet has batch norm where BVLC's had none",),
 }

@@ -24,6 +24,10 @@ class Augmentation:
         label_noise: the share of the training pictures that are given a wrong class, drawn anew for every seed.
         resize: whose bilinear filter with antialiasing makes a training crop square: Pillow's, or torch's on whole numbers, which
             takes a fifth of the time (see `tasks.imagenet.augment.augment` for what it changes).
+        trained: the share of every class's training pictures that is trained on.
+        probes: the share set aside for probes, which choose rates and lengths before a row's first trial.
+        test_unused: whether the training pictures of neither share are tested on, beside `val`.
+        probing: whether the pictures set aside for probes are the test set, in place of any other.
         mean, std: of each channel (RGB, in [0, 1]), subtracted and divided by; ImageNet's, from fb.resnet.torch.
     """
 
@@ -39,6 +43,10 @@ class Augmentation:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     label_noise: float = field(default=0.0, metadata={LATER: True})
     resize: Literal["pillow", "torch"] = field(default="pillow", metadata={LATER: True})
+    trained: float = field(default=1.0, metadata={LATER: True})
+    probes: float = field(default=0.0, metadata={LATER: True})
+    test_unused: bool = field(default=False, metadata={LATER: True})
+    probing: bool = field(default=False, metadata={LATER: True})
 
     def __post_init__(self) -> None:
         """Refuse settings that no picture could follow.
@@ -60,5 +68,9 @@ class Augmentation:
             raise ValueError(f"lighting={self.lighting}: expected a standard deviation, not negative")
         if not 0 <= self.label_noise <= 1:
             raise ValueError(f"label_noise={self.label_noise}: expected a share in [0, 1]")
+        if not (self.trained > 0 and self.probes >= 0 and self.trained + self.probes <= 1):
+            raise ValueError(f"trained={self.trained}, probes={self.probes}: expected shares, together at most 1")
+        if self.probing and not self.probes:
+            raise ValueError("probing=True: no pictures are set aside for probes")
         if not all(value > 0 for value in self.std):
             raise ValueError(f"std={self.std}: every channel's is positive")

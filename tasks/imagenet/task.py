@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tasks import processes
 from tasks.files import require
 from tasks.imagenet import data, folder, models, tiny
 from tasks.imagenet.data import Batch, Pictures
-from tasks.imagenet.folder import Folder
+from tasks.imagenet.folder import Division, Folder
 from tasks.imagenet.noise import mislabelled
 from tasks.imagenet.recipes import TOP1_ERROR, Network
 from tasks.imagenet.settings import Augmentation
@@ -23,6 +24,7 @@ from tasks.seed import derive
 from tasks.task import DataReport, Evaluation, Frozen, Progress
 
 _TEST_BATCH = 250
+_TRAINING_SCORED = 50_000  # as many as ImageNet has test pictures
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,10 @@ def open_data(
         ValueError: the data cannot be used; the message names the files.
     """
     del frozen  # no network here is
-    found = folder.scan(data, subset, folder.SPLITS if train else ("val",))
+    settings = recipe.data
+    assert isinstance(settings, Augmentation)
+    division = Division(settings.trained, settings.probes, settings.test_unused, settings.probing)
+    found = folder.scan(data, subset, folder.SPLITS if train else ("val",), division)
     report = processes.once(lambda: _verify(found, progress))
     require(report)
 
@@ -152,9 +157,25 @@ class ImageNetTask:
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
         """Score `model` on every test picture once: top-1 and top-5 error in percent, mean cross-entropy."""
+        metrics, right = self._scores(model, self._source.test, range(len(self._source.test)))
+        return Evaluation(metrics, right)
+
+    @torch.inference_mode()
+    def evaluate_training(self, model: nn.Module) -> dict[str, float]:
+        """Score `model` on training pictures as `evaluate` does on those of the test, under the labels that it trains on.
+
+        Of more than 50,000 pictures, that many at even distances are taken.
+        """
+        train = self._train()
+        step = max(1, math.ceil(len(train) / _TRAINING_SCORED))
+        metrics, _ = self._scores(model, train, range(0, len(train), step))
+        return metrics
+
+    def _scores(self, model: nn.Module, pictures: Pictures, which: Sequence[int]) -> tuple[dict[str, float], Tensor]:
+        """Return the metrics of the pictures numbered `which`, and (n,) 1.0 where the first guess is right."""
         model.eval()
         mine = []
-        batches = data.test_batches(self._source.test, self._pictures, _TEST_BATCH, self._workers, self._device)
+        batches = data.scoring_batches(pictures, self._pictures, _TEST_BATCH, self._workers, self._device, which)
         for x, y in batches:
             logits = model(x)
             ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == y[:, None]
@@ -167,4 +188,4 @@ class ImageNetTask:
             "top5_error": 100 * (1 - float(five.double().mean())),
             "test_loss": float(losses.double().mean()),
         }
-        return Evaluation(metrics, right)
+        return metrics, right

@@ -128,20 +128,29 @@ def batch_ids(waveforms: Waveforms, order: Order, step: int) -> list[str]:
     return [waveforms.names[index] for index in order.batch(step)]
 
 
-def test_order(waveforms: Waveforms) -> Indices:
-    """Return the order (n,) in which `test_batches` yields the utterances, for `tasks.librispeech.order.restore`."""
-    return longest_first(waveforms.lengths)
+def scoring_order(waveforms: Waveforms, which: Sequence[int] | None = None) -> Indices:
+    """Return the order (n,) in which `scoring_batches` yields the utterances, for `tasks.librispeech.order.restore`."""
+    return longest_first(waveforms.lengths[_all_or(which, waveforms)])
 
 
-def test_batches(waveforms: Waveforms, batch_size: int, device: torch.device) -> Iterator[Batch]:
-    """Yield this process's part of the batches in which every utterance stands once, in `test_order`: little is padding.
+def scoring_batches(
+    waveforms: Waveforms, batch_size: int, device: torch.device, which: Sequence[int] | None = None
+) -> Iterator[Batch]:
+    """Yield this process's part of the batches in which every utterance, or each of those numbered `which`, stands once.
+
+    They come in `scoring_order`: by length, so that little is padding.
 
     The last batch may be smaller.
 
     Raises:
         ValueError: a recording cannot be decoded; the message names it.
     """
-    return _ahead(waveforms, processes.part(list(cut(test_order(waveforms), batch_size))), device)
+    ordered = _all_or(which, waveforms)[scoring_order(waveforms, which)]
+    return _ahead(waveforms, processes.part(list(cut(ordered, batch_size))), device)
+
+
+def _all_or(which: Sequence[int] | None, waveforms: Waveforms) -> Indices:
+    return np.arange(len(waveforms)) if which is None else np.asarray(which, np.int64)
 
 
 def _ahead(waveforms: Waveforms, plan: Iterable[Indices], device: torch.device) -> Generator[Batch, None, None]:

@@ -32,13 +32,6 @@ class Speech:
     augment: SpecAugment | None = None
 
 
-_OPEN = (
-    "momentum 0.99 and Nesterov's rule: Hannun et al. 2014 and Amodei et al. 2016; the paper says Nesterov SGD",
-    "the norm of the gradient is clipped at 400: Amodei et al. 2016; the loss is a batch's mean over utterances",
-    "batch 32: assumed, the paper gives none; rates are constant within a phase: assumed, the tables give the starting ones",
-    "data: LibriSpeech in place of WSJ; normalised log-power spectrograms of 20 ms windows every 10 ms",
-)
-
 DEEPSPEECH = Recipe(
     network="deepspeech",
     skip=("conv",),  # only fully connected and recurrent layers are pruned (Section 4.5)
@@ -56,11 +49,6 @@ DEEPSPEECH = Recipe(
     model=DeepSpeech1Settings(),
     data=Speech(),
     clip_norm=400.0,
-    notes=(
-        "epochs, rates, sparsity: Table 7; layers: its parameter counts",
-        "windows of 11 frames every second frame, dropout 5 % of feed-forward layers, clipping at 20: Hannun et al. 2014",
-        *_OPEN,
-    ),
 )
 
 DEEPSPEECH2 = Recipe(
@@ -80,7 +68,6 @@ DEEPSPEECH2 = Recipe(
     model=DeepSpeech2Settings(),
     data=Speech(),
     clip_norm=400.0,
-    notes=("epochs, rates, sparsity: Table 9; layers: its parameter counts", *_OPEN),
 )
 
 
@@ -135,3 +122,29 @@ RECIPES: dict[str, dict[Scale, Recipe]] = {
         "paper": DEEPSPEECH2,
     },
 }
+
+_AMODEI = "Amodei et al. 2016"
+_OPEN = {
+    "momentum": "Hannun et al. 2014 and Amodei et al. 2016",
+    "Nesterov": "the DSD paper says Nesterov SGD",
+    "bound of the gradient's norm": f"{_AMODEI}; the loss is a batch's mean over utterances",
+    "batch": "assumed, the paper gives none",
+    "not pruned": "only fully connected and recurrent layers are pruned (the DSD paper, Section 4.5)",
+    "sortagrad": f"{_AMODEI}, Section 3.3",
+}
+_TABLES = {
+    name: dict.fromkeys(("epochs", "rate", "sparsity"), f"the DSD paper, Table {number}")
+    | {"width": f"the parameter counts in the DSD paper's Table {number - 1}"}
+    for name, number in (("librispeech_deepspeech", 7), ("librispeech_deepspeech2", 9))
+}
+SOURCES: dict[str, dict[str, str]] = {
+    "librispeech_deepspeech": _OPEN
+    | _TABLES["librispeech_deepspeech"]
+    | dict.fromkeys(("dropout", "context", "stride", "clip"), "Hannun et al. 2014"),
+    "librispeech_deepspeech2": _OPEN | _TABLES["librispeech_deepspeech2"],
+}
+"""Where the published values come from, by the first words of a field's name (see `tasks.notes`)."""
+
+REMARKS: tuple[str, ...] = (
+    "data: LibriSpeech in place of WSJ; normalised log-power spectrograms of 20 ms windows every 10 ms",
+)

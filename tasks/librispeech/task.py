@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +29,16 @@ _TEST_BATCH = 32
 
 @dataclass(frozen=True)
 class Source:
-    """Recordings, decoded where they fit in memory, with their report. Without `train` it is for scoring."""
+    """Recordings, decoded where they fit in memory, with their report. Without `train` it is for scoring.
+
+    `utterances` are those of `test`, `training` those of `train`.
+    """
 
     report: DataReport
     train: Waveforms | None
     test: Waveforms
     utterances: tuple[Utterance, ...]
+    training: tuple[Utterance, ...] = ()
 
 
 def embedded() -> Path:
@@ -69,6 +74,7 @@ def open_data(
         Waveforms(found.train, found.root, progress) if train else None,
         Waveforms(found.test, found.root, progress),
         found.test,
+        found.train if train else (),
     )
 
 
@@ -158,14 +164,8 @@ class SpeechTask:
         `cer_FOLDER` of each.
         """
         del thorough  # nothing here is slow
-        model.eval()
         test = self._source.test
-        mine: list[list[str]] = []
-        for batch in data.test_batches(test, _TEST_BATCH, self._device):
-            features, frames = spectrogram.features(batch.waveforms, batch.samples)
-            mine.append(decode.greedy(*model(features, frames)))
-        heard = [transcript for batch in processes.collected(mine) for transcript in batch]
-        hypotheses = restore(data.test_order(test), heard)
+        hypotheses = self._transcribe(model, test, range(len(test)))
         utterances = self._source.utterances
         references = [utterance.transcript for utterance in utterances]
         metrics = _scores(references, hypotheses)
@@ -179,6 +179,24 @@ class SpeechTask:
             for name, reference, hypothesis in zip(test.names, references, hypotheses, strict=True)
         ]
         return Evaluation(metrics, wer.counts(references, hypotheses), samples)
+
+    @torch.inference_mode()
+    def evaluate_training(self, model: nn.Module) -> dict[str, float]:
+        """Transcribe training utterances greedily, as many as there are test utterances and at even distances: `wer`, `cer`."""
+        train, _ = self._training()
+        which = range(0, len(train), math.ceil(len(train) / len(self._source.test)))
+        references = [self._source.training[index].transcript for index in which]
+        return _scores(references, self._transcribe(model, train, which))
+
+    def _transcribe(self, model: nn.Module, waveforms: Waveforms, which: Sequence[int]) -> list[str]:
+        """Return what is heard in the utterances numbered `which`, in their order."""
+        model.eval()
+        mine: list[list[str]] = []
+        for batch in data.scoring_batches(waveforms, _TEST_BATCH, self._device, which):
+            features, frames = spectrogram.features(batch.waveforms, batch.samples)
+            mine.append(decode.greedy(*model(features, frames)))
+        heard = [transcript for batch in processes.collected(mine) for transcript in batch]
+        return restore(data.scoring_order(waveforms, which), heard)
 
 
 def _scores(references: list[str], hypotheses: list[str]) -> dict[str, float]:

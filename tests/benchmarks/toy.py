@@ -37,7 +37,7 @@ RECIPE = Recipe(
     data=None,
 )
 
-ROW = Row("toy_row", "Toy", "toy", "blobs", "nothing", N, 20, ERROR, {"smoke": RECIPE})
+ROW = Row("toy_row", "Toy", "toy", "blobs", "nothing", N, 20, ERROR, {"smoke": RECIPE, "paper": RECIPE}, {})
 
 
 class ToyTask:
@@ -86,6 +86,11 @@ class ToyTask:
         model.eval()
         right = (model(self.x[N:]).argmax(1) == self.y[N:]).double()
         return Evaluation({ERROR.name: 100 * (1 - float(right.mean()))}, right)
+
+    @torch.inference_mode()
+    def evaluate_training(self, model: nn.Module) -> dict[str, float]:
+        model.eval()
+        return {ERROR.name: 100 * float((model(self.x[:N]).argmax(1) != self.y[:N]).double().mean())}
 
 
 ORIGIN = Provenance(

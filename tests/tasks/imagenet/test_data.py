@@ -191,7 +191,7 @@ def test_no_steps_and_too_few_pictures(pictures: data.Pictures) -> None:
 @pytest.mark.parametrize("batch_size", [1, 4, 9, 100])
 def test_every_test_picture_comes_once_in_order(found: folder.Folder, batch_size: int) -> None:
     pictures = data.Pictures(found, "val")
-    batches = list(data.test_batches(pictures, AUGMENTATION, batch_size, None, CPU))
+    batches = list(data.scoring_batches(pictures, AUGMENTATION, batch_size, None, CPU))
     assert [len(y) for _, y in batches[:-1]] == [batch_size] * (len(batches) - 1)
     assert torch.cat([y for _, y in batches]).tolist() == pictures.labels.tolist()
     views = torch.stack(
@@ -204,7 +204,7 @@ def test_the_global_generators_are_left_alone(pictures: data.Pictures, found: fo
     torch.manual_seed(3)
     before = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002  it is what we test
     train(pictures, 0, 5)
-    list(data.test_batches(data.Pictures(found, "val"), AUGMENTATION, 4, 0, CPU))
+    list(data.scoring_batches(data.Pictures(found, "val"), AUGMENTATION, 4, 0, CPU))
     after = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
     assert torch.equal(before[0], after[0])
     assert before[1:] == after[1:]

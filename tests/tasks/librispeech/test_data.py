@@ -123,7 +123,7 @@ def test_what_is_read_ahead_is_what_is_held(
     assert not read.in_memory
     plans = plan(held)
     assert same(list(data.batches(read, plans, 0, 9, CPU)), list(data.batches(held, plans, 0, 9, CPU)))
-    assert same(list(data.test_batches(read, 3, CPU)), list(data.test_batches(held, 3, CPU)))
+    assert same(list(data.scoring_batches(read, 3, CPU)), list(data.scoring_batches(held, 3, CPU)))
 
 
 def test_a_step_has_the_same_batch_however_it_is_reached(held: data.Waveforms) -> None:
@@ -162,7 +162,7 @@ def test_recordings_that_changed_since_are_named(root: Path, tmp_path: Path, lim
     def read(samples: int) -> None:
         one = Utterance("1-1-0000", path.name, "train", "1", samples, 16_000, "one")
         waveforms = data.Waveforms([one], tmp_path, quiet, limit)
-        list(data.test_batches(waveforms, 1, CPU))
+        list(data.scoring_batches(waveforms, 1, CPU))
 
     with pytest.raises(ValueError, match=r"1-1-0000.flac cannot be opened \(No such file or directory\)"):
         read(400)
@@ -189,11 +189,11 @@ def test_progress_is_told_as_recordings_are_decoded(utterances: list[Utterance],
 
 
 def test_every_test_utterance_comes_once_from_the_longest_on_and_back_in_order(held: data.Waveforms) -> None:
-    batches = list(data.test_batches(held, 4, CPU))
+    batches = list(data.scoring_batches(held, 4, CPU))
     assert [len(batch.samples) for batch in batches] == [4, 4, 3]
     lengths = torch.cat([batch.samples for batch in batches]).tolist()
     assert lengths == sorted(held.lengths.tolist(), reverse=True)
-    permutation = data.test_order(held)
+    permutation = data.scoring_order(held)
     assert sorted(permutation.tolist()) == list(range(11))
     assert order.restore(permutation, lengths) == held.lengths.tolist()
     with pytest.raises(ValueError, match="10 results of 11 utterances"):

@@ -1,0 +1,139 @@
+"""The plan of the evidence: rows, data, arms, seeds, thresholds of the gate. Committed before a row's first trial.
+
+Each row is trained by its recipe of small scale, which states the reduction. A verdict needs a row whose gate holds and exactly
+the seeds 0 to `seeds` - 1. A row may be planned anew once, only because its gate failed; `attempt` then says 2 and the first
+attempt stays in the tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks import paper
+from benchmarks.registry import ROWS, SENSITIVITY, ArmName
+from tasks.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Gate:
+    """When a row's networks are in the regime of the claim, told by D, `control` and `llr` alone (see `benchmarks.gate`).
+
+    Attributes:
+        chance: the score of a guess that knows how frequent each answer is and nothing else, in `fit` on training examples.
+        fit: the score on training examples that must be at most half of chance, and better than `beside` on test examples.
+        beside: the same score on examples that nobody trains on; the row's own metric where it is not another.
+        saturated: the control must be above this error, in percent; None for a metric that is no error.
+        undertrained: whether a gain of `llr` over D as large as the claim fails the gate, or is only told.
+    """
+
+    chance: float
+    fit: str
+    beside: str
+    saturated: float | None = 2.0
+    undertrained: bool = True
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A group of trials of one row at small scale.
+
+    Attributes:
+        data, weights: the data set's folder and the frozen network's file, in the folder that `--data` names.
+        seeds: how many, from 0 on.
+        hours: of one core for a trial, until trials on the same kind of hardware tell it.
+        spread: the expected standard deviation of a seed's gain over the control, in the metric's points, until three tell it.
+        waits: why no trial may start yet; empty where one may.
+        attempt: 2 where the row was planned anew because its gate failed.
+    """
+
+    row: str
+    data: str
+    arms: tuple[ArmName, ...]
+    gate: Gate
+    seeds: int = 5
+    hours: float = 1.0
+    spread: float = 0.3
+    weights: str | None = None
+    label_noise: float | None = None
+    waits: str = ""
+    attempt: int = 1
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that its trials have."""
+        return ROWS[self.row].recipe("small", label_noise=self.label_noise)
+
+    @property
+    def claim(self) -> float:
+        """The paper's gain as a share of the figure that it improves on: at equal budget, where the headline's is not."""
+        row = paper.ROWS[self.row]
+        if row.equal_budget:
+            return row.equal_budget.value / row.stages["Baseline"][row.metric].value
+        return row.overview.relative / 100
+
+    @property
+    def title(self) -> str:
+        """What a reader calls it."""
+        kinds = [f"{self.label_noise:.0%} wrong labels"] if self.label_noise else []
+        kinds += ["sensitivity"] * bool(set(self.arms) & set(SENSITIVITY) - {"control-text", "dsd-text"})
+        return ROWS[self.row].title + (f" ({', '.join(kinds)})" if kinds else "")
+
+
+_TINY, _DIGITS = "tiny-imagenet-50", "noisy-digits"
+_TOP1 = Gate(chance=98.0, fit="top1_error", beside="top1_error")  # of 50 classes, equally frequent
+# The exponential of the entropy of Flickr8k's training captions: 345,249 words and ends, rare words dropped.
+_CAPTIONS = Gate(chance=175.4, fit="perplexity", beside="val_perplexity", saturated=None)
+# Silence is wrong in every word. The paper's own DeepSpeech 2 goes on improving when it is trained on.
+_WORDS = Gate(chance=100.0, fit="wer", beside="wer", undertrained=False)
+
+WANTED: tuple[Wanted, ...] = (
+    Wanted(
+        "imagenet_resnet18",
+        _TINY,
+        arms=("control", "dsd", "llr", "control-text", "dsd-text"),
+        gate=_TOP1,
+        hours=1.1,
+        spread=0.24,
+    ),
+    Wanted("imagenet_resnet50", _TINY, arms=("control", "dsd", "llr"), gate=_TOP1, hours=2.0, spread=0.32),
+    Wanted("imagenet_googlenet", _TINY, arms=("control", "dsd", "llr", "random"), gate=_TOP1, hours=1.6, spread=0.32),
+    Wanted(
+        "imagenet_vgg16",
+        _TINY,
+        arms=("control", "dsd", "llr", "random"),
+        gate=_TOP1,
+        hours=0.8,
+        spread=0.8,
+        waits="a probe decides the length of its S",
+    ),
+    Wanted(
+        "flickr8k_neuraltalk",
+        "flickr8k",
+        arms=("control", "dsd", "llr", "random"),
+        gate=_CAPTIONS,
+        hours=1.2,
+        spread=0.32,
+        weights="squeezenet1_0-imagenet-pruned.safetensors",
+        waits="a probe decides how its rates fall",
+    ),
+    Wanted(
+        "librispeech_deepspeech",
+        _DIGITS,
+        arms=("control", "dsd", "llr"),
+        gate=_WORDS,
+        hours=1.8,
+        spread=0.8,
+        waits="its data and rates are not decided",
+    ),
+    Wanted(
+        "librispeech_deepspeech2",
+        _DIGITS,
+        arms=("control", "dsd", "llr"),
+        gate=_WORDS,
+        seeds=10,
+        hours=0.9,
+        spread=0.55,
+        waits="its data and rates are not decided",
+    ),
+)
+"""Seven rows, on data that one downloads in minutes, at a size that a CPU trains."""

@@ -1,0 +1,98 @@
+"""What a recipe says of itself in words: every field with its source, and every field that is not the published one.
+
+Notes are made from the fields of the recipe at hand, so that a reduced or overridden recipe never tells a value that it has not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dsd.schedule import Constant, Decay, PolynomialDecay, StepDecay
+from tasks.recipe import Recipe
+
+_PLAIN = {"nesterov": "Nesterov's rule", "lr": "rate", "eps": "epsilon"}
+
+
+def fields(recipe: Recipe) -> dict[str, str]:
+    """Return the name of every field that can change the outcome, in a reader's words, to its value in words."""
+    found = {"network": recipe.network}
+    several = sum(phase.kind == "sparse" for phase in recipe.schedule) > 1
+    iteration = 0
+    for phase in recipe.schedule:
+        iteration += phase.kind == "sparse"
+        name = {"dense": "D", "sparse": "S", "redense": "D2"}[phase.kind]
+        name += f" of iteration {iteration}" if several and iteration else ""
+        found[f"epochs of {name}"] = f"{phase.epochs:g}"
+        found[f"rate of {name}"] = f"{phase.lr:g}"
+        found[f"decay in {name}"] = decay(phase.decay)
+        if phase.kind == "sparse":
+            found[f"sparsity of {name}"] = f"{100 * phase.sparsity:g} %"
+    found["batch"] = str(recipe.batch_size)
+    found["not pruned"] = ", ".join(recipe.skip) or "nothing"
+    found["optimizer state"] = recipe.optimizer_state
+    found["bound of the gradient's norm"] = _value(recipe.clip_norm)
+    found["optimizer"] = type(recipe.optimizer).__name__
+    for part, settings in (("optimizer", recipe.optimizer), ("model", recipe.model), ("data", recipe.data)):
+        for name, value in _flat(settings).items():
+            found[f"{part} {name}" if name in found else name] = value
+    return found
+
+
+def notes(recipe: Recipe, published: Recipe, sources: Mapping[str, str], remarks: Sequence[str]) -> tuple[str, ...]:
+    """Return sentences about `recipe`: its published values by source, its other values beside the published ones, remarks.
+
+    Args:
+        recipe: the one at hand.
+        published: the row's at paper scale.
+        sources: the first words of a field's name to where its published value comes from; the longest that fits counts.
+        remarks: what no field tells, true at every scale.
+    """
+    mine, theirs = fields(recipe), fields(published)
+    by_source: dict[str, list[str]] = {}
+    changed = []
+    for name in dict.fromkeys([*mine, *theirs]):
+        value, other = mine.get(name, "none"), theirs.get(name, "none")
+        source = max((key for key in sources if name.startswith(key)), key=len, default=None)
+        if value != other:
+            changed.append(f"{name} {value} (published: {other})")
+        elif source is not None:
+            by_source.setdefault(sources[source], []).append(f"{name} {value}")
+    found = [f"{'; '.join(values)}: {source}" for source, values in by_source.items()]
+    found += [f"not as published: {'; '.join(changed)}"] if changed else []
+    return (*found, *remarks)
+
+
+def decay(rule: Decay) -> str:
+    """Return how the rate falls within a phase."""
+    if isinstance(rule, Constant):
+        return "none"
+    if isinstance(rule, StepDecay):
+        return f"times {rule.factor_each:.4g} every {rule.every:.4g} epochs"
+    assert isinstance(rule, PolynomialDecay)
+    return f"to zero, polynomial of power {rule.power:g}"
+
+
+def _flat(settings: Any) -> dict[str, str]:
+    """Return name to value of a frozen dataclass, defaults included; nothing where a task has no such settings."""
+    if not dataclasses.is_dataclass(settings):
+        return {}
+    return {
+        _PLAIN.get(one.name, one.name.replace("_", " ")): _value(getattr(settings, one.name))
+        for one in dataclasses.fields(settings)
+    }
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if dataclasses.is_dataclass(value):
+        return ", ".join(f"{name} {text}" for name, text in _flat(value).items())
+    if isinstance(value, tuple):
+        return " to ".join(map(_value, value)) if len(value) == 2 else ", ".join(map(_value, value)) or "none"
+    return str(value) or "none"
