@@ -98,8 +98,10 @@ def ask(options: Run) -> Asked:
         raise ValueError(
             f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
         )
-    if "dsd-keep" in options.arms and "control-keep" not in options.arms:
-        raise ValueError(f"--arms {' '.join(options.arms)}: dsd-keep is compared with control-keep; name it too")
+    for arm in ("dsd-keep", "dsd-text"):
+        own = arm.replace("dsd", "control")
+        if arm in options.arms and own not in options.arms:
+            raise ValueError(f"--arms {' '.join(options.arms)}: {arm} is compared with {own}; name it too")
     if options.precision != "float32" and row.domain != "imagenet":
         raise ValueError(
             f"--precision {options.precision}: the recurrent layers of {row.name} are written for float32; rows that can: "

@@ -22,7 +22,7 @@ from benchmarks.console import say, show
 from benchmarks.display import duration
 from benchmarks.options import Evidence, Run
 from benchmarks.record import Record
-from benchmarks.registry import BFLOAT16, ROWS, row
+from benchmarks.registry import ROWS, row
 from benchmarks.statistics import MINIMUM_SEEDS, Paired
 from benchmarks.wanted import WANTED, Wanted
 
@@ -85,7 +85,7 @@ def stand(
 
 
 def _standing(wanted: Wanted, records: Sequence[Record], running: set[int], gpu: str | None) -> Standing:
-    mine = [one for one in records if is_of(one, wanted)]
+    mine = [one for one in records if wanted.covers(one)]
     # One folder's name may stand for two states of it: the table's cell is of one, here of that with more trials.
     groups = sorted(group.group_records(mine), key=lambda one: len(one.records))
     members = [one for one in groups[-1].everything if set(one.arms) >= set(wanted.arms)] if groups else []
@@ -104,16 +104,6 @@ def _standing(wanted: Wanted, records: Sequence[Record], running: set[int], gpu:
         target=(wanted.claim * scale if scale else abs(paper.ROWS[wanted.row].gain)) / 2,
         hours=sum(times) / len(times) if times else wanted.hours,
         gate=gate.check(used, wanted) if used else None,
-    )
-
-
-def is_of(one: Record, wanted: Wanted) -> bool:
-    """Return whether a trial, finished or not, is one of the plan's group `wanted`."""
-    given = one.dense is not None and one.dense.source != "trained"
-    return not given and (
-        (one.numerics, one.row, one.scale, one.data.name, one.data.subset, one.recipe_hash, one.hardware.processes)
-        == (ROWS[wanted.row].numerics, wanted.row, "small", wanted.data, 1.0, wanted.recipe.hash(), 1)
-        and one.precision != BFLOAT16
     )
 
 

@@ -18,6 +18,8 @@ _SWEPT, _OWN, _OTHER, _ZERO = "#A65E00", COLOURS["dsd"], "#009E73", COLOURS["con
 _SHORT = {
     "random": "random mask",
     "llr": "LLR",
+    "control-text": "control, D2 at\nthe text's rate",
+    "dsd-text": "DSD, D2 at the text's\nrate, over its control",
     "dsd-twice": "DSD twice,\nphases half as long",
     "dsd-keep": "DSD, state kept,\nover control, state kept",
     "control-keep": "control, state kept",

@@ -33,11 +33,11 @@ class Iteration:
     size: dict[str, float] = field(default_factory=dict)
 
 
-def iterations(record: Record) -> list[Iteration]:
-    """Return the iterations of which a record tells, in order; none where it is older than that or has no dsd arm."""
+def iterations(record: Record, name: str = "dsd") -> list[Iteration]:
+    """Return the iterations of which a record's arm tells, in order; none where it is older than that or has no such arm."""
     found: list[Iteration] = []
     before: dict[str, LayerMask] = {}
-    arm = record.arms.get("dsd")
+    arm = record.arms.get(name)
     for phase in arm.phases if arm else ():
         if phase.mask is not None:
             found.append(_masks(phase.mask, before))

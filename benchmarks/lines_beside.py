@@ -17,6 +17,9 @@ NOISE = (
 )
 
 
+_CONTROLS = {"control": "equal budget", "control-keep": "state kept", "control-text": "the text's rate"}
+
+
 def sensitivity_lines(group: Group) -> list[Line]:
     """Return DSD by sparsity and the other arms, with the gain over the control; none without an arm of sensitivity."""
     lines = []
@@ -26,7 +29,7 @@ def sensitivity_lines(group: Group) -> list[Line]:
             label += f" (the recipe's {own_sparsity(group)})"
         line = {"arm": label, metric_name(group.metric, group, True): mean_sd(one.test)}
         line |= {"gain over control": interval(one.gain), "n": str(len(one.gains)), "time, s": f"{one.seconds:,.0f}"}
-        line["control"] = "equal budget" if one.over == "control" else "state kept"
+        line["control"] = _CONTROLS[one.over]
         lines.append(line)
     return lines
 
@@ -35,8 +38,9 @@ def sensitivity_sentence(group: Group) -> str:
     """Return what must be known to read the table of sensitivity."""
     name = metric_name(group.metric, group)
     return (
-        f"Sensitivity: gains in {name} over the control of as many steps, paired by seed; DSD with the optimizer's state kept is "
-        "compared with the control that keeps it too. They decide nothing: of twenty such intervals one misses by chance."
+        f"Sensitivity: gains in {name} over the control of as many steps, paired by seed; DSD with the optimizer's state kept, or "
+        "with D2 at the text's rate, is compared with a control that has it too. They decide nothing: of twenty such intervals one "
+        "misses by chance."
     )
 
 

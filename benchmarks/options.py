@@ -30,10 +30,10 @@ class Run:
     first_seed: int = 0
     """The first of the consecutive seeds: to spread trials over machines."""
     arms: tuple[ArmName, ...] = DEFAULT_ARMS
-    """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of the rate of D's last
-    epoch; random: a mask drawn at random; control-text, dsd-text: D2 at a tenth of D's rate, as the paper's text has it;
-    dsd-50: dsd at 50 % sparsity; dsd-twice: both phases twice, half as long; control-keep, dsd-keep: the optimizer's state goes on; swa: the control's weights averaged over its last quarter; sam:
-    sharpness-aware."""
+    """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of the rate of D's last epoch; random: a mask
+    drawn at random; control-text, dsd-text: D2 at a tenth of D's rate, as the paper's text has it; dsd-50: dsd at 50 % sparsity;
+    dsd-twice: both phases twice, half as long; control-keep, dsd-keep: the optimizer's state goes on; swa: the control's weights
+    averaged over its last quarter; sam: sharpness-aware."""
     device: Device = "auto"
     """auto takes a GPU if there is one."""
     precision: Precision = "float32"

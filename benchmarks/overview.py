@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Sequence
 
-from benchmarks import noise, render, statistics, summary
+from benchmarks import noise, regime, render, statistics, summary
 from benchmarks.group import SECTIONS, Group, Section
 from benchmarks.paper import Row
 from benchmarks.render import HEADINGS, INTRODUCTIONS, NONE, SMALL, Block, frame, interval, mean_sd, number
@@ -33,6 +33,7 @@ def blocks(groups: Sequence[Group]) -> list[Block]:
         elif chosen:
             lines = [_plain(group, groups) for group in chosen]
             found.append(Block(HEADINGS[section], INTRODUCTIONS[section], frame(lines)))
+            found += regime.blocks(chosen)
         if section == "custom" and (noisy := [one for one in groups if one.section == section and noise.share(one)]):
             text = f"{INTRODUCTIONS[section]} Beside the same without noise: under the row's heading *label noise*."
             found.append(Block(_NOISE, text, frame([_plain(group, groups) for group in noisy])))

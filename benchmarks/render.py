@@ -26,12 +26,14 @@ NOISE = "; within the noise of this test set"
 SMALL = "A verdict at small scale speaks of DSD on that data, not of the paper's figure."
 HEADINGS: dict[Section, str] = {
     "paper": "Paper scale: the published recipe",
+    "regime": "Small scale: the paper's epochs and ratios of rates, narrower networks",
     "small": "Small scale: real data, reduced recipe",
     "custom": "Custom recipes: overridden on the command line, compared with nothing",
     "smoke": "SYNTHETIC data and smoke tests: they show that a row runs, and nothing about DSD",
 }
 INTRODUCTIONS: dict[Section, str] = {
     "paper": "The paper's own figures stand beside ours.",
+    "regime": "No verdict is given before a row has all of its planned seeds and passes its gate.",
     "small": SMALL,
     "custom": "No verdict is given.",
     "smoke": "Smoke test only: generated data or a few steps. Not a result; no verdict is given.",
@@ -44,6 +46,7 @@ MEANINGS = {
     "random": "as DSD, with as many weights of each layer drawn at random",
 }
 SENSITIVITY_MEANINGS = {
+    "DSD, D2 at the text's rate": "D2 starts at a tenth of D's rate, as the paper's text has it; its control does so too",
     "DSD at 50 %, and so on": "DSD at that sparsity in every sparse phase, in place of the recipe's",
     "DSD twice": "two iterations of S and D2, each phase half as long",
     "Optimizer state kept": "DSD and the control without the fresh optimizer at the start of every phase",

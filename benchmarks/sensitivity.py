@@ -7,21 +7,23 @@ Beside the primary result, which they do not decide.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 from benchmarks import summary
 from benchmarks.group import Group
-from benchmarks.registry import SENSITIVITY
+from benchmarks.registry import SENSITIVITY, SweepArm
 from benchmarks.statistics import Paired
 from benchmarks.summary import Cell
 
-_OTHERS = ("random", "llr", "dsd-twice", "dsd-keep", "control-keep", "swa", "sam")
+_SWEPT = get_args(SweepArm)
+_OTHERS = ("random", "llr", *(name for name in SENSITIVITY if name not in _SWEPT))
 
 
 @dataclass(frozen=True)
 class Choice:
     """An arm beside the arm that it is compared with, paired by seed.
 
-    `over` is the control, but for DSD with the optimizer's state kept, whose control keeps it too. `sparsity` is that of S in
+    `over` is the control, or a control of the arm's own (see `summary.control_of`). `sparsity` is that of S in
     percent for DSD by sparsity, its mean where the recipe's sparse phases differ, None for the other arms. `gains` are one a
     seed; `seconds` is the mean time of a trial's arm.
     """
@@ -39,8 +41,7 @@ def choices(group: Group) -> list[Choice]:
     """Return DSD by sparsity, then the other arms; none where the group has no arm of sensitivity with its control."""
     if not summary.has_sensitivity(group):
         return []
-    swept = [name for name in SENSITIVITY if name.removeprefix("dsd-").isdigit()]
-    curve = [one for name in ("dsd", *swept) if (one := _choice(group, name))]
+    curve = [one for name in ("dsd", *_SWEPT) if (one := _choice(group, name))]
     others = [one for name in _OTHERS if (one := _choice(group, name))]
     return sorted(curve, key=lambda one: (one.sparsity is None, one.sparsity or 0.0)) + others
 

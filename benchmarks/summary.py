@@ -161,6 +161,8 @@ def verdict(group: Group) -> str:
         return "smoke test only"
     if group.section == "custom":
         return "custom recipe: none"
+    if group.section == "regime":
+        return "no verdict yet"
     summary = primary(group)
     return missing(group) if summary is None else statistics.verdict(summary)
 
@@ -294,8 +296,8 @@ def has_sensitivity(group: Group) -> bool:
 
 
 def control_of(arm: str) -> str:
-    """Return the control that an arm is compared with: where the optimizer's state is kept, it is kept in both."""
-    return "control-keep" if arm == "dsd-keep" else "control"
+    """Return the control that an arm is compared with: its rates, and what becomes of the optimizer's state, are the arm's."""
+    return {"dsd-keep": "control-keep", "dsd-text": "control-text"}.get(arm, "control")
 
 
 def figure_name(group: Group, all_groups: Sequence[Group], kind: Kind = "curves") -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks import paper
-from benchmarks.registry import ROWS, SENSITIVITY, ArmName
+from benchmarks.record import Record
+from benchmarks.registry import BFLOAT16, ROWS, SENSITIVITY, ArmName
 from tasks.recipe import Recipe
 
 
@@ -70,6 +71,13 @@ class Wanted:
         if row.equal_budget:
             return row.equal_budget.value / row.stages["Baseline"][row.metric].value
         return row.overview.relative / 100
+
+    def covers(self, record: Record) -> bool:
+        """Return whether a trial, finished or not, is one of this group."""
+        given = record.dense is not None and record.dense.source != "trained"
+        facts = (record.numerics, record.row, record.scale, record.data.name, record.data.subset, record.recipe_hash)
+        mine = (ROWS[self.row].numerics, self.row, "small", self.data, 1.0, self.recipe.hash())
+        return facts == mine and record.hardware.processes == 1 and record.precision != BFLOAT16 and not given
 
     @property
     def title(self) -> str:

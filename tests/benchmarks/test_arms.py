@@ -169,4 +169,4 @@ def test_an_unknown_arm_is_named() -> None:
     with pytest.raises(ValueError, match=r"there is no arm 'dsd-33'; arms: control, dsd, "):
         arm_plan(toy.RECIPE, "dsd-33", 5)
     assert ArmPlan("x", toy.RECIPE.schedule).averaged == 0
-    assert len(set(ARMS)) == len(ARMS) == 17
+    assert len(set(ARMS)) == len(ARMS) == 19

@@ -98,28 +98,22 @@ def test_a_captioner_of_other_data_is_no_dense_start(
     assert not (tmp_path / "out" / "checkpoints").exists()
 
 
-def test_a_vgg_of_full_length_is_scored_as_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its classifier is wider than at small scale, and it sees 64 pixels."""
+def test_a_narrow_network_is_scored_as_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At small scale VGG-16 is narrower than at paper scale."""
     for split, name in ((split, name) for split in ("train", "val") for name in ("n1", "n2")):
         (tmp_path / "set" / split / name).mkdir(parents=True)
-        Image.new("RGB", (64, 64)).save(tmp_path / "set" / split / name / f"{name}.JPEG")
-    recipe = ROWS["imagenet_vgg16"].recipe("small", full_length=True)
+        for number in range(8):
+            Image.new("RGB", (64, 64), (number, 0, 0)).save(tmp_path / "set" / split / name / f"{number}.JPEG")
+    recipe = ROWS["imagenet_vgg16"].recipe("small")
     source = pictures_task.open_data(recipe, tmp_path / "set", 1.0, quiet, train=False)
     model = pictures_task.build(recipe, source, 0, torch.device("cpu"), None).model()
-    save_file({name: one.contiguous() for name, one in model.state_dict().items()}, tmp_path / "long.safetensors")
-    words = [
-        "evaluate",
-        "imagenet_vgg16",
-        "--model",
-        str(tmp_path / "long.safetensors"),
-        "--data",
-        str(tmp_path / "set"),
-    ]
-    words += ["--scale", "small", "--device", "cpu"]
-    assert main([*words, "--full-length"]) == 0
-    assert "2 test examples" in capsys.readouterr().out
-    assert main(words) == 2
-    assert "classifier.0.weight" in capsys.readouterr().err
+    save_file({name: one.contiguous() for name, one in model.state_dict().items()}, tmp_path / "narrow.safetensors")
+    words = ["evaluate", "imagenet_vgg16", "--model", str(tmp_path / "narrow.safetensors"), "--device", "cpu"]
+    words += ["--data", str(tmp_path / "set")]
+    assert main([*words, "--scale", "small"]) == 0
+    assert "26 test examples" in capsys.readouterr().out  # 8 of val and 5 unused of train in each class
+    assert main([*words, "--scale", "paper"]) == 2
+    assert "features.0.weight" in capsys.readouterr().err
 
 
 def test_a_file_that_does_not_say_its_data_is_scored(root: Path, permuted: Path, tmp_path: Path) -> None:

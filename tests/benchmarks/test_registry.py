@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks import registry
-from benchmarks.arms import arm_plan
+from benchmarks.arms import arm_plan, has_text_reading
 from tasks.recipe import SCALES
 
 BLOCK_TORCH = """
@@ -41,8 +41,8 @@ def test_the_paper_recipes_are_the_published_ones() -> None:
         "imagenet_vgg16": ((74, 1.25, 18), (1e-2, 1e-4, 1e-5)),
         "imagenet_resnet18": ((90, 45, 45), (1e-1, 1e-2, 1e-3)),
         "imagenet_resnet50": ((90, 45, 45), (1e-1, 1e-2, 1e-3)),
-        # Table 5, but for D's rate: the table's 1e-2 trains far worse (tasks/flickr8k/README.md).
-        "flickr8k_neuraltalk": ((19, 10, 6), (1e-3, 1e-3, 1e-4)),
+        # Table 5, all rates a tenth of the table's: 1e-2 in D trains far worse (tasks/flickr8k/README.md).
+        "flickr8k_neuraltalk": ((19, 10, 6), (1e-3, 1e-4, 1e-5)),
         # Tables 7 and 9: two iterations.
         "librispeech_deepspeech": ((50,) * 5, (8e-4, 5e-4, 3e-4, 1e-4, 3e-5)),
         "librispeech_deepspeech2": ((20,) * 5, (3e-4, 3e-4, 3e-5, 3e-5, 6e-6)),
@@ -62,7 +62,8 @@ def test_the_reductions_keep_the_papers_proportions(name: str) -> None:
     for scale in ("smoke", "small"):
         phases = row.recipe(scale).schedule.phases
         for reduced, whole in zip(phases, paper, strict=True):
-            assert reduced.epochs / phases[0].epochs == pytest.approx(whole.epochs / paper[0].epochs)
+            if (name, scale, reduced.kind) != ("imagenet_vgg16", "small", "sparse"):
+                assert reduced.epochs / phases[0].epochs == pytest.approx(whole.epochs / paper[0].epochs)
             assert reduced.lr / phases[0].lr == pytest.approx(whole.lr / paper[0].lr)
             assert reduced.sparsity == whole.sparsity
         assert row.recipe(scale).reduction
@@ -72,7 +73,8 @@ def test_the_reductions_keep_the_papers_proportions(name: str) -> None:
 @pytest.mark.parametrize("scale", SCALES)
 def test_all_arms_take_the_same_steps_in_the_same_phases(name: str, scale: str) -> None:
     recipe = registry.row(name).recipe(scale)  # type: ignore[arg-type]
-    ends = {arm: arm_plan(recipe, arm, 78).schedule.boundaries(78) for arm in registry.ARMS}
+    arms = [arm for arm in registry.ARMS if not arm.endswith("-text") or has_text_reading(recipe)]
+    ends = {arm: arm_plan(recipe, arm, 78).schedule.boundaries(78) for arm in arms}
     twice = ends.pop("dsd-twice")
     (shared,) = set(ends.values())
     assert (len(twice), twice[-1]) == (2 * len(shared), shared[-1])
@@ -106,25 +108,33 @@ def test_another_frozen_network_is_another_recipe_that_says_so() -> None:
 
 
 @pytest.mark.parametrize("name", ["imagenet_googlenet", "imagenet_vgg16", "imagenet_resnet18", "imagenet_resnet50"])
-def test_full_length_has_the_papers_epochs_batch_and_rates_on_small_pictures(name: str) -> None:
-    row = registry.row(name)
-    long, paper, small = row.recipe("small", full_length=True), row.recipe("paper"), row.recipe("small")
-    assert (long.schedule, long.batch_size, long.optimizer) == (paper.schedule, paper.batch_size, paper.optimizer)
-    assert (long.data.crop, long.network) == (64, small.network)
-    assert long.hash() not in (paper.hash(), small.hash())
-    assert long.reduction.startswith(
-        f"64-pixel pictures; the paper's epochs; the batch of {paper.batch_size} and the rates too;"
-    )
+def test_small_scale_keeps_the_papers_epochs_and_reduces_width_and_pixels(name: str) -> None:
+    small, paper = registry.row(name).recipe("small"), registry.row(name).recipe("paper")
+    for ours, theirs in zip(small.schedule, paper.schedule, strict=True):
+        assert (ours.kind, ours.sparsity) == (theirs.kind, theirs.sparsity)
+        if (name, ours.kind) != (
+            "imagenet_vgg16",
+            "sparse",
+        ):  # 1.25 epochs of so few pictures: see tasks/imagenet/README.md
+            assert ours.epochs == theirs.epochs
+        assert ours.lr * paper.batch_size == pytest.approx(theirs.lr * small.batch_size)
+    assert small.model.width_factor < 1 == paper.model.width_factor
+    assert small.data.crop < paper.data.crop
 
 
-def test_there_is_no_other_length_at_another_scale_or_in_another_row() -> None:
-    with pytest.raises(
-        ValueError,
-        match=r"--full-length is for small scale, of: imagenet_googlenet, .*; not for imagenet_vgg16 at smoke",
-    ):
-        registry.row("imagenet_vgg16").recipe("smoke", full_length=True)
-    with pytest.raises(ValueError, match="not for flickr8k_neuraltalk at small scale"):
-        registry.row("flickr8k_neuraltalk").recipe("small", full_length=True)
+@pytest.mark.parametrize("name", registry.ROWS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_rate_falls_within_every_phase(name: str, scale: str) -> None:
+    for phase in registry.row(name).recipe(scale).schedule:  # type: ignore[arg-type]
+        assert phase.decay.factor(phase.epochs * 0.999, phase.epochs) < 0.5
+
+
+def test_probes_are_another_recipe_that_says_so_and_need_pictures_of_their_own() -> None:
+    row = registry.row("imagenet_resnet18")
+    assert row.recipe("small", probing=True).hash() != row.recipe("small").hash()
+    assert "probing yes (published: no)" in " ".join(row.recipe("small", probing=True).notes)
+    with pytest.raises(ValueError, match="--probe: imagenet_resnet18 sets no training examples aside at paper scale"):
+        row.recipe("paper", probing=True)
 
 
 def test_label_noise_is_another_recipe_and_none_is_the_rows_own() -> None:

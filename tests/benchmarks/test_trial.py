@@ -21,6 +21,7 @@ from benchmarks.learner import Learner, NonFiniteError
 from benchmarks.lock import TakenError
 from benchmarks.plan import ended
 from benchmarks.record import Record
+from benchmarks.registry import NUMERICS
 from benchmarks.stop import InterruptedTrial, Stop
 from benchmarks.trial import Trial
 from dsd.schedule import Phase, Schedule
@@ -264,13 +265,15 @@ def test_a_checkpoint_and_a_record_of_another_version_are_not_gone_on_with(
 ) -> None:
     with pytest.raises(InterruptedTrial):
         run(toy.ToyTask(), tmp_path, StopAt(5))
-    monkeypatch.setattr("benchmarks.trial.SUITE", "0.9")
-    with pytest.raises(ValueError, match=r"version 0\.1 of the suite, this is 0\.9: use --fresh"):
+    monkeypatch.setitem(NUMERICS, "toy", 2)
+    with pytest.raises(ValueError, match=r"is of numerics toy 1, these are toy 2: use --fresh"):
         run(toy.ToyTask(), tmp_path)
-    monkeypatch.undo()
+    monkeypatch.delitem(NUMERICS, "toy")
     run(toy.ToyTask(), tmp_path)
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
-    monkeypatch.setattr("benchmarks.plan.SUITE", "0.9")
+    monkeypatch.setattr("benchmarks.trial.SUITE", "9.9")  # the suite's own version decides nothing
+    assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
+    monkeypatch.setitem(NUMERICS, "toy", 2)
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is None
 
 

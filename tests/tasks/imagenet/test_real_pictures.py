@@ -19,16 +19,16 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_all_pictures_are_read_and_a_quarter_is_a_quarter_of_every_class() -> None:
-    source = task.open_data(RECIPES["imagenet_resnet18"]["small"], ROOT, 0.25, lambda what, done, total: None)
-    assert source.report.counts == {"train": 5000, "test": 7500, "classes": 50}
+def test_all_pictures_are_read_and_divided_class_by_class() -> None:
+    source = task.open_data(RECIPES["imagenet_resnet18"]["small"], ROOT, 1.0, lambda what, done, total: None)
+    assert source.report.counts == {"train": 7500, "test": 18000, "classes": 50}
     assert not source.report.synthetic
-    assert torch.bincount(torch.from_numpy(source.train.labels)).tolist() == [100] * 50
-    assert torch.bincount(torch.from_numpy(source.test.labels)).tolist() == [150] * 50
+    assert torch.bincount(torch.from_numpy(source.train.labels)).tolist() == [150] * 50
+    assert torch.bincount(torch.from_numpy(source.test.labels)).tolist() == [360] * 50
     # Some are grey; all become three channels of 64 x 64.
     assert {source.train[index].shape for index in range(len(source.train))} == {(64, 64, 3)}
     one = task.build(RECIPES["imagenet_resnet18"]["small"], source, 0, torch.device("cpu"), None)
-    assert one.steps_per_epoch() == 78
+    assert one.steps_per_epoch() == 117
     x, y = next(iter(one.batches(0, 1)))
     assert x.shape == (64, 3, 64, 64)
     assert abs(float(x.mean())) < 0.5
