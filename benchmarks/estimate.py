@@ -20,7 +20,7 @@ from benchmarks.display import PHASES, duration
 from benchmarks.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.options import Estimate
 from benchmarks.probe import Probe
-from benchmarks.trial import CHECKPOINT_EVERY_SECONDS, CHECKPOINT_SHARE
+from benchmarks.trial import CHECKPOINT_EVERY_SECONDS, CHECKPOINT_SHARE, forks
 from dsd.schedule import PhaseKind, Schedule
 from tasks.cache import cache_dir
 from tasks.task import Task
@@ -133,7 +133,7 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
     saving = 0.0
 
     def evaluations(count: int) -> float:
-        return (count - 1) * found.curve + found.thorough
+        return (count - 1) * found.curve + found.thorough + found.training
 
     def saves(seconds: float, size: int) -> int:
         """Return how many checkpoints of `size` are written in so long because it is time for one."""
@@ -148,7 +148,8 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         saving += saves(seconds, found.state) * found.state * found.writing
         points += count
     saving += checkpoint * found.writing  # where the arms fork
-    arm_parts = [part for plan in plans for part in _parts(found, task, plan, plans, on_gpu, evaluations)]
+    shared = forks(plans, spe)
+    arm_parts = [part for plan in plans for part in _parts(found, task, plan, plans, shared, on_gpu, evaluations)]
     # One is written where a phase of the first arm ends; where the last one does, the record is.
     ends = plans[0].schedule.boundaries(spe)
     between = [sum(part.seconds for part in arm_parts if a < part.until <= b) for a, b in pairwise((0, *ends))]
@@ -166,7 +167,7 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         kept=_REST
         + networks * (found.outcomes + found.said)
         + points * _POINT
-        + save_weights * len(arms) * found.model,
+        + save_weights * _networks_kept(plans, shared, given) * found.model,
         # Every checkpoint is read back, to ordinary memory.
         host=found.host
         + more * (found.state + (0 if on_gpu else found.resident))
@@ -175,16 +176,31 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
     )
 
 
+def _networks_kept(plans: Sequence[ArmPlan], shared: dict[str, tuple[str, int]], given: bool) -> int:
+    """Return of how many networks the weights are kept: D unless it was given, the end of every S, the end of every arm."""
+    sparse = sum(
+        phase.sparsity > 0
+        for plan in plans
+        for phase in plan.schedule.phases[shared[plan.name][1] if plan.name in shared else 0 :]
+    )
+    return (not given) + sparse + len(plans)
+
+
 def _parts(
     found: Probe,
     task: Task,
     plan: ArmPlan,
     plans: Sequence[ArmPlan],
+    shared: dict[str, tuple[str, int]],
     on_gpu: bool,
     evaluations: Callable[[int], float],
 ) -> Iterator[Part]:
-    """Yield the phases of one arm, called as the recipe calls them where it has as many."""
+    """Yield the phases of one arm, called as the recipe calls them where it has as many, but for those that another trains."""
     spe = task.steps_per_epoch()
+
+    def awake(one: ArmPlan, step: int) -> bool:
+        return one.name not in shared or step >= one.schedule.boundaries(spe)[shared[one.name][1] - 1]
+
     called = [phase.kind for phase in task.recipe.schedule.phases[1:]]
     if len(called) != len(plan.schedule.phases):
         called = [phase.kind for phase in plan.schedule]
@@ -192,8 +208,11 @@ def _parts(
     for index, (steps, count) in enumerate(_phases(task, plan.schedule)):
         middle = until + steps // 2
         until += steps
-        together = sum(_step(found, one, one.schedule.at(middle, spe).index) for one in plans)
-        step = _step(found, plan, index) + found.waiting(together, on_gpu) / len(plans)
+        if not awake(plan, middle):
+            continue
+        training = [one for one in plans if awake(one, middle)]
+        together = sum(_step(found, one, one.schedule.at(middle, spe).index) for one in training)
+        step = _step(found, plan, index) + found.waiting(together, on_gpu) / len(training)
         seconds = steps * step + evaluations(count) + _masked(plan, index) * found.selecting
         if plan.averaged and index + 1 == len(called):
             seconds += spe * found.dense  # the statistics of batch norm, made anew

@@ -47,10 +47,11 @@ class Probe:
     Attributes:
         steps: that were timed.
         dense, masked: an optimizer step of one network without masks and with them; loading is not in it.
-        selecting: what the first step of a sparse phase takes beyond any other, as it draws the masks.
+        selecting: what the first step of a sparse phase takes beyond any other: masks are drawn, and both sets scored.
         loading: a batch.
         ahead: whether batches are made ready while the device is busy with another.
         curve, thorough: an evaluation within a phase and one at its end.
+        training: scoring training examples, where a phase ends.
         resampling: one arm's bootstrap.
         writing: a byte of a checkpoint, written and read back.
         model, masks: bytes of one network's weights and of its masks in a checkpoint.
@@ -69,6 +70,7 @@ class Probe:
     ahead: bool
     curve: float
     thorough: float
+    training: float
     resampling: float
     writing: float
     model: int
@@ -114,6 +116,7 @@ def measure(task: Task, arms: tuple[str, ...], start: Weights | None, stream: in
     model = learners["dense"].model
     thorough, evaluation = _timed(lambda: task.evaluate(model, True))
     within = _timed(lambda: task.evaluate(model, False))[0] if curve else 0.0
+    training, _ = _timed(lambda: task.evaluate_training(model))
     outcomes = evaluation.outcomes.double().cpu().numpy()
     resampling, _ = _timed(lambda: bootstrap(outcomes, outcomes, seed=0, scale=OUTCOME_SCALE))
     states = {name: learner.state() for name, learner in learners.items()}
@@ -135,6 +138,7 @@ def measure(task: Task, arms: tuple[str, ...], start: Weights | None, stream: in
         ahead=ahead,
         curve=within,
         thorough=thorough,
+        training=training,
         resampling=resampling,
         writing=writing,
         model=weights,

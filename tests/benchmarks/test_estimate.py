@@ -21,6 +21,7 @@ from benchmarks.stop import InterruptedTrial
 from tasks.recipe import Recipe
 from tasks.task import Evaluation
 from tests.benchmarks import toy
+from tests.benchmarks.test_forks import RECIPE
 from tests.benchmarks.test_trial import StopAt, run
 
 ARMS = ("control", "dsd")
@@ -33,6 +34,7 @@ FOUND = Probe(
     ahead=False,
     curve=4.0,
     thorough=5.0,
+    training=1.0,
     resampling=0.5,
     writing=0.125,
     model=100,
@@ -59,7 +61,7 @@ class Clock:
 
 
 class TimedToy(toy.ToyTask):
-    """Takes what it is told: a step 1 s, with masks 3 s; a batch 0.25 s; an evaluation 4 s, a thorough one 5 s."""
+    """Takes what it is told: a step 1 s, with masks 3 s; a batch 0.25 s; an evaluation 4 s, a thorough one 5 s, training data 1 s."""
 
     def __init__(self, clock: Clock, factor: float = 1.0) -> None:
         super().__init__()
@@ -80,6 +82,10 @@ class TimedToy(toy.ToyTask):
         self.clock.sleep(5.0 if thorough else 4.0)
         self.evaluated.append(thorough)
         return super().evaluate(model, thorough)
+
+    def evaluate_training(self, model: nn.Module) -> dict[str, float]:
+        self.clock.sleep(1.0)
+        return super().evaluate_training(model)
 
 
 class ReadAhead(toy.ToyTask):
@@ -108,7 +114,7 @@ def test_a_probe_finds_what_things_take_and_leaves_nothing(tmp_path: Path, clock
     task = TimedToy(clock)
     found = probe.measure(task, ARMS, None, 0, True, tmp_path)  # 52 steps of 4 s would take longer than it may
     assert (found.dense, found.masked, found.loading, found.ahead) == (1.0, 3.0, 0.25, False)
-    assert (found.curve, found.thorough) == (4.0, 5.0)
+    assert (found.curve, found.thorough, found.training) == (4.0, 5.0, 1.0)
     assert sorted(task.evaluated) == [False, True]
     assert found.networks == 2
     assert list(tmp_path.iterdir()) == []
@@ -148,22 +154,28 @@ def test_batches_made_ahead_are_waited_for_only_as_long_as_a_gpu_is_faster(tmp_p
 def test_a_trial_is_the_sum_of_its_steps_batches_evaluations_and_checkpoints() -> None:
     one = trial(FOUND, toy.ToyTask(), ARMS, given=False, save_weights=False)
     assert [(part.phase, part.arm, part.steps, part.evaluations, part.seconds) for part in one.parts] == [
-        ("dense", "shared", 10, 2, 10 * 1.25 + 4 + 5),
-        ("sparse", "control", 7, 2, 7 * 1.125 + 4 + 5),
-        ("sparse", "dsd", 7, 2, 7 * 3.125 + 4 + 5 + 2),
-        ("redense", "control", 5, 1, 5 * 1.125 + 5),
-        ("redense", "dsd", 5, 1, 5 * 1.125 + 5),
+        ("dense", "shared", 10, 2, 10 * 1.25 + 4 + 5 + 1),
+        ("sparse", "control", 7, 2, 7 * 1.125 + 4 + 5 + 1),
+        (
+            "sparse",
+            "dsd",
+            7,
+            2,
+            7 * 3.125 + 4 + 5 + 1 + 2 + 4 + 1,
+        ),  # masks are selected, and both sets scored after that
+        ("redense", "control", 5, 1, 5 * 1.125 + 5 + 1),
+        ("redense", "dsd", 5, 1, 5 * 1.125 + 5 + 1),
     ]
     assert one.checkpoint == 2 * 8 + 2
     assert one.checkpoints == 2 * 18 * 0.125  # where the arms fork, and where the sparse phase ends
     assert one.resampling == 0.5
-    assert one.seconds == 21.5 + 16.875 + 32.875 + 2 * 10.625 + 4.5 + 0.5
+    assert one.seconds == 22.5 + 17.875 + 38.875 + 2 * 11.625 + 4.5 + 0.5
 
 
 def test_checkpoints_are_written_every_two_minutes_or_so_rarely_that_they_cost_little() -> None:
     slow = dataclasses.replace(
         FOUND, thorough=500.0, writing=1e-9
-    )  # D: 516.5 s; S: 511.875 + 527.875 s; D2: twice 505.625 s
+    )  # D: 517.5 s; S: 512.875 + 533.875 s; D2: twice 506.625 s
     one = trial(slow, toy.ToyTask(), ARMS, given=False, save_weights=False)
     assert one.checkpoints == pytest.approx((4 * 8 + (1 + 8 + 1 + 8) * 18) * 1e-9)
     large = dataclasses.replace(slow, writing=0.5)  # 4 s a network, 9 s both: not more often than every 200 and 450 s
@@ -179,18 +191,31 @@ def test_a_given_network_is_evaluated_and_not_trained() -> None:
 def test_more_arms_share_the_loading_and_take_more_memory_and_disk() -> None:
     four = trial(FOUND, toy.ToyTask(), ("control", "dsd", "llr", "random"), given=False, save_weights=True)
     assert [part.seconds for part in four.parts[1:5]] == [
-        7 * 1.0625 + 9,
-        7 * 3.0625 + 11,
-        7 * 1.0625 + 9,
-        7 * 3.0625 + 11,
+        7 * 1.0625 + 10,
+        7 * 3.0625 + 17,
+        7 * 1.0625 + 10,
+        7 * 3.0625 + 17,
     ]
     assert four.checkpoint == 4 * 8 + 2 * 2
     assert four.host == 10_000 + 2 * (300 + 8)
     without = trial(FOUND, toy.ToyTask(), ("control", "dsd", "llr", "random"), given=False, save_weights=False)
-    assert four.kept - without.kept == 4 * 100
+    assert four.kept - without.kept == (1 + 2 + 4) * 100  # D, two ends of S, four arms
     gpu = dataclasses.replace(FOUND, device_memory=5_000)
     four = trial(gpu, toy.ToyTask(), ("control", "dsd", "llr", "random"), given=False, save_weights=False)
     assert (four.host, four.device_memory) == (10_000 + 2 * 8, 5_000 + 2 * 300)
+
+
+def test_a_phase_that_two_arms_share_is_counted_once() -> None:
+    task = toy.ToyTask(RECIPE)
+    both = trial(FOUND, task, ("control", "dsd", "control-text", "dsd-text"), given=False, save_weights=True)
+    told = [(part.phase, part.arm) for part in both.parts[1:]]
+    assert told == [("sparse", "control"), ("sparse", "dsd")] + [
+        ("redense", arm) for arm in ("control", "dsd", "control-text", "dsd-text")
+    ]
+    assert both.parts[1].seconds == 7 * 1.125 + 10  # two arms train, not four
+    assert both.parts[3].seconds == 5 * 1.0625 + 6
+    alone = trial(FOUND, task, ("control", "dsd"), given=False, save_weights=True)
+    assert both.kept - alone.kept > 2 * 100  # the ends of two arms more, and no other end of S
 
 
 @pytest.mark.parametrize("every", [0.3, 1.0, 2.5])
@@ -199,7 +224,7 @@ def test_as_many_evaluations_are_counted_as_a_trial_makes(tmp_path: Path, every:
     task.recipe = dataclasses.replace(toy.RECIPE, evaluate_every=every)
     record, _ = run(task, tmp_path, arms=ARMS)
     one = trial(FOUND, task, ARMS, given=False, save_weights=False)
-    assert sum(part.evaluations for part in one.parts) == len(task.evaluated)
+    assert sum(part.evaluations for part in one.parts) + 1 == len(task.evaluated)  # one more right after pruning
     assert sum(part.evaluations for part in one.parts if part.arm == "dsd") == len(record.arms["dsd"].curve)
     assert len(one.parts) == sum(task.evaluated)
 
@@ -277,7 +302,7 @@ def test_what_is_said_of_it_fits_a_terminal_and_adds_up() -> None:
     gpu = dataclasses.replace(FOUND, device_memory=5_000_000_000, host=2_000_000, ahead=True, loading=4.25)
     one = trial(gpu, toy.ToyTask(), ARMS, given=False, save_weights=False)
     # Batches take 4.25 s: D waits 3.25 s for each, the arms 0.25 s together where one has masks and 2.25 s after.
-    assert one.seconds == 10 * 4.25 + 9 + 7 * (1 + 3 + 0.25) + 20 + 5 * (2 + 2.25) + 10 + 4.5 + 0.5
+    assert one.seconds == 10 * 4.25 + 10 + 7 * (1 + 3 + 0.25) + 27 + 5 * (2 + 2.25) + 12 + 4.5 + 0.5
     console = Console(file=io.StringIO(), width=80)
     console.print(table(one))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
