@@ -1,0 +1,85 @@
+"""The table of the trials in the regime of the claim, and of their gate: no verdict, no figure of the paper."""
+
+from __future__ import annotations
+
+from benchmarks import overview, regime, summary, tables
+from benchmarks.group import Group, group_records
+from benchmarks.record import Record, Scores
+from benchmarks.registry import ROWS
+from benchmarks.wanted import WANTED
+from tests.benchmarks.test_gate import made
+from tests.benchmarks.test_tables import line
+from tests.golden import build
+
+RESNET18 = next(one for one in WANTED if one.row == "imagenet_resnet18")
+
+
+def trial(seed: int, **changed: float) -> Record:
+    one = made(**changed)
+    dsd = one.arms["dsd"]
+    sparse = dsd.phases[0].model_copy(update={"pruned": Scores(test={"top1_error": 62.5}, train={"top1_error": 33.0})})
+    arms = one.arms | {
+        "dsd": dsd.model_copy(update={"phases": [sparse, *dsd.phases[1:]], "test": {"top1_error": 58.5}})
+    }
+    arms |= {"control-text": arms["control"].model_copy(update={"test": {"top1_error": 59.2}}), "dsd-text": arms["dsd"]}
+    facts = {
+        "id": f"trial-{seed}",
+        "seed": seed,
+        "numerics": ROWS[one.row].numerics,
+        "recipe_hash": RESNET18.recipe.hash(),
+        "data": one.data.model_copy(update={"name": RESNET18.data}),
+        "arms": arms,
+    }
+    return one.model_copy(update=facts)
+
+
+def only(records: list[Record]) -> Group:
+    (group,) = group_records(records)
+    return group
+
+
+def test_trials_of_the_plan_are_a_section_of_their_own_beside_those_of_suite_0_1() -> None:
+    groups = group_records([trial(0), *build.trio()])
+    assert {group.section for group in groups} == {"regime", "small"}
+    assert [group.section for group in groups if group.quotable] == ["small"]
+    new = next(group for group in groups if group.section == "regime")
+    assert (summary.verdict(new), new.paper) == ("no verdict yet", None)
+    assert regime.standing(new) == "no verdict yet: 1 of 5 planned seeds"
+    assert overview.chosen(groups) == [group for group in groups if group.section == "small"]
+    before = tables.headline(build.trio())
+    assert tables.headline([trial(0), *build.trio()]) == before
+
+
+def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
+    trials, gate = regime.blocks([only([trial(0), trial(1, train=55.0)])])
+    first = trials.frame.iloc[0]
+    assert (first["network"], first["seed"], first["fit after D"], first["D"]) == ("ResNet-18", "0", "30.00", "60.00")
+    assert (first["control"], first["DSD"], first["DSD over control"]) == ("59.00", "58.50", "+0.50")
+    assert (first["the text's D2"], first["LLR over D"]) == ("+0.70", "+0.50")
+    assert first["drop at pruning"] == "+2.50"  # 60.0 before, 62.5 right after
+    assert list(trials.frame["gate"]) == ["holds", "fails: fit"]
+    assert list(gate.frame["condition"]) == ["fit", "plateau", "trained", "not saturated"]
+    assert set(gate.frame["row"]) == {"holds"}  # 42.5 in the mean, at most 49
+    assert gate.frame["found"][0] == "training top1_error after D 42.50, at most 49.00 and below the test's 60.00"
+    assert set(gate.frame["n"]) == {"2"}
+
+
+def test_the_pages_show_them_under_a_heading_of_their_own() -> None:
+    page = tables.render([trial(0), *build.trio()])["tables/overview.md"]
+    parts = page.split("## ")
+    (section,) = [part for part in parts if part.startswith(regime.HEADING)]
+    assert line(section, "ResNet-18")[:5] == ["ResNet-18", "0", "top-1 error", "30.00", "60.00"]
+    assert any(part.startswith("Small scale: the paper's epochs") for part in parts)
+
+
+def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
+    other = trial(0).model_copy(update={"recipe_hash": "0" * 12})
+    group = only([other])
+    assert regime.wanted_of(group) is None
+    assert regime.standing(group) == "not of the plan: no verdict"
+    (block,) = regime.blocks([group])
+    assert list(block.frame["gate"]) == ["-"]
+
+
+def test_without_such_trials_there_is_no_table() -> None:
+    assert regime.blocks(group_records(build.trio())) == []
