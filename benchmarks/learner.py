@@ -181,9 +181,10 @@ class Learner:
         """Whether to evaluate now: at the end of a phase and every so many epochs within one."""
         if self.at_phase_end():
             return True
-        start = max((end for end in self.ends if end <= self.step), default=0)
-        every = max(1, round(self.task.recipe.evaluate_every * self.steps_per_epoch))
-        return self.step > start and (self.step - start) % every == 0
+        taken = self.step - max((end for end in self.ends if end <= self.step), default=0)
+        # Rounded from the whole number of intervals: of a phase four intervals long, the fourth ends with the phase.
+        every = max(1.0, self.task.recipe.evaluate_every * self.steps_per_epoch)
+        return taken > 0 and taken == round(round(taken / every) * every)
 
     def evaluate(self) -> Evaluation:
         """Score the network, add a point to the curve and, at the end of a phase, the phase's result.

@@ -117,12 +117,11 @@ WANTED: tuple[Wanted, ...] = (
     Wanted(
         "flickr8k_neuraltalk",
         "flickr8k",
-        arms=("control", "dsd", "llr", "random"),
+        arms=("control", "dsd", "llr", "control-text", "dsd-text", "random"),
         gate=_CAPTIONS,
-        hours=1.2,
+        hours=1.4,
         spread=0.32,
         weights="squeezenet1_0-imagenet-pruned.safetensors",
-        waits="a probe decides how its rates fall",
     ),
     Wanted(
         "librispeech_deepspeech",
