@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks import audit_bootstrap, audit_weights, outputs, plan, statistics, tables
+from benchmarks import audit_bootstrap, audit_phases, audit_weights, outputs, plan, statistics, tables
 from benchmarks import record as records
 from benchmarks.record import Arm, Record
 from benchmarks.recorded import phases_of, recipe_of, runs_of, schedules_of
@@ -246,7 +246,7 @@ def _bootstrap(record: Record) -> Finding:
 
 
 def _curve(record: Record) -> Finding:
-    """The end of every phase is a point of the curve, and the last of all is the result."""
+    """The end of every phase is a point of the curve, the last of all is the result, and shared phases are the same."""
     runs = {name: run for name, run in runs_of(record).items() if run.phases}  # a given network was not trained
     if not runs:
         return Finding("curve", "not applicable", "nothing was trained to its end")
@@ -267,6 +267,7 @@ def _curve(record: Record) -> Finding:
         last = run.phases[-1].test
         if set(run.test) != set(last) or not all(_close(value, last[key]) for key, value in run.test.items()):
             problems.append(f"{name}: the result is {run.test}, its last phase ended with {last}")
+    problems += audit_phases.problems(record)
     return _finding("curve", problems, f"{sum(len(run.curve) for run in runs.values())} points")
 
 
