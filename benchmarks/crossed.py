@@ -29,8 +29,8 @@ from scipy import optimize, special
 
 from benchmarks.statistics import CONFIDENCE, OUTCOME_SCALE, score
 
-CREDIT = 0.9
-"""The least share of s2/n that counts as unknown: see `degrees_of_freedom`."""
+CREDIT = 0.4
+"""Degrees of freedom that the seeds' part gets at most for the interaction: see `degrees_of_freedom`."""
 
 CREDIT_FROM = 5
 """Seeds from which that credit is given; with fewer the quantile of t falls too steeply with its degrees."""
@@ -38,7 +38,7 @@ CREDIT_FROM = 5
 FLOOR = 0.5
 """No interval is narrower than this share of the one that the examples alone would give."""
 
-_SMALLEST_P = 1e-300
+_SMALLEST_P = 1e-100
 
 _Numbers = NDArray[np.float64]
 
@@ -98,7 +98,7 @@ class Crossed:
 
 @dataclass(frozen=True)
 class Relative:
-    """A mean gain as a share of the control's metric: 0.04 is 4 %. The ends are as those of `Crossed`; `error` is a standard one."""
+    """A mean gain as a share of the control's metric: 0.04 is 4 %. Ends as of `Crossed`; `error` is a standard error."""
 
     share: float
     low: float
@@ -195,13 +195,17 @@ def components(values: _Numbers, parts: _Numbers) -> tuple[_Numbers, _Numbers, _
 
 
 def degrees_of_freedom(between_seeds: ArrayLike, interaction: ArrayLike, n: int) -> _Numbers:
-    """Return the degrees of freedom of s2/n: n - 1, or up to a ninth more where much of it is the interaction.
+    """Return the degrees of freedom of s2/n: n - 1, or a little more where much of it is the interaction.
 
-    The interaction is known from all examples, not from n seeds alone, so that only the rest of s2/n counts as unknown
-    (Satterthwaite's rule). The credit stops at `CREDIT`: without an end it covers 92 % in the worst case, with this 94.5 %.
+    The interaction is known from all examples, not from n seeds alone, so that only the rest of s2/n is uncertain:
+    Satterthwaite's rule then gives (n - 1) / (1 - share of the interaction). Without an end that covers 92 % in the worst case,
+    with at most `CREDIT` more 94.5 % (normal seeds, many examples).
     """
-    known = np.divide(interaction, between_seeds, out=np.zeros(np.shape(between_seeds)), where=np.greater(between_seeds, 0))
-    return np.asarray((n - 1) / np.maximum(1 - known, CREDIT if n >= CREDIT_FROM else 1.0))
+    if n < CREDIT_FROM:
+        return np.full(np.shape(between_seeds), n - 1.0)
+    seeds, known = np.asarray(between_seeds, dtype=np.float64), np.asarray(interaction, dtype=np.float64)
+    share = np.divide(known, seeds, out=np.zeros_like(seeds), where=seeds > 0)
+    return np.asarray(np.minimum((n - 1) / np.maximum(1 - share, 0.5), n - 1 + CREDIT))
 
 
 def half_width(
@@ -211,10 +215,13 @@ def half_width(
 
     Takes what `components` gives of n seeds and `groups` examples or clusters, numbers or arrays.
     """
-    t = special.stdtrit(degrees_of_freedom(between_seeds, interaction, n), tails / 2)
-    z = special.stdtrit(groups - 1, tails / 2)
-    squared = t**2 * between_seeds + z**2 * (np.subtract(between_examples, interaction))
-    return np.asarray(np.sqrt(np.maximum(squared, FLOOR**2 * z**2 * np.asarray(between_examples))))
+    seeds, examples, shared = (
+        np.asarray(part, dtype=np.float64) for part in (between_seeds, between_examples, interaction)
+    )
+    t = np.asarray(special.stdtrit(degrees_of_freedom(seeds, shared, n), tails / 2), dtype=np.float64)
+    z = float(special.stdtrit(groups - 1, tails / 2))
+    squared = t**2 * seeds + z**2 * (examples - shared)
+    return np.asarray(np.sqrt(np.maximum(squared, (FLOOR * z) ** 2 * examples)))
 
 
 def _width(seeds: float, examples: float, interaction: float, n: int, groups: int, tails: float) -> float:
@@ -251,7 +258,7 @@ def _end(measured: Measured, name: str, share: float, step: float) -> float:
 def _pseudo_values(outcomes: _Numbers, clusters: Sequence[Hashable] | None) -> _Numbers:
     """Return the jackknife's pseudo-values (n, G) of the scores of outcomes (n, N) or (n, N, 2k)."""
     if clusters is None and outcomes.ndim == 2:
-        found = OUTCOME_SCALE * outcomes  # of a mean, the outcomes themselves
+        found = np.asarray(OUTCOME_SCALE * outcomes)  # of a mean, the outcomes themselves
     else:
         counts = outcomes if outcomes.ndim == 3 else np.stack([outcomes, np.ones_like(outcomes)], axis=-1)
         found = pseudo_values(counts if clusters is None else _sums(counts, clusters))
@@ -268,15 +275,16 @@ def pseudo_values(counts: _Numbers) -> _Numbers:
     """
     groups = counts.shape[-2]
     total = counts.sum(axis=-2, keepdims=True)
-    return groups * _scores(total) - (groups - 1) * _scores(total - counts)
+    return np.asarray(groups * _scores(total) - (groups - 1) * _scores(total - counts))
 
 
 def _scores(counts: _Numbers) -> _Numbers:
     """Return the scores of sums of counts (..., 2k): the geometric mean of k rates; 0 where one has no total or no hits."""
     hits, totals = np.split(counts, 2, axis=-1)
-    rates = np.divide(hits, totals, out=np.zeros_like(hits), where=totals > 0)
+    rates: _Numbers = np.divide(hits, totals, out=np.zeros_like(hits), where=totals > 0)
     k = rates.shape[-1]
-    return np.asarray(OUTCOME_SCALE * (rates[..., 0] if k == 1 else rates.prod(axis=-1) ** (1 / k)))
+    found = rates[..., 0] if k == 1 else np.asarray(rates.prod(axis=-1) ** (1 / k))
+    return np.asarray(OUTCOME_SCALE * found)
 
 
 def _sums(counts: _Numbers, clusters: Sequence[Hashable]) -> _Numbers:
