@@ -37,13 +37,21 @@ class Claim:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a row has. `gate`: whether it holds, None where nobody could compute it. `seeds`: those with both arms."""
+    """What a row has. `gate`: whether it holds, None where nobody could compute it. `seeds`: those measured, of both arms.
+
+    Raises:
+        ValueError: there is not one gain a seed.
+    """
 
     measured: Measured
     claim: Claim
     gate: bool | None
     seeds: frozenset[int]
     planned: frozenset[int]
+
+    def __post_init__(self) -> None:
+        if self.measured.gains.size != len(self.seeds):
+            raise ValueError(f"evidence has {self.measured.gains.size} gains of seeds {sorted(self.seeds)}")
 
 
 @dataclass(frozen=True)

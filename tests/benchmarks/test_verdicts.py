@@ -23,15 +23,15 @@ SPREAD = (-2.0, -1.0, 0.0, 1.0, 2.0)  # sd sqrt(2.5), so that s2/n = 0.5
 BOUND = 2.131846786 * 0.5**0.5  # t table, 4 degrees, one-sided 5 %
 
 
-def gains(mean: float, size: float = 0.1, control: float = 40.0) -> Measured:
-    """Five gains about `mean` that examples do not alter, over controls of 40 points."""
-    values = mean + size * np.array(SPREAD)
-    controls = np.full(5, control)
+def gains(mean: float, size: float = 0.1, seeds: int = 5) -> Measured:
+    """Gains about `mean` that examples do not alter, over controls of 40 points."""
+    values = mean + size * np.resize(SPREAD, seeds)
+    controls = np.full(seeds, 40.0)
     return Measured(values, controls, np.repeat(values[:, None], 20, axis=1), np.repeat(controls[:, None], 20, axis=1))
 
 
-def evidence(mean: float, size: float = 0.1, **changes: object) -> Evidence:
-    return replace(Evidence(gains(mean, size), Claim(2.0, 0.05), True, FIVE, FIVE), **changes)  # type: ignore[arg-type]
+def evidence(mean: float, size: float = 0.1, gate: bool = True, seeds: frozenset[int] = FIVE) -> Evidence:
+    return Evidence(gains(mean, size, len(seeds)), Claim(2.0, 0.05), gate, seeds, FIVE)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,13 @@ def test_a_row_that_was_not_planned_is_refused() -> None:
         answers({"other": evidence(1.0)})
 
 
+def test_gains_of_other_seeds_are_refused() -> None:
+    with pytest.raises(ValueError, match="5 gains of seeds"):
+        replace(evidence(1.0), seeds=frozenset({0, 1}))
+
+
 def test_a_row_with_a_single_seed_says_what_is_missing() -> None:
-    one = Measured(np.ones(1), np.ones(1), np.ones((1, 9)), np.ones((1, 9)))
-    found = answers({FAMILY[0]: evidence(1.0, measured=one, seeds=frozenset({0}))})[FAMILY[0]]
+    found = answers({FAMILY[0]: evidence(1.0, seeds=frozenset({0}))})[FAMILY[0]]
     assert found.missing == "planned seeds missing: 1, 2, 3, 4"
     assert (found.gain, found.share) == (None, None)
 
