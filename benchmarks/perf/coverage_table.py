@@ -47,7 +47,7 @@ errs by {error:.2f} points of coverage in one cell, and the worst of {number} ce
 
 {worst}
 
-Seeds with heavy tails, and fewer interactions, are covered more often.
+With heavy-tailed seeds, or with less interaction, it covers more.
 
 ## By metric and ratio
 
@@ -58,8 +58,8 @@ Lowest coverage (%) and greatest width over tails and interactions.
 ## What cannot be had
 
 Where the seeds make the spread, or where it is all interaction, n gains are all there is. No interval that covers 95 % whatever
-the seeds' spread is narrower in all these cells than Student's t, whose mean width (its quantile times the mean of s / sigma, over 1.96)
-is {limits}. So {width} and 95 % exclude each other at n = 5, for any method that looks at one
+the seeds' spread is narrower in all these cells than Student's t, whose mean width (its quantile times the mean of
+s / sigma, over 1.96) is {limits}. So {width} and 95 % exclude each other at n = 5, for any method that looks at one
 row alone; 94 % needs {at_94}, 94.5 % {at_945}. The interval therefore gives up half a point at most where the interaction is a
 tenth or more of the spread between seeds (`CREDIT`), and nothing where seeds alone make it: there it is Student's t. At n = 3
 no interval is near {width}, and there is no verdict below {planned} seeds. Six seeds would cover 95 % within {at_6}.
