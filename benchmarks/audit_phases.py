@@ -21,8 +21,10 @@ def _scores(record: Record, run: Arm) -> Iterator[str]:
             yield f"{where}: no scores on training examples"
         elif record.metric not in phase.train:
             yield f"{where}: its scores on training examples lack {record.metric}"
-        if (phase.pruned is not None) != (phase.mask is not None):
-            yield f"{where}: {'no ' if phase.pruned is None else ''}scores right after pruning, of a {phase.kind} phase"
+        if phase.pruned and phase.kind != "sparse":
+            yield f"{where}: scores right after pruning, of a {phase.kind} phase"
+        elif phase.kind == "sparse" and phase.mask is not None and phase.pruned is None:
+            yield f"{where}: no scores right after pruning"
         elif phase.pruned and not all(record.metric in one for one in (phase.pruned.test, phase.pruned.train)):
             yield f"{where}: its scores right after pruning lack {record.metric}"
 

@@ -38,7 +38,7 @@ def test_a_record_of_ours_agrees(record: Record) -> None:
     [
         ("dsd", 1, {"train": None}, "dsd, phase 2: no scores on training examples"),
         ("dsd", 1, {"train": {"other": 1.0}}, "dsd, phase 2: its scores on training examples lack top1_error"),
-        ("dsd", 0, {"pruned": None}, "dsd, phase 1: no scores right after pruning, of a sparse phase"),
+        ("dsd", 0, {"pruned": None}, "dsd, phase 1: no scores right after pruning"),
         ("dsd-text", None, {"forked_from": "swap"}, "dsd-text shares phases with swap, which is no arm of the record"),
         ("dsd-text", None, {"shared_phases": 2}, "dsd-text shares 2 of its 2 phases with dsd"),
         ("dsd-text", None, {"forked_from": "control"}, "dsd-text shares 1 phases with control, and they differ"),
