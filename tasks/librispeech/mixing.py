@@ -65,8 +65,7 @@ def mixture(recordings: Sequence[Samples], pauses: Sequence[int], noise: Samples
     Raises:
         ValueError: `snr` is out of range, or a recording or the noise is silent.
     """
-    if not LOWEST <= snr <= HIGHEST:
-        raise ValueError(f"snr={snr}: expected {LOWEST} to {HIGHEST} dB")
+    require_ratio(snr)
     total = length(recordings, pauses)
     assert len(pauses) == len(recordings) + 1
     assert len(noise) == total, f"{len(noise)} samples of noise for {total}"
@@ -77,6 +76,16 @@ def mixture(recordings: Sequence[Samples], pauses: Sequence[int], noise: Samples
         mixed[position : position + len(recording)] += _at(recording, _LEVEL << _FINE)
         position += len(recording)
     return _divided(mixed * PEAK, int(np.abs(mixed).max())).astype(np.int16)
+
+
+def require_ratio(snr: int) -> None:
+    """Check that noise can be mixed in at this ratio, in dB.
+
+    Raises:
+        ValueError: it is out of range.
+    """
+    if not LOWEST <= snr <= HIGHEST:
+        raise ValueError(f"snr={snr}: expected {LOWEST} to {HIGHEST} dB")
 
 
 def length(recordings: Sequence[Samples], pauses: Sequence[int]) -> int:

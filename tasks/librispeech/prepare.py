@@ -48,8 +48,7 @@ def noisy_digits(
         ValueError: `snr` is out of range, a file is missing, is no such recording or has another checksum; it is named.
         OSError: the disk.
     """
-    if not mixing.LOWEST <= snr <= mixing.HIGHEST:
-        raise ValueError(f"--snr {snr}: expected {mixing.LOWEST} to {mixing.HIGHEST} dB")
+    mixing.require_ratio(snr)
     expected = checksums or {}
     noise = _noise(source, expected.get(NOISE))
     recordings = _recordings(source, expected.get(DIGITS), progress)
@@ -116,14 +115,17 @@ def _decode(path: Path, data: bytes, rate: int) -> Samples:
         raise ValueError(f"{path} is {', '.join(map(str, kind))} Hz; expected WAV, PCM_16, 1 channel, {rate} Hz")
     if len(samples) != told or not samples.any():
         raise ValueError(f"{path} is cut short, empty or silent: {len(samples):,} samples")
-    return samples.astype(np.int64)
+    found: Samples = samples.astype(np.int64)
+    return found
 
 
 def _write(
     target: Path, recordings: Mapping[str, Samples], noise: Mapping[Split, Samples], snr: int, progress: Progress
 ) -> None:
     target.mkdir()
-    lines = [f"{digits.FIRST_SPEAKER + index:<4} | U | all | - | {name}\n" for index, name in enumerate(digits.SPEAKERS)]
+    lines = [
+        f"{digits.FIRST_SPEAKER + index:<4} | U | all | - | {name}\n" for index, name in enumerate(digits.SPEAKERS)
+    ]
     (target / "SPEAKERS.TXT").write_text(";ID  |SEX| SUBSET           |MINUTES| NAME\n" + "".join(lines))
     every = digits.utterances()
     transcripts: dict[str, list[str]] = {}

@@ -101,7 +101,7 @@ def test_a_set_without_training_folders_says_so_unless_others_are_named(root: Pa
     assert report.counts == {"train": 2, "dev": 1, "test": 2, "train seconds": 2, "speakers": 3}
     assert report.warnings == (
         "speakers of test utterances who are also in the training set: 2 (4, 5)",
-        "recordings of dev or test that are also trained on, byte for byte: "
+        "recordings of dev or test that are also trained on, sample for sample: "
         "2 (test-a/4/40/4-40-0000.flac, test-a/5/50/5-50-0000.flac)",
     )
     assert len(speech.scan(root, train=("was-train-a", "was-train-b")).train) == 3
@@ -195,7 +195,7 @@ def test_what_may_stay_is_a_warning(root: Path) -> None:
         "recordings that are resampled to 16,000 Hz: 1 at 8,000 Hz, 1 at 44,100 Hz",
         "passed over, being neither recordings nor transcripts: 1 (dev-clean/3/30/notes.txt)",
         "speakers of test utterances who are also in the training set: 1 (4)",
-        "recordings of dev or test that are also trained on, byte for byte: "
+        "recordings of dev or test that are also trained on, sample for sample: "
         "1 (dev-clean/3/30/3-30-0000.flac = train-b/2/20/2-20-0000.flac)",
         "counts are not those of the published LibriSpeech: dev-clean 1 (expected 2,703)",
     )
@@ -228,7 +228,7 @@ def test_held_out_recordings_that_are_there_twice_are_warned_of(root: Path) -> N
     (root / "test-a/5/50/5-50-0000.flac").write_bytes(twin)
     (root / "train-a/1/10/1-10-0000.flac").write_bytes((root / "train-b/2/20/2-20-0000.flac").read_bytes())
     assert verify(root).warnings == (
-        "recordings of dev or test that are there more than once, byte for byte: "
+        "recordings of dev or test that are there more than once, sample for sample: "
         "1 (test-a/5/50/5-50-0000.flac = dev-a/3/30/3-30-0000.flac)",
     )
 
