@@ -60,7 +60,7 @@ DATASETS: dict[Name, Dataset] = {
                 name="tiny-imagenet-200",
                 url="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
                 licence="a subset of ImageNet: non-commercial research",
-                get="curl -LO http://cs231n.stanford.edu/tiny-imagenet-200.zip && unzip -q tiny-imagenet-200.zip",
+                get="curl -LO -C - http://cs231n.stanford.edu/tiny-imagenet-200.zip && unzip -q tiny-imagenet-200.zip",
             ),
         ),
     ),
