@@ -137,7 +137,10 @@ def tables(session: nox.Session) -> None:
 
 @nox.session
 def data(session: nox.Session) -> None:
-    """Verify a data set (`-- ROW --data DIR`), or make and verify the embedded ones."""
+    """Verify a data set (`-- ROW --data DIR`), make one of the plan (`-- prepare NAME --from DIR`), or verify the embedded ones."""
+    if session.posargs and session.posargs[0] == "prepare":
+        _run(session, "-m", "benchmarks", *session.posargs)
+        return
     if session.posargs:
         _run(session, "-m", "benchmarks", "verify", *session.posargs)
         return

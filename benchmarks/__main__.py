@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, subcommand
 
-from benchmarks.options import Compare, Estimate, Evaluate, Evidence, Report, Run, Status, Tables, Verify
+from benchmarks.options import Compare, Estimate, Evaluate, Evidence, Prepare, Report, Run, Status, Tables, Verify
 
 Command = (
     Annotated[Run, subcommand("run")]
@@ -16,6 +16,7 @@ Command = (
     | Annotated[Evidence, subcommand("evidence")]
     | Annotated[Tables, subcommand("tables")]
     | Annotated[Report, subcommand("report")]
+    | Annotated[Prepare, subcommand("prepare")]
     | Annotated[Verify, subcommand("verify")]
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Status, subcommand("status")]
@@ -65,6 +66,10 @@ def _run(command: Command) -> int:
             from benchmarks import publish
 
             return publish.tables(command) if isinstance(command, Tables) else publish.report(command)
+        case Prepare():
+            from benchmarks import prepare
+
+            return prepare.prepare(command)
         case Compare():
             from benchmarks import comparison
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
+from benchmarks.datasets import Name
 from benchmarks.registry import DEFAULT_ARMS, ArmName
 from tasks.recipe import Scale
 
@@ -123,6 +124,20 @@ class Verify:
     """As in `run`."""
     record: tuple[Path, ...] = ()
     """Records to check in place of data: what of their numbers follows from the others, and the files beside them."""
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Make a data set of the plan from its public download, and compare its fingerprints with the planned ones."""
+
+    name: Positional[Name]
+    """Which data set."""
+    source: Annotated[Path, arg(name="from")]
+    """The folder that holds the download, unzipped (see the README of the data set's domain under tasks)."""
+    out: Path | None = None
+    """What to make: a folder, or for squeezenet1_0 a file. By default data/NAME. It must not be there yet."""
+    snr: int | None = None
+    """noisy-digits: how far speech is above the noise, in dB. By default 0."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from stat import S_ISREG
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tasks.cache import Good, cache_dir, recall, remember
 from tasks.task import DataReport
@@ -36,6 +36,7 @@ def check(
     kind: str,
     workers: int = 0,
     progress: Progress | None = None,
+    digest: Callable[[Any], str] | None = None,
 ) -> list[Good | str]:
     """Read and decode files in parallel, each once.
 
@@ -46,13 +47,17 @@ def check(
         kind: what the files should be, such as "image".
         workers: threads; 0 takes one per processor.
         progress: called with (done, total) files.
+        digest: called with what `decode` returned, gives the SHA-256 that stands for a file's content where other bytes may
+            say the same. By default it is that of the bytes.
 
     Returns:
         For each name, in order, (size, time of change, SHA-256) of a good file or the sentence that says what is wrong
         with it. Files found good are remembered under `cache_dir()` by name, size and time of change, and not read
-        again.
+        again; one memory for each folder and kind of digest, for they must not be taken for one another.
     """
-    memory = cache_dir() / "verified" / (hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16] + ".json")
+    rule = f"-{digest.__module__}.{digest.__qualname__}" if digest else ""
+    where = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    memory = cache_dir() / "verified" / f"{where}{rule}.json"
     known = recall(memory)
     checked: list[Good | str] = []
     remembered = time.monotonic()
@@ -64,7 +69,7 @@ def check(
                 remember(memory, known | good)
 
     def check_one(name: str) -> Good | str:
-        return _check(root, name, known.get(name), decode, kind)
+        return _check(root, name, known.get(name), decode, kind, digest)
 
     try:
         for result in threaded(check_one, names, workers, progress):
@@ -182,7 +187,14 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _check(root: Path, name: str, known: Good | None, decode: Callable[[bytes], object], kind: str) -> Good | str:
+def _check(
+    root: Path,
+    name: str,
+    known: Good | None,
+    decode: Callable[[bytes], object],
+    kind: str,
+    digest: Callable[[Any], str] | None,
+) -> Good | str:
     """Return what is to be remembered of a good file, or the sentence that says what is wrong with it."""
     try:
         stat = (root / name).stat()
@@ -194,7 +206,7 @@ def _check(root: Path, name: str, known: Good | None, decode: Callable[[bytes], 
     except OSError as error:
         return f"{name} cannot be opened ({error.strerror})"
     try:
-        decode(data)
+        content = decode(data)
     except ValueError as error:
         return f"{name} is not a readable {kind} ({error}); {_ADVICE}"
-    return stat.st_size, stat.st_mtime_ns, hashlib.sha256(data).hexdigest()
+    return stat.st_size, stat.st_mtime_ns, digest(content) if digest else hashlib.sha256(data).hexdigest()

@@ -32,15 +32,20 @@ def totals(dataset: str, published: Mapping[str, int], found: Mapping[str, int])
 
 
 def duplicates(
-    what: str, trained: Iterable[str], tested: Iterable[str], checked: Mapping[str, Good | str]
+    what: str,
+    trained: Iterable[str],
+    tested: Iterable[str],
+    checked: Mapping[str, Good | str],
+    alike: str = "byte for byte",
 ) -> list[str]:
-    """Warn of test files that have the bytes of a training file, or of a test file before them.
+    """Warn of test files that have the content of a training file, or of a test file before them.
 
     Args:
         what: the test files are, such as "test pictures".
         trained: names of training files, in order.
         tested: names of test files, in order; one that is also in `trained` is trained on.
         checked: what `tasks.files.check` found, by name; files that are not good are passed over.
+        alike: in which way files of one digest are equal.
 
     Returns:
         A warning for either kind, with how many there are and the first three, as "FILE = FIRST ONE".
@@ -60,4 +65,4 @@ def duplicates(
         if (first := in_test.setdefault(digests[name], name)) != name:
             repeated.append(f"{name} = {first}")
     kinds = {"also trained on": leaked, "there more than once": repeated}
-    return [f"{what} that are {kind}, byte for byte: {some(pairs)}" for kind, pairs in kinds.items() if pairs]
+    return [f"{what} that are {kind}, {alike}: {some(pairs)}" for kind, pairs in kinds.items() if pairs]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -28,3 +29,28 @@ def test_there_is_a_session_per_row_and_per_chore_with_a_line_that_says_what_it_
     assert set(sessions) == {*ROWS, "smoke", "tests", "evidence", "resume", "lint", "tables", "data", "perf", "lock"}
     assert all(description.endswith(".") for _, description in sessions.values())
     assert {row: sessions[row][0] for row in ROWS} == {row: f"train,{row.split('_')[0]}" for row in ROWS}
+
+
+def test_the_data_session_makes_data_sets_too(tmp_path: Path) -> None:
+    command = [
+        "nox",
+        "-s",
+        "data",
+        "--",
+        "prepare",
+        "squeezenet1_0",
+        "--from",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "w"),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DSD_SUITE_PYTHON": sys.executable},
+    )
+    assert done.returncode == 1
+    assert f"error: {tmp_path}/compressed_SqueezeNet.net is not there" in done.stdout + done.stderr

@@ -83,6 +83,14 @@ def samples_of(data: bytes) -> tuple[NDArray[np.int16], int]:
     return samples, found.rate
 
 
+def digest(recording: tuple[NDArray[np.int16], int]) -> str:
+    """Return the SHA-256 of samples (n,) and their rate: the same whichever encoder wrote them, and on every machine."""
+    samples, rate = recording
+    content = hashlib.sha256(f"{rate} Hz, 16 bits, little-endian\n".encode())
+    content.update(samples.astype("<i2", copy=False).tobytes())
+    return content.hexdigest()
+
+
 def load(path: Path) -> NDArray[np.int16]:
     """Return the samples (n,) of a mono FLAC file at 16 kHz, resampled where it has another rate.
 

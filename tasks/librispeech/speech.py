@@ -134,9 +134,9 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
 
     Returns:
         The report. Its counts are utterances ("train", "dev", "test"), "train seconds" and "speakers", of all splits; its
-        fingerprint is 16 hexadecimal digits over subset, split, names, contents and transcripts of what is trained and tested
-        on: nothing depends on dev. Files found good are remembered and not decoded again (`tasks.files.check`). Damaged files raise
-        nothing: `tasks.files.require` does that.
+        fingerprint is 16 hexadecimal digits over subset, split, names, decoded samples, rates and transcripts of what is
+        trained and tested on: nothing depends on dev, or on the encoder. Files found good are remembered and not decoded
+        again (`tasks.files.check`). Damaged files raise nothing: `tasks.files.require` does that.
     """
     problems, warnings = list(found.problems), list(found.warnings)
     every = {utterance.file: utterance for split in SPLITS for utterance in found.utterances(split)}
@@ -145,7 +145,8 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
     def report(done: int, total: int) -> None:
         progress("verifying recordings", done, total)
 
-    checked = dict(zip(names, check(found.root, names, audio.samples_of, "FLAC file", workers, report), strict=True))
+    results = check(found.root, names, audio.samples_of, "FLAC file", workers, report, audio.digest)
+    checked = dict(zip(names, results, strict=True))
     problems += [result for result in checked.values() if isinstance(result, str)]
     problems += [sentence for name in names if (sentence := _too_short(every[name], stride))]
     content = hashlib.sha256(json.dumps(found.subset).encode())
@@ -154,7 +155,7 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
             facts = [split, utterance.file, _digest(checked[utterance.file]), utterance.transcript]
             content.update(b"\n" + json.dumps(facts).encode())
     trained, held_out = ([one.file for one in utterances] for utterances in (found.train, (*found.dev, *found.test)))
-    warnings += duplicates("recordings of dev or test", trained, held_out, checked)
+    warnings += duplicates("recordings of dev or test", trained, held_out, checked, "sample for sample")
     published, odd = ("", []) if synthetic else totals("LibriSpeech", PUBLISHED, found.there)
     return DataReport(
         name=printable(found.root.resolve().name),

@@ -32,6 +32,7 @@ FLAGS = {
     "evidence": ["data", "plan", "hours", "rows", "out"],
     "tables": ["records", "check", "pictures"],
     "report": ["records", "out"],
+    "prepare": ["from", "out", "snr"],
     "verify": ["data", "subset", "record"],
     "compare": [],
     "status": ["out"],

@@ -28,7 +28,8 @@ def test_connected_digits_are_read_whole() -> None:
         "recordings that are resampled to 16,000 Hz: 1,890 at 8,000 Hz",
         "speakers of test utterances who are also in the training set: 6 (101, 102, 103, ...)",
     )
-    assert report.fingerprint == "39f6e1e8d6d4f5e4"  # in records
+    # Over decoded samples. Records up to suite 0.1 say 39f6e1e8d6d4f5e4, which is over the bytes of the FLAC files.
+    assert report.fingerprint == "0a645ad6303757e3"
 
 
 def test_real_librispeech_is_read_and_can_be_trained_on() -> None:

@@ -1,5 +1,6 @@
 """Speech in LibriSpeech's layout: everything that can be wrong is named, and the fingerprint changes with what is used."""
 
+import hashlib
 import json
 import threading
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tasks import files
 from tasks.librispeech import audio, speech
 from tasks.task import DataReport
 
@@ -101,7 +103,7 @@ def test_a_set_without_training_folders_says_so_unless_others_are_named(root: Pa
     assert report.counts == {"train": 2, "dev": 1, "test": 2, "train seconds": 2, "speakers": 3}
     assert report.warnings == (
         "speakers of test utterances who are also in the training set: 2 (4, 5)",
-        "recordings of dev or test that are also trained on, byte for byte: "
+        "recordings of dev or test that are also trained on, sample for sample: "
         "2 (test-a/4/40/4-40-0000.flac, test-a/5/50/5-50-0000.flac)",
     )
     assert len(speech.scan(root, train=("was-train-a", "was-train-b")).train) == 3
@@ -195,7 +197,7 @@ def test_what_may_stay_is_a_warning(root: Path) -> None:
         "recordings that are resampled to 16,000 Hz: 1 at 8,000 Hz, 1 at 44,100 Hz",
         "passed over, being neither recordings nor transcripts: 1 (dev-clean/3/30/notes.txt)",
         "speakers of test utterances who are also in the training set: 1 (4)",
-        "recordings of dev or test that are also trained on, byte for byte: "
+        "recordings of dev or test that are also trained on, sample for sample: "
         "1 (dev-clean/3/30/3-30-0000.flac = train-b/2/20/2-20-0000.flac)",
         "counts are not those of the published LibriSpeech: dev-clean 1 (expected 2,703)",
     )
@@ -228,14 +230,15 @@ def test_held_out_recordings_that_are_there_twice_are_warned_of(root: Path) -> N
     (root / "test-a/5/50/5-50-0000.flac").write_bytes(twin)
     (root / "train-a/1/10/1-10-0000.flac").write_bytes((root / "train-b/2/20/2-20-0000.flac").read_bytes())
     assert verify(root).warnings == (
-        "recordings of dev or test that are there more than once, byte for byte: "
+        "recordings of dev or test that are there more than once, sample for sample: "
         "1 (test-a/5/50/5-50-0000.flac = dev-a/3/30/3-30-0000.flac)",
     )
 
 
 def test_recordings_are_decoded_in_parallel_with_progress(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = threading.Barrier(2, timeout=20)  # broken, and so an error, unless two decode at once
-    monkeypatch.setattr(audio, "samples_of", lambda data: both.wait())
+    samples_of = audio.samples_of
+    monkeypatch.setattr(audio, "samples_of", lambda data: (both.wait(), samples_of(data))[1])
     seen: list[tuple[str, int, int]] = []
     report = speech.verify(speech.scan(root), lambda *now: seen.append(now), workers=2)
     assert report.problems == ()
@@ -345,3 +348,34 @@ def test_a_file_that_could_not_be_opened_is_tried_again(root: Path) -> None:
     assert speech.scan(root).problems == (problem,)
     (root.parent / "elsewhere").rename(root.parent / "absent")
     assert speech.scan(root).problems == ()
+
+
+def test_the_fingerprint_is_of_samples_and_rates_whichever_encoder_wrote_them(root: Path) -> None:
+    before = verify(root).fingerprint
+    path = root / "train-a/1/10/1-10-0000.flac"
+    samples, rate = soundfile.read(path, dtype="int16")
+    was = path.read_bytes()
+    soundfile.write(path, samples, rate, compression_level=0.0)
+    assert path.read_bytes() != was
+    assert verify(root).fingerprint == before
+    soundfile.write(path, samples, 2 * rate)
+    other_rate = verify(root).fingerprint
+    samples[500] += 1
+    soundfile.write(path, samples, rate)
+    assert len({before, other_rate, verify(root).fingerprint}) == 3
+    # "16000 Hz, 16 bits, little-endian" and the bytes 01 00 FE FF
+    assert audio.digest((np.array([1, -2], np.int16), 16_000)) == (
+        "6665020d6782cbd454b37a58f67b66b7e44365041214b0136de30217dcec4ca5"
+    )
+
+
+def test_digests_of_bytes_that_an_earlier_rule_remembered_are_not_taken_for_those_of_samples(root: Path) -> None:
+    names = [one.file for one in speech.scan(root).train]
+    of_bytes = files.check(root, names, audio.samples_of, "FLAC file")
+    of_samples = files.check(root, names, audio.samples_of, "FLAC file", digest=audio.digest)
+    again = files.check(root, names, lambda data: pytest.fail("decoded again"), "FLAC file", digest=audio.digest)
+    assert again == of_samples
+    assert files.check(root, names, lambda data: pytest.fail("decoded again"), "FLAC file") == of_bytes
+    for name, one, other in zip(names, of_bytes, of_samples, strict=True):
+        assert one[2] == hashlib.sha256((root / name).read_bytes()).hexdigest()
+        assert other[2] == audio.digest(audio.samples_of((root / name).read_bytes())) != one[2]

@@ -1,0 +1,140 @@
+"""The data sets of the plan: where each comes from, and the fingerprints that it must have (standard library only).
+
+Checksums marked as measured were taken from the files that the results were made with; their publishers state none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Name = Literal["tiny-imagenet-50", "noisy-digits", "squeezenet1_0", "flickr8k"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A public download.
+
+    Attributes:
+        name: what lies in the folder that `--from` names.
+        url: where it is published, and `commit` which state of it.
+        get: the commands that fetch it, or where to apply.
+        measured: SHA-256 of our copy: of the file, or over all recordings (`tasks.librispeech.prepare.recordings_digest`).
+    """
+
+    name: str
+    url: str
+    licence: str
+    get: str
+    commit: str = ""
+    measured: str = ""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What `prepare` makes.
+
+    Attributes:
+        made: the folder or file that it becomes in data/; {snr} stands for the ratio of speech to noise in dB.
+        row: a row that reads it, whose verification gives its fingerprints; empty for a file of weights.
+        exact: whether everyone gets the planned fingerprints, and `note` why not.
+    """
+
+    made: str
+    sources: tuple[Source, ...]
+    row: str = ""
+    exact: bool = True
+    note: str = ""
+
+    def name(self, snr: int) -> str:
+        """Return what it is called in data/."""
+        return self.made.format(snr=str(snr).replace("-", "minus"))
+
+
+DATASETS: dict[Name, Dataset] = {
+    "tiny-imagenet-50": Dataset(
+        made="tiny-imagenet-50",
+        row="imagenet_resnet18",
+        sources=(
+            Source(
+                name="tiny-imagenet-200",
+                url="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+                licence="a subset of ImageNet: non-commercial research",
+                get="curl -LO -C - http://cs231n.stanford.edu/tiny-imagenet-200.zip && unzip -q tiny-imagenet-200.zip",
+            ),
+        ),
+    ),
+    "noisy-digits": Dataset(
+        made="noisy-digits-{snr}db",
+        row="librispeech_deepspeech",
+        sources=(
+            Source(
+                name="free-spoken-digit-dataset",
+                url="https://github.com/Jakobovski/free-spoken-digit-dataset",
+                licence="CC BY-SA 4.0",
+                commit="26eb9aaf",
+                get="git clone https://github.com/Jakobovski/free-spoken-digit-dataset"
+                " && git -C free-spoken-digit-dataset checkout 26eb9aaf",
+                measured="dbd573d7cafe79c4b49f65718115e1304e24e067fa39eff18a660dc6cb9c360f",
+            ),
+            Source(
+                name="kitchen.wav",
+                url="https://github.com/Picovoice/speech-to-intent-benchmark",
+                licence="Apache-2.0",
+                commit="47b1ca63",
+                get="git clone https://github.com/Picovoice/speech-to-intent-benchmark"
+                " && git -C speech-to-intent-benchmark checkout 47b1ca63"
+                " && cp speech-to-intent-benchmark/data/noise/kitchen.wav .",
+                measured="371fae86af484dc2960da35083a3ce7d5729061c1a898ad2e7d4ce7de8de7ec5",
+            ),
+        ),
+    ),
+    "squeezenet1_0": Dataset(
+        made="squeezenet1_0-imagenet-pruned.safetensors",
+        sources=(
+            Source(
+                name="compressed_SqueezeNet.net",
+                url="https://github.com/songhan/SqueezeNet-Deep-Compression",
+                licence="BSD 2-clause",
+                commit="fb13faa2",
+                get="git clone https://github.com/songhan/SqueezeNet-Deep-Compression"
+                " && git -C SqueezeNet-Deep-Compression checkout fb13faa2"
+                " && cp SqueezeNet-Deep-Compression/compressed_SqueezeNet.net .",
+                measured="e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261",
+            ),
+        ),
+    ),
+    "flickr8k": Dataset(
+        made="flickr8k",
+        row="flickr8k_neuraltalk",
+        sources=(
+            Source(
+                name="Flicker8k_Dataset and Flickr8k_text",
+                url="https://forms.illinois.edu/sec/1713398",
+                licence="non-commercial research",
+                get="apply at https://forms.illinois.edu/sec/1713398, then"
+                " unzip -q Flickr8k_Dataset.zip && unzip -q Flickr8k_text.zip",
+            ),
+        ),
+        exact=False,
+        note="the results were made with pictures squashed to 128 x 128 and encoded again; official ones have another"
+        " fingerprint, and records made with them form groups of their own",
+    ),
+}
+"""By the name that `prepare` takes."""
+
+PLANNED: dict[str, dict[float, str]] = {
+    "tiny-imagenet-50": {
+        1.0: "558a59ad490504cc",
+        0.75: "f5f11b86d1bf1219",
+        0.5: "c0bda2e1b5b8c19a",
+        0.25: "ca16dc0971286cb0",
+    },
+    "noisy-digits-0db": {1.0: "29db07415aaf360a"},
+    "noisy-digits-10db": {1.0: "d55e6a37b5bcefa3"},
+    "squeezenet1_0-imagenet-pruned.safetensors": {
+        1.0: "6db7ae0e435e7296b99886e64b31ddafff98e08e83f9f1ae709e37105d92b0d8"
+    },
+    "flickr8k": {1.0: "041b1d0225f18fdc"},
+}
+"""By what a data set is called in data/, the fingerprint of every subset as `verify` prints it; of weights, the file's SHA-256."""
