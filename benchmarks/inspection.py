@@ -46,7 +46,8 @@ def _verify_records(paths: tuple[Path, ...]) -> int:
 
 def _verify_data(row: Row, options: Verify) -> int:
     with bars() as bar:
-        report = inputs.domain(row).verify(inputs.data(row, options.data, "smoke"), options.subset, progress(bar))
+        data = inputs.data(row, options.data, "smoke")
+        report = inputs.domain(row).verify(row.recipe(options.scale), data, options.subset, progress(bar))
     for kind, sentences in (("problem", report.problems), ("warning", report.warnings)):
         for sentence in sentences:
             say(f"{kind}: {sentence}")

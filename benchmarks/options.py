@@ -58,8 +58,8 @@ class Run:
     lr_factor: float | None = None
     """Multiply every learning rate. The record says `custom` too."""
     probe: bool = False
-    """At small scale: test on the training examples that are set aside for this, to choose a rate or a length before a row's
-    first trial. The record says `custom` too."""
+    """Test on examples that no trial trains or is tested on (pictures set aside at small scale, utterances of dev), to choose a
+    rate or a length before a row's first trial. The record says `custom` too."""
     label_noise: float | None = None
     """Give this share of the training pictures a wrong class. The record says `custom` too."""
     workers: int | None = None
@@ -78,7 +78,7 @@ class Evidence:
     """Run the trials that the published results want and do not have, whatever resolves most per hour first."""
 
     data: Path = Path("data")
-    """The folder that holds tiny-imagenet-50, flickr8k, noisy-digits and squeezenet1_0-imagenet-pruned.safetensors."""
+    """The folder that holds tiny-imagenet-50, flickr8k, noisy-digits-0db, noisy-digits-10db and squeezenet1_0-imagenet-pruned.safetensors."""
     plan: bool = False
     """Only show what is there, how many seeds it takes to resolve the rest, and what that costs."""
     hours: float | None = None
@@ -122,6 +122,8 @@ class Verify:
     """The data set's folder; without it, the embedded smoke set."""
     subset: float = 1.0
     """As in `run`."""
+    scale: Scale = "paper"
+    """Whose recipe uses the data: at small scale, training pictures that are not trained on are tested on."""
     record: tuple[Path, ...] = ()
     """Records to check in place of data: what of their numbers follows from the others, and the files beside them."""
 

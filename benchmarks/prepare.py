@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import inputs, registry
 from benchmarks.console import bars, counts, progress, say
-from benchmarks.datasets import DATASETS, PLANNED, Dataset
+from benchmarks.datasets import DATASETS, PLANNED, Dataset, Use
 from benchmarks.options import Prepare
 from tasks.cache import sha256
 from tasks.flickr8k import prepare as captions
@@ -20,6 +20,7 @@ from tasks.librispeech import prepare as speech
 from tasks.task import Progress
 
 _ROOT = Path("data")
+_PLAIN: Use = ("small", 1.0)
 
 
 def prepare(options: Prepare) -> int:
@@ -83,29 +84,32 @@ def _make(options: Prepare, target: Path, dataset: Dataset, show: Progress) -> N
 
 
 def _compare(dataset: Dataset, name: str, target: Path) -> int:
-    """Print each subset's fingerprint beside the planned one; return 1 where they differ and should not."""
+    """Print the fingerprint of each use beside the planned one; return 1 where they differ and should not."""
     planned = PLANNED.get(name, {})
     differs = False
-    for subset in planned or (1.0,):
-        found, problems = _fingerprint(dataset, target, subset)
+    for use in planned or (_PLAIN,):
+        found, problems = _fingerprint(dataset, target, use)
         for problem in problems:
             say(f"problem: {problem}")
-        verdict = "matches the plan" if found == planned.get(subset) else "differs from the plan"
-        if subset not in planned:
-            say(f"subset {subset:g}: {found}; the plan has no such data set")
+        scale, subset = use
+        what = f"{scale} scale" + (f", subset {subset:g}" if subset < 1 else "")
+        if use not in planned:
+            say(f"{what}: {found}; the plan has no such data set")
         else:
-            say(f"subset {subset:g}: {found}, planned {planned[subset]}: {verdict}")
-        differs |= bool(problems) or planned.get(subset, found) != found
+            verdict = "matches the plan" if found == planned[use] else "differs from the plan"
+            say(f"{what}: {found}, planned {planned[use]}: {verdict}")
+        differs |= bool(problems) or planned.get(use, found) != found
     if differs and not dataset.exact:
         say(f"as it must: {dataset.note}")
     return int(differs and dataset.exact)
 
 
-def _fingerprint(dataset: Dataset, target: Path, subset: float) -> tuple[str, tuple[str, ...]]:
+def _fingerprint(dataset: Dataset, target: Path, use: Use) -> tuple[str, tuple[str, ...]]:
     """Return the fingerprint as `verify` prints it, and what is wrong with the data."""
     if not dataset.row:
         return sha256(target), ()
+    row, (scale, subset) = registry.row(dataset.row), use
     with bars() as bar:
-        report = inputs.domain(registry.row(dataset.row)).verify(target, subset, progress(bar))
+        report = inputs.domain(row).verify(row.recipe(scale), target, subset, progress(bar))
     say(f"{report.name}: {counts(report.counts)}")
     return report.fingerprint, report.problems

@@ -86,15 +86,17 @@ class Row:
             lr_factor: multiplies every rate.
             network: the frozen network, for a row that has one; its weights are then the user's to name.
             label_noise: the share of wrong training labels, for a row of classification.
-            probing: test on the training examples set aside for probes, in place of the test set.
+            probing: test on the examples set aside for probes, in place of the test set.
 
         Raises:
             ValueError: there are no labels to be wrong, or no examples set aside.
         """
         recipe = self.recipes[scale]
         if probing:
-            if not getattr(recipe.data, "probes", 0):
-                raise ValueError(f"--probe: {self.name} sets no training examples aside at {scale} scale")
+            if not hasattr(recipe.data, "probing"):
+                raise ValueError(
+                    f"--probe: {self.name} has no examples for probes; judge them by the validation perplexity"
+                )
             recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, probing=True))
         if network is not None and network != recipe.data.network:
             recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, network=network, weights=""))

@@ -87,7 +87,7 @@ class Wanted:
         return ROWS[self.row].title + (f" ({', '.join(kinds)})" if kinds else "")
 
 
-_TINY, _DIGITS = "tiny-imagenet-50", "noisy-digits"
+_TINY = "tiny-imagenet-50"
 _TOP1 = Gate(chance=98.0, fit="top1_error", beside="top1_error")  # of 50 classes, equally frequent
 # The exponential of the entropy of Flickr8k's training captions: 345,249 words and ends, rare words dropped.
 _CAPTIONS = Gate(chance=175.4, fit="perplexity", beside="val_perplexity", saturated=None)
@@ -125,22 +125,22 @@ WANTED: tuple[Wanted, ...] = (
     ),
     Wanted(
         "librispeech_deepspeech",
-        _DIGITS,
+        "noisy-digits-10db",
         arms=("control", "dsd", "llr"),
         gate=_WORDS,
         hours=1.8,
         spread=0.8,
-        waits="its data and rates are not decided",
+        waits="probes decide its rates",
     ),
     Wanted(
         "librispeech_deepspeech2",
-        _DIGITS,
+        "noisy-digits-0db",
         arms=("control", "dsd", "llr"),
         gate=_WORDS,
         seeds=10,
         hours=0.9,
         spread=0.55,
-        waits="its data and rates are not decided",
+        waits="probes decide its rates",
     ),
 )
 """Seven rows, on data that one downloads in minutes, at a size that a CPU trains."""

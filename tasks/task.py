@@ -131,8 +131,8 @@ class Domain(Protocol):
         """Return the folder of the generated smoke set, made first if need be."""
         ...
 
-    def verify(self, data: Path, subset: float, progress: Progress) -> DataReport:
-        """Return what is wrong with the data set, without raising over its content."""
+    def verify(self, recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
+        """Return what is wrong with the data set, as the recipe uses it, without raising over its content."""
         ...
 
     def open_data(

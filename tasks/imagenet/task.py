@@ -42,13 +42,19 @@ def embedded() -> Path:
     return tiny.ensure()
 
 
-def verify(data: Path, subset: float, progress: Progress) -> DataReport:
-    """Return what is wrong with the data set, without raising over its content.
+def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
+    """Return what is wrong with the data set, as the recipe uses it, without raising over its content.
 
     Raises:
         ValueError: `data` is not a folder of pictures at all.
     """
-    return _verify(folder.scan(data, subset), progress)
+    return _verify(folder.scan(data, subset, division=_division(recipe)), progress)
+
+
+def _division(recipe: Recipe) -> Division:
+    settings = recipe.data
+    assert isinstance(settings, Augmentation)
+    return Division(settings.trained, settings.probes, settings.test_unused, settings.probing)
 
 
 def _verify(found: Folder, progress: Progress) -> DataReport:
@@ -68,10 +74,7 @@ def open_data(
         ValueError: the data cannot be used; the message names the files.
     """
     del frozen  # no network here is
-    settings = recipe.data
-    assert isinstance(settings, Augmentation)
-    division = Division(settings.trained, settings.probes, settings.test_unused, settings.probing)
-    found = folder.scan(data, subset, folder.SPLITS if train else ("val",), division)
+    found = folder.scan(data, subset, folder.SPLITS if train else ("val",), _division(recipe))
     report = processes.once(lambda: _verify(found, progress))
     require(report)
 

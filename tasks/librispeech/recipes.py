@@ -7,11 +7,11 @@ paper leaves open is taken from the systems it names (Hannun et al. 2014, Amodei
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dsd.schedule import Phase, Schedule, StepDecay
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings, SpecAugment
-from tasks.recipe import Metric, Recipe, Scale, Sgd, scaled
+from tasks.recipe import LATER, Metric, Recipe, Scale, Sgd, scaled
 
 WER = Metric("wer", "%", lower_is_better=True)
 """Errors of greedy transcripts for each hundred words spoken, over the whole test set."""
@@ -25,11 +25,13 @@ class Speech:
         sortagrad: whether the first epoch goes from the shortest utterance to the longest (Amodei et al. 2016, Section 3.3).
         jitter: how much lengths are changed before utterances of like length are put together (see `order.Order`).
         augment: runs of bins and frames hidden in training (SpecAugment), or None.
+        probing: whether the test set is that of a probe: the utterances of dev, which no trial trains or is tested on.
     """
 
     sortagrad: bool = True
     jitter: float = 0.1
     augment: SpecAugment | None = None
+    probing: bool = field(default=False, metadata={LATER: True})
 
 
 # A rate is divided by 1.2 after every epoch (Amodei et al. 2016, who train for 20). DeepSpeech's phases of 50 epochs end at the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,13 +47,13 @@ def embedded() -> Path:
     return tiny.ensure()
 
 
-def verify(data: Path, subset: float, progress: Progress) -> DataReport:
-    """Return what is wrong with the data set, without raising over its content.
+def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
+    """Return what is wrong with the data set, as the recipe uses it, without raising over its content.
 
     Raises:
         ValueError: `data` is no such data set at all.
     """
-    found = speech.scan(data, subset, progress=progress)
+    found = _used(recipe, speech.scan(data, subset, progress=progress))
     return speech.verify(found, progress, synthetic=_synthetic(found))
 
 
@@ -65,8 +66,9 @@ def open_data(
         ValueError: the data cannot be used; the message names the files.
     """
     del frozen  # no network here is
-    splits: Sequence[layout.Split] = layout.SPLITS if train else ("test",)
-    found = processes.after_the_first(lambda: speech.scan(data, subset, splits, progress=progress))
+    scoring: Sequence[layout.Split] = ("dev",) if recipe.data.probing else ("test",)
+    splits = layout.SPLITS if train else scoring
+    found = _used(recipe, processes.after_the_first(lambda: speech.scan(data, subset, splits, progress=progress)))
     report = processes.once(lambda: speech.verify(found, progress, synthetic=_synthetic(found)))
     require(report)
     return Source(
@@ -76,6 +78,15 @@ def open_data(
         found.test,
         found.train if train else (),
     )
+
+
+def _used(recipe: Recipe, found: speech.Speech) -> speech.Speech:
+    """Return the data set as the recipe uses it: a probe is tested on the utterances of dev, and on no other."""
+    if not recipe.data.probing:
+        return found
+    if not found.dev:
+        raise ValueError(f"{found.root}: there is no dev folder, whose utterances a probe is tested on")
+    return dataclasses.replace(found, test=found.dev, dev=())
 
 
 def _synthetic(found: speech.Speech) -> bool:

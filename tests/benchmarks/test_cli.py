@@ -33,7 +33,7 @@ FLAGS = {
     "tables": ["records", "check", "pictures"],
     "report": ["records", "out"],
     "prepare": ["from", "out", "snr"],
-    "verify": ["data", "subset", "record"],
+    "verify": ["data", "subset", "scale", "record"],
     "compare": [],
     "status": ["out"],
     "evaluate": ["model", "data", "subset", "weights", "network", "scale", "device"],

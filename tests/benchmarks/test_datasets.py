@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from benchmarks import evidence
 from benchmarks.datasets import DATASETS, PLANNED, Name
 from benchmarks.registry import ROWS
-
-NOT_TO_BE_HAD = "connected-digits"
-"""Of the first speech results. How it was joined is not known; noisy-digits takes its place."""
+from benchmarks.wanted import WANTED
 
 
 def test_every_data_set_has_a_source_and_planned_fingerprints() -> None:
@@ -28,12 +25,11 @@ def test_every_data_set_has_a_source_and_planned_fingerprints() -> None:
             assert re.fullmatch(r"([0-9a-f]{8})?", source.commit)
 
 
-def test_every_subset_that_is_trained_on_has_a_planned_fingerprint() -> None:
-    for wanted in (*evidence.WANTED, *evidence.FULL_LENGTH):
-        if wanted.data != NOT_TO_BE_HAD:
-            assert re.fullmatch(r"[0-9a-f]{16}", PLANNED[wanted.data][wanted.subset]), wanted
+def test_everything_that_is_trained_on_has_a_planned_fingerprint() -> None:
+    for wanted in WANTED:
+        assert re.fullmatch(r"[0-9a-f]{16}", PLANNED[wanted.data]["small", 1.0]), wanted
         if wanted.weights:
-            assert re.fullmatch(r"[0-9a-f]{64}", PLANNED[wanted.weights][1.0])
+            assert re.fullmatch(r"[0-9a-f]{64}", PLANNED[wanted.weights]["small", 1.0])
 
 
 def test_a_ratio_below_zero_has_a_name_too() -> None:

@@ -124,7 +124,7 @@ def test_a_file_that_does_not_say_its_data_is_scored(root: Path, permuted: Path,
 def test_verification_calls_what_covers_no_features_by_another_name(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = task.verify(root, 1.0, quiet).fingerprint
+    found = task.verify(ROWS[ROW].recipe("smoke"), root, 1.0, quiet).fingerprint
     assert main(["verify", ROW, "--data", str(root)]) == 0
     shown = capsys.readouterr().out
     assert f"; files {found}\n" in shown

@@ -34,7 +34,7 @@ def test_noisy_digits_have_the_planned_samples_whichever_machine_makes_them(
     assert main(["prepare", "noisy-digits", "--from", str(REAL / "speech"), "--snr", str(snr), "--out", str(out)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "digits: 1,560 train, 150 dev, 756 test, 3,716 train seconds, 6 speakers" in lines
-    assert f"subset 1: {planned}, planned {planned}: matches the plan" in lines
+    assert f"small scale: {planned}, planned {planned}: matches the plan" in lines
     assert files(tmp_path)[:3] == ["made", "made/digits", "made/digits/SPEAKERS.TXT"]
 
 
@@ -50,7 +50,7 @@ def test_the_weights_land_in_data_by_default(
     assert main(command) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: data/squeezenet1_0-imagenet-pruned.safetensors is there already; remove it, or name")
-    monkeypatch.setitem(PLANNED, "squeezenet1_0-imagenet-pruned.safetensors", {1.0: "0" * 64})
+    monkeypatch.setitem(PLANNED, "squeezenet1_0-imagenet-pruned.safetensors", {("small", 1.0): "0" * 64})
     assert main([*command, "--out", "other.safetensors"]) == 1
     assert f", planned {'0' * 64}: differs from the plan" in capsys.readouterr().out
 

@@ -133,8 +133,12 @@ def test_probes_are_another_recipe_that_says_so_and_need_pictures_of_their_own()
     row = registry.row("imagenet_resnet18")
     assert row.recipe("small", probing=True).hash() != row.recipe("small").hash()
     assert "probing yes (published: no)" in " ".join(row.recipe("small", probing=True).notes)
-    with pytest.raises(ValueError, match="--probe: imagenet_resnet18 sets no training examples aside at paper scale"):
+    with pytest.raises(ValueError, match="no pictures are set aside for probes"):
         row.recipe("paper", probing=True)
+    speech = registry.row("librispeech_deepspeech")
+    assert speech.recipe("small", probing=True).data.probing
+    with pytest.raises(ValueError, match="--probe: flickr8k_neuraltalk has no examples for probes"):
+        registry.row("flickr8k_neuraltalk").recipe("small", probing=True)
 
 
 def test_label_noise_is_another_recipe_and_none_is_the_rows_own() -> None:

@@ -59,7 +59,7 @@ def test_the_report_counts_captions_pictures_and_words_and_tells_of_the_features
     }
     assert words > 20
     assert source.report.synthetic
-    files = task.verify(root, 1.0, quiet).fingerprint
+    files = task.verify(RECIPE, root, 1.0, quiet).fingerprint
     assert source.report.features == f"pixels: mean colours on a 12 x 12 grid, 432 features; files {files}"
     assert source.report.fingerprint != files
 
@@ -209,7 +209,7 @@ def test_karpathys_matrix_takes_the_place_of_vgg16_and_is_mentioned_where_it_cou
     found = task.open_data(RECIPES["flickr8k_neuraltalk"]["paper"], tmp_path, 1.0, quiet)
     assert found.features["train"][:, 0].tolist() == [6, 5, 4, 3, 2]
     assert found.features["test"].shape == (1, 4096)
-    files = task.verify(tmp_path, 1.0, quiet).fingerprint
+    files = task.verify(RECIPE, tmp_path, 1.0, quiet).fingerprint
     assert found.report.features.startswith("vgg_feats.mat (4096 features, SHA-256 ")
     assert found.report.features.endswith(f"; files {files}")
     with pytest.raises(ValueError, match=r"--network vgg16 would use vgg_feats\.mat, which is there"):

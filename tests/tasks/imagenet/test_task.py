@@ -100,4 +100,4 @@ def test_generated_pictures_are_labelled_so_wherever_they_lie(source: Source, tm
     assert source.report.synthetic
     tiny.generate(tmp_path / "copy", train=1, val=1)
     (tmp_path / "copy" / tiny.MARK).unlink()
-    assert not task.verify(tmp_path / "copy", 1.0, quiet).synthetic
+    assert not task.verify(RECIPES["imagenet_googlenet"]["smoke"], tmp_path / "copy", 1.0, quiet).synthetic

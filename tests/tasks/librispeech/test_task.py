@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tasks.librispeech import task, tiny, wer
+from tasks.librispeech import speech, task, tiny, wer
 from tasks.librispeech.models import Spoken
 from tasks.librispeech.recipes import DEEPSPEECH, DEEPSPEECH2, Speech
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings, SpecAugment
@@ -142,4 +142,23 @@ def test_fewer_utterances_than_a_batch_are_refused(source: Source) -> None:
 def test_the_report_says_that_the_set_is_generated(source: Source, root: Path) -> None:
     assert source.report.synthetic
     assert (source.report.counts["train"], source.report.counts["test"]) == (40, 12)
-    assert task.verify(root, 1.0, quiet).fingerprint == source.report.fingerprint
+    assert task.verify(ONE, root, 1.0, quiet).fingerprint == source.report.fingerprint
+
+
+def test_a_probe_is_tested_on_dev_and_on_nothing_else(root: Path, source: Source) -> None:
+    recipe = dataclasses.replace(ONE, data=dataclasses.replace(ONE.data, probing=True))
+    probe = task.open_data(recipe, root, 1.0, quiet)
+    assert probe.test.names == [one.name for one in speech.scan(root, progress=quiet).dev]
+    assert not set(probe.test.names) & set(source.test.names)
+    assert probe.train is not None
+    assert source.train is not None
+    assert probe.train.names == source.train.names
+    assert probe.report.fingerprint not in (source.report.fingerprint, task.verify(ONE, root, 1.0, quiet).fingerprint)
+    assert probe.report.fingerprint == task.verify(recipe, root, 1.0, quiet).fingerprint
+
+
+def test_training_utterances_are_scored_as_test_utterances_are(source: Source) -> None:
+    one = build(source)
+    metrics = one.evaluate_training(one.model())
+    assert set(metrics) == {"wer", "cer"}
+    assert metrics["wer"] > 0
