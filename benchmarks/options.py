@@ -78,7 +78,8 @@ class Evidence:
     """Run the trials that the published results want and do not have, whatever resolves most per hour first."""
 
     data: Path = Path("data")
-    """The folder that holds tiny-imagenet-50, flickr8k, noisy-digits-0db, noisy-digits-10db and squeezenet1_0-imagenet-pruned.safetensors."""
+    """The folder that holds what `prepare` makes: tiny-imagenet-50, flickr8k, noisy-digits-0db, noisy-digits-10db and
+    squeezenet1_0-imagenet-pruned.safetensors."""
     plan: bool = False
     """Only show what is there, how many seeds it takes to resolve the rest, and what that costs."""
     hours: float | None = None
