@@ -1,0 +1,191 @@
+"""The planned rows in words: the overview's first table, the pool over rows, the headline for a README, and what is missing.
+
+Pure functions of `benchmarks.answers`. A row without a trial has a line too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from benchmarks import answers, metrics, naming, paper, regime, render, summary
+from benchmarks.answers import Row
+from benchmarks.group import Group
+from benchmarks.render import HEADINGS, INTRODUCTIONS, NONE, Block, frame, mean_sd, number
+from benchmarks.statistics import Paired
+from benchmarks.summary import DENSE, LABELS
+
+Line = dict[str, str]
+
+_TABLE = (
+    "*Gain over control* is in the metric's points, with the 95 % interval over seeds and test examples; beside it the same as a "
+    "share of the control's metric. *Claim* is the paper's gain in points and as such a share (of speech that at equal budget). "
+    "*n* counts the planned seeds. The last columns are secondary and get no verdict: D2 at the rate of the paper's text, over a "
+    "control of that rate, and BLEU-4 with a beam of 20, whose interval is over seeds alone."
+)
+_SPEECH = "Speech: test utterances share recordings, which the interval does not know; it is somewhat too narrow there."
+
+
+def block(groups: Sequence[Group], rows: Mapping[str, Row]) -> Block:
+    """Return the table of the planned rows, with the pool over those that have a verdict."""
+    told = any(row.group and row.wanted.row.startswith("librispeech") for row in rows.values())
+    parts = [INTRODUCTIONS["regime"], _TABLE, _reductions(rows), *([_SPEECH] if told else []), pool_sentence(rows)]
+    lines = [_line(row, groups) for row in rows.values()]
+    return Block(HEADINGS["regime"], " ".join(part for part in parts if part), frame(lines))
+
+
+def pool_sentence(rows: Mapping[str, Row]) -> str:
+    """Return the pool over rows with its note, empty below two rows with a verdict."""
+    found = answers.pooled(rows)
+    if found is None:
+        return ""
+    names = ", ".join(paper.ROWS[name].network for name in found.rows)
+    return (
+        f"Over the {len(found.rows)} rows with a verdict ({names}) the gain is {_percent(100 * found.mean)} of the claim "
+        f"[{_percent(100 * found.low)}, {_percent(100 * found.high)}] (random effects, 95 %; spread between rows "
+        f"{number(100 * found.tau, digits=0)} %). {found.note}"
+    )
+
+
+def headline(groups: Sequence[Group]) -> str:
+    """Return a few sentences and one table of the planned rows, for a README at the root of the repository."""
+    link = "[results/README.md](results/README.md)"
+    if all(group.section in ("smoke", "custom") for group in groups):
+        return f"No result on real data yet: see {link}."
+    rows = answers.rows(groups)
+    parts = ["Does DSD beat ordinary training of equal budget?", _standing(rows), pool_sentence(rows)]
+    parts.append(
+        f"A verdict is about DSD on this data and at this size. It takes all planned seeds and a gate that holds ({link}). "
+        "*Gain over control* is in the metric's points, positive where DSD is better, with a 95 % interval over seeds and test "
+        "examples; *claim* is the paper's gain, in points and as a share of what it improves on."
+    )
+    if published := sum(group.section == "paper" for group in groups):
+        parts.append(
+            f"Not in this table: {published} {_plural('group', published)} at the published recipe's full size."
+        )
+    if old := sum(group.section == "small" for group in groups):
+        parts.append(f"Not counted here: {old} {_plural('group', old)} of trials of suite 0.1, which is superseded.")
+    text = " ".join(part for part in parts if part)
+    return f"{text}\n\n{render.markdown_table([_short_line(row, groups) for row in rows.values()])}"
+
+
+def lacking(rows: Mapping[str, Row], groups: Sequence[Group]) -> list[str]:
+    """Return a sentence for each planned row without a verdict: what is missing, and how long that takes."""
+    found = []
+    for row in rows.values():
+        if row.lacks is None:
+            continue
+        parts = [row.lacks]
+        if row.gate and not row.gate.holds:
+            parts += [f"{one.name}: {one.detail}" for one in row.gate.conditions if one.counts and not one.holds]
+        left = row.wanted.seeds - row.have
+        if left:
+            times = [record.cost.seconds / 3600 for record in row.records]
+            hours = left * (sum(times) / len(times) if times else row.wanted.hours)
+            where = "by the trials there are" if times else "by the plan, of one core"
+            parts.append(f"{left} {_plural('trial', left)} left, about {_time(hours)} {where}")
+        found.append(f"**{_network(row)}** ({_data(row, groups)}): {'; '.join(parts)}.")
+    return found
+
+
+def _standing(rows: Mapping[str, Row]) -> str:
+    """Return how many rows have which verdict, and how many trials there are."""
+    given = [row.answer for row in rows.values() if row.lacks is None]
+    have, planned = sum(row.have for row in rows.values()), sum(row.wanted.seeds for row in rows.values())
+    if not given:
+        return f"No verdict yet on any of the {len(rows)} planned rows: {have} of {planned} planned trials are there."
+    claims = Counter(str(answer.claim) for answer in given)
+    directions = Counter(str(answer.direction) for answer in given)
+    told = ["; ".join(f"{word} in {count}" for word, count in of.items()) for of in (claims, directions)]
+    return (
+        f"Of {len(rows)} planned rows {len(given)} {'has' if len(given) == 1 else 'have'} a verdict. The paper's gain is "
+        f"{told[0]}. Direction: {told[1]}. Of the planned trials {have} of {planned} are there."
+    )
+
+
+def _line(row: Row, groups: Sequence[Group]) -> Line:
+    share = row.answer.share
+    line = {"network": _network(row), "data": _data(row, groups), "metric": _metric(row)}
+    line |= {"baseline": _cell(row, DENSE), "control": _cell(row, "control"), "DSD": _cell(row, "dsd")}
+    line["gain over control [95 %]"] = _gain(row)
+    line["share of control, % [95 %]"] = (
+        NONE if share is None else f"{number(100 * share.share, True)} {render.ends(100 * share.low, 100 * share.high)}"
+    )
+    line |= {
+        "claim: points (share)": _claim(row),
+        "verdict on the claim": _verdict(row),
+        "direction": row.answer.direction or NONE,
+    }
+    line |= {"gate": regime.answer(row.gate), "n": _count(row)}
+    line["D2 at the text's rate: gain [95 %]"] = render.crossed(row.text)
+    line["beam 20: gain [95 %, seeds]"] = _over_seeds(row.beam)
+    return line
+
+
+def _short_line(row: Row, groups: Sequence[Group]) -> Line:
+    line = {"network": _network(row), "data": _data(row, groups), "metric": _metric(row)}
+    line |= {"claim": _claim(row), "gain over control [95 %]": _gain(row), "verdict on the claim": _verdict(row)}
+    return line | {"direction": row.answer.direction or NONE, "gate": regime.answer(row.gate), "n": _count(row)}
+
+
+def _network(row: Row) -> str:
+    if row.group:
+        return naming.name(row.group)
+    return naming.reduced(paper.ROWS[row.wanted.row].network, row.wanted.recipe.reduction)
+
+
+def _reductions(rows: Mapping[str, Row]) -> str:
+    """Return the reductions that are too long for a cell."""
+    told = {
+        name: str(row.group.sample.recipe.get("reduction", "")) if row.group else row.wanted.recipe.reduction
+        for name, row in rows.items()
+    }
+    long = [f"{paper.ROWS[name].network}: {text}." for name, text in told.items() if len(text) > naming.SHORT]
+    return " ".join(["Reductions:", *long]) if long else ""
+
+
+def _data(row: Row, groups: Sequence[Group]) -> str:
+    return naming.where(row.group, groups) if row.group else row.wanted.data
+
+
+def _metric(row: Row) -> str:
+    of = paper.ROWS[row.wanted.row]
+    return metrics.with_unit(of.metric, metrics.unit(of.metric, of.metric, of.unit))
+
+
+def _cell(row: Row, arm: str) -> str:
+    return mean_sd(summary.stages(row.group).get(LABELS[arm], {}).get(row.group.metric)) if row.group else NONE
+
+
+def _gain(row: Row) -> str:
+    if row.answer.gain or row.group is None:
+        return render.crossed(row.answer.gain)
+    return render.gain(row.group)
+
+
+def _claim(row: Row) -> str:
+    return f"{row.claim.points:+.2f} ({_percent(100 * row.claim.share, 1)})"
+
+
+def _verdict(row: Row) -> str:
+    return str(row.answer.claim) if row.lacks is None else f"none: {row.lacks}"
+
+
+def _count(row: Row) -> str:
+    return f"{row.have} of {row.wanted.seeds}"
+
+
+def _over_seeds(found: Paired | None) -> str:
+    return render.interval(found, sd=False)
+
+
+def _percent(value: float, digits: int = 0) -> str:
+    return f"{number(value, True, digits)} %"
+
+
+def _time(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 0.1 else f"{60 * hours:.0f} min"
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
