@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from benchmarks import render
 from benchmarks.group import Group
 
-
 SHORT = 40
 """Letters of a reduction that a network's name carries; a longer one is told beside the table."""
 
