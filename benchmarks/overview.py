@@ -25,7 +25,7 @@ def blocks(groups: Sequence[Group]) -> list[Block]:
     for section in SECTIONS:
         chosen = [group for group in groups if group.section == section and not noise.share(group)]
         if section == "regime" and any(group.section not in ("smoke", "custom") for group in groups):
-            found.append(planned.block(groups, rows))
+            found += planned.blocks(groups, rows)
             chosen = [group for group in chosen if answers.row_of(group, rows) is None]
             if chosen:
                 found.append(Block(_OTHERS, "No verdict is given.", frame([_plain(one, groups) for one in chosen])))
