@@ -18,7 +18,8 @@ Line = dict[str, str]
 
 _ANSWERS = (
     "*Gain over control* is in the metric's points, with the 95 % interval over seeds and test examples; beside it the same as a "
-    "share of the control's metric. *Claim* is the paper's gain in points and as such a share (of speech that at equal budget). "
+    "share of the control's metric. *The paper's claim* is its gain in points and as a share of what it improves on (of speech, "
+    "that at equal budget). "
     "*n* counts the planned seeds."
 )
 _SCORES = (
@@ -63,7 +64,7 @@ def headline(groups: Sequence[Group]) -> str:
     parts.append(
         f"A verdict is about DSD on this data and at this size. It takes all planned seeds and a gate that holds ({link}). "
         "*Gain over control* is in the metric's points, positive where DSD is better, with a 95 % interval over seeds and test "
-        "examples; *claim* is the paper's gain, in points and as a share of what it improves on."
+        "examples; *the paper's claim* is its gain, in points and as a share of what it improves on."
     )
     if published := sum(group.section == "paper" for group in groups):
         parts.append(
@@ -116,7 +117,11 @@ def _line(row: Row, groups: Sequence[Group], with_share: bool = True) -> Line:
     if with_share:
         ends = (100 * share.share, 100 * share.low, 100 * share.high) if share else None
         line["share of control, %"] = f"{number(ends[0], True)} {render.ends(*ends[1:])}" if ends else NONE
-    line |= {"claim": _claim(row), "verdict on the claim": _verdict(row), "direction": row.answer.direction or NONE}
+    line |= {
+        "the paper's claim": _claim(row),
+        "verdict on the claim": _verdict(row),
+        "direction": row.answer.direction or NONE,
+    }
     return line | {"gate": regime.answer(row.gate), "n": f"{row.have} of {row.wanted.seeds}"}
 
 
