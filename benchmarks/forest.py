@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.axes import Axes
 
@@ -52,15 +52,13 @@ def draw(ax: Axes, groups: Sequence[Group], claims: Mapping[str, float]) -> None
             drawn.append((min(low, *seeds), paired.mean, max(high, *seeds), y, colour))
             needed += [low, high, *seeds] if over == "control" else []
             if low < high:  # with caps: an interval may be narrower than the mark of its mean
-                error = [[paired.mean - low], [high - paired.mean]]
+                error = [[max(0.0, paired.mean - low)], [max(0.0, high - paired.mean)]]
                 ax.errorbar([paired.mean], [y], xerr=error, color=colour, linestyle="none", capsize=3)
             ax.scatter([paired.mean], [y], s=14, marker=marker, color=colour, label=label, zorder=3)
-        control = summary.stages(group).get(LABELS["control"], {}).get(group.metric)
-        if group.section == "regime" and control and group.key.row in claims:
-            claim = claims[group.key.row] * control.mean
+        for claim, offset, label in _claims(group, claims, offsets):
             needed.append(claim)
-            label, colour = "the paper's claim, as a share of our control", COLOURS["control"]
-            ax.scatter([claim], [row + offsets[0]], s=220, marker="|", color=colour, label=label, zorder=4)
+            look = COLOURS["control"]
+            ax.scatter([claim], [row + offset], s=220, marker="|", color=look, label=label, zorder=4)
         primary = summary.primary(group)
         n = primary.n if primary else len(group.records)
         unit = render.metric_name(group.metric, group)
@@ -70,6 +68,16 @@ def draw(ax: Axes, groups: Sequence[Group], claims: Mapping[str, float]) -> None
     ax.set_ylim(len(groups) - 0.5, -0.5)
     ax.margins(x=0.08)
     _frame_primary(ax, needed, drawn)
+
+
+def _claims(group: Group, claims: Mapping[str, float], offsets: Sequence[float]) -> Iterator[tuple[float, float, str]]:
+    """Yield where the paper's figure lies, on which line, and what it is: nothing of what is superseded."""
+    control = summary.stages(group).get(LABELS["control"], {}).get(group.metric)
+    if group.section == "regime" and control and group.key.row in claims:
+        yield claims[group.key.row] * control.mean, offsets[0], "the paper's claim, as a share of our control"
+    if group.section == "paper" and group.paper and group.paper.overview.verified:
+        offset = offsets[-1] if len(offsets) > len(_PAIRS) else offsets[1]
+        yield group.paper.overview.absolute, offset, "paper's gain over baseline (its data and recipe)"
 
 
 def _ends(group: Group, over: str, found: Paired) -> tuple[float, float]:

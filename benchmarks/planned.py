@@ -64,7 +64,7 @@ def headline(groups: Sequence[Group]) -> str:
     parts.append(
         f"A verdict is about DSD on this data and at this size. It takes all planned seeds and a gate that holds ({link}). "
         "*Gain over control* is in the metric's points, positive where DSD is better, with a 95 % interval over seeds and test "
-        "examples; *the paper's claim* is its gain, in points and as a share of what it improves on."
+        "examples; *the paper's claim* is its gain, in points and as a share of what it improves on (of speech, at equal budget)."
     )
     if published := sum(group.section == "paper" for group in groups):
         parts.append(

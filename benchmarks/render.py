@@ -34,7 +34,7 @@ INTRODUCTIONS: dict[Section, str] = {
     "paper": "The paper's own figures stand beside ours. Not of the plan, hence no verdict.",
     "regime": "A verdict speaks of DSD on this data and at this size, beside the paper's claim as a share of the control's metric.",
     "custom": "No verdict is given.",
-    "small": "Superseded: pruned before the networks had converged, or (NeuralTalk) at rates not in the paper's ratio. No verdict "
+    "small": "Superseded: pruned before the networks had converged, or at rates not in the paper's ratio. No verdict "
     "is given, and no figure of the paper stands beside them. Intervals are t intervals over seeds alone.",
     "smoke": "Smoke test only: generated data or a few steps. Not a result; no verdict is given.",
 }

@@ -124,7 +124,7 @@ def test_a_record_more_or_less_takes_the_verdict_out_of_every_page() -> None:
         assert (one["verdict on the claim"], one["direction"]) == (f"none: {missing}", "-")
         assert one["gain over control [95 %]"].startswith("+1.0")
         assert f"Verdict: none: {missing}.**" in files[f"tables/{ROW}.md"]
-        assert f"none: {missing} |" in tables.headline(found)
+        assert f"none: {missing} " in tables.headline(found)
 
 
 def test_rows_without_a_trial_have_a_line_and_a_place_in_the_export() -> None:

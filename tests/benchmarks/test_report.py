@@ -196,7 +196,7 @@ def test_a_share_of_the_data_is_no_number_of_ours(tmp_path: Path) -> None:
 
 def test_the_check_against_wrong_labels_leads_to_both_groups(html: str, golden: list[Record]) -> None:
     groups = group_records(golden)
-    clean, noisy = (k for k, one in enumerate(groups) if one.key.row == "imagenet_resnet50")
+    noisy, clean = (k for k, one in enumerate(groups) if one.key.row == "imagenet_resnet50")
     section = html[html.index("<h3>imagenet_resnet50: label noise</h3>") :].split("</section>")[0]
     lines = section.split("<tr>")
     assert [re.findall(r"#trials-(\d+)", one)[:1] for one in lines if 'scope="row"' in one] == [

@@ -276,7 +276,7 @@ def test_a_custom_recipe_enters_no_comparison() -> None:
 
 def test_a_row_that_the_paper_does_not_have() -> None:
     files = tables.render(build.trio(row="cifar_resnet20"))
-    assert "The paper has no such row." in files["README.md"]
+    assert "The paper has no such row." in files["tables/cifar_resnet20.md"]
     assert "cifar_resnet20" in {one["row"] for one in csv.DictReader(io.StringIO(files["tables/overview.csv"]))}
 
 
