@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from benchmarks import iterations, metrics, selection, sensitivity, summary
-from benchmarks.group import Group, Key
+from benchmarks import answers, iterations, metrics, regime, selection, sensitivity, summary
+from benchmarks.answers import Row
+from benchmarks.crossed import Crossed
+from benchmarks.group import Group
 from benchmarks.render import COMPARISONS
 from benchmarks.statistics import Paired
 from benchmarks.summary import DENSE, LABELS
 
 _WHERE = f"at best {metrics.PERPLEXITY} of the last phase"
 _COLUMNS = [
-    *("numerics", "row", "scale", "data", "synthetic", "subset", "fingerprint", "recipe", "custom", "dense_start"),
-    *("quantity", "metric", "unit", "n", "mean", "sd", "low", "high", "p", "p_holm", "verdict", "seeds_needed"),
-    *("over_examples_low", "over_examples_high"),
-    *("paper", "paper_mark", "paper_comparable"),
+    *("numerics", "row", "section", "scale", "reduction", "data", "synthetic", "subset", "fingerprint", "recipe"),
+    *("custom", "dense_start", "quantity", "metric", "unit", "n", "mean", "sd", "low", "high", "p"),
+    *("crossed_low", "crossed_high", "crossed_p", "p_holm", "verdict", "paper", "paper_mark", "paper_comparable"),
 ]
 
 
-def overview_csv(groups: Sequence[Group], adjusted: Mapping[Key, float]) -> str:
-    """Return the overview as CSV, a line for every group."""
-    frame = pd.DataFrame([_identity(group) | _line(group, adjusted) for group in groups])
-    if groups:
-        frame = frame.astype({"seeds_needed": "Int64"})
-    return _text(frame)
+def overview_csv(groups: Sequence[Group], answered: Mapping[str, Row]) -> str:
+    """Return the overview as CSV: a line for every group, and one for every planned row without a trial."""
+    lines = [_identity(group) | _line(group, answered) for group in groups]
+    lines += [_unborn(row) for row in answered.values() if row.group is None]
+    return _text(pd.DataFrame(lines))
 
 
-def csv(groups: Sequence[Group], adjusted: Mapping[Key, float]) -> str:
-    """Return every mean and gain of `groups` as CSV; `adjusted` are the Holm-adjusted p values over all results."""
+def csv(groups: Sequence[Group], answered: Mapping[str, Row]) -> str:
+    """Return every mean and gain of `groups` as CSV; `answered` are the planned rows over all results.
+
+    `low`, `high` and `p` are of t over seeds, those called `crossed` of the interval over seeds and test examples.
+    """
     lines = [
         _identity(group) | line
         for group in groups
         for line in [
             *_means(group),
             *_iterations(group),
-            *_gains(group, adjusted),
+            *_gains(group, answered),
             *_chosen(group),
             *_sensitivity(group),
         ]
     ]
-    frame = pd.DataFrame(lines, columns=_COLUMNS).astype({"seeds_needed": "Int64"})
-    return _text(frame)
+    return _text(pd.DataFrame(lines, columns=_COLUMNS))
 
 
 def _identity(group: Group) -> dict[str, Any]:
@@ -52,7 +55,9 @@ def _identity(group: Group) -> dict[str, Any]:
     return {
         "numerics": key.numerics,
         "row": key.row,
+        "section": group.section,
         "scale": key.scale,
+        "reduction": group.sample.recipe.get("reduction", ""),
         "data": key.data,
         "synthetic": group.synthetic,
         "subset": key.subset,
@@ -99,17 +104,21 @@ def _iterations(group: Group) -> list[dict[str, Any]]:
     return lines
 
 
-def _gains(group: Group, adjusted: Mapping[Key, float]) -> list[dict[str, Any]]:
+def _gains(group: Group, answered: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """Return the gains of the main arms; that of DSD over the baseline only where the control's, its next line, can be told."""
     lines = []
+    row = answers.row_of(group, answered)
     for arm, over in COMPARISONS:
         paired = summary.compare(group, arm, over)
-        if paired is None:
+        if paired is None or ((arm, over) == ("dsd", DENSE) and not summary.over_baseline(group)):
             continue
         line: dict[str, Any] = {"quantity": f"gain of {LABELS[arm]} over {LABELS[over]}", "metric": group.metric}
         line |= _paired(group, paired)
-        if (arm, over) == ("dsd", "control"):
-            line |= {"p_holm": adjusted.get(group.key), "verdict": summary.verdict(group)}
-            line |= {"seeds_needed": summary.needed(group)} | _over_examples(group)
+        if found := summary.crossed(group, arm, over):
+            line |= {"crossed_low": found.low, "crossed_high": found.high}
+            line |= {"crossed_p": found.p} if group.quotable else {}
+        if (arm, over) == COMPARISONS[0]:
+            line |= {"p_holm": row.answer.p_holm if row else None, "verdict": answers.standing(group, answered)}
         if group.paper and not group.paper.iterated and (arm, over) == ("dsd", DENSE):
             line |= _published(group, group.paper.overview.absolute, group.paper.overview.mark)
         lines.append(line)
@@ -155,31 +164,58 @@ def _sensitivity(group: Group) -> list[dict[str, Any]]:
     return lines
 
 
-def _line(group: Group, adjusted: Mapping[Key, float]) -> dict[str, Any]:
-    cells, primary, row = summary.stages(group), summary.primary(group), group.paper
-    over_baseline = summary.compare(group, "dsd", DENSE)
+def _line(group: Group, answered: Mapping[str, Row]) -> dict[str, Any]:
+    cells, primary, published = summary.stages(group), summary.primary(group), group.paper
     line: dict[str, Any] = {"metric": group.metric, "unit": group.sample.unit, "n": primary.n if primary else 0}
     for name in (DENSE, "control", "dsd"):
         cell = cells.get(LABELS[name], {}).get(group.metric)
         column = "baseline" if name == DENSE else name
         line |= {column: cell.mean if cell else None, f"{column}_sd": cell.sd if cell else None}
-    for column, paired in (("gain_over_baseline", over_baseline), ("gain_over_control", primary)):
-        low, high = (paired.interval if paired else None) or (None, None)
+    both = summary.over_baseline(group) or (None, None)
+    for column, paired in zip(("gain_over_baseline", "control_gain_over_baseline"), both, strict=True):
         line |= {column: paired.mean if paired else None, f"{column}_sd": paired.sd if paired else None}
-        line |= {f"{column}_low": low, f"{column}_high": high}
-    line["relative"] = summary.relative(group)
-    line |= {"p": primary.p if primary and group.quotable else None, "p_holm": adjusted.get(group.key)}
-    line |= {"verdict": summary.verdict(group), "half_width": primary.half_width if primary else None}
-    line |= {"seeds_needed": summary.needed(group)} | _over_examples(group)
+    line |= {
+        "gain_over_control": primary.mean if primary else None,
+        "gain_over_control_sd": primary.sd if primary else None,
+    }
+    line |= dict(zip(("seeds_low", "seeds_high"), (primary.interval if primary else None) or (None, None), strict=True))
+    line |= _crossed("", summary.crossed(group))
+    line["crossed_p"] = line["crossed_p"] if group.quotable else None
+    line |= _answer(answers.row_of(group, answered), answers.standing(group, answered))
     for name in ("baseline", "dsd", "absolute", "relative"):
-        line[f"paper_{name}"] = getattr(row.overview, name) if row else None
+        line[f"paper_{name}"] = getattr(published.overview, name) if published else None
     return line | {"paper_comparable": group.comparable}
 
 
-def _over_examples(group: Group) -> dict[str, Any]:
-    """Return the primary gain's interval over test examples, seeds averaged, empty where there is none."""
-    found = summary.over_examples(group)
-    return {"over_examples_low": found.low if found else None, "over_examples_high": found.high if found else None}
+def _unborn(row: Row) -> dict[str, Any]:
+    """Return the line of a planned row without a trial."""
+    recipe = row.wanted.recipe
+    line = {"row": row.wanted.row, "section": "regime", "scale": "small", "reduction": recipe.reduction}
+    return line | {"data": row.wanted.data, "recipe": recipe.hash(), "n": 0} | _answer(row, f"none: {row.lacks}")
+
+
+def _answer(row: Row | None, standing: str) -> dict[str, Any]:
+    """Return the two answers, with what they rest on; shares are of the control's metric (0.04 is 4 %)."""
+    answer, share = (row.answer, row.answer.share) if row else (None, None)
+    line: dict[str, Any] = {"verdict": standing}
+    for name in ("share", "low", "high", "lower", "upper"):
+        column = name if name == "share" else f"share_{name}"
+        value = getattr(share, name) if share else None
+        line[column] = value if value is not None and math.isfinite(value) else None
+    line |= {"claim_points": row.claim.points if row else None, "claim_share": row.claim.share if row else None}
+    line |= {name: getattr(answer, name) if answer else None for name in ("claim", "direction", "p_holm")}
+    line |= {"gate": regime.answer(row.gate) if row and row.gate else None}
+    line |= {"planned": row.wanted.seeds if row else None, "planned_have": row.have if row else None}
+    line |= _crossed("text_", row.text if row else None)
+    beam = row.beam if row else None
+    line |= {"beam20_gain": beam.mean if beam else None}
+    ends = (beam.interval if beam else None) or (None, None)
+    return line | dict(zip(("beam20_seeds_low", "beam20_seeds_high"), ends, strict=True))
+
+
+def _crossed(prefix: str, found: Crossed | None) -> dict[str, Any]:
+    columns = ("mean", "low", "high", "lower", "upper", "p")
+    return {f"{prefix}crossed_{name}": getattr(found, name) if found else None for name in columns}
 
 
 def _text(frame: pd.DataFrame) -> str:

@@ -33,8 +33,9 @@ from benchmarks.group import Group, group_records
 from benchmarks.record import Point, Record
 from benchmarks.registry import ROWS
 from benchmarks.summary import DENSE, LABELS
+from benchmarks.verdicts import claim_of
 
-DRAWING_VERSION = 5
+DRAWING_VERSION = 6
 """Raised by whatever makes another picture of the same records, so that `stale` finds the ones drawn before."""
 
 _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
@@ -108,9 +109,9 @@ def source(records: Sequence[Record]) -> str:
 
 
 def gains(records: Sequence[Record], path: Path) -> None:
-    """Draw the paired gains of DSD: mean, 95 % interval, a dot for every seed, and the paper's claim beside real data.
+    """Draw the paired gains of DSD: mean, 95 % interval, a dot for every seed, and the paper's claim in the regime of it.
 
-    Custom recipes are left out, and so are smoke tests as soon as there is a result.
+    Custom recipes are left out; so are trials of suite 0.1 where there is a result, and smoke tests where there is either.
 
     Raises:
         ValueError: no record has anything to draw.
@@ -120,11 +121,10 @@ def gains(records: Sequence[Record], path: Path) -> None:
         raise ValueError(
             f"{path.name}: none of {len(records)} records is finished, has the arm 'dsd' and follows a recipe of ours"
         )
-    with canvas.blank(7.5, 0.9 + 0.62 * (len(shown) + 0.9)) as figure:
+    with canvas.blank(7.5, 0.9 + 0.72 * (len(shown) + 0.9)) as figure:
         ax = figure.subplots()
-        forest.draw(ax, shown)
-        title = "Real data" if shown[0].quotable else "SYNTHETIC or smoke scale: smoke test only"
-        ax.set_title(title, loc="left", fontsize=9, fontweight="bold")
+        forest.draw(ax, shown, {row.name: claim_of(row).share for row in paper.ROWS.values()})
+        ax.set_title(_title(shown[0]), loc="left", fontsize=9, fontweight="bold")
         ax.set_xlabel(
             "gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds; an arrow: beyond the frame"
         )
@@ -249,9 +249,19 @@ def private(folder: Path, records: Sequence[Record], pictures: Path) -> list[Pat
 
 
 def _shown(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups in the picture of the gains: results or, while there is none, smoke tests."""
+    """Return the groups in the picture of the gains: results or, while there is none, what is superseded, then smoke tests."""
     found = [group for group in groups if summary.has_gain(group)]
-    return [group for group in found if group.quotable] or [group for group in found if group.section == "smoke"]
+    kinds = (
+        [one for one in found if one.quotable],
+        *([g for g in found if g.section == s] for s in ("small", "smoke")),
+    )
+    return next((kind for kind in kinds if kind), [])
+
+
+def _title(group: Group) -> str:
+    if group.quotable:
+        return "Real data"
+    return render.SUPERSEDED if group.section == "small" else "SYNTHETIC or smoke scale: smoke test only"
 
 
 def _records(groups: Sequence[Group]) -> list[Record]:

@@ -1,77 +1,91 @@
-"""The paired gains of DSD, a line each: what the verdicts rest on, as a picture."""
+"""The paired gains of DSD, a line each, as a picture: over the control, and over the baseline beside the control's own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from benchmarks import iterations, overview, render, summary
+from benchmarks import iterations, naming, render, summary
 from benchmarks.canvas import COLOURS
 from benchmarks.group import Group
-from benchmarks.summary import DENSE
+from benchmarks.statistics import Paired
+from benchmarks.summary import DENSE, LABELS
 
 _UNEQUAL = "unequal"
-_OVER = {
+_PAIRS: dict[str, tuple[str, str]] = {
+    "control": ("dsd", "control"),
+    DENSE: ("dsd", DENSE),
+    "longer": ("control", DENSE),
+}
+_LOOKS = {
     "control": ("s", COLOURS["dsd"], "DSD over control (equal budget): mean, 95 % interval"),
-    DENSE: ("o", COLOURS[DENSE], "DSD over baseline: mean, 95 % interval"),
+    DENSE: ("o", COLOURS[DENSE], "DSD over baseline"),
+    "longer": ("D", COLOURS["control"], "control over baseline"),
     _UNEQUAL: ("^", "#A65E00", "DSD over shorter control (UNEQUAL, as the paper)"),
 }
 
 
-def draw(ax: Axes, groups: Sequence[Group]) -> None:
-    """Draw the gains of each group with seeds and intervals, and the paper's beside them, on lines of their own."""
+def draw(ax: Axes, groups: Sequence[Group], claims: Mapping[str, float]) -> None:
+    """Draw the gains of each group with seeds and intervals, on lines of their own.
+
+    `claims` are row to the paper's gain as a share of what it improves on; it is drawn as that share of our control.
+    """
     labels: list[str] = []
     drawn: list[tuple[float, float, float, float, str]] = []  # low, mean, high, y, colour
     needed = [0.0]
     for row, group in enumerate(groups):
-        found = {over: list(summary.gains(group, "dsd", over).values()) for over in ("control", DENSE)}
+        found = {name: list(summary.gains(group, *pair).values()) for name, pair in _PAIRS.items()}
+        if summary.over_baseline(group) is None:  # the one is never shown without the other
+            found |= {DENSE: [], "longer": []}
         unequal = iterations.unequal(group)
         found |= {_UNEQUAL: list(unequal.gains)} if unequal else {}
-        offsets = (-0.28, 0.0, 0.28) if unequal else (-0.16, 0.16)
+        offsets = (-0.3, -0.1, 0.1, 0.3) if unequal else (-0.24, 0.0, 0.24)
         for (over, seeds), offset in zip(found.items(), offsets, strict=True):
             paired = summary.paired(group, seeds)
             if paired is None:
                 continue
-            (marker, colour, label), y = _OVER[over], row + offset
-            dots = None if over == _UNEQUAL else "one seed (dots)"  # the legend shows the last one's colour
-            ax.scatter(seeds, [y + 0.1] * len(seeds), s=11, color=colour, alpha=0.75, linewidths=0, label=dots)
-            half = paired.half_width or 0.0
-            ends = paired.mean - half, paired.mean + half
-            drawn.append((min(*ends, *seeds), paired.mean, max(*ends, *seeds), y, colour))
-            needed += [*ends, *seeds] if over == "control" else []
-            if half:  # with caps: an interval may be narrower than the mark of its mean
-                ax.errorbar([paired.mean], [y], xerr=[half], color=colour, linestyle="none", capsize=3.5)
-            ax.scatter(
-                [paired.mean],
-                [y],
-                s=16,
-                marker=marker,
-                color=colour,
-                label=label,
-                zorder=3,
-            )
-        if group.paper and group.paper.overview.verified:
-            claim = group.paper.overview.absolute
+            (marker, colour, label), y = _LOOKS[over], row + offset
+            dots = "one seed (dots)" if over == "control" else None
+            ax.scatter(seeds, [y + 0.08] * len(seeds), s=11, color=colour, alpha=0.75, linewidths=0, label=dots)
+            low, high = _ends(group, over, paired)
+            drawn.append((min(low, *seeds), paired.mean, max(high, *seeds), y, colour))
+            needed += [low, high, *seeds] if over == "control" else []
+            if low < high:  # with caps: an interval may be narrower than the mark of its mean
+                error = [[max(0.0, paired.mean - low)], [max(0.0, high - paired.mean)]]
+                ax.errorbar([paired.mean], [y], xerr=error, color=colour, linestyle="none", capsize=3)
+            ax.scatter([paired.mean], [y], s=14, marker=marker, color=colour, label=label, zorder=3)
+        for claim, offset, label in _claims(group, claims, offsets):
             needed.append(claim)
-            ax.scatter(
-                [claim],
-                [row + offsets[-1]],
-                s=220,
-                marker="|",
-                color=COLOURS["control"],
-                label="paper's gain over baseline (its data and recipe)",
-                zorder=4,
-            )
+            look = COLOURS["control"]
+            ax.scatter([claim], [row + offset], s=220, marker="|", color=look, label=label, zorder=4)
         primary = summary.primary(group)
         n = primary.n if primary else len(group.records)
         unit = render.metric_name(group.metric, group)
-        labels.append(f"{render.network(group)}, {unit}\n{group.key.scale}: {overview.where(group, groups)}, n = {n}")
+        labels.append(f"{render.network(group)}, {unit}\n{group.key.scale}: {naming.where(group, groups)}, n = {n}")
     ax.axvline(0, color="#999999", linewidth=0.8, zorder=0)
     ax.set_yticks(range(len(groups)), labels, fontsize=8)
     ax.set_ylim(len(groups) - 0.5, -0.5)
     ax.margins(x=0.08)
     _frame_primary(ax, needed, drawn)
+
+
+def _claims(group: Group, claims: Mapping[str, float], offsets: Sequence[float]) -> Iterator[tuple[float, float, str]]:
+    """Yield where the paper's figure lies, on which line, and what it is: nothing of what is superseded."""
+    control = summary.stages(group).get(LABELS["control"], {}).get(group.metric)
+    if group.section == "regime" and control and group.key.row in claims:
+        yield claims[group.key.row] * control.mean, offsets[0], "the paper's claim, as a share of our control"
+    if group.section == "paper" and group.paper and group.paper.overview.verified:
+        offset = offsets[-1] if len(offsets) > len(_PAIRS) else offsets[1]
+        yield group.paper.overview.absolute, offset, "paper's gain over baseline (its data and recipe)"
+
+
+def _ends(group: Group, over: str, found: Paired) -> tuple[float, float]:
+    """Return the ends of the interval over seeds and test examples; over seeds alone of what is superseded or unequal."""
+    crossed = summary.crossed(group, *_PAIRS[over]) if group.quotable and over in _PAIRS else None
+    if crossed:
+        return crossed.low, crossed.high
+    return found.interval or (found.mean, found.mean)
 
 
 def _frame_primary(ax: Axes, needed: Sequence[float], drawn: Sequence[tuple[float, float, float, float, str]]) -> None:

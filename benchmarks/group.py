@@ -17,8 +17,8 @@ from benchmarks import paper
 from benchmarks.record import Record
 from benchmarks.registry import BFLOAT16, ROWS
 
-Section = Literal["paper", "regime", "small", "custom", "smoke"]
-SECTIONS: tuple[Section, ...] = ("paper", "regime", "small", "custom", "smoke")
+Section = Literal["paper", "regime", "custom", "small", "smoke"]
+SECTIONS: tuple[Section, ...] = ("paper", "regime", "custom", "small", "smoke")
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,13 @@ class Group:
         return found | {one.id: why for one, why in self.unused}
 
     @property
+    def repeated(self) -> frozenset[int]:
+        """The seeds that were trained more than once with unlike results."""
+        used = {record.seed: record for record in self.records}
+        rest = (*self.superseded, *(record for record, _ in self.unused))
+        return frozenset(record.seed for record in rest if not _same_run(record, used[record.seed]))
+
+    @property
     def other_fingerprints(self) -> list[str]:
         """The fingerprints that its data had by other rules."""
         return sorted({one.data.fingerprint for one in self.everything} - {self.key.fingerprint})
@@ -93,7 +100,8 @@ class Group:
     def section(self) -> Section:
         """Which part of the results it belongs to: generated data and the smoke scale are results of nothing.
 
-        At small scale, trials of suite 0.1 were pruned before they had converged; later ones train for the paper's epochs.
+        At small scale, trials of suite 0.1 were pruned before they had converged, and are superseded; later ones train for the
+        paper's epochs.
         """
         if self.synthetic or self.key.scale == "smoke":
             return "smoke"
@@ -105,8 +113,8 @@ class Group:
 
     @property
     def quotable(self) -> bool:
-        """Whether a verdict may be given at all."""
-        return self.section in ("paper", "small")
+        """Whether its numbers are results: of the published recipe, or of one that keeps the regime of its claim."""
+        return self.section in ("paper", "regime")
 
     @property
     def paper(self) -> paper.Row | None:

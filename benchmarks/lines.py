@@ -6,26 +6,28 @@ Those of sensitivity and of label noise are in `lines_beside`.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
-from benchmarks import errors, iterations, metrics, samples, selection, summary
+from benchmarks import answers, errors, iterations, metrics, samples, selection, summary
+from benchmarks.answers import Row
 from benchmarks.group import Group
-from benchmarks.paper import Row
+from benchmarks.paper import Row as Published
 from benchmarks.registry import SENSITIVITY
 from benchmarks.render import (
     COMPARISONS,
     INTRODUCTIONS,
     NONE,
     Block,
+    ends,
     frame,
+    gain,
     interval,
     mean_sd,
     metric_name,
     number,
-    over_examples,
     p_value,
     paper_cell,
     paper_heading,
-    verdict,
 )
 from benchmarks.summary import LABELS, Cell
 
@@ -40,9 +42,9 @@ def arm_blocks(group: Group, title: str) -> list[Block]:
     ]
 
 
-def gain_blocks(group: Group, p_holm: float | None, title: str) -> list[Block]:
+def gain_blocks(group: Group, rows: Mapping[str, Row], title: str) -> list[Block]:
     """Return the paired gains of one group as a table of its own, then NeuralTalk's choice; those that have a line."""
-    gains, chosen = gain_lines(group, p_holm), selection_lines(group)
+    gains, chosen = gain_lines(group, rows), selection_lines(group)
     blocks = []
     if gains:  # none where the trials have neither DSD nor control
         blocks.append(_block(group, f"Paired gains in {metric_name(group.metric, group)}: {title}", gains))
@@ -68,7 +70,7 @@ def stage_lines(group: Group, family: str = "") -> list[Line]:
     row, count = group.paper, summary.count_iterations(group)
     arms = {summary.label(name): name for name in summary.main_arms(group) if name != "control"}
     # Means of arms of unlike seeds do not compare; these gains do.
-    over_control = {label: summary.compare(group, arm, "control") for label, arm in arms.items()}
+    over_control = {label: gain(group, arm, "control") for label, arm in arms.items()}
     lines = []
     found = {label: _of_family(cells, family) for label, cells in summary.stages(group).items()}
     names = metrics.ordered({metric for cells in found.values() for metric in cells})
@@ -78,8 +80,8 @@ def stage_lines(group: Group, family: str = "") -> list[Line]:
         line = {"arm": label}
         line |= {metric_name(m, group, True): mean_sd(cells.get(m), digits=metrics.digits(m)) for m in names}
         line["n"] = str(max(cell.n for cell in cells.values()))
-        if not family and any(over_control.values()):
-            line["gain over control, paired"] = interval(over_control.get(label))
+        if not family and set(over_control.values()) - {NONE}:
+            line["gain over control, paired"] = over_control.get(label, NONE)
         if row:
             for metric in names:
                 ours = row.metric if metric == group.metric else metric
@@ -90,28 +92,31 @@ def stage_lines(group: Group, family: str = "") -> list[Line]:
     return lines
 
 
-def gain_lines(group: Group, p_holm: float | None) -> list[Line]:
-    """Return the paired gains of one group; only the first, the primary figure, carries a verdict."""
-    found = [
-        (f"{LABELS[arm]} over {LABELS[over].lower() if over != 'llr' else 'LLR'}", summary.compare(group, arm, over))
-        for arm, over in COMPARISONS
-    ]
-    found += [
-        (f"DSD over control, {metrics.label(metric)}", summary.compare(group, "dsd", "control", metric))
-        for metric in _variants(group)
-    ]
+def gain_lines(group: Group, rows: Mapping[str, Row]) -> list[Line]:
+    """Return the paired gains of one group; only the first, the primary figure, carries a verdict.
+
+    The gain over the baseline is left out where the control's, which stands under it, cannot be told.
+    """
     lines = []
-    for label, paired in found:
-        if paired is None:
+    row = answers.row_of(group, rows)
+    for arm, over, metric in (
+        *((*pair, None) for pair in COMPARISONS),
+        *(("dsd", "control", m) for m in _variants(group)),
+    ):
+        paired = summary.compare(group, arm, over, metric)
+        if paired is None or ((arm, over) == ("dsd", summary.DENSE) and not summary.over_baseline(group)):
             continue
-        primary = label == found[0][0]
-        line = {"gain": label, "mean ± sd [95 % interval]": interval(paired), "n": str(paired.n)}
+        primary = (arm, over, metric) == (*COMPARISONS[0], None)
+        label = f"{LABELS[arm]} over {LABELS[over].lower() if over != 'llr' else 'LLR'}"
+        label = f"DSD over control, {metrics.label(metric)}" if metric else label
+        line = {"gain": label, "mean ± sd [95 % t interval over seeds]": interval(paired), "n": str(paired.n)}
         if group.section != "smoke":
-            line["95 % interval over test examples, seeds averaged"] = over_examples(group) if primary else NONE
-        if group.quotable:
-            line["p"] = p_value(paired.p)
-            line["p (Holm)"] = p_value(p_holm) if primary else NONE
-        line["verdict"] = verdict(group) if primary else "secondary"
+            found = None if metric else summary.crossed(group, arm, over)
+            line["95 % interval over seeds and test examples"] = ends(found.low, found.high) if found else NONE
+            if group.quotable:
+                line["p"] = p_value(found.p if found else None)
+                line["p (Holm)"] = p_value(row.answer.p_holm if row else None) if primary else NONE
+        line["verdict"] = answers.standing(group, rows) if primary else "secondary"
         lines.append(line)
     return lines
 
@@ -155,7 +160,7 @@ def iteration_sentence(group: Group) -> str:
     """Return what must be known to read the table of iterations."""
     text = (
         "All arms at the end of every phase, gains of DSD over control at equal epochs; after S a network is tested under "
-        "its mask. The verdict is on the last line of equal epochs alone."
+        "its mask. Intervals and p are of t over seeds. The primary figure is the last line of equal epochs alone."
     )
     if group.key.start != "trained":
         text += " Epochs are those after the given dense start."
@@ -245,7 +250,7 @@ def _block(group: Group, heading: str, lines: list[Line], sentence: str = "") ->
     return Block(heading, f"{INTRODUCTIONS[group.section]} {sentence}".rstrip(), frame(lines))
 
 
-def _published(row: Row, stage: str | None, metric: str, unequal: bool = False) -> str:
+def _published(row: Published, stage: str | None, metric: str, unequal: bool = False) -> str:
     """Return the paper's figure with its epochs in all and, where the paper compares it, its baseline and the gain."""
     figure = row.stages[stage].get(metric) if stage else None
     if figure is None or stage is None:

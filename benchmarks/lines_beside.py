@@ -17,7 +17,7 @@ NOISE = (
 )
 
 
-_CONTROLS = {"control": "equal budget", "control-keep": "state kept", "control-text": "the text's rate"}
+CONTROLS = {"control": "equal budget", "control-keep": "state kept", "control-text": "the text's rate"}
 
 
 def sensitivity_lines(group: Group) -> list[Line]:
@@ -29,7 +29,7 @@ def sensitivity_lines(group: Group) -> list[Line]:
             label += f" (the recipe's {own_sparsity(group)})"
         line = {"arm": label, metric_name(group.metric, group, True): mean_sd(one.test)}
         line |= {"gain over control": interval(one.gain), "n": str(len(one.gains)), "time, s": f"{one.seconds:,.0f}"}
-        line["control"] = _CONTROLS[one.over]
+        line["control"] = CONTROLS[one.over]
         lines.append(line)
     return lines
 
@@ -39,8 +39,8 @@ def sensitivity_sentence(group: Group) -> str:
     name = metric_name(group.metric, group)
     return (
         f"Sensitivity: gains in {name} over the control of as many steps, paired by seed; DSD with the optimizer's state kept, or "
-        "with D2 at the text's rate, is compared with a control that has it too. They decide nothing: of twenty such intervals one "
-        "misses by chance."
+        "with D2 at the text's rate, is compared with a control that has it too. Intervals are t intervals over seeds. They decide "
+        "nothing: of twenty such intervals one misses by chance."
     )
 
 

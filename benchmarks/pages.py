@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from benchmarks import (
+    answers,
     lineage,
     lines,
     lines_beside,
@@ -13,14 +14,15 @@ from benchmarks import (
     noise,
     overview,
     paper,
-    prospects,
+    planned,
     render,
     samples,
     selection,
     summary,
 )
+from benchmarks.answers import Row
 from benchmarks.facts import facts
-from benchmarks.group import Group, Key, failed_records, group_records, row_order
+from benchmarks.group import Group, failed_records, group_records, row_order
 from benchmarks.lineage import Iteration
 from benchmarks.record import Record
 from benchmarks.render import MEANINGS, NONE, RULE
@@ -36,7 +38,7 @@ _MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes)
 def readme(records: Sequence[Record]) -> str:
     """Return results/README.md."""
     groups, failed = group_records(records), failed_records(records)
-    adjusted = summary.holm(groups)
+    answered = answers.rows(groups)
     figures = summary.figure_names(groups)
     parts = [GENERATED, "# Results"]
     if not records:
@@ -59,22 +61,27 @@ def readme(records: Sequence[Record]) -> str:
     parts.append(
         "The same tables: [Markdown](tables/overview.md), [CSV](tables/overview.csv), [LaTeX](tables/overview.tex)."
     )
-    open_ = prospects.sentences(groups)
-    parts += ["## What would resolve the rest\n\n" + "\n".join(f"- {one}" for one in open_)] if open_ else []
+    if any(group.section not in ("smoke", "custom") for group in groups) and (
+        open_ := planned.lacking(answered, groups)
+    ):
+        parts.append("## What the planned rows still lack\n\n" + "\n".join(f"- {one}" for one in open_))
     meanings = {LABELS[name]: meaning for name, meaning in MEANINGS.items()}
     meanings |= render.SENSITIVITY_MEANINGS if any(summary.has_sensitivity(group) for group in groups) else {}
     parts.append("## Arms\n\n" + "\n".join(f"- **{label}**: {meaning}" for label, meaning in meanings.items()))
     for row in rows(records):
-        chosen = [group for group in groups if group.key.row == row and group.section != "smoke"]
+        chosen = [group for group in groups if group.key.row == row and group.section not in ("small", "smoke")]
         if chosen:
             parts += [_row_heading(row, 2), _links(row)]
-            parts += [_group(group, groups, adjusted, prefix="") for group in chosen]
+            parts += [_group(group, groups, answered, prefix="") for group in chosen]
             parts += _noise(row, groups)
-    smoke = [group for group in groups if group.section == "smoke"]
-    if smoke:
-        parts.append("## SYNTHETIC data and smoke tests, row by row")
-        for group in smoke:
-            parts += [_group(group, groups, adjusted, prefix=""), _links(group.key.row)]
+    for section, heading in (
+        ("small", f"{render.SUPERSEDED}, row by row"),
+        ("smoke", "SYNTHETIC data and smoke tests, row by row"),
+    ):
+        if chosen := [group for group in groups if group.section == section]:
+            parts.append(f"## {heading}")
+        for group in chosen:
+            parts += [_group(group, groups, answered, prefix=""), _links(group.key.row)]
     parts += _failures(failed, "")
     return "\n\n".join(parts) + "\n"
 
@@ -82,9 +89,9 @@ def readme(records: Sequence[Record]) -> str:
 def row_page(row: str, records: Sequence[Record]) -> str:
     """Return tables/ROW.md: every group of one row with all its gains."""
     groups = group_records(records)
-    adjusted = summary.holm(groups)
+    answered = answers.rows(groups)
     parts = [GENERATED, _row_heading(row, 1), RULE]
-    parts += [_group(group, groups, adjusted, prefix="../") for group in groups if group.key.row == row]
+    parts += [_group(group, groups, answered, prefix="../") for group in groups if group.key.row == row]
     parts += _noise(row, groups)
     parts += _failures([record for record in failed_records(records) if record.row == row], "../")
     return "\n\n".join(parts) + "\n"
@@ -128,20 +135,20 @@ def _row_heading(row: str, level: int) -> str:
 def _group(
     group: Group,
     groups: Sequence[Group],
-    adjusted: Mapping[Key, float],
+    answered: Mapping[str, Row],
     prefix: str,
 ) -> str:
     def picture(kind: summary.Kind, words: str) -> str:
         of = ", ".join([render.network(group), f"{group.key.scale} scale", *group.key.custom])
         return f"![{of}: {words}]({prefix}figures/{summary.figure_name(group, groups, kind)})"
 
-    parts = [f"### {group.key.row}: {title(group)}", _introduction(group), _verdict(group, adjusted)]
+    parts = [f"### {group.key.row}: {title(group)}", _introduction(group), _verdict(group, answered)]
     for family in lines.metric_families(group):
         if prefix or not family:
             parts += _table(metrics.sentence(family, group.metric), lines.stage_lines(group, family))
     parts += _table(lines.iteration_sentence(group), lines.iteration_lines(group))
     if prefix:  # the page of the row has everything, the README the primary figure alone
-        gains = lines.gain_lines(group, adjusted.get(group.key))
+        gains = lines.gain_lines(group, answered)
         parts += _table(f"Paired gains in {render.metric_name(group.metric, group)}:", gains)
         parts += _table(_chosen(group), lines.selection_lines(group))
         parts += _table(lines_beside.sensitivity_sentence(group), lines_beside.sensitivity_lines(group))
@@ -235,36 +242,37 @@ def _links(row: str) -> str:
 def _introduction(group: Group) -> str:
     text, row = render.INTRODUCTIONS[group.section], group.paper
     if row and group.section == "paper" and not group.comparable:
-        text = "The paper's figures are for other data, or all of it: not comparable."
+        text = (
+            "The paper's figures are for other data, or all of it: not comparable. Not of the plan, hence no verdict."
+        )
     if row and any(not figure.verified for cells in row.stages.values() for figure in cells.values()):
         text += " *Unverified* figures are remembered, found in no source that we could read; nothing rests on them."
     return text
 
 
-def _verdict(group: Group, adjusted: Mapping[Key, float]) -> str:
-    primary = summary.primary(group)
+def _verdict(group: Group, answered: Mapping[str, Row]) -> str:
+    """Return the primary figure and what it answers."""
+    primary, row = summary.primary(group), answers.row_of(group, answered)
+    standing = answers.standing(group, answered)
     if primary is None:
         return f"DSD over control: {summary.missing(group)}, hence neither a gain nor a verdict."
-    unit = render.metric_name(group.metric, group)
-    text = f"DSD over control, {unit}: {render.interval(primary)}, n = {primary.n}: {render.verdict(group)}."
-    if group.quotable:
-        text = f"**{text}**"
-    elif group.synthetic:
-        text = f"SYNTHETIC. {text}"
-    if summary.over_examples(group):
-        text += f" 95 % interval over test examples, seeds averaged: {render.over_examples(group)}."
-    if group.quotable and primary.p is not None:
-        family = sum(key.scale == group.key.scale for key in adjusted)
-        holm = f", Holm-adjusted over the {family} tests at this scale {_p(adjusted[group.key])}"
-        text += f" p {_p(primary.p)}{holm if family > 1 else ''}."
-    needed, row = summary.needed(group), group.paper
-    if needed is not None and row and primary.half_width is not None:
-        half, at = row.gain / 2, " at equal budget" if row.equal_budget else ""
-        reached = f" Half-width reached: {render.number(primary.half_width)}"
-        if primary.half_width <= half:
-            text += f"{reached}, within half the paper's gain{at} ({half:.2f})."
-        else:
-            text += f"{reached}; half the paper's gain{at} ({half:.2f}) would take n = {needed}."
+    text = f"DSD over control, {render.metric_name(group.metric, group)}: {render.gain(group)}, n = {primary.n}"
+    text += f" of {row.wanted.seeds} planned" if row else ""
+    if not group.quotable:
+        return f"{'SYNTHETIC. ' if group.synthetic else ''}{text}. Verdict: {standing}."
+    text = f"**{text}. Verdict: {standing}.**"
+    if row is None or row.lacks is not None:
+        return text
+    answer, share, points = row.answer, 100 * row.claim.share, f"{row.claim.points:+.2f}"
+    assert answer.p is not None
+    assert answer.p_holm is not None
+    text += f" p {_p(answer.p)}, Holm-adjusted over the {len(answered)} planned rows {_p(answer.p_holm)}."
+    if found := answer.share:
+        shares = [100 * value for value in (found.share, found.low, found.high, found.lower, found.upper)]
+        text += (
+            f" As a share of the control {render.number(shares[0], True)} % {render.ends(*shares[1:3])}, with one-sided bounds "
+            f"{render.ends(*shares[3:])}; the paper's claim is {points} points, {share:.1f} %."
+        )
     return text
 
 
@@ -274,15 +282,13 @@ def _p(value: float) -> str:
 
 
 def _record_lines(group: Group, prefix: str) -> list[dict[str, str]]:
-    over = {name: summary.gains(group, "dsd", name) for name in ("control", summary.DENSE)}
+    pairs = (("dsd", "control"), ("dsd", summary.DENSE), ("control", summary.DENSE))
+    over = [summary.gains(group, *pair) for pair in pairs]
     found = []
     states = group.states
     for record in group.everything:
         used = states[record.id] == "used"
-        values = [
-            render.number(gains[record.seed], True) if used and record.seed in gains else NONE
-            for gains in over.values()
-        ]
+        values = [render.number(gains[record.seed], True) if used and record.seed in gains else NONE for gains in over]
         found.append(
             {
                 # The heading says row and scale; whole ids would make the table wider than a page.
@@ -290,7 +296,8 @@ def _record_lines(group: Group, prefix: str) -> list[dict[str, str]]:
                 f"({prefix}records/{record.id}.json)",
                 "seed": str(record.seed),
                 "gain over control": values[0],
-                "gain over baseline": values[1],
+                "gain over baseline": values[1] if values[2] != NONE else NONE,
+                "control's over baseline": values[2],
                 "commit": render.commits([record]),
                 "finished": record.finished,
                 "state": states[record.id],

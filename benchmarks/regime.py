@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from benchmarks import gate, lineage, metrics, render, summary
+from benchmarks import answers, gate, lineage, metrics, render, summary
+from benchmarks.answers import Row
 from benchmarks.group import Group
 from benchmarks.record import Arm, Record
 from benchmarks.render import NONE, Block, frame, number
-from benchmarks.wanted import WANTED, Wanted
 
 Line = dict[str, str]
 
 HEADING = "Trials in the regime of the claim"
 
 
-def wanted_of(group: Group) -> Wanted | None:
-    """Return the part of the plan that a group's trials belong to; None where they are none of the plan's."""
-    return next((one for one in WANTED if group.section == "regime" and one.covers(group.sample)), None)
-
-
-def blocks(groups: Sequence[Group]) -> list[Block]:
+def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
     """Return a table of all trials and one of the gate; none where there is no trial."""
     chosen = [group for group in groups if group.section == "regime"]
     if not chosen:
         return []
     trials = [_trial(group, record) for group in chosen for record in group.records]
     found = [Block(HEADING, _TRIALS, frame(trials))]
-    lines = [line for group in chosen if (wanted := wanted_of(group)) for line in _gate(group, wanted)]
+    lines = [line for row in rows.values() for line in _gate(row)]
     return [*found, Block("The gate", _GATE, frame(lines))] if lines else found
-
-
-def standing(group: Group) -> str:
-    """Return how far a group is, in place of a verdict."""
-    wanted = wanted_of(group)
-    if wanted is None:
-        return "not of the plan: no verdict"
-    have = len({record.seed for record in group.records} & set(range(wanted.seeds)))
-    return f"no verdict yet: {have} of {wanted.seeds} planned seeds"
 
 
 _TRIALS = (
@@ -48,8 +34,8 @@ _TRIALS = (
     "survivors': at the tables' rate and at the text's. The gate is that of the row, applied to the one trial."
 )
 _GATE = (
-    "Whether a row's networks are in the regime of the claim: means over its trials, from D, control and LLR alone. The thresholds "
-    "were fixed before the first trial."
+    "Whether a row's networks are in the regime of the claim: means over its planned trials, from D, control and LLR alone. The "
+    "thresholds were fixed before the first trial."
 )
 
 
@@ -68,28 +54,31 @@ def _trial(group: Group, record: Record) -> Line:
     line["released, %"] = (
         " and ".join(one for one in (_released(record, "dsd"), _released(record, "dsd-text")) if one) or NONE
     )
-    wanted = wanted_of(group)
-    line["gate"] = _answer(gate.check([record], wanted)) if wanted else NONE
+    wanted = answers.wanted_of(group)
+    line["gate"] = answer(answers.gate_of([record], wanted)) if wanted else NONE
     return line
 
 
-def _gate(group: Group, wanted: Wanted) -> list[Line]:
-    found = gate.check(group.records, wanted)
-    name, answer = render.network(group), _answer(found)
+def _gate(row: Row) -> list[Line]:
+    if row.gate is None or row.group is None:
+        return []
     return [
         {
-            "network": name,
-            "row": answer,
+            "network": render.network(row.group),
+            "row": answer(row.gate),
             "condition": one.name + ("" if one.counts else " (not gated)"),
             "holds": "yes" if one.holds else "no",
             "found": one.detail,
-            "n": str(len(group.records)),
+            "n": str(row.have),
         }
-        for one in found.conditions
+        for one in row.gate.conditions
     ]
 
 
-def _answer(found: gate.Result) -> str:
+def answer(found: gate.Result | None) -> str:
+    """Return what the gate says in a few words, a dash where nobody can tell."""
+    if found is None:
+        return NONE
     return "holds" if found.holds else f"fails: {', '.join(found.failed)}"
 
 

@@ -1,4 +1,4 @@
-"""The statistics that a verdict rests on: t intervals over seeds, paired or not, and the bootstrap over test examples.
+"""Statistics of gains: t intervals over seeds, paired or not, and the bootstrap over test examples.
 
 A gain is positive where DSD is better, whatever the metric's direction.
 """
@@ -6,9 +6,8 @@ A gain is positive where DSD is better, whatever the metric's direction.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,12 +17,7 @@ from benchmarks.record import Bootstrap
 
 CONFIDENCE = 0.95
 MINIMUM_SEEDS = 3
-"""Two seeds give an interval (12.7 standard errors wide on each side) but no verdict."""
-
-POWER = 0.8
-"""The share of experiments that should find a gain that is there."""
-
-Verdict = Literal["confirmed", "refuted", "not resolved", "too few seeds"]
+"""Two seeds give an interval (12.7 standard errors wide on each side), too wide to say anything by."""
 
 OUTCOME_SCALE = 100.0
 """Outcomes are fractions (of right answers, for classification) or counts that give one, metrics are percent."""
@@ -133,65 +127,9 @@ def over_test_set(found: Bootstrap) -> Difference:
     return Difference(found.mean, found.low, found.high, p)
 
 
-def verdict(summary: Paired) -> Verdict:
-    """Return what the interval says of the claim that DSD gains: nothing below 3 seeds."""
-    if summary.n < MINIMUM_SEEDS or summary.interval is None:
-        return "too few seeds"
-    low, high = summary.interval
-    if low > 0:
-        return "confirmed"
-    return "refuted" if high < 0 else "not resolved"
-
-
 def half_width(sd: float, n: int) -> float:
     """Return half the width of the 95 % t interval of a mean over `n` numbers, 2 at the least, of standard deviation `sd`."""
     return _quantile(n) * sd / math.sqrt(n)
-
-
-def needed(sd: float, target: float) -> int:
-    """Return the smallest number of seeds whose t interval has a half-width of at most `target`, 3 at the least.
-
-    Raises:
-        ValueError: `sd` is negative or `target` not positive.
-    """
-    if not sd >= 0:
-        raise ValueError(f"needed: sd must not be negative, got {sd}")
-    if not target > 0:
-        raise ValueError(f"needed: target must be positive, got {target}")
-
-    return _smallest(lambda n: half_width(sd, n) <= target)
-
-
-def needed_to_find(sd: float, gain: float) -> int:
-    """Return the smallest number of seeds, 3 at the least, at which a gain is found by `POWER` of all experiments.
-
-    To find it is to have an interval that excludes zero on the gain's side (a two-sided t test), in experiments of as
-    many seeds whose gains are normal with mean `gain` and standard deviation `sd`.
-
-    Raises:
-        ValueError: `sd` is negative, or `gain` is not a positive number.
-    """
-    if not sd >= 0:
-        raise ValueError(f"needed_to_find: sd must not be negative, got {sd}")
-    if not 0 < gain < math.inf:
-        raise ValueError(f"needed_to_find: gain must be a positive number, got {gain}")
-
-    def enough(n: int) -> bool:  # t is noncentral where there is a gain
-        return sd == 0 or float(1 - special.nctdtr(n - 1, gain * math.sqrt(n) / sd, _quantile(n))) >= POWER
-
-    return _smallest(enough)
-
-
-def _smallest(enough: Callable[[int], bool]) -> int:
-    """Return the smallest number of seeds from 3 on that is enough, as are all larger ones."""
-    high = MINIMUM_SEEDS
-    while not enough(high):  # double, then bisect
-        high *= 2
-    low = max(MINIMUM_SEEDS, high // 2)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    return high
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

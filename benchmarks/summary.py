@@ -1,4 +1,4 @@
-"""What the records of a group say: means, paired gains, verdicts. Pure functions; no text, no files."""
+"""What the records of a group say: means, paired gains, their intervals. Pure functions; no text, no files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from benchmarks import lineage, samples, statistics
-from benchmarks.group import Group, Key
-from benchmarks.record import Bootstrap, LayerMask, PhaseResult, Record, unpack_outcomes
+from benchmarks.crossed import Crossed, Measured, contrast, measure
+from benchmarks.group import Group
+from benchmarks.record import Arm, LayerMask, PhaseResult, Record, unpack_outcomes
 from benchmarks.registry import SENSITIVITY
 from benchmarks.statistics import Paired, Spread
 
@@ -40,8 +39,6 @@ _SENSITIVITY_LABELS = {
 
 Kind = Literal["curves", "captions", "transcripts", "weights", "lineage", "sensitivity"]
 """What a figure of one group shows."""
-
-_BOOTSTRAP_SEED = 0  # fixed, so that the same records give the same interval
 
 
 @dataclass(frozen=True)
@@ -155,18 +152,6 @@ def relative(group: Group) -> float | None:
     return 100 * sum(over.values()) / sum(before) if before and sum(before) > 0 else None
 
 
-def verdict(group: Group) -> str:
-    """Return the verdict that the interval over seeds gives, or in plain words why there is none."""
-    if group.section == "smoke":
-        return "smoke test only"
-    if group.section == "custom":
-        return "custom recipe: none"
-    if group.section == "regime":
-        return "no verdict yet"
-    summary = primary(group)
-    return missing(group) if summary is None else statistics.verdict(summary)
-
-
 def missing(group: Group) -> str:
     """Return what the primary figure lacks: "no DSD arm", "no control arm", or that no one trial has both."""
     lacking = [name for name in ("dsd", "control") if not any(name in record.arms for record in group.records)]
@@ -174,30 +159,42 @@ def missing(group: Group) -> str:
     return f"no {' or '.join(names[name] for name in lacking)} arm" if lacking else "no trial with DSD and control arm"
 
 
-def over_examples(group: Group) -> Bootstrap | None:
-    """Return the gain of DSD over control with a 95 % interval over test examples instead of seeds.
+def measured(group: Group, arm: str = "dsd", over: str = "control") -> Measured | None:
+    """Return the gains of `arm` over `over` with what test examples do to them, seeds in the order of the records.
 
-    It is the paired bootstrap of the gain averaged over the seeds: all of them get the same examples. The interval over
-    seeds does not know that all seeds were tested on one finite test set; this one knows nothing but that. None on
-    generated data, at the smoke scale, and below two seeds.
+    None where no trial has both, on generated data and at the smoke scale. Speech: the utterances of `noisy-digits` share
+    recordings, which records do not name. Their speaker is the cluster where the samples of a record name every test
+    utterance; else each counts by itself, and the interval is somewhat too narrow.
 
     Raises:
         ValueError: the trials were tested on different numbers of examples.
     """
-    chosen = [record for record in group.records if {"dsd", "control"} <= set(record.arms)]
-    if group.section == "smoke" or len(chosen) < 2:
+    chosen = [(ours, theirs) for r in group.records if (ours := _run(r, arm)) and (theirs := _run(r, over))]
+    chosen = [(ours, theirs) for ours, theirs in chosen if ours.outcomes and theirs.outcomes]
+    if group.section == "smoke" or not chosen:
         return None
-    sizes = {record.id: len(unpack_outcomes(record.arms["dsd"].outcomes)) for record in chosen}
+    sizes = {record.id: len(unpack_outcomes(run.outcomes)) for record in group.records if (run := _run(record, arm))}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"records of one group were tested on different numbers of examples: {sizes}")
-    dsd, control = (tuple(record.arms[arm].outcomes for record in chosen) for arm in ("dsd", "control"))
-    return _bootstrap_of_means(dsd, control)
+    dsd, control = (tuple(run.outcomes for run in side) for side in zip(*chosen, strict=True))
+    return _measured(dsd, control, group.sample.lower_is_better, _speakers(chosen[0][0], min(sizes.values())))
 
 
-def within_noise(group: Group) -> bool:
-    """Return whether seeds give a verdict that the interval over test examples, which includes zero, does not support."""
-    found = over_examples(group)
-    return verdict(group) in ("confirmed", "refuted") and found is not None and found.low <= 0 <= found.high
+def crossed(group: Group, arm: str = "dsd", over: str = "control") -> Crossed | None:
+    """Return the mean gain with the interval that covers seeds and test examples; None below two seeds, and as `measured`."""
+    found = measured(group, arm, over)
+    return contrast(found) if found else None
+
+
+def over_baseline(group: Group) -> tuple[Paired, Paired] | None:
+    """Return what DSD and the control gain over the baseline, in the trials that have both.
+
+    None where no trial has: the one is never shown without the other, which shows how much of it training longer gains.
+    """
+    dsd, control = (gains(group, arm, DENSE) for arm in ("dsd", "control"))
+    both = [seed for seed in dsd if seed in control]
+    found = [paired(group, [of[seed] for seed in both]) for of in (dsd, control)]
+    return (found[0], found[1]) if found[0] and found[1] else None
 
 
 def fit(group: Group) -> Fit | None:
@@ -214,23 +211,6 @@ def fit(group: Group) -> Fit | None:
 
     epochs = last[0].epoch - before[0]
     return Fit(means([point.train for point in last]), means([dense.test for dense in chosen]), epochs, len(chosen))
-
-
-def needed(group: Group) -> int | None:
-    """Return how many seeds a half-width of half the paper's gain would take, None where nobody has read that gain."""
-    row, summary = group.paper, primary(group)
-    if row is None or not row.overview.verified or summary is None or summary.sd is None:
-        return None
-    return statistics.needed(summary.sd, row.gain / 2)
-
-
-def holm(all_groups: Sequence[Group]) -> dict[Key, float]:
-    """Return Holm-adjusted p values of the primary gain; the family is every quotable group at the same scale."""
-    adjusted: dict[Key, float] = {}
-    for section in ("paper", "small"):
-        family = [(g.key, p.p) for g in all_groups if g.section == section and (p := primary(g)) and p.p is not None]
-        adjusted |= dict(zip((key for key, _ in family), statistics.holm([p for _, p in family]), strict=True))
-    return adjusted
 
 
 def spread(group: Group) -> tuple[Spread, float, float] | None:
@@ -309,18 +289,27 @@ def figure_name(group: Group, all_groups: Sequence[Group], kind: Kind = "curves"
 
 
 @functools.lru_cache(maxsize=256)
-def _bootstrap_of_means(dsd: tuple[str, ...], control: tuple[str, ...]) -> Bootstrap:
-    """Return the bootstrap of the gain averaged over seeds; kept, since every table and page asks for it."""
-    ours, theirs = (np.stack([unpack_outcomes(text) for text in arm]) for arm in (dsd, control))
-    if ours.ndim == 2:  # of hits out of one the mean over seeds is all that counts
-        ours, theirs = ours.mean(axis=0), theirs.mean(axis=0)
-    return statistics.bootstrap(ours, theirs, seed=_BOOTSTRAP_SEED, scale=statistics.OUTCOME_SCALE)
+def _measured(
+    ours: tuple[str, ...], theirs: tuple[str, ...], lower_is_better: bool, clusters: tuple[str, ...] | None
+) -> Measured:
+    """Return `crossed.measure` of packed outcomes; kept, since every table and page asks for it."""
+    dsd, control = ([unpack_outcomes(text) for text in arm] for arm in (ours, theirs))
+    return measure(dsd, control, lower_is_better, clusters)
+
+
+def _speakers(run: Arm, count: int) -> tuple[str, ...] | None:
+    """Return the speaker of each of `count` utterances (SPEAKER-CHAPTER-NUMBER); None where the samples do not name all."""
+    names = [str(one.get("utterance", "")) for one in run.samples]
+    return tuple(name.split("-")[0] for name in names) if len(names) == count and all(names) else None
+
+
+def _run(record: Record, arm: str) -> Arm | None:
+    return record.dense if arm == DENSE else record.arms.get(arm)
 
 
 def _test(record: Record, arm: str) -> dict[str, float] | None:
-    if arm == DENSE:
-        return record.dense.test if record.dense else None
-    return record.arms[arm].test if arm in record.arms else None
+    run = _run(record, arm)
+    return run.test if run else None
 
 
 def _phase(record: Record, arm: str, kind: str, number: int) -> tuple[int, PhaseResult] | None:

@@ -7,7 +7,7 @@ edited by hand or not made again.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE
@@ -15,8 +15,22 @@ from rich.console import Group as Renderables
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import export, figures, iterations, lines, lines_beside, overview, pages, paper, sensitivity, summary
+from benchmarks import (
+    answers,
+    export,
+    figures,
+    iterations,
+    lines,
+    lines_beside,
+    overview,
+    pages,
+    paper,
+    planned,
+    sensitivity,
+    summary,
+)
 from benchmarks import render as text
+from benchmarks.answers import Row
 from benchmarks.group import Group, group_records
 from benchmarks.record import Record
 from benchmarks.registry import ROWS
@@ -32,28 +46,28 @@ _SUFFIXES = (".md", ".csv", ".tex")
 def render(records: Sequence[Record]) -> dict[str, str]:
     """Return file name (relative to the results folder) to content."""
     groups = group_records(records)
-    adjusted = summary.holm(groups)
+    answered = answers.rows(groups)
     files = {"README.md": pages.readme(records)}
     if records:
         files["tables/overview.md"] = pages.overview_page(groups)
-        files["tables/overview.csv"] = export.overview_csv(groups, adjusted)
+        files["tables/overview.csv"] = export.overview_csv(groups, answered)
         files["tables/overview.tex"] = text.latex(overview.blocks(groups))
     for row in pages.rows(records):
         chosen = [group for group in groups if group.key.row == row]
         blocks = [block for group in chosen for block in lines.arm_blocks(group, pages.title(group))]
         for group in chosen:
             blocks += lines.iteration_blocks(group, pages.title(group))
-            blocks += lines.gain_blocks(group, adjusted.get(group.key), pages.title(group))
+            blocks += lines.gain_blocks(group, answered, pages.title(group))
             blocks += lines_beside.sensitivity_blocks(group, pages.title(group))
         files[f"tables/{row}.md"] = pages.row_page(row, records)
-        files[f"tables/{row}.csv"] = export.csv(chosen, adjusted)
+        files[f"tables/{row}.csv"] = export.csv(chosen, answered)
         files[f"tables/{row}.tex"] = text.latex(blocks)
     return files
 
 
 def headline(records: Sequence[Record]) -> str:
-    """Return one sentence and one table of the results on real data, for a README at the root of the repository."""
-    return overview.headline(group_records(records))
+    """Return a few sentences and one table of the planned rows, for a README at the root of the repository."""
+    return planned.headline(group_records(records))
 
 
 def embed(readme: str, content: str) -> str:
@@ -102,13 +116,15 @@ def check(out: Path, records: Sequence[Record]) -> list[str]:
 
 def terminal(records: Sequence[Record], row: str) -> Renderables:
     """Return what to print at the end of a run, 80 columns wide: a table of `row` for each group."""
-    found = [group for group in group_records(records) if group.key.row == row]
+    groups = group_records(records)
+    answered = answers.rows(groups)
+    found = [group for group in groups if group.key.row == row]
     shortened = "it.: iteration.\n" if any(summary.count_iterations(group) > 1 for group in found) else ""
     rule = Text(f"Control: equal budget. {shortened}{text.SELECTION}", style="dim italic")
-    return Renderables(*(_terminal(group) for group in found), rule)
+    return Renderables(*(_terminal(group, answered) for group in found), rule)
 
 
-def _terminal(group: Group) -> Table:
+def _terminal(group: Group, answered: Mapping[str, Row]) -> Table:
     """Return the arms of one group, with gains and verdict."""
     title = [group.key.row, *textwrap.wrap(pages.title(group), _WIDTH)]
     # Text, not str, throughout: rich would read names of arms and data for markup.
@@ -127,11 +143,11 @@ def _terminal(group: Group) -> Table:
     for short, (label, cells) in stages.items():
         arm, cell = arms.get(label), cells.get(group.metric)
         gain, over_control, verdict = text.NONE, text.NONE, ""
-        if arm and arm != summary.DENSE:
+        if arm and arm != summary.DENSE and summary.over_baseline(group):
             gain = text.mean_sd(summary.compare(group, arm, summary.DENSE), signed=True)
         if arm == "dsd":
-            over_control = text.interval(summary.primary(group)).replace(" [", "\n[")
-            verdict = text.verdict(group)
+            over_control = text.gain(group).replace(" [", "\n[")
+            verdict = answers.standing(group, answered)
         elif label in middle and middle[label].gain:
             over_control = text.interval(middle[label].gain).replace(" [", "\n[")
             verdict = "secondary"
@@ -139,9 +155,10 @@ def _terminal(group: Group) -> Table:
         table.add_row(*(Text(part) for part in (short, text.mean_sd(cell), count, gain, over_control, verdict)))
     for one in sensitivity.choices(group):
         if one.arm not in summary.main_arms(group):
-            over = text.mean_sd(summary.compare(group, one.arm, summary.DENSE), signed=True)
+            over, standing = text.NONE, f"over control, {lines_beside.CONTROLS[one.over]}"
+            if one.over == "control":  # else the control's own gain over the baseline is in no line
+                over, standing = text.mean_sd(summary.compare(group, one.arm, summary.DENSE), signed=True), "secondary"
             gain = text.interval(one.gain).replace(" [", "\n[")
-            standing = "secondary" if one.over == "control" else "over control, state kept"
             line = (summary.label(one.arm), text.mean_sd(one.test), str(one.test.n), over, gain, standing)
             table.add_row(*map(Text, line))
     return table

@@ -39,6 +39,8 @@ class Claim:
 class Evidence:
     """What a row has. `gate`: whether it holds, None where nobody could compute it. `seeds`: those measured, of both arms.
 
+    `repeated` are the seeds that were trained more than once with unlike results: whoever may choose among trials chooses a gain.
+
     Raises:
         ValueError: there is not one gain a seed.
     """
@@ -48,6 +50,7 @@ class Evidence:
     gate: bool | None
     seeds: frozenset[int]
     planned: frozenset[int]
+    repeated: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         if self.measured.gains.size != len(self.seeds):
@@ -94,7 +97,9 @@ def effects(rows: Mapping[str, Evidence], found: Mapping[str, Answer]) -> list[E
     ]
 
 
-def missing(gate: bool | None, seeds: Collection[int], planned: Collection[int]) -> str | None:
+def missing(
+    gate: bool | None, seeds: Collection[int], planned: Collection[int], repeated: Collection[int] = ()
+) -> str | None:
     """Return in words what a verdict lacks, gate or planned seeds or both; None where it lacks nothing."""
     lacking = []
     if not gate:
@@ -105,6 +110,8 @@ def missing(gate: bool | None, seeds: Collection[int], planned: Collection[int])
         lacking.append(f"planned seeds missing: {', '.join(map(str, absent))}")
     if extra := sorted(set(seeds) - set(planned)):
         lacking.append(f"seeds not planned: {', '.join(map(str, extra))}")
+    if repeated:
+        lacking.append(f"seeds trained more than once: {', '.join(map(str, sorted(repeated)))}")
     return "; ".join(lacking) or None
 
 
@@ -143,7 +150,7 @@ def answers(rows: Mapping[str, Evidence], family: Collection[str] = FAMILY) -> d
         raise ValueError(f"answers: {', '.join(unknown)} not among the {len(family)} tests fixed beforehand")
     gains = {name: contrast(row.measured) for name, row in rows.items()}
     lacking = {
-        name: missing(rows[name].gate, rows[name].seeds, rows[name].planned) if name in rows else "no trials"
+        name: missing(row.gate, row.seeds, row.planned, row.repeated) if (row := rows.get(name)) else "no trials"
         for name in family
     }
     p_values = {}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from benchmarks import paper
 from benchmarks.record import Record
 from benchmarks.registry import BFLOAT16, ROWS, SENSITIVITY, ArmName
+from benchmarks.verdicts import claim_of
 from tasks.recipe import Recipe
 
 
@@ -66,11 +67,8 @@ class Wanted:
 
     @property
     def claim(self) -> float:
-        """The paper's gain as a share of the figure that it improves on: at equal budget, where the headline's is not."""
-        row = paper.ROWS[self.row]
-        if row.equal_budget:
-            return row.equal_budget.value / row.stages["Baseline"][row.metric].value
-        return row.overview.relative / 100
+        """The paper's gain as a share of the figure that it improves on, as of `benchmarks.verdicts.claim_of`."""
+        return claim_of(paper.ROWS[self.row]).share
 
     def covers(self, record: Record) -> bool:
         """Return whether a trial, finished or not, is one of this group."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from benchmarks import outputs, overview, pages
+from benchmarks import outputs, pages, planned
 from benchmarks.group import group_records
 from benchmarks.record import Record
 from benchmarks.report import drawings, said
@@ -63,7 +63,7 @@ def page(records: Sequence[Record], folder: Path) -> str:
         "style": (_FOLDER / "style.css").read_text(encoding="utf-8"),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "headline": sentences(overview.headline(groups), place),
+        "headline": sentences(planned.headline(groups), place),
         "overview": top(pages.readme(records), rows, place),
         "rows": {row: row_page(pages.row_page(row, records), row, place) for row in rows},
         "failed": {

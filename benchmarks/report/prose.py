@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from benchmarks import noise, overview, pages, render, samples
+from benchmarks import naming, noise, pages, render, samples
 from benchmarks.group import Group
 
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
@@ -94,7 +94,7 @@ def _html(
     found: list[Token] = []
     rest = iter(tokens)
     tables = 0
-    known = {(overview.name(one), overview.where(one, place.groups)): one for one in place.groups}
+    known = {(naming.name(one), naming.where(one, place.groups)): one for one in place.groups}
     of_line = of_line or (lambda table, line, cells: known.get((cells[0], cells[1])) if len(cells) > 1 else None)
     for token in rest:
         if token.type == "table_open":

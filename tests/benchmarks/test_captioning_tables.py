@@ -34,30 +34,25 @@ def test_the_fixtures_metric_is_the_score_of_its_outcomes() -> None:
             assert arm.test["bleu4"] == pytest.approx(score(unpack_outcomes(arm.outcomes)), abs=1e-6)
 
 
-def test_gains_count_upwards_and_bring_a_verdict() -> None:
+def test_gains_count_upwards_with_an_interval_over_seeds_and_captions() -> None:
     # Controls end at qualities 20, 21, 22, DSD 4, 5, 6 above them.
     found = build.captions((4, 5, 6))
     gains = [of(20 + seed + 4 + seed) - of(20 + seed) for seed in range(3)]
     (group,) = group_records(found)
     assert list(summary.gains(group, "dsd", "control").values()) == pytest.approx(gains, abs=1e-5)
     page = tables.render(found)[PAGE]
-    assert f"**DSD over control, BLEU-4 (no penalty): +{np.mean(gains):.2f} ± " in page
-    assert "n = 3: confirmed.**" in page
-    assert "half the paper's gain (0.85)" in page
+    assert f"**DSD over control, BLEU-4 (no penalty): +{np.mean(gains):.2f} [" in page
+    assert "n = 3. Verdict: not of the plan: none.**" in page
     lost = tables.render(build.captions((-4, -5, -4)))
-    assert "n = 3: refuted" in lost[PAGE]
     overview = next(csv.DictReader(io.StringIO(lost["tables/overview.csv"])))
-    assert (overview["verdict"], float(overview["gain_over_control"]) < 0, overview["p_holm"]) == (
-        "refuted",
-        True,
-        overview["p"],
-    )
+    assert (overview["verdict"], overview["p_holm"]) == ("not of the plan: none", "")
+    assert float(overview["gain_over_control"]) < 0
 
 
-def test_the_interval_over_test_examples_is_of_the_corpus_score() -> None:
-    # Four more of 100 captions match four words: about 0.21 of the score each, so most resamples gain.
+def test_the_interval_is_of_the_corpus_score() -> None:
+    # Four more of 100 captions match four words: about 0.21 of the score each.
     (group,) = group_records(build.captions((4, 4, 4)))
-    found = summary.over_examples(group)
+    found = summary.crossed(group)
     assert found is not None
     assert found.mean == pytest.approx(np.mean([of(24 + s) - of(20 + s) for s in range(3)]))
     generator = np.random.default_rng(1)
@@ -69,8 +64,7 @@ def test_the_interval_over_test_examples_is_of_the_corpus_score() -> None:
                 [score(captioning.counts(24 + s)[drawn]) - score(captioning.counts(20 + s)[drawn]) for s in range(3)]
             )
         )
-    low, high = np.quantile(gains, (0.025, 0.975))
-    assert (found.low, found.high) == (pytest.approx(low, abs=0.1), pytest.approx(high, abs=0.1))
+    assert found.between_examples == pytest.approx(np.var(gains), rel=0.2)
 
 
 def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one() -> None:
@@ -86,7 +80,10 @@ def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one(
     third = cells(page, "beam search of width 20", "DSD")
     assert (third["BLEU-4"], third["BLEU-4 (standard)"]) == (f"{of(21) + 1:.2f}", f"{0.9 * of(21) + 1:.2f}")
     gains = cells(page, "Paired gains in BLEU-4 (no penalty):", "DSD over control, BLEU-4 (standard)")
-    assert (gains["mean ± sd [95 % interval]"], gains["verdict"]) == (f"{0.9 * (of(21) - of(20)):+.2f}", "secondary")
+    assert (gains["mean ± sd [95 % t interval over seeds]"], gains["verdict"]) == (
+        f"{0.9 * (of(21) - of(20)):+.2f}",
+        "secondary",
+    )
     readme = tables.render(build.captions((1,)))["README.md"]
     assert "| BLEU-4 (no penalty) |" in readme  # nobody is to take it for the standard one
     assert "(standard)" not in readme
@@ -94,7 +91,7 @@ def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one(
 
 def test_nothing_on_the_page_speaks_of_classification() -> None:
     for name, content in tables.render(build.captions(data="captions")).items():
-        for word in ("top-1", "error"):
+        for word in ("top-1", "error") if "flickr8k" in name else ():  # the plan stands in the others, with every row
             assert word not in content, (name, word)
 
 

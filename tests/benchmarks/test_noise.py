@@ -96,7 +96,7 @@ def test_it_has_a_place_of_its_own_in_the_overview_and_under_the_row() -> None:
     files = tables.render(build.sweep() + build.noisy())
     overview = files["tables/overview.md"]
     part = overview[overview.index("## Label noise") :]
-    assert line(part, "ResNet-50, label_noise=0.2")[-3:] == ["-0.60 ± 0.10 [-0.85, -0.35]", "3", "custom recipe: none"]
+    assert line(part, "ResNet-50, label_noise=0.2")[-3:] == ["44.60 ± 0.10", "-0.60 ± 0.10 [-0.85, -0.35]", "3"]
     assert "## Custom recipes" not in overview
     for name in (PAGE, "README.md"):
         section = files[name][files[name].index(f"### {ROW}: label noise") :]
@@ -107,4 +107,4 @@ def test_it_has_a_place_of_its_own_in_the_overview_and_under_the_row() -> None:
         ]
         assert line(section, "20 %")[3] == "-1.10 ± 0.10 [-1.35, -0.85]"
         assert "| 20 %           | DSD                    | 23.00 ± 0.00  | 50.00 ± 0.00  | 20.00 ± 0.00   |" in section
-    assert "confirmed" not in section
+    assert "DSD worse" not in section

@@ -1,11 +1,12 @@
-"""The table of the trials in the regime of the claim, and of their gate: no verdict, no figure of the paper."""
+"""The table of the trials in the regime of the claim, and of their gate."""
 
 from __future__ import annotations
 
-from benchmarks import overview, regime, summary, tables
+from benchmarks import answers, naming, overview, regime, tables
 from benchmarks.group import Group, group_records
 from benchmarks.record import Record, Scores
 from benchmarks.registry import ROWS
+from benchmarks.render import Block
 from benchmarks.wanted import WANTED
 from tests.benchmarks.test_gate import made
 from tests.benchmarks.test_tables import line
@@ -33,6 +34,10 @@ def trial(seed: int, **changed: float) -> Record:
     return one.model_copy(update=facts)
 
 
+def blocks(groups: list[Group]) -> list[Block]:
+    return regime.blocks(groups, answers.rows(groups))
+
+
 def only(records: list[Record]) -> Group:
     (group,) = group_records(records)
     return group
@@ -41,17 +46,18 @@ def only(records: list[Record]) -> Group:
 def test_trials_of_the_plan_are_a_section_of_their_own_beside_those_of_suite_0_1() -> None:
     groups = group_records([trial(0), *build.trio()])
     assert {group.section for group in groups} == {"regime", "small"}
-    assert [group.section for group in groups if group.quotable] == ["small"]
-    new = next(group for group in groups if group.section == "regime")
-    assert (summary.verdict(new), new.paper) == ("no verdict yet", None)
-    assert regime.standing(new) == "no verdict yet: 1 of 5 planned seeds"
-    assert overview.chosen(groups) == [group for group in groups if group.section == "small"]
-    before = tables.headline(build.trio())
-    assert tables.headline([trial(0), *build.trio()]) == before
+    assert [group.section for group in groups if group.quotable] == ["regime"]
+    old, new = (next(group for group in groups if group.section == section) for section in ("small", "regime"))
+    assert old.paper is None
+    assert new.paper is not None
+    assert (naming.name(old), naming.name(new)) == ("ResNet-18", "ResNet-18, made up: every phase shorter")
+    rows = answers.rows(groups)
+    assert answers.standing(new, rows) == "none: planned seeds missing: 1, 2, 3, 4"
+    assert answers.standing(old, rows) == "superseded: none"
 
 
 def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
-    trials, gate = regime.blocks([only([trial(0), trial(1, train=55.0)])])
+    trials, gate = blocks([only([trial(0), trial(1, train=55.0)])])
     first = trials.frame.iloc[0]
     assert (first["network"], first["seed"], first["fit after D"], first["D"]) == ("ResNet-18", "0", "30.00", "60.00")
     assert (first["control"], first["DSD"], first["DSD over control"]) == ("59.00", "58.50", "+0.50")
@@ -69,17 +75,19 @@ def test_the_pages_show_them_under_a_heading_of_their_own() -> None:
     parts = page.split("## ")
     (section,) = [part for part in parts if part.startswith(regime.HEADING)]
     assert line(section, "ResNet-18")[:5] == ["ResNet-18", "0", "top-1 error", "30.00", "60.00"]
-    assert any(part.startswith("Small scale: the paper's epochs") for part in parts)
+    assert any(part.startswith("The planned rows: the paper's epochs") for part in parts)
 
 
 def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     other = trial(0).model_copy(update={"recipe_hash": "0" * 12})
     group = only([other])
-    assert regime.wanted_of(group) is None
-    assert regime.standing(group) == "not of the plan: no verdict"
-    (block,) = regime.blocks([group])
+    assert answers.wanted_of(group) is None
+    assert answers.standing(group, answers.rows([group])) == "not of the plan: none"
+    (block,) = blocks([group])
     assert list(block.frame["gate"]) == ["-"]
+    others = next(one for one in overview.blocks([group]) if one.heading == "Small scale: trials of no plan")
+    assert list(others.frame["gain over control"]) == ["+0.50"]
 
 
 def test_without_such_trials_there_is_no_table() -> None:
-    assert regime.blocks(group_records(build.trio())) == []
+    assert blocks(group_records(build.trio())) == []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import outputs, overview, pages, report
+from benchmarks import outputs, pages, planned, report
 from benchmarks import record as records
 from benchmarks.__main__ import main
 from benchmarks.group import group_records
@@ -146,14 +146,17 @@ def test_words_of_a_record_stay_words(page: Page, html: str) -> None:
 
 def test_numbers_are_those_of_the_markdown_pages(page: Page, golden: list[Record]) -> None:
     groups = group_records(golden)
-    expected = markdown_tables(overview.headline(groups)) + markdown_tables(pages.overview_page(groups))
+    expected = markdown_tables(planned.headline(groups)) + markdown_tables(pages.overview_page(groups))
     assert page.tables[: len(expected)] == expected
-    # Five of the golden groups are on real data: a line of the headline, one under the paper's, and one with the control.
-    assert sum(len(table) - 1 for table in expected) == 4 * 5 + len([one for one in groups if not one.quotable])
+    # Seven planned rows stand in the headline and in the overview. One of them has trials: a line of scores, five of trials, and
+    # four of its gate. Three groups are at paper scale, each under a line of the paper's.
+    assert sum(len(table) - 1 for table in expected) == 7 + 7 + 1 + 5 + 4 + 2 * 3 + len(
+        [one for one in groups if not one.quotable]
+    )
     for row in pages.rows(golden):
         text = pages.row_page(row, golden).replace("../records/", "records/")
         assert [table for table in markdown_tables(text) if table not in page.tables] == []
-    sentence = overview.headline(groups).split(" ([")[0]
+    sentence = planned.headline(groups).split(" ([")[0]
     assert sentence in page.text
 
 
@@ -174,25 +177,26 @@ def test_every_record_and_figure_is_there_and_every_link_leads_somewhere(page: P
 
 def test_numbers_of_ours_lead_to_their_trials(html: str, golden: list[Record]) -> None:
     groups = group_records(golden)
-    (number,) = (k for k, one in enumerate(groups) if one.key.row == "imagenet_resnet18" and one.section == "small")
-    line = next(line for line in html.split("<tr>") if ">ResNet-18</a>" in line and "42.20" in line)
-    assert f'<a href="#group-{number}">ResNet-18</a>' in line
-    assert f'<a href="#trials-{number}" tabindex="-1">42.20</a>' in line
-    assert f'<a href="#trials-{number}">3</a>' in line
-    papers = next(line for line in html.split("<tr>") if "paper: ImageNet" in line and ">ResNet-18<" in line)
-    assert ">30.4<" in papers
+    (number,) = (k for k, one in enumerate(groups) if one.key.row == "imagenet_resnet18" and one.section == "regime")
+    name = "ResNet-18, width 1/4, 64 pixels"
+    line = next(line for line in html.split("<tr>") if f">{name}</a>" in line and "5 of 5" in line)
+    assert f'<a href="#group-{number}">{name}</a>' in line
+    assert f'<a href="#trials-{number}" tabindex="-1">+1.00 [+0.43, +1.57]</a>' in line
+    assert f'<a href="#trials-{number}">5 of 5</a>' in line
+    papers = next(line for line in html.split("<tr>") if "paper: ImageNet" in line and ">VGG-16<" in line)
+    assert ">31.5<" in papers
     assert "<a " not in papers
 
 
 def test_a_share_of_the_data_is_no_number_of_ours(tmp_path: Path) -> None:
     half = build.trio()[0].data.model_copy(update={"subset": 0.5})
     content = report.page([one.model_copy(update={"data": half}) for one in build.trio()], tmp_path)
-    assert content.count("<td>50 % of fixture-pictures</td>") == 3  # the headline, and both tables of the overview
+    assert content.count("<td>50 % of fixture-pictures</td>") == 1  # of what is superseded
 
 
 def test_the_check_against_wrong_labels_leads_to_both_groups(html: str, golden: list[Record]) -> None:
     groups = group_records(golden)
-    clean, noisy = (k for k, one in enumerate(groups) if one.key.row == "imagenet_resnet50")
+    noisy, clean = (k for k, one in enumerate(groups) if one.key.row == "imagenet_resnet50")
     section = html[html.index("<h3>imagenet_resnet50: label noise</h3>") :].split("</section>")[0]
     lines = section.split("<tr>")
     assert [re.findall(r"#trials-(\d+)", one)[:1] for one in lines if 'scope="row"' in one] == [

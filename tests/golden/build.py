@@ -29,7 +29,7 @@ from benchmarks.record import (
     Point,
     Record,
 )
-from tests.golden import captioning, speech
+from tests.golden import captioning, regime, speech
 
 FOLDER = Path(__file__).parent
 _HARDWARE = Hardware(cpu="Fixture CPU", cores=2, threads=2, memory_gib=8.0, gpu=None, platform="Linux x86_64")
@@ -130,7 +130,7 @@ def trio(gains: tuple[float, ...] = (0.1, 0.5, 0.3), **fields: Any) -> list[Reco
 
 
 def everything() -> list[Record]:
-    """Return the golden records: two scales, groups of one and three, an old, a failed, a custom, a synthetic one."""
+    """Return the golden records: two scales, groups of one and three, old, failed, custom and synthetic ones, and a planned row."""
     top5 = {"top5_error": 16.5}
     small = [
         record(seed=0, baseline=42.0, arms={"dsd": (41.0, 39.9), "control": (41.2, 40.0)}, other_metrics=top5),
@@ -148,7 +148,25 @@ def everything() -> list[Record]:
     top5_vgg = {"top5_error": 8.7}
     vgg = record("imagenet_vgg16", "paper", baseline=31.6, data="ImageNet", other_metrics=top5_vgg, arms=all_arms)
     smoke = record(scale="smoke", data="stripes", synthetic=True, arms={"dsd": (70.0, 30.0), "control": (70.0, 60.0)})
-    return [*small, superseded, broken, custom, vgg, smoke, *captions(), *utterances(), *sweep(), *noisy()]
+    return [*small, superseded, broken, custom, vgg, smoke, *captions(), *utterances(), *sweep(), *noisy(), *planned()]
+
+
+def planned(
+    gains: tuple[float, ...] = regime.GAINS, row: str = "imagenet_resnet18", train: float = 30.0, **fields: Any
+) -> list[Record]:
+    """Return one record a seed of a planned row whose networks have converged; `gains` are those of DSD over control.
+
+    The sixth seed and those that follow are of the fifth's other numbers.
+    """
+    found = []
+    for seed, gain in enumerate(gains):
+        index = min(seed, len(regime.CONTROLS) - 1)
+        arms = regime.arms(regime.CONTROLS[index], gain, regime.TEXT_GAINS[index])
+        plain = record(
+            row, seed=seed, baseline=60.0, arms=arms, id=f"{row}-small-s{seed}-planned", **(regime.fields(row) | fields)
+        )
+        found.append(regime.converged(plain, train))
+    return found
 
 
 SWEPT = {"dsd-0": 0.0, "dsd-10": 0.1, "dsd-25": 0.2, "dsd-50": 0.4, "dsd-70": 0.1, "dsd-80": -0.5, "dsd-90": -2.0}

@@ -1,0 +1,260 @@
+"""The planned rows in words: every cell recomputed from the records by formulas that stand here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from benchmarks import figures, planned, render, tables
+from benchmarks.group import group_records
+from benchmarks.record import Record, unpack_outcomes
+from tests.benchmarks.test_tables import cells, line
+from tests.golden import build, regime
+
+ROW = "imagenet_resnet18"
+NAME = "ResNet-18, width 1/4, 64 pixels"
+PLAN = "## The planned rows: the paper's epochs"
+SCORES = "## The planned rows: scores"
+LACKS = "## What the planned rows still lack"
+
+
+def right(found: list[Record], arm: str) -> NDArray[np.float64]:
+    """Return (seeds, examples): 100 where an arm is right."""
+    return np.array([100.0 * unpack_outcomes(one.arms[arm].outcomes) for one in found])
+
+
+def interval(parts: NDArray[np.float64], tail: float) -> tuple[float, float, float]:
+    """Return mean and ends of an interval over n seeds and N examples that leaves out `tail` on either side.
+
+    V = s2/n + J - I, with t of n - 1 degrees (or up to 0.4 more, as the interaction's share of s2/n is known) on the first
+    and t of N - 1 on the rest; never less than half of what the examples alone would give.
+    """
+    n, examples = parts.shape
+    seeds = parts.mean(axis=1).var(ddof=1) / n
+    jackknife = parts.mean(axis=0).var(ddof=1) / examples
+    own = parts.var(axis=1, ddof=1).mean() / examples
+    interaction = max(0.0, own - jackknife) / (n - 1)
+    freedom = min((n - 1) / max(1 - interaction / seeds, 0.5), n - 1 + 0.4)
+    t, z = stats.t.ppf(1 - tail, freedom), stats.t.ppf(1 - tail, examples - 1)
+    half = math.sqrt(max(t**2 * seeds + z**2 * (jackknife - interaction), (z / 2) ** 2 * jackknife))
+    mean = float(parts.mean())
+    return mean, mean - half, mean + half
+
+
+def shown(ends: tuple[float, float, float]) -> str:
+    return f"{ends[0]:+.2f} [{ends[1]:+.2f}, {ends[2]:+.2f}]"
+
+
+def test_every_cell_of_a_row_by_hand() -> None:
+    found = build.planned()
+    page = tables.render(found)["tables/overview.md"]
+    dsd, control = right(found, "dsd"), right(found, "control")
+    gain = interval(dsd - control, 0.025)
+    error = 100 - control
+
+    def end(share: float, which: int, tail: float) -> float:
+        return interval(dsd - control - share * error, tail)[which]
+
+    mean = (dsd - control).mean() / error.mean()
+    low, high = (optimize.brentq(lambda s, w=w: end(s, w, 0.025), -0.5, 0.5) for w in (1, 2))
+    p = optimize.brentq(lambda tail: interval(dsd - control, tail)[1], 1e-9, 0.4) * 2
+    assert 7 * p < 0.05  # the smallest of seven: DSD better
+    claim = 0.041
+    assert end(claim, 2, 0.05) < 0 < end(claim / 2, 2, 0.05)  # excluded, half of it is not
+    assert cells(page[page.index(PLAN) :], "| network", NAME) == {
+        "network": NAME,
+        "data": "tiny-imagenet-50",
+        "metric": "top-1 error %",
+        "gain over control [95 %]": shown(gain),
+        "share of control, %": shown((100 * mean, 100 * low, 100 * high)),
+        "the paper's claim": "+1.20 (+4.1 %)",
+        "verdict on the claim": "excluded",
+        "direction": "DSD better",
+        "gate": "holds",
+        "n": "5 of 5",
+    }
+    sd = np.std([59.0, 59.2, 59.1, 58.9, 59.3], ddof=1)
+    ends = np.array([58.2, 58.1, 58.2, 57.7, 58.3])
+    text = interval(right(found, "dsd-text") - right(found, "control-text"), 0.025)
+    assert cells(page[page.index(SCORES) :], "| network", NAME) == {
+        "network": NAME,
+        "data": "tiny-imagenet-50",
+        "baseline": "60.00 ± 0.00",
+        "control": f"59.10 ± {sd:.2f}",
+        "DSD": f"{ends.mean():.2f} ± {ends.std(ddof=1):.2f}",
+        "DSD over baseline": f"{60 - ends.mean():+.2f} ± {ends.std(ddof=1):.2f}",
+        "control over baseline": f"+0.90 ± {sd:.2f}",
+        "D2 at the text's rate [95 %]": shown(text),
+        "beam 20 [95 %, seeds]": "-",
+        "n": "5",
+    }
+    (exported,) = (
+        one
+        for one in csv.DictReader(io.StringIO(tables.render(found)["tables/overview.csv"]))
+        if one["row"] == ROW and one["section"] == "regime"
+    )
+    assert float(exported["crossed_p"]) == pytest.approx(p, rel=1e-4)
+    assert float(exported["p_holm"]) == pytest.approx(7 * p, rel=1e-4)
+    assert float(exported["share_upper"]) == pytest.approx(
+        optimize.brentq(lambda s: end(s, 2, 0.05), -0.5, 0.5), rel=1e-4
+    )
+    assert float(exported["crossed_upper"]) == pytest.approx(interval(dsd - control, 0.05)[2], rel=1e-4)
+
+
+def test_a_record_more_or_less_takes_the_verdict_out_of_every_page() -> None:
+    verdict = ("claim excluded", "| DSD better")
+    whole = tables.render(build.planned())
+    assert all(any(word in whole[name] for word in verdict) for name in (f"tables/{ROW}.md", "tables/overview.md"))
+    for found, missing in (
+        (build.planned()[:4], "planned seeds missing: 4"),
+        (build.planned((*regime.GAINS, 1.0)), "seeds not planned: 5"),
+        (build.planned(train=60.0), "gate does not hold"),
+    ):
+        files = tables.render(found)
+        for name, content in files.items():
+            text = content.replace(render.RULE, "")
+            assert not any(word in text for word in verdict), name
+        one = cells(files["tables/overview.md"], PLAN, NAME)
+        assert (one["verdict on the claim"], one["direction"]) == (f"none: {missing}", "-")
+        assert one["gain over control [95 %]"].startswith("+1.0")
+        assert f"Verdict: none: {missing}.**" in files[f"tables/{ROW}.md"]
+        assert f"none: {missing} " in tables.headline(found)
+
+
+def test_rows_without_a_trial_have_a_line_and_a_place_in_the_export() -> None:
+    files = tables.render(build.trio())
+    page = files["tables/overview.md"]
+    plan = page[page.index(PLAN) :]
+    assert line(plan, "GoogLeNet, width 1/2, 64 pixels")[3:] == [
+        *("-", "-", "+1.10 (+3.6 %)", "none: no trial yet", "-", "-", "0 of 5")
+    ]
+    assert "none: no trial yet (its data and rates are not decided)" in line(plan, "DeepSpeech-2")
+    assert SCORES not in page
+    rows = list(csv.DictReader(io.StringIO(files["tables/overview.csv"])))
+    assert [one["row"] for one in rows if one["section"] == "regime"] == [
+        *("imagenet_googlenet", "imagenet_vgg16", "imagenet_resnet18", "imagenet_resnet50"),
+        *("flickr8k_neuraltalk", "librispeech_deepspeech", "librispeech_deepspeech2"),
+    ]
+
+
+def test_what_is_missing_is_told_with_its_cost() -> None:
+    page = tables.render(build.planned()[:3])["README.md"]
+    part = page[page.index(LACKS) :].split("\n## ")[0]
+    # 60 s a trial: six arms of D, S and D2, two trials left.
+    seconds = build.planned()[0].cost.seconds
+    assert (
+        f"**{NAME}** (tiny-imagenet-50): planned seeds missing: 3, 4; 2 trials left, about {2 * seconds / 60:.0f} min"
+        in part
+    )
+    assert (
+        "**GoogLeNet, width 1/2, 64 pixels** (tiny-imagenet-50): no trial yet; 5 trials left, about 8.0 h by the plan"
+        in part
+    )
+    failed = tables.render(build.planned(train=60.0))["README.md"]
+    assert (
+        "gate does not hold; fit: training top1_error after D 60.00, at most 49.00 and below the test's 60.00."
+        in failed
+    )
+    assert NAME not in tables.render(build.planned())["README.md"].split(LACKS)[1].split("\n## ")[0]
+
+
+def test_the_headline_counts_the_plan_and_nothing_else() -> None:
+    text = tables.headline(build.planned())
+    assert text.startswith(
+        "Does DSD beat ordinary training of equal budget? Of 7 planned rows 1 has a verdict. The paper's gain is"
+    )
+    assert "is excluded in 1. Direction: DSD better in 1. Of the planned trials 5 of 40 are there." in text
+    assert line(text, NAME)[3:] == [
+        "+1.00 [+0.43, +1.57]",
+        "+1.20 (+4.1 %)",
+        "excluded",
+        "DSD better",
+        "holds",
+        "5 of 5",
+    ]
+    with_old = tables.headline([*build.planned(), *build.trio()])
+    old = " Not counted here: 1 group of trials of suite 0.1, which is superseded."
+    assert with_old.replace(old, "") == text
+    none = tables.headline(build.trio())
+    assert "No verdict yet on any of the 7 planned rows: 0 of 40 planned trials are there." in none
+    assert "+0.30" not in none  # a gain of suite 0.1
+
+
+def test_two_rows_with_a_verdict_are_pooled() -> None:
+    both = [*build.planned(), *build.planned((0.5, 0.8, 0.6, 0.9, 0.7), row="imagenet_resnet50")]
+    text = planned.pool_sentence(planned.answers.rows(group_records(both)))
+    assert text.startswith("Over the 2 rows with a verdict (ResNet-18, ResNet-50) the gain is +")
+    assert text.endswith(
+        "The CNN rows share test pictures: their gains do not err independently, as this interval takes them to do."
+    )
+    for page in (tables.headline(both), tables.render(both)["tables/overview.md"]):
+        assert text in page
+    assert "Over the" not in tables.headline(build.planned())
+
+
+def test_what_is_superseded_comes_last_without_verdict_and_without_the_papers_figures() -> None:
+    smoke = build.record(scale="smoke", data="stripes", synthetic=True)
+    files = tables.render([*build.planned(), *build.trio(), smoke, *build.captions((1,))])
+    page = files["tables/overview.md"]
+    headings = [one.splitlines()[0] for one in page.split("\n## ")[1:]]
+    assert headings[0].startswith("Paper scale")
+    assert headings[1].startswith("The planned rows")
+    assert headings[-2:] == [render.SUPERSEDED, render.HEADINGS["smoke"]]
+    part = page[page.index(f"## {render.SUPERSEDED}") :].split("\n## ")[0]
+    assert cells(part, "| network", "ResNet-18") == {
+        "network": "ResNet-18",
+        "data": "fixture-pictures",
+        "metric": "top-1 error %",
+        "baseline": "42.20 ± 0.20",
+        "control": "40.30 ± 0.26",
+        "DSD": "40.00 ± 0.10",
+        "gain over control": "+0.30 ± 0.20 [-0.20, +0.80]",
+        "n": "3",
+    }
+    assert "30.4" not in part
+    readme = files["README.md"]
+    rows = readme[readme.index(f"## {render.SUPERSEDED}, row by row") :].split("\n## ")[0]
+    assert "### imagenet_resnet18: small scale, fixture-pictures" in rows
+    assert "paper (ImageNet" not in rows
+
+
+def test_the_picture_of_the_gains_is_of_results_and_else_of_what_is_superseded() -> None:
+    def names(found: list[Record]) -> list[str]:
+        return [group.section for group in figures._shown(group_records(found))]
+
+    smoke = build.record(scale="smoke", data="stripes", synthetic=True)
+    assert names([smoke, *build.trio(), *build.planned()]) == ["regime"]
+    assert names([smoke, *build.trio()]) == ["small"]
+    assert names([smoke]) == ["smoke"]
+
+
+def test_no_gain_over_the_baseline_stands_without_the_controls() -> None:
+    alone = [
+        one.model_copy(update={"arms": {name: arm for name, arm in one.arms.items() if name != "control"}})
+        for one in build.trio()
+    ]
+    for found in (build.everything(), build.planned(), alone):
+        for name, content in tables.render(found).items():
+            lines = content.splitlines()
+            for number, text in enumerate(lines):
+                if text.startswith("| DSD over baseline"):
+                    assert lines[number + 1].startswith("| Control (equal budget) over baseline"), name
+                if "DSD over baseline |" in text.replace("  ", " ") and text.startswith("| network"):
+                    headings = [cell.strip() for cell in text.strip("|").split("|")]
+                    assert headings[headings.index("DSD over baseline") + 1] == "control over baseline", name
+                if ",gain of DSD over Baseline," in text:
+                    assert ",gain of Control (equal budget) over Baseline," in lines[number + 1], name
+    page = tables.render(alone)[f"tables/{ROW}.md"]
+    assert "DSD over baseline" not in page
+    assert "+2.20" not in page
+    records = cells(page, "| record", "[s0-2030-01-01T10](../records/imagenet_resnet18-small-s0-2030-01-01T10.json)")
+    assert records["gain over baseline"] == "-"
+    heads = tables.render(build.trio())[f"tables/{ROW}.md"]
+    assert "gain over baseline" in heads
+    assert "control's over baseline" in heads
