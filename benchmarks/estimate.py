@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from rich import filesize
 from rich.table import Table
 from torch import nn
 
-from benchmarks import commands, determinism, inputs, probe, provenance
+from benchmarks import commands, determinism, inputs, probe, provenance, request
 from benchmarks.arms import ArmPlan, arm_plan, dense_schedule
 from benchmarks.console import say, show
 from benchmarks.display import PHASES, duration
@@ -72,12 +71,8 @@ def estimate(options: Estimate) -> int:
     """Print what `run` with these options would take; return 1 where training breaks down in the probe.
 
     Raises:
-        ValueError: an option or the data cannot be used, or several processes are asked for.
+        ValueError: an option or the data cannot be used.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError(
-            f"WORLD_SIZE={os.environ['WORLD_SIZE']}: estimate measures one process; start it without torchrun"
-        )
     asked = commands.ask(options)
     before = _size(cache_dir())
     commands.open_source(options, asked)
@@ -96,7 +91,7 @@ def estimate(options: Estimate) -> int:
         return 0
     if any(plan.checkpoint(task).exists() for plan in left):
         say("a trial that would go on from its checkpoint is counted from its beginning")
-    out = commands.folder(options).absolute()
+    out = request.folder(options).absolute()
     existing = next(parent for parent in (out, *out.parents) if parent.is_dir())
     inner = any(evaluations > 1 for _, evaluations in _phases(task, asked.recipe.schedule))
     try:
