@@ -8,4 +8,6 @@ import tasks as tasks  # which settles the environment, before anything else of 
 ROOT = Path(__file__).resolve().parent.parent
 """The root of the checkout."""
 
-os.environ["MPLBACKEND"] = "agg"  # a notebook's, set for every command in it, is not installed here: matplotlib would refuse
+os.environ["MPLBACKEND"] = (
+    "agg"  # a notebook's, set for every command in it, is not installed here: matplotlib would refuse
+)

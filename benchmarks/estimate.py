@@ -14,7 +14,7 @@ from torch import nn
 
 from benchmarks import commands, determinism, inputs, probe, provenance, request
 from benchmarks.arms import ArmPlan, arm_plan, dense_schedule
-from benchmarks.console import say, show
+from benchmarks.console import bars, progress, say, show
 from benchmarks.display import PHASES, duration
 from benchmarks.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.options import Estimate
@@ -80,7 +80,8 @@ def estimate(options: Estimate) -> int:
         say(f"left in the cache, where the run finds it: {filesize.decimal(grown)} in {cache_dir()}")
     domain = inputs.domain(asked.row)
     started = time.perf_counter()  # again: this time as the run will find it, verified and with its features extracted
-    source = domain.open_data(asked.recipe, asked.data, options.subset, lambda *_: None, frozen=asked.frozen)
+    with bars() as bar:
+        source = domain.open_data(asked.recipe, asked.data, options.subset, progress(bar), frozen=asked.frozen)
     opening = time.perf_counter() - started
     plans = commands.make_plans(options, asked, provenance.read(asked.device, asked.autocast))
     task = commands.build(options, asked, source, plans[0])
@@ -94,9 +95,12 @@ def estimate(options: Estimate) -> int:
     out = request.folder(options).absolute()
     existing = next(parent for parent in (out, *out.parents) if parent.is_dir())
     inner = any(evaluations > 1 for _, evaluations in _phases(task, asked.recipe.schedule))
+    say(
+        f"timing batches, {probe.STEPS} steps, evaluations, a checkpoint and a bootstrap: minutes, where steps are slow"
+    )
     try:
-        with determinism.demanded(asked.device):
-            found = probe.measure(task, options.arms, asked.dense, plans[0].stream(), inner, existing)
+        with determinism.demanded(asked.device), bars() as bar:
+            found = probe.measure(task, options.arms, asked.dense, plans[0].stream(), inner, existing, progress(bar))
     except NonFiniteError as error:
         say(f"the probe failed: {error}")
         return 1

@@ -191,9 +191,7 @@ def running_elsewhere(given: Evidence, out: Path, wanted: Sequence[Wanted]) -> s
     found = lock.commands(out / "checkpoints")
     trials = ((one, seed) for one in wanted for seed in range(one.seeds)) if found else ()
     return {
-        (one, seed)
-        for one, seed in trials
-        if provenance.command("run", options(one, given.data, seed, out)) in found
+        (one, seed) for one, seed in trials if provenance.command("run", options(one, given.data, seed, out)) in found
     }
 
 

@@ -10,8 +10,8 @@ from typing import cast
 import torch
 
 from benchmarks.options import Evaluate, Run
-from benchmarks.registry import ROWS, Row
-from tasks.recipe import Recipe, Scale
+from benchmarks.registry import Row
+from tasks.recipe import Recipe
 from tasks.task import DataReport, Domain, Frozen
 from tasks.weights import Weights
 

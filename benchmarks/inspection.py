@@ -42,8 +42,18 @@ def _verify_data(row: Row, options: Verify) -> int:
     say(f"{report.name}: {counts(report.counts)}; {'files' if row.frozen else 'fingerprint'} {report.fingerprint}")
     if report.published:
         say(report.published)
-    say("not usable" if report.problems else f"usable for {row.name}")
-    return 1 if report.problems else 0
+    if few := [
+        scale for scale in SCALES if _trained(row, scale, report.counts["train"]) < row.recipe(scale).batch_size
+    ]:
+        say(f"too few training examples for a batch at {' and '.join(few)} scale")
+    usable = not report.problems and len(few) < len(SCALES)
+    say(f"usable for {row.name}" if usable else "not usable")
+    return 0 if usable else 1
+
+
+def _trained(row: Row, scale: Scale, examples: int) -> float:
+    """Return of how many examples there are, about, a recipe trains on."""
+    return examples * float(getattr(row.recipe(scale).data, "trained", 1.0))
 
 
 def status(out: Path | None) -> int:

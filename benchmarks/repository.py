@@ -33,7 +33,7 @@ def state() -> tuple[str | None, bool | None, str]:
     try:
         top = Path(_git("rev-parse", "--show-toplevel")).resolve()
         if top != ROOT:  # unpacked inside somebody else's checkout
-            raise _NoAnswerError(f"the repository around it is another one, {top}")  # noqa: TRY301
+            raise _NoAnswerError(f"the repository around it is another one, {top}")
         head = _git("rev-parse", "--verify", "HEAD")
         return head, _dirty(), ""
     except _NoAnswerError as error:
@@ -64,7 +64,13 @@ def _git(*arguments: str) -> str:
     command = ["git", *_OPTIONS, *arguments]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise _NoAnswerError(f"git did not answer within {_PATIENCE:g} s") from error
