@@ -42,7 +42,7 @@ def say(text: str) -> None:
 
 def show(what: RenderableType) -> None:
     """Print tables whole: what a terminal is too narrow for is folded; a log gets lines as long as they are."""
-    log = not CONSOLE.is_terminal
+    log = CONSOLE.soft_wrap
     for table in _tables(what):
         for column in table.columns:
             column.overflow = "fold"
@@ -54,7 +54,7 @@ def show(what: RenderableType) -> None:
 
 def title(text: str) -> None:
     """Print a heading: between rules on a terminal, whole in a log."""
-    if CONSOLE.is_terminal:
+    if not CONSOLE.soft_wrap:
         from rich.markup import escape
 
         CONSOLE.rule(escape(text), style="default")
@@ -82,7 +82,7 @@ def progress(bar: ProgressBar) -> Progress:
         if what not in ids:
             ids[what] = bar.add_task(what, total=total)
         bar.update(ids[what], completed=done)
-        if not CONSOLE.is_terminal and time.monotonic() - last > _LINE_EVERY_SECONDS:
+        if CONSOLE.soft_wrap and time.monotonic() - last > _LINE_EVERY_SECONDS:
             last = time.monotonic()
             say(f"{what}: {done:,} of {total:,}")
 

@@ -100,7 +100,8 @@ def telling(problems: Sequence[str], count: int = SHOWN) -> list[str]:
     Of a kind are sentences that differ in names and numbers alone: thousands of consequences must not hide their cause.
     """
     seen: Counter[str] = Counter()
-    early, late = [], []
+    early: list[int] = []
+    late: list[int] = []
     for index, problem in enumerate(problems):
         kind = _NAME.sub("", problem)
         seen[kind] += 1
