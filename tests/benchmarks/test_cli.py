@@ -24,18 +24,18 @@ RUN = ["run", ROW, "--subset", "0.2", "--device", "cpu"]
 
 RUN_FLAGS = [
     *("scale", "data", "seeds", "first-seed", "arms", "device", "precision", "subset", "out", "fresh"),
-    *("weights", "network", "dense", "sparsity", "lr-factor", "full-length", "label-noise", "workers", "save-weights"),
+    *("weights", "network", "dense", "sparsity", "lr-factor", "probe", "label-noise", "workers", "save-weights"),
 ]
 FLAGS = {
     "run": RUN_FLAGS,
     "estimate": RUN_FLAGS,
-    "evidence": ["data", "plan", "hours", "full-length", "out"],
+    "evidence": ["data", "plan", "hours", "rows", "out"],
     "tables": ["records", "check", "pictures"],
     "report": ["records", "out"],
     "verify": ["data", "subset", "record"],
     "compare": [],
     "status": ["out"],
-    "evaluate": ["model", "data", "subset", "weights", "network", "scale", "full-length", "device"],
+    "evaluate": ["model", "data", "subset", "weights", "network", "scale", "device"],
 }
 
 

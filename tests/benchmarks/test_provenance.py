@@ -10,6 +10,8 @@ import pytest
 from benchmarks import provenance, repository
 from benchmarks.options import Run
 
+GIT = shutil.which("git") or "git"
+
 
 def test_the_command_names_no_place_on_this_machine(tmp_path: Path) -> None:
     weights = tmp_path / "start.safetensors"
@@ -38,7 +40,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (root / name).mkdir()
     (root / "code" / "a.py").write_text("1")
     (root / "results" / "table.md").write_text("1")
-    git = ["git", "-C", str(root), "-c", "user.name=n", "-c", "user.email=e"]
+    git = [GIT, "-C", str(root), "-c", "user.name=n", "-c", "user.email=e"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         subprocess.run([*git, *words], check=True)
     monkeypatch.setattr(repository, "ROOT", root)
@@ -64,7 +66,7 @@ def test_a_checkout_is_dirty_where_code_differs_or_is_new(checkout: Path) -> Non
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another repository, with a commit of its own."""
     folder = tmp_path_factory.mktemp("other")
-    git = ["git", "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e"]
+    git = [GIT, "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e"]
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
         subprocess.run([*git, *words], check=True)
     return folder
@@ -123,7 +125,7 @@ def test_a_git_that_fails_gives_null_and_a_warning(
 def test_a_state_that_git_cannot_tell_is_not_taken_for_clean(
     checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = shutil.which("git")
+    real = GIT
     only_status = f'case "$*" in *status*) echo "error: no" >&2; exit 1;; esac; exec {real} "$@"'
     git_that(tmp_path_factory.mktemp("path"), monkeypatch, only_status)
     head, dirty, said = repository.state()
@@ -142,7 +144,7 @@ def test_without_git_the_commit_is_null(checkout: Path, monkeypatch: pytest.Monk
 
 
 def test_changes_that_git_was_told_to_overlook_are_not_taken_for_none(checkout: Path) -> None:
-    subprocess.run(["git", "-C", str(checkout), "update-index", "--assume-unchanged", "code/a.py"], check=True)
+    subprocess.run([GIT, "-C", str(checkout), "update-index", "--assume-unchanged", "code/a.py"], check=True)
     (checkout / "code" / "a.py").write_text("2")
     head, dirty, said = repository.state()
     assert head is not None
@@ -165,8 +167,8 @@ def test_a_worktree_of_a_bare_repository_is_ours(
 ) -> None:
     folder = tmp_path_factory.mktemp("bare")
     bare, tree = folder / "repository.git", folder / "tree"
-    subprocess.run(["git", "clone", "-q", "--bare", str(checkout), str(bare)], check=True)
-    subprocess.run(["git", "-C", str(bare), "worktree", "add", "-q", "--detach", str(tree)], check=True)
+    subprocess.run([GIT, "clone", "-q", "--bare", str(checkout), str(bare)], check=True)
+    subprocess.run([GIT, "-C", str(bare), "worktree", "add", "-q", "--detach", str(tree)], check=True)
     expected = repository.state()
     monkeypatch.setattr(repository, "ROOT", tree.resolve())
     assert repository.state() == expected
