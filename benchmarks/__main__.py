@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, subcommand
 
+from benchmarks import request, streams
 from benchmarks.options import Compare, Estimate, Evaluate, Evidence, Prepare, Report, Run, Status, Tables, Verify
 
 Command = (
@@ -27,20 +28,28 @@ Command = (
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0, 1 where a check, a trial or the disk failed, 2 for wrong input, 128 + n for signal n."""
     words = sys.argv[1:] if arguments is None else arguments
-    command = tyro.cli(
-        Command,
-        prog="python -m benchmarks",
-        description="Train baseline and DSD side by side, and make tables from the records.",
-        config=(FlagCreatePairsOff,),
-        args=words,
-    )
+    streams.settle()
     try:
+        command = tyro.cli(
+            Command,
+            prog="python -m benchmarks",
+            description="Train baseline and DSD side by side, and make tables from the records.",
+            config=(FlagCreatePairsOff,),
+            args=words,
+        )
+    except BrokenPipeError:  # whoever read the help (`| head`) has seen enough
+        return 0
+    except OSError as error:
+        _tell(error)
+        return 1
+    try:
+        request.check(command)
         return _run(command)
     except ValueError as error:
         _tell(error)
         return 2
     except KeyboardInterrupt:  # while nothing is trained: nothing to save
-        sys.stderr.write("interrupted\n")
+        streams.complain("interrupted")
         return 130
     except OSError as error:  # a full disk, a folder that may not be written
         _tell(error)
@@ -84,11 +93,16 @@ def _run(command: Command) -> int:
 
 def _tell(error: Exception) -> None:
     """Print what is wrong, once for all processes of a run."""
-    from tasks.processes import TOLD
+    if notes := getattr(error, "__notes__", ()):
+        from tasks.processes import TOLD  # where there are notes, torch is loaded
 
-    if TOLD not in getattr(error, "__notes__", ()):
-        sys.stderr.write(f"error: {error}\n")
+        if TOLD in notes:
+            return
+    streams.complain(f"error: {error}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        streams.leave()

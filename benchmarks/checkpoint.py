@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from tasks.weights import refuse_compressed
+from tasks.weights import reason, refuse_compressed
 
 FORMAT = 1
 
@@ -61,7 +61,7 @@ def load(path: Path) -> dict[str, Any]:
             damaged = archive.testzip()
         state = torch.load(path, map_location="cpu", weights_only=True) if damaged is None else None
     except Exception as error:
-        raise ValueError(f"{path} is not a readable checkpoint: {error}; {_ADVICE}") from error
+        raise ValueError(f"{path} is not a readable checkpoint: {reason(error)}; {_ADVICE}") from error
     if damaged is not None:
         raise ValueError(f"{path} is not a readable checkpoint: the checksum of its {damaged} is wrong; {_ADVICE}")
     if not isinstance(state, dict) or repr(state.get("format")) != repr(FORMAT):  # it may be anything

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import determinism, inputs, provenance, publish, record, registry
+from benchmarks import determinism, inputs, provenance, publish, record, registry, request
 from benchmarks import tables as tabulate
 from benchmarks.arms import arm_plan, dense_schedule
-from benchmarks.console import CONSOLE, bars, counts, progress, say
+from benchmarks.console import CONSOLE, bars, counts, progress, say, show
 from benchmarks.display import Display, duration
 from benchmarks.learner import NonFiniteError
 from benchmarks.options import Run
@@ -31,10 +31,7 @@ from tasks.weights import Weights
 
 def run(options: Run) -> int:
     """Train a row's trials, write their records, tables and figures, and print the table; alone or under `torchrun`."""
-    if options.fresh and processes.begin_again():
-        raise ValueError(
-            "--fresh would train anew after each of torchrun's restarts: leave out --fresh or --max-restarts"
-        )
+    request.run(options)
     with processes.joined(inputs.device(options.device)):
         CONSOLE.quiet = not processes.first()
         return _run(options)
@@ -44,9 +41,11 @@ def _run(options: Run) -> int:
     stop = Stop()  # before anything slow: whoever started this process may be gone by the end of verification
     asked = ask(options)
     row, recipe, dense, device = asked.row, asked.recipe, asked.dense, asked.device
-    out = folder(options)
+    out = request.folder(options)
     origin = provenance.read(device, asked.autocast)
     _probe(out)
+    if origin.warning:
+        say(f"warning: {origin.warning}")
     source = open_source(options, asked)
     plans = make_plans(options, asked, origin)
     tasks = [build(options, asked, source, plan) for plan in plans]
@@ -89,31 +88,15 @@ def ask(options: Run) -> Asked:
     Raises:
         ValueError: an option is wrong, by itself or beside another.
     """
+    request.run(options)
     row = registry.row(options.row)
-    if (options.seeds is not None and options.seeds < 1) or options.first_seed < 0:
-        raise ValueError(
-            f"--seeds {options.seeds} --first-seed {options.first_seed}: at least one seed, counted from 0"
-        )
-    if "control" not in options.arms or len(set(options.arms)) != len(options.arms):
-        raise ValueError(
-            f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
-        )
-    for arm in ("dsd-keep", "dsd-text"):
-        own = arm.replace("dsd", "control")
-        if arm in options.arms and own not in options.arms:
-            raise ValueError(f"--arms {' '.join(options.arms)}: {arm} is compared with {own}; name it too")
-    if options.precision != "float32" and row.domain != "imagenet":
-        raise ValueError(
-            f"--precision {options.precision}: the recurrent layers of {row.name} are written for float32; rows that can: "
-            + ", ".join(name for name, one in registry.ROWS.items() if one.domain == "imagenet")
-        )
-    frozen = inputs.frozen(row, options, options.scale)
+    frozen = inputs.frozen(row, options)
     recipe = row.recipe(
         options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise, options.probe
     )
     device = inputs.device(options.device)
     inputs.require_parts(recipe, processes.size())
-    data = processes.after_the_first(lambda: inputs.data(row, options.data, options.scale))
+    data = processes.after_the_first(lambda: inputs.data(row, options.data))
     dense = weights.read(options.dense) if options.dense else None
     return Asked(row, recipe, frozen, device, data, dense, options.precision == "bfloat16")
 
@@ -122,11 +105,6 @@ def build(options: Run, asked: Asked, source: Source, plan: Plan) -> Task:
     """Return the task of one trial."""
     task = inputs.domain(asked.row).build(asked.recipe, source, plan.stream(), asked.device, options.workers)
     return MixedPrecision(task, asked.device) if asked.autocast else task
-
-
-def folder(options: Run) -> Path:
-    """Return where records, tables, figures and checkpoints go."""
-    return options.out or Path("runs" if options.scale == "smoke" else "results")
 
 
 def open_source(options: Run, asked: Asked) -> Source:
@@ -164,7 +142,7 @@ def make_plans(options: Run, asked: Asked, origin: Provenance) -> list[Plan]:
             arms=options.arms,
             custom=inputs.custom(asked.row, options),
             command=provenance.command("run", options),
-            out=folder(options),
+            out=request.folder(options),
             device=asked.device,
             provenance=origin,
             dense=asked.dense,
@@ -225,7 +203,7 @@ def _conclude(row: Row, out: Path, written: list[Path]) -> None:
     ids = {path.stem for path in written}
     mine = [one for one in found if one.id in ids]
     CONSOLE.print()
-    CONSOLE.print(tabulate.terminal(mine, row.name))
+    show(tabulate.terminal(mine, row.name))
     seconds, samples, steps = (sum(getattr(one.cost, what) for one in mine) for what in ("seconds", "samples", "steps"))
     say(f"cost: {duration(seconds)}, {samples:,} samples seen by {steps:,} optimizer steps")
     say(f"saved: {out / 'records'} (records), {out / 'README.md'} and {out / 'tables'} (tables), {out / 'figures'}")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from benchmarks import compare, metrics, record
 from benchmarks.compare import Comparison, Line
-from benchmarks.console import CONSOLE, say
+from benchmarks.console import say, show, title
 from benchmarks.group import Group, group_records
 from benchmarks.options import Compare
 from benchmarks.summary import Cell
@@ -78,7 +78,7 @@ def _side(name: str, path: Path) -> _Side:
 
 
 def _print(found: Comparison) -> None:
-    CONSOLE.rule(escape(_title(found.a)), style="default")
+    title(_title(found.a))
     for name, group in (("A", found.a), ("B", found.b)):
         say(f"{name}: {_seeds(record.seed for record in group.records)}")
     if found.facts:
@@ -89,7 +89,7 @@ def _print(found: Comparison) -> None:
         for fact in found.facts:
             table.add_row(fact.area if fact.area != area else "", *map(escape, (fact.name, fact.a, fact.b)))
             area = fact.area
-        CONSOLE.print(table, soft_wrap=False)
+        show(table)
     else:
         say("recipe, data, versions, hardware, commit and command are the same")
     for family in [] if _same(found) else metrics.families({line.metric for line in found.lines}):
@@ -113,7 +113,7 @@ def _print_lines(found: Comparison, lines: Sequence[Line], family: str) -> None:
         name = metrics.with_unit(line.metric, of, short=True)
         cells = (_cell(line.a, digits), _cell(line.b, digits), _difference(line, digits), _within(line))
         table.add_row(escape(name), *cells)
-    CONSOLE.print(table, soft_wrap=False)
+    show(table)
 
 
 def sentences(found: Comparison) -> list[str]:

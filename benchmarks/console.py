@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import time
+from typing import IO, TYPE_CHECKING, cast
 
-from rich.console import Console
-from rich.measure import Measurement
+from rich.console import Console, Group, RenderableType
 from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 from rich.table import Table
 
+from benchmarks.streams import Output
+
 if TYPE_CHECKING:
     from tasks.task import Progress  # which loads torch
 
-
-CONSOLE = Console()
-CONSOLE.soft_wrap = not CONSOLE.is_terminal  # a log keeps its lines whole
-
 _LONGEST = 10_000  # characters in a line of a log
+_LINE_EVERY_SECONDS = 15.0  # of a log, while something takes long
+
+
+class _Console(Console):
+    """What writes to standard output. FORCE_COLOR, which CI services set, makes no terminal of a log."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody looks on, and what is written can be written over."""
+        return self.file.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+_OUTPUT = cast("IO[str]", Output())
+CONSOLE = _Console(file=_OUTPUT)
+CONSOLE.soft_wrap = not CONSOLE.is_terminal  # a log keeps its lines whole
+_LOG = _Console(file=_OUTPUT, width=_LONGEST, height=100)
 
 
 def say(text: str) -> None:
@@ -25,12 +40,26 @@ def say(text: str) -> None:
     CONSOLE.print(text, highlight=False, markup=False)
 
 
-def show(table: Table) -> None:
-    """Print a table whole: what a terminal is too narrow for is folded; a log gets lines as long as they are."""
-    for column in table.columns:
-        column.overflow = "fold"
-    width = None if CONSOLE.is_terminal else Measurement.get(CONSOLE, CONSOLE.options.update_width(_LONGEST), table)
-    CONSOLE.print(table, width=width.maximum if width else None, crop=False, soft_wrap=False)
+def show(what: RenderableType) -> None:
+    """Print tables whole: what a terminal is too narrow for is folded; a log gets lines as long as they are."""
+    log = CONSOLE.soft_wrap
+    for table in _tables(what):
+        for column in table.columns:
+            column.overflow = "fold"
+            if log:
+                column.max_width, column.no_wrap = None, True
+    if not CONSOLE.quiet:
+        (_LOG if log else CONSOLE).print(what, crop=False, soft_wrap=False)
+
+
+def title(text: str) -> None:
+    """Print a heading: between rules on a terminal, whole in a log."""
+    if not CONSOLE.soft_wrap:
+        from rich.markup import escape
+
+        CONSOLE.rule(escape(text), style="default")
+    else:
+        say(f"--- {text} ---")
 
 
 def counts(of: dict[str, int]) -> str:
@@ -44,12 +73,23 @@ def bars() -> ProgressBar:
 
 
 def progress(bar: ProgressBar) -> Progress:
-    """Return a callback (what, done, total) that drives `bar`."""
+    """Return a callback (what, done, total) that drives `bar`; a log gets a line of it now and then."""
     ids: dict[str, TaskID] = {}
+    last = time.monotonic()
 
     def show(what: str, done: int, total: int) -> None:
+        nonlocal last
         if what not in ids:
             ids[what] = bar.add_task(what, total=total)
         bar.update(ids[what], completed=done)
+        if CONSOLE.soft_wrap and time.monotonic() - last > _LINE_EVERY_SECONDS:
+            last = time.monotonic()
+            say(f"{what}: {done:,} of {total:,}")
 
     return show
+
+
+def _tables(what: RenderableType) -> list[Table]:
+    if isinstance(what, Group):
+        return [table for part in what.renderables for table in _tables(part)]
+    return [what] if isinstance(what, Table) else []

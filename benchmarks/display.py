@@ -14,6 +14,9 @@ from benchmarks.learner import Learner
 from tasks.recipe import Metric
 
 PHASES = {"dense": "dense (D)", "sparse": "sparse (S)", "redense": "re-dense (D2)"}
+_BESIDE = ("unmasked (S)", "unmasked (D2)")
+"""What an arm without masks does while others are in S, and in D2: after D, they take turns."""
+
 _SMOOTHING = 0.95  # of the shown training loss, per step
 _LINE_EVERY_SECONDS = 15.0  # where the output is no terminal
 
@@ -73,7 +76,7 @@ class Display:
         position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
         spe = learner.steps_per_epoch
         done, length = (position.step + 1) / spe, position.steps / spe
-        return f"{PHASES[position.phase.kind]} {done:.2f}/{length:.2f} epochs"
+        return f"{phase_name(learner)} {done:.2f}/{length:.2f} epochs"
 
     def _speed(self) -> str:
         rate = self._fresh / max(time.perf_counter() - self._started, 1e-9)
@@ -96,9 +99,17 @@ class Display:
             table.add_column(heading, justify="left" if heading in ("arm", "phase") else "right")
         for name, learner in learners.items():
             position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
-            phase = PHASES[position.phase.kind] + (f" {position.phase.sparsity:.0%} pruned" if learner.masks else "")
+            phase = phase_name(learner) + (f" {position.phase.sparsity:.0%} pruned" if learner.masks else "")
             table.add_row(name, phase, f"{position.lr:.2g}", f"{self._loss[name]:.4f}", self._test(learner))
         return Group(f"[bold]{self._title}[/] · {self._where(learners)} · {self._speed()}", table)
+
+
+def phase_name(learner: Learner) -> str:
+    """Return what a reader calls the phase that a learner is in. After D nothing is D, masks or not."""
+    position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
+    if position.phase.kind == "dense" and learner.name != "dense":
+        return _BESIDE[position.index % 2]
+    return PHASES[position.phase.kind]
 
 
 def duration(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from rich import filesize
 from rich.table import Table
 from torch import nn
 
-from benchmarks import commands, determinism, inputs, probe, provenance
+from benchmarks import commands, determinism, inputs, probe, provenance, request
 from benchmarks.arms import ArmPlan, arm_plan, dense_schedule
-from benchmarks.console import say, show
+from benchmarks.console import bars, progress, say, show
 from benchmarks.display import PHASES, duration
 from benchmarks.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.options import Estimate
@@ -72,12 +71,8 @@ def estimate(options: Estimate) -> int:
     """Print what `run` with these options would take; return 1 where training breaks down in the probe.
 
     Raises:
-        ValueError: an option or the data cannot be used, or several processes are asked for.
+        ValueError: an option or the data cannot be used.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError(
-            f"WORLD_SIZE={os.environ['WORLD_SIZE']}: estimate measures one process; start it without torchrun"
-        )
     asked = commands.ask(options)
     before = _size(cache_dir())
     commands.open_source(options, asked)
@@ -85,7 +80,8 @@ def estimate(options: Estimate) -> int:
         say(f"left in the cache, where the run finds it: {filesize.decimal(grown)} in {cache_dir()}")
     domain = inputs.domain(asked.row)
     started = time.perf_counter()  # again: this time as the run will find it, verified and with its features extracted
-    source = domain.open_data(asked.recipe, asked.data, options.subset, lambda *_: None, frozen=asked.frozen)
+    with bars() as bar:
+        source = domain.open_data(asked.recipe, asked.data, options.subset, progress(bar), frozen=asked.frozen)
     opening = time.perf_counter() - started
     plans = commands.make_plans(options, asked, provenance.read(asked.device, asked.autocast))
     task = commands.build(options, asked, source, plans[0])
@@ -96,12 +92,15 @@ def estimate(options: Estimate) -> int:
         return 0
     if any(plan.checkpoint(task).exists() for plan in left):
         say("a trial that would go on from its checkpoint is counted from its beginning")
-    out = commands.folder(options).absolute()
+    out = request.folder(options).absolute()
     existing = next(parent for parent in (out, *out.parents) if parent.is_dir())
     inner = any(evaluations > 1 for _, evaluations in _phases(task, asked.recipe.schedule))
+    say(
+        f"timing batches, {probe.STEPS} steps, evaluations, a checkpoint and a bootstrap: minutes, where steps are slow"
+    )
     try:
-        with determinism.demanded(asked.device):
-            found = probe.measure(task, options.arms, asked.dense, plans[0].stream(), inner, existing)
+        with determinism.demanded(asked.device), bars() as bar:
+            found = probe.measure(task, options.arms, asked.dense, plans[0].stream(), inner, existing, progress(bar))
     except NonFiniteError as error:
         say(f"the probe failed: {error}")
         return 1

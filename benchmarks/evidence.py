@@ -170,7 +170,7 @@ def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
             )
         last = chosen.wanted, chosen.next_seed
         try:
-            status = commands.run(options(chosen.wanted, given.data, chosen.next_seed, given.out))
+            status = commands.run(options(chosen.wanted, given.data, chosen.next_seed, out))
         except lock.TakenError as error:  # it was faster, or was told by other words
             say(str(error))
             refused.add(last)
@@ -191,9 +191,7 @@ def running_elsewhere(given: Evidence, out: Path, wanted: Sequence[Wanted]) -> s
     found = lock.commands(out / "checkpoints")
     trials = ((one, seed) for one in wanted for seed in range(one.seeds)) if found else ()
     return {
-        (one, seed)
-        for one, seed in trials
-        if provenance.command("run", options(one, given.data, seed, given.out)) in found
+        (one, seed) for one, seed in trials if provenance.command("run", options(one, given.data, seed, out)) in found
     }
 
 

@@ -10,8 +10,8 @@ from typing import cast
 import torch
 
 from benchmarks.options import Evaluate, Run
-from benchmarks.registry import ROWS, Row
-from tasks.recipe import Recipe, Scale
+from benchmarks.registry import Row
+from tasks.recipe import Recipe
 from tasks.task import DataReport, Domain, Frozen
 from tasks.weights import Weights
 
@@ -21,33 +21,13 @@ def domain(row: Row) -> Domain:
     return cast("Domain", importlib.import_module(f"tasks.{row.domain}.task"))
 
 
-def data(row: Row, given: Path | None, scale: Scale) -> Path:
-    """Return the folder `given`, or that of the generated set at smoke scale.
-
-    Raises:
-        ValueError: none is given, and the scale is another.
-    """
-    if given is not None:
-        return given
-    if scale != "smoke":
-        raise ValueError(f"--scale {scale} needs --data DIR with {row.layout}; only smoke makes its own data")
-    return domain(row).embedded()
+def data(row: Row, given: Path | None) -> Path:
+    """Return the folder `given`, or that of the generated set."""
+    return given if given is not None else domain(row).embedded()
 
 
-def frozen(row: Row, options: Run | Evaluate, scale: Scale) -> Frozen | None:
-    """Return what `open_data` is told of the frozen network; None where the row has none.
-
-    Raises:
-        ValueError: one is named although nothing would be made of it, for the row has none, or the scale is smoke.
-    """
-    named = options.network is not None or options.weights is not None
-    if named and not row.frozen:
-        with_one = ", ".join(one.name for one in ROWS.values() if one.frozen)
-        raise ValueError(
-            f"--weights and --network name a frozen network, and {row.name} has none; rows with one: {with_one}"
-        )
-    if named and scale == "smoke":
-        raise ValueError("--weights and --network have no use at smoke scale; add --scale small --data DIR")
+def frozen(row: Row, options: Run | Evaluate) -> Frozen | None:
+    """Return what `open_data` is told of the frozen network; None where the row has none."""
     return Frozen(options.network, options.weights, str(device(options.device))) if row.frozen else None
 
 

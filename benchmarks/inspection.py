@@ -17,23 +17,11 @@ from tasks.seed import derive
 
 
 def verify(options: Verify) -> int:
-    """Print what verification of a data set or of records finds; return 1 if training would not start, or a check fails.
-
-    Raises:
-        ValueError: not exactly one of the two is asked for; a record is not there.
-    """
-    if (options.row is None) == (not options.record):
-        asked = f"{options.row} and --record" if options.row else "neither"
-        raise ValueError(f"verify takes a ROW, to check its data, or else --record FILE, to check records; got {asked}")
+    """Print what verification of a data set or of records finds; return 1 if training would not start, or a check fails."""
     return _verify_records(options.record) if options.row is None else _verify_data(registry.row(options.row), options)
 
 
 def _verify_records(paths: tuple[Path, ...]) -> int:
-    for path in paths:
-        if path.is_dir():
-            raise ValueError(f"--record {path}: a folder; name the records in it ({path / '*.json'})")
-        if not path.is_file():
-            raise ValueError(f"--record {path}: there is no such file")
     failed = 0
     for path, findings in audit.audit_files(paths):
         say(str(path))
@@ -46,7 +34,7 @@ def _verify_records(paths: tuple[Path, ...]) -> int:
 
 def _verify_data(row: Row, options: Verify) -> int:
     with bars() as bar:
-        data = inputs.data(row, options.data, "smoke")
+        data = inputs.data(row, options.data)
         report = inputs.domain(row).verify(row.recipe(options.scale), data, options.subset, progress(bar))
     for kind, sentences in (("problem", report.problems), ("warning", report.warnings)):
         for sentence in sentences:
@@ -55,18 +43,24 @@ def _verify_data(row: Row, options: Verify) -> int:
     say(f"{report.name}: {counts(report.counts)}; {'files' if row.frozen else 'fingerprint'} {report.fingerprint}")
     if report.published:
         say(report.published)
-    say("not usable" if report.problems else f"usable for {row.name}")
-    return 1 if report.problems else 0
+    if few := [
+        scale
+        for scale in SCALES
+        if report.counts["train"] * _share(row, scale) / _share(row, options.scale) < row.recipe(scale).batch_size
+    ]:
+        say(f"too few training examples for a batch at {' and '.join(few)} scale")
+    usable = not report.problems and len(few) < len(SCALES)
+    say(f"usable for {row.name}" if usable else "not usable")
+    return 0 if usable else 1
+
+
+def _share(row: Row, scale: Scale) -> float:
+    """Return the share of the training examples that a recipe trains on."""
+    return float(getattr(row.recipe(scale).data, "trained", 1.0))
 
 
 def status(out: Path | None) -> int:
-    """Print what there is of every row: finished seeds, failures, and checkpoints from which a run goes on.
-
-    Raises:
-        ValueError: `out` is no folder.
-    """
-    if out and not out.is_dir():
-        raise ValueError(f"--out {out}: there is no such folder")
+    """Print what there is of every row: finished seeds, failures, and checkpoints from which a run goes on."""
     folders = [out] if out else [Path("results"), Path("runs")]
     table = Table("row", "scale", "data", "finished seeds", "failed", "unfinished", box=None, padding=(0, 2, 0, 0))
     found = [one for folder in folders for one in record.read_all(folder / "records")]
@@ -95,12 +89,12 @@ def evaluate(options: Evaluate) -> int:
     """
     row = registry.row(options.row)
     scale: Scale = options.scale if options.data else "smoke"
-    frozen = inputs.frozen(row, options, scale)
+    frozen = inputs.frozen(row, options)
     given = weights.read(options.model)
     recipe = row.recipe(scale, network=options.network)
     domain = inputs.domain(row)
     with bars() as bar:
-        data = inputs.data(row, options.data, scale)
+        data = inputs.data(row, options.data)
         source = domain.open_data(recipe, data, options.subset, progress(bar), train=False, frozen=frozen)
     report = source.report
     inputs.require_same_data(given, report)

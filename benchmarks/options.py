@@ -9,24 +9,37 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from benchmarks.datasets import Name
-from benchmarks.registry import DEFAULT_ARMS, ArmName
+from benchmarks.registry import DEFAULT_ARMS, ROWS, ArmName
 from tasks.recipe import Scale
 
 Precision = Literal["float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
+
+_ROWS = f"{{{','.join(ROWS)}}}"
+# Names, not `Literal`: of one that is nearly right the nearest is suggested, in one line.
+RowName = Annotated[str, arg(metavar=_ROWS)]
+Rows = Annotated[tuple[str, ...], arg(metavar=f"[{_ROWS} ...]")]
+Folder = Annotated[Path, arg(metavar="DIR")]
+NetworkFile = Annotated[str, arg(metavar="FILE|NAME")]
+MaybeFolder = Annotated[Path | None, arg(metavar="DIR")]
+MaybeFile = Annotated[Path | None, arg(metavar="FILE")]
+MaybeNetworkFile = Annotated[str | None, arg(metavar="FILE|NAME")]
+MaybeNetworkName = Annotated[str | None, arg(metavar="NAME")]
+Count = Annotated[int | None, arg(metavar="N")]
+Number = Annotated[float | None, arg(metavar="X")]
 
 
 @dataclass(frozen=True)
 class Run:
     """Train one row: D once per seed, then every arm from that checkpoint on the same batches, and print the table."""
 
-    row: Positional[str]
-    """Which row, such as imagenet_resnet18 (see `status` for all)."""
+    row: Positional[RowName]
+    """Which row."""
     scale: Scale = "smoke"
     """smoke: generated data, about two minutes; small: real but small data; paper: the published recipe."""
-    data: Path | None = None
+    data: MaybeFolder = None
     """The data set's folder. Needed at small and paper scale; smoke makes its own."""
-    seeds: int | None = None
+    seeds: Count = None
     """How many seeds, one trial each. By default 1 at smoke, 5 at small, 3 at paper scale."""
     first_seed: int = 0
     """The first of the consecutive seeds: to spread trials over machines."""
@@ -43,26 +56,26 @@ class Run:
     subset: float = 1.0
     """Train on this share of every class's pictures (for captions, of all pictures; for speech, of all utterances); the test set
     stays whole."""
-    weights: str | None = None
+    weights: MaybeNetworkFile = None
     """Weights of the frozen network whose features a captioner is trained on: a file or a torchvision weights name."""
-    network: str | None = None
+    network: MaybeNetworkName = None
     """That network, by torchvision's name, such as squeezenet1_0. By default the recipe's."""
-    out: Path | None = None
-    """Where records, tables, figures and checkpoints go. By default runs (smoke) or results (small, paper)."""
+    out: MaybeFolder = None
+    """Where records, tables, figures and checkpoints go. By default runs."""
     fresh: bool = False
     """Run again even if there is a finished record or a checkpoint to go on from."""
-    dense: str | None = None
+    dense: MaybeNetworkFile = None
     """Start from this network instead of training D: a file (.safetensors or a saved state_dict) or a torchvision weights name."""
-    sparsity: float | None = None
+    sparsity: Number = None
     """Prune this share instead of the recipe's. The record says `custom` and enters no comparison with the paper."""
-    lr_factor: float | None = None
+    lr_factor: Number = None
     """Multiply every learning rate. The record says `custom` too."""
     probe: bool = False
     """Test on examples that no trial trains or is tested on (pictures set aside at small scale, utterances of dev), to choose a
     rate or a length before a row's first trial. The record says `custom` too."""
-    label_noise: float | None = None
+    label_noise: Number = None
     """Give this share of the training pictures a wrong class. The record says `custom` too."""
-    workers: int | None = None
+    workers: Count = None
     """Loader processes. By default none where the pictures fit in memory. The result does not depend on it."""
     save_weights: bool = False
     """Keep the weights at the end of D, of every S and of every arm under OUT/weights."""
@@ -77,16 +90,16 @@ class Estimate(Run):
 class Evidence:
     """Run the trials that the published results want and do not have, whatever resolves most per hour first."""
 
-    data: Path = Path("data")
+    data: Folder = Path("data")
     """The folder that holds what `prepare` makes: tiny-imagenet-50, flickr8k, noisy-digits-0db, noisy-digits-10db and
     squeezenet1_0-imagenet-pruned.safetensors."""
     plan: bool = False
     """Only show what is there, how many seeds it takes to resolve the rest, and what that costs."""
-    hours: float | None = None
+    hours: Number = None
     """Begin no trial that would end later than so long from now; one of which nothing tells the length is begun."""
-    rows: tuple[str, ...] = ()
+    rows: Rows = ()
     """Only these rows' trials. By default all."""
-    out: Path | None = None
+    out: MaybeFolder = None
     """Where the records are and go. By default results."""
 
 
@@ -94,11 +107,11 @@ class Evidence:
 class Tables:
     """Make the tables and figures from records, and nothing else."""
 
-    records: Path = Path("results/records")
+    records: Folder = Path("results/records")
     """The folder of records; the tables go beside it."""
     check: bool = False
     """Write nothing; fail if a table differs from what the records give, or a file of outputs from what its record says."""
-    pictures: Path | None = None
+    pictures: MaybeFolder = None
     """The folder of a captioning row's photographs: draws what the networks say of some of them beside these, into the
     folder `private` beside the records. The photographs' licences forbid passing them on."""
 
@@ -107,9 +120,9 @@ class Tables:
 class Report:
     """Make one HTML page of all results, with a viewer of captions and transcripts, that needs no network."""
 
-    records: Path = Path("results/records")
+    records: Folder = Path("results/records")
     """The folder of records; the files of outputs are looked for beside it."""
-    out: Path | None = None
+    out: MaybeFile = None
     """The page. By default report.html beside the folder of records, which its links to records expect."""
 
 
@@ -117,15 +130,15 @@ class Report:
 class Verify:
     """Count, decode and fingerprint a row's data set, and name every bad file; or check records, without training."""
 
-    row: Positional[str | None] = None
+    row: Positional[Annotated[str | None, arg(metavar=f"[{_ROWS}]")]] = None
     """Which row."""
-    data: Path | None = None
+    data: MaybeFolder = None
     """The data set's folder; without it, the embedded smoke set."""
     subset: float = 1.0
     """As in `run`."""
     scale: Scale = "paper"
     """Whose recipe uses the data: at small scale, training pictures that are not trained on are tested on."""
-    record: tuple[Path, ...] = ()
+    record: Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")] = ()
     """Records to check in place of data: what of their numbers follows from the others, and the files beside them."""
 
 
@@ -157,7 +170,7 @@ class Compare:
 class Status:
     """Show every row: finished trials, unfinished checkpoints, failures."""
 
-    out: Path | None = None
+    out: MaybeFolder = None
     """The folder that runs were told to write to. By default both runs and results."""
 
 
@@ -165,18 +178,18 @@ class Status:
 class Evaluate:
     """Score a network with a row's own protocol."""
 
-    row: Positional[str]
+    row: Positional[RowName]
     """Which row."""
-    model: str
+    model: NetworkFile
     """The trained network: a file (.safetensors or a saved state_dict) or a torchvision weights name."""
-    data: Path | None = None
+    data: MaybeFolder = None
     """The data set's folder; without it, the embedded smoke set. Only test examples are scored; for captions the training
     set is read too: its words and the mean of its features belong to the network."""
     subset: float = 1.0
     """What the network was trained with: of captions, the vocabulary depends on it."""
-    weights: str | None = None
+    weights: MaybeNetworkFile = None
     """As in `run`."""
-    network: str | None = None
+    network: MaybeNetworkName = None
     """As in `run`."""
     scale: Scale = "paper"
     """Whose preprocessing to use."""

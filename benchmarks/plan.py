@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import torch
@@ -62,6 +64,18 @@ class Plan:
     def weights(self, task: Task, arm: str, phase: str = "") -> Path:
         """Return where an arm's final weights are kept, or those at the end of one of its phases, if they are."""
         return self.out / "weights" / f"{self.key(task)}-{arm}{phase and '-'}{phase}.safetensors"
+
+    def ends(self, started: str) -> datetime:
+        """Return when the trial ends, by the clock, but not before it `started` nor before an earlier trial of its seed ended.
+
+        A clock may be set back. The newest record of a seed is the one that tables take, and "newest" is told by this.
+        """
+        later = [datetime.fromisoformat(started)]
+        for path in self.records().glob(f"{self.row.name}-{self.scale}-seed{self.seed}-*.json"):
+            with contextlib.suppress(ValueError):  # whatever a foreign file is called
+                stamp = path.stem.rpartition("-")[2].removesuffix("Z")
+                later.append(datetime.strptime(f"{stamp}000+0000", "%Y%m%dT%H%M%S%f%z") + timedelta(seconds=1))
+        return max(datetime.now(UTC), *later)
 
     def checkpoint(self, task: Task) -> Path:
         """Return where the unfinished trial is kept."""

@@ -24,7 +24,7 @@ from benchmarks.record import pack_outcomes
 from benchmarks.statistics import OUTCOME_SCALE, bootstrap
 from dsd.schedule import Schedule
 from tasks.seed import derive
-from tasks.task import Batch, Task
+from tasks.task import Batch, Progress, Task
 from tasks.weights import Weights
 
 STEPS, LEAST, SECONDS = 50, 5, 60.0
@@ -38,6 +38,10 @@ _PAUSES = 3  # of several, for a busy machine may stretch the time of a batch, b
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 _Result = TypeVar("_Result")
+
+
+def _unseen(what: str, done: int, total: int) -> None:
+    """Show nobody how far it is."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,15 @@ class Probe:
         return max(0.0, self.loading - busy) if self.ahead and gpu else self.loading
 
 
-def measure(task: Task, arms: tuple[str, ...], start: Weights | None, stream: int, curve: bool, folder: Path) -> Probe:
+def measure(
+    task: Task,
+    arms: tuple[str, ...],
+    start: Weights | None,
+    stream: int,
+    curve: bool,
+    folder: Path,
+    progress: Progress = _unseen,
+) -> Probe:
     """Train a network without masks and, if an arm has any, one with masks beside it, for some steps spread over an epoch.
 
     Args:
@@ -101,22 +113,27 @@ def measure(task: Task, arms: tuple[str, ...], start: Weights | None, stream: in
         stream: the seed of the trial's random streams.
         curve: whether there are evaluations within phases.
         folder: where a checkpoint may be written for a moment, on the disk where the run's would be.
+        progress: called as things are measured.
 
     Raises:
         NonFiniteError: a loss or its gradient was NaN or infinite.
         OSError: no checkpoint can be written there.
     """
-    batch, ahead = _stream(task)
+    batch, ahead = _stream(task, progress)
     if cuda := next(task.model().parameters()).is_cuda:
         torch.cuda.reset_peak_memory_stats()
     learners = _learners(task, arms, start)
-    taken, fetched = _steps(task, learners, stream)
+    taken, fetched = _steps(task, learners, stream, progress)
     dense = fmean(taken["dense"][_WARM:])
     masked = fmean(taken["masked"][_WARM:]) if "masked" in taken else dense
     model = learners["dense"].model
+    progress("timing evaluations", 0, 3)
     thorough, evaluation = _timed(lambda: task.evaluate(model, True))
+    progress("timing evaluations", 1, 3)
     within = _timed(lambda: task.evaluate(model, False))[0] if curve else 0.0
+    progress("timing evaluations", 2, 3)
     training, _ = _timed(lambda: task.evaluate_training(model))
+    progress("timing evaluations", 3, 3)
     outcomes = evaluation.outcomes.double().cpu().numpy()
     resampling, _ = _timed(lambda: bootstrap(outcomes, outcomes, seed=0, scale=OUTCOME_SCALE))
     states = {name: learner.state() for name, learner in learners.items()}
@@ -156,7 +173,7 @@ def measure(task: Task, arms: tuple[str, ...], start: Weights | None, stream: in
     return found
 
 
-def _stream(task: Task) -> tuple[float, bool]:
+def _stream(task: Task, progress: Progress) -> tuple[float, bool]:
     """Return the seconds from one batch to the next where nothing else is done, and whether batches are made ahead.
 
     The second half of the batches is timed. They are those of the second epoch: the first may be sorted (SortaGrad).
@@ -168,6 +185,7 @@ def _stream(task: Task) -> tuple[float, bool]:
     while len(arrived) < LEAST or (len(arrived) < _BATCHES and arrived[-1] < _LOADING_SECONDS):
         next(batches)
         arrived.append(time.perf_counter() - started)
+        progress("timing batches", len(arrived), _BATCHES)
     half = len(arrived) // 2
     batch = (arrived[-1] - arrived[half - 1]) / (len(arrived) - half)
     waited = []
@@ -195,7 +213,9 @@ def _learners(task: Task, arms: tuple[str, ...], start: Weights | None) -> dict[
     return found
 
 
-def _steps(task: Task, learners: dict[str, Learner], stream: int) -> tuple[dict[str, list[float]], list[float]]:
+def _steps(
+    task: Task, learners: dict[str, Learner], stream: int, progress: Progress
+) -> tuple[dict[str, list[float]], list[float]]:
     """Return the seconds of each learner's steps and of fetching each batch, one at a time.
 
     The batches of any number of these steps lie evenly over the first epoch: where lengths differ, it may be sorted by them.
@@ -212,6 +232,7 @@ def _steps(task: Task, learners: dict[str, Learner], stream: int) -> tuple[dict[
         for name, learner in learners.items():
             seconds, _ = _timed(partial(learner.train_step, batch, derive(stream, "noise", number)))
             taken[name].append(seconds)
+        progress("timing steps", number + 1, _WARM + STEPS)
     return taken, fetched
 
 

@@ -7,13 +7,12 @@ import importlib.metadata
 import os
 import platform
 import shlex
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from benchmarks import ROOT
+from benchmarks import repository
 from benchmarks.record import Hardware
 from benchmarks.registry import BFLOAT16
 from tasks import processes
@@ -26,13 +25,17 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Provenance:
-    """What runs, where: read once, when a process starts, since files may be edited while it trains."""
+    """What runs, where: read once, when a process starts, since files may be edited while it trains.
+
+    `warning` says why commit or dirty flag is not known, where that is so.
+    """
 
     commit: str | None
     dirty: bool | None
     versions: dict[str, str]
     hardware: Hardware
     precision: str
+    warning: str = ""
 
     def sentence(self) -> str:
         """Return it in one line, without what can change no result."""
@@ -43,21 +46,15 @@ class Provenance:
 
 def read(device: torch.device, autocast: bool = False) -> Provenance:
     """Return the provenance of this process; `autocast` is whether networks compute in bfloat16."""
-    head, dirty = commit()
-    return Provenance(head, dirty, versions(), hardware(device), BFLOAT16 if autocast else precision(device))
+    head, dirty, warning = repository.state()
+    arithmetic = BFLOAT16 if autocast else precision(device)
+    return Provenance(head, dirty, versions(), hardware(device), arithmetic, warning)
 
 
 def commit() -> tuple[str | None, bool | None]:
-    """Return the checkout's commit and whether code in it differs from that; None where git cannot tell.
-
-    Changes in results/ and in the README, which the harness itself writes, do not count; a new file of code does.
-    """
-    head, top = _git("rev-parse", "HEAD"), _git("rev-parse", "--show-toplevel")
-    if head is None or top is None or Path(top).resolve() != ROOT:  # unpacked inside somebody else's checkout
-        return None, None
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!README.md")
-    new = _git("ls-files", "--others", "--exclude-standard", "--", "*.py")
-    return head, bool(changes or new)
+    """Return the checkout's commit and whether code in it differs from that; None where git cannot tell."""
+    head, dirty, _ = repository.state()
+    return head, dirty
 
 
 def precision(device: torch.device) -> str:
@@ -129,14 +126,6 @@ def _given(flag: str, value: object) -> list[str]:
     except UnicodeEncodeError as error:
         raise ValueError(f"{flag} {word!r}: not UTF-8, which no record could hold; rename it") from error
     return [f"{flag}={word}"] if word.startswith("-") else [flag, word]  # else it is read as a flag
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def _cpu_model() -> str:

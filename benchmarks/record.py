@@ -293,6 +293,8 @@ def read(path: Path) -> Record:
         ValueError: it is not a record of this schema, or was changed after it was written; the message names the file.
     """
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise ValueError("it is no file")
         content = json.loads(path.read_bytes())
         record = Record.model_validate(content)
         content_hash = _hash(content)
@@ -306,12 +308,12 @@ def read(path: Path) -> Record:
 
 
 def read_all(folder: Path) -> list[Record]:
-    """Return every record in `folder`, in the order of file names.
+    """Return every record in `folder`, in the order of file names; hidden files (macOS leaves some) are none.
 
     Raises:
         ValueError: one of them cannot be read.
     """
-    return [read(path) for path in sorted(folder.glob("*.json"))]
+    return [read(path) for path in sorted(folder.glob("[!.]*.json"))]
 
 
 def pack_outcomes(outcomes: NDArray[np.float64]) -> str:

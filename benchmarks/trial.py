@@ -299,7 +299,7 @@ class Trial:
     ) -> Path:
         plan, report, metric, origin = self.plan, self.task.report, self.task.metric, self.plan.provenance
         parts = [self.dense.cost, *costs] if self.dense else costs
-        now = datetime.now(UTC)
+        now = plan.ends(self.started)
         name = f"{plan.key(self.task)}-{now.strftime('%Y%m%dT%H%M%S%f')[:-3]}Z"  # to the millisecond
         record = Record(
             id=name,

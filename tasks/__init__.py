@@ -1,1 +1,5 @@
 """What is trained: one package per domain, each with the same file names."""
+
+from tasks.environment import settle
+
+settle()

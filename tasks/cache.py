@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,10 +19,26 @@ _VERSION = f"2, Pillow {PIL.__version__}"  # another decoder may judge otherwise
 
 
 def cache_dir() -> Path:
-    """Return where the suite keeps what it can make again: $DSD_CACHE, or `dsd` in $XDG_CACHE_HOME or in ~/.cache."""
+    """Return where the suite keeps what it can make again: $DSD_CACHE, or `dsd` in $XDG_CACHE_HOME or in ~/.cache.
+
+    Where neither can be written (no home, somebody else's, a read-only one) it is a folder among temporary files.
+    """
     if chosen := os.environ.get("DSD_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dsd"
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    with contextlib.suppress(RuntimeError):  # no HOME, and a user id without a name
+        usual = (Path(given) if os.path.isabs(given) else Path.home() / ".cache") / "dsd"  # noqa: PTH117 - "" is not
+        if _can_be_written(usual):
+            return usual
+    return Path(tempfile.gettempdir()) / f"dsd-{os.getuid()}"
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether `folder` is one that can be written, or can be made."""
+    for path in (folder, *folder.parents):
+        if os.access(path, os.F_OK):
+            return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)  # noqa: PTH112 - Path raises where it may not look
+    return False
 
 
 def recall(path: Path) -> dict[str, Good]:
@@ -67,8 +84,14 @@ def made_once(target: Path, make: Callable[[Path], None]) -> Path:
     """
     if target.is_dir():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-", ignore_cleanup_errors=True) as making:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise OSError(
+            f"{target.parent} cannot be written ({error.strerror}); set DSD_CACHE to a folder that can"
+        ) from error
+    with beside as making:
         made = Path(making) / "set"
         make(made)
         try:

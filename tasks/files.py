@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import math
 import os
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -22,6 +24,8 @@ Progress = Callable[[int, int], None]
 
 QUARANTINE = "quarantine.txt"
 SHOWN = 20
+_OF_A_KIND = 3
+_NAME = re.compile(r"\S*[\d/._'\"]\S*")  # a file, a number, what was quoted
 _REMEMBER_EVERY_SECONDS = 60.0
 _ADVICE = f"list it in {QUARANTINE} to leave it out, which changes the data fingerprint"
 
@@ -86,13 +90,28 @@ def require(report: DataReport) -> None:
     """Let usable data pass.
 
     Raises:
-        ValueError: names every problem of the report: the first 20, then how many more there are.
+        ValueError: names 20 problems of the report, of every kind some, and says how many more there are.
     """
     if report.problems:
-        shown = "".join(f"\n  {problem}" for problem in report.problems[:SHOWN])
+        shown = "".join(f"\n  {problem}" for problem in telling(report.problems))
         rest = len(report.problems) - SHOWN
         more = f"\n  and {rest:,} more" if rest > 0 else ""
         raise ValueError(f"{report.name}: {len(report.problems):,} problem(s) in the data:{shown}{more}")
+
+
+def telling(problems: Sequence[str], count: int = SHOWN) -> list[str]:
+    """Return at most `count` problems, in order: of every kind the first three, as long as there is room, then others.
+
+    Of a kind are sentences that differ in names and numbers alone: thousands of consequences must not hide their cause.
+    """
+    seen: Counter[str] = Counter()
+    early: list[int] = []
+    late: list[int] = []
+    for index, problem in enumerate(problems):
+        kind = _NAME.sub("", problem)
+        seen[kind] += 1
+        (early if seen[kind] <= _OF_A_KIND else late).append(index)
+    return [problems[index] for index in sorted((early + late)[:count])]
 
 
 def threaded(

@@ -1,8 +1,8 @@
-"""What a data set holds, against what it should: as many examples as were published, no test example twice or trained on."""
+"""What a data set holds, against what it should: as many examples as were published, and none twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from tasks.cache import Good
 from tasks.files import some
@@ -33,36 +33,55 @@ def totals(dataset: str, published: Mapping[str, int], found: Mapping[str, int])
 
 def duplicates(
     what: str,
-    trained: Iterable[str],
-    tested: Iterable[str],
+    trained: Sequence[str],
+    tested: Sequence[str],
     checked: Mapping[str, Good | str],
+    training: str,
+    truth: Callable[[str], object] | None = None,
+    conflict: str = "",
     alike: str = "byte for byte",
 ) -> list[str]:
-    """Warn of test files that have the content of a training file, or of a test file before them.
+    """Warn of files with the same content: across and within splits, and under different labels.
 
     Args:
         what: the test files are, such as "test pictures".
         trained: names of training files, in order.
         tested: names of test files, in order; one that is also in `trained` is trained on.
         checked: what `tasks.files.check` found, by name; files that are not good are passed over.
+        training: what the training files are, such as "training pictures".
+        truth: gives what a file is labelled with.
+        conflict: what files with the same content and another label are.
         alike: in which way files of one digest are equal.
 
     Returns:
-        A warning for either kind, with how many there are and the first three, as "FILE = FIRST ONE".
+        A warning of every kind, with how many there are and the first three, as "FILE = FIRST ONE".
     """
     digests = {name: found[2] for name, found in checked.items() if isinstance(found, tuple)}
     in_training: dict[str, str] = {}
-    for name in trained:
-        if name in digests:
-            in_training.setdefault(digests[name], name)
     in_test: dict[str, str] = {}
     leaked, repeated = [], []
-    for name in tested:
-        if name not in digests:
-            continue
+    first_ones = ((name, in_training.setdefault(digests[name], name)) for name in trained if name in digests)
+    again = [f"{name} = {first}" for name, first in first_ones if name != first]
+    for name in filter(digests.__contains__, tested):
         if twin := in_training.get(digests[name]):
             leaked.append(name if name == twin else f"{name} = {twin}")
         if (first := in_test.setdefault(digests[name], name)) != name:
             repeated.append(f"{name} = {first}")
-    kinds = {"also trained on": leaked, "there more than once": repeated}
-    return [f"{what} that are {kind}, {alike}: {some(pairs)}" for kind, pairs in kinds.items() if pairs]
+    kinds = {
+        f"{what} that are also trained on": leaked,
+        f"{what} that are there more than once": repeated,
+        f"{training} that are there more than once": again,
+        conflict: _conflicts([*trained, *tested], digests, truth) if truth else [],
+    }
+    return [f"{kind}, {alike}: {some(pairs)}" for kind, pairs in kinds.items() if pairs]
+
+
+def _conflicts(names: Sequence[str], digests: Mapping[str, str], truth: Callable[[str], object]) -> list[str]:
+    """Return the files whose content has another label where they stand first."""
+    first: dict[str, str] = {}
+    found = []
+    for name in filter(digests.__contains__, names):
+        one = first.setdefault(digests[name], name)
+        if one != name and truth(one) != truth(name):
+            found.append(f"{name} = {one}")
+    return found

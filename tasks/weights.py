@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import struct
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,12 +109,33 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             state = load_file(path)
         else:
             refuse_compressed(path)
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():  # of what is in a file, which is refused or does not matter
+                warnings.simplefilter("ignore")
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes a parser raise
-        raise ValueError(f"{path} is not a readable file of weights: {error}") from error
+        raise ValueError(f"{path} is not a readable file of weights: {reason(error)}") from error
     if not isinstance(state, dict) or not all(isinstance(name, str) and _is_plain(v) for name, v in state.items()):
         raise ValueError(f"{path} does not hold a state_dict: names and plain tensors")
     return state, metadata
+
+
+def reason(error: Exception) -> str:
+    """Return in one line, and without torch's advice to execute what a file holds, why it could not be read."""
+    text = " ".join(str(error).split())
+    if "weights_only" in text and (found := _FORBIDDEN.search(text)):
+        return (
+            f"it holds {found[1]}, which is neither a tensor nor a plain value, and nothing in a file is executed; "
+            "save the network's state_dict(), best as .safetensors"
+        )
+    if "weights_only" in text or isinstance(error, _NO_FORMAT):
+        return "it is neither a .safetensors file nor a state_dict of torch.save, or it is damaged"
+    if "PytorchStreamReader" in text:
+        return f"it is damaged or cut short ({text.split('. ')[0]})"
+    return text or type(error).__name__
+
+
+_NO_FORMAT = (IndexError, KeyError, EOFError, AttributeError, struct.error, UnicodeDecodeError)
+_FORBIDDEN = re.compile(r"(?:GLOBAL|global|class|function) [`']?([A-Za-z_][\w.]*\.\w+)")
 
 
 def refuse_compressed(path: Path) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.cache import Good
-from tasks.files import QUARANTINE, check, choose, printable, quarantined, some
+from tasks.entries import is_file, is_folder
+from tasks.files import QUARANTINE, SHOWN, check, choose, printable, quarantined, some
 from tasks.flickr8k import karpathy, official
 from tasks.flickr8k.listing import SPLITS, Listing, Split, Tokens
 from tasks.inventory import duplicates, totals
@@ -20,6 +21,9 @@ from tasks.task import DataReport, Progress
 SUFFIXES = (".jpg", ".jpeg", ".png")
 USUAL = 5
 """Captions a picture has in the official set."""
+
+LONGEST = 500
+"""Words of a caption that a network is trained on. Those of the official set have 38 at most; memory grows with the longest."""
 
 PUBLISHED = {"train": 6_000, "val": 1_000, "test": 1_000, "captions": 40_000}
 """Pictures in each split of Flickr8k, and captions of all of them (Hodosh et al., JAIR 2013)."""
@@ -103,6 +107,8 @@ def scan(root: Path, subset: float = 1.0) -> Captions:
         if not words
     ]:
         warnings.append(f"captions without a word, dropped: {some(empty)}")
+    if long := [f"{p.name}: {len(words):,} words" for p in every for words in p.captions if len(words) > LONGEST]:
+        listing.problems.append(f"captions of more than {LONGEST} words, which no memory is meant for: {some(long)}")
     if odd := [f"{p.name}: {len(p.captions)}" for p in every if len(p.captions) != USUAL]:
         warnings.append(f"pictures with other than {USUAL} captions: {some(odd)}")
     return Captions(
@@ -154,7 +160,8 @@ def verify(found: Captions, progress: Progress, synthetic: bool = False) -> Data
             problems.append(matrix)
         content.update(_digest(matrix).encode())
     trained, tested = ([picture.name for picture in pictures] for pictures in (found.train, found.test))
-    warnings += duplicates("test pictures", trained, tested, checked)
+    held_out = [picture.name for picture in found.val] + tested
+    warnings += duplicates("pictures of val or test", trained, held_out, checked, "training pictures")
     published, odd = ("", []) if synthetic else totals("Flickr8k", PUBLISHED, found.listed)
     return DataReport(
         name=printable(found.root.resolve().name),
@@ -177,7 +184,7 @@ def verify(found: Captions, progress: Progress, synthetic: bool = False) -> Data
 def _pictures(folder: Path) -> set[str]:
     """Return the names of the picture files in `folder`; hidden files are passed over."""
     with os.scandir(folder) as entries:
-        return {e.name for e in entries if e.name.lower().endswith(SUFFIXES) and e.name[0] != "." and e.is_file()}
+        return {e.name for e in entries if e.name.lower().endswith(SUFFIXES) and e.name[0] != "." and is_file(e)}
 
 
 def _digest(result: Good | str | None) -> str:
@@ -233,6 +240,7 @@ def _usable(listing: Listing, present: set[str], excluded: set[str]) -> dict[Spl
     chosen: dict[Split, list[str]] = {}
     owner: dict[str, Split] = {}
     absent = []
+    listing.problems += _causes(listing, present, excluded)
     for split in SPLITS:
         source, names = listing.sources[split], [name for name in listing.names[split] if name not in excluded]
         again = sorted(name for name, count in Counter(names).items() if count > 1)
@@ -243,7 +251,7 @@ def _usable(listing: Listing, present: set[str], excluded: set[str]) -> dict[Spl
         for name in chosen[split]:
             if owner.setdefault(name, split) != split:
                 listing.problems.append(f"{name} is in two splits, {owner[name]} and {split}")
-            if not any(listing.captions.get(name, [])):
+            if listing.captions and not any(listing.captions.get(name, [])):
                 listing.problems.append(f"{name}, of the {split} split, has no captions")
             if name not in present and listing.features:
                 absent.append(name)
@@ -253,6 +261,17 @@ def _usable(listing: Listing, present: set[str], excluded: set[str]) -> dict[Spl
         assert listing.features is not None
         listing.warnings.append(f"pictures that are absent, known by {listing.features.name} alone: {some(absent)}")
     return chosen
+
+
+def _causes(listing: Listing, present: set[str], excluded: set[str]) -> list[str]:
+    """Return what explains more problems than are shown: many pictures that are not there."""
+    names = {name for split in SPLITS for name in listing.names[split]} - excluded
+    if listing.features or len(absent := sorted(names - present)) <= SHOWN:
+        return []
+    inner = sorted(path.name for path in listing.folder.iterdir() if is_folder(path))
+    hint = f"; pictures must lie directly in it, not in {inner[0]}/" if inner else ""
+    where = f"{listing.folder.name}/, which holds {len(present):,} pictures"
+    return [f"{len(absent):,} of {len(names):,} pictures in the lists are not in {where}{hint}"]
 
 
 def _picture(listing: Listing, name: str) -> Picture:

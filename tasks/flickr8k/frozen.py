@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.transforms import InterpolationMode, functional
 
+from tasks.pictures import middle
 from tasks.weights import Weights
 
 LAYER = "input of the last linear layer or 1x1 convolution, averaged over places"
@@ -99,7 +100,7 @@ def view(picture: NDArray[np.uint8], resize: int | None, crop: int) -> NDArray[n
     """
     if resize is None:
         return np.asarray(functional.resize(Image.fromarray(picture), [crop, crop], InterpolationMode.BICUBIC))
-    resized = functional.resize(Image.fromarray(picture), [resize], InterpolationMode.BILINEAR)
+    resized = functional.resize(Image.fromarray(middle(picture, resize)), [resize], InterpolationMode.BILINEAR)
     return np.asarray(functional.center_crop(resized, [crop, crop]))
 
 

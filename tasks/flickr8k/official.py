@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from pathlib import Path
 
-from tasks.files import read_lines
+from tasks.files import SHOWN, read_lines
 from tasks.flickr8k.listing import Listing, Split, Tokens, unsafe
 
 TEXT = "Flickr8k_text"
@@ -43,7 +43,7 @@ def read(root: Path) -> Listing:
     """Read the lists and the captions.
 
     Raises:
-        ValueError: a list is not UTF-8 text, or there is no folder of pictures.
+        ValueError: there is no folder of pictures.
     """
     text = text_folder(root)
     assert text is not None, "the caller saw it"
@@ -58,28 +58,41 @@ def read(root: Path) -> Listing:
         if not path.is_file():
             listing.problems.append(f"{source} is missing: it lists the pictures of the {split} split")
             continue
-        for number, line in enumerate(read_lines(path), 1):
+        for number, line in enumerate(_lines(path, source, listing), 1):
             name = line.strip()
             if name and (reason := unsafe(name)):
                 listing.problems.append(f"{source}, line {number}: {name[:80]!r} {reason}")
             elif name:
                 names.append(name)
-        if not names:
+        if not names and not any(problem.startswith(source) for problem in listing.problems):
             listing.problems.append(f"{source} is empty: it should list the pictures of the {split} split")
     _read_captions(text / TOKENS, (text / TOKENS).relative_to(root).as_posix(), listing)
     return listing
 
 
+def _lines(path: Path, source: str, listing: Listing) -> list[str]:
+    """Return the lines of a list; none where it cannot be read, which the listing then says."""
+    try:
+        return read_lines(path)
+    except ValueError as error:
+        listing.problems.append(str(error).replace(str(path), source, 1))
+    except OSError as error:
+        listing.problems.append(f"{source} cannot be opened ({error.strerror})")
+    return []
+
+
 def _read_captions(path: Path, source: str, listing: Listing) -> None:
     """Read lines such as "1000268201_693b08cb0e.jpg#0<TAB>A child in a pink dress ."."""
     numbered: dict[str, dict[int, Tokens]] = {}
-    for number, line in enumerate(read_lines(path), 1):
+    malformed: list[str] = []
+    lines = _lines(path, source, listing)
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         key, tab, caption = line.partition("\t")
         name, _, which = key.rpartition("#")
         if not tab or not (which.isascii() and which.isdigit() and len(which) < 10):
-            listing.problems.append(
+            malformed.append(
                 f"{source}, line {number}: expected PICTURE#NUMBER, a tab and a caption, got {line[:80]!r}"
             )
         elif reason := unsafe(name):
@@ -88,4 +101,9 @@ def _read_captions(path: Path, source: str, listing: Listing) -> None:
             listing.problems.append(f"{source}, line {number}: there is a caption {key} already")
         else:
             numbered[name][int(which)] = tokens(caption)
+    if len(malformed) > SHOWN:
+        malformed = [f"{malformed[0]}, and so in {len(malformed):,} of {len(lines):,} lines: another file, or format?"]
+    listing.problems += malformed
+    if not numbered and not any(problem.startswith(source) for problem in listing.problems):
+        listing.problems.append(f"{source} is empty: it should hold the captions")
     listing.captions = {name: [own[which] for which in sorted(own)] for name, own in numbered.items()}

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tasks.imagenet.settings import Augmentation
+from tasks.pictures import middle
 from tasks.seed import derive
 
 _TRIES = 10
@@ -87,6 +88,7 @@ def augment(
 
 def central_view(picture: NDArray[np.uint8], settings: Augmentation) -> NDArray[np.uint8]:
     """Return the test view: the central (test_crop, test_crop, 3) of a picture whose short side is made test_resize."""
+    picture = middle(picture, settings.test_resize)
     height, width = picture.shape[:2]
     short = min(height, width)
     if short != settings.test_resize:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.files import QUARANTINE, Progress, check, choose, printable, quarantined, some
+from tasks.entries import listed
+from tasks.files import QUARANTINE, SHOWN, Progress, check, choose, printable, quarantined, some
 from tasks.inventory import duplicates, totals
 from tasks.pictures import pixels
 from tasks.task import DataReport
@@ -90,11 +90,12 @@ WHOLE = Division()
 
 @dataclass
 class _Found:
-    """What one split's folder holds: picture names per class, and everything else."""
+    """What one split's folder holds: picture names per class, everything else, and sentences on what cannot be opened."""
 
     pictures: dict[str, list[str]] = field(default_factory=dict)
     loose: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
 
 
 def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS, division: Division = WHOLE) -> Folder:
@@ -119,25 +120,18 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS, divi
     found = {split: _list(root, split) for split in splits}
     present = {name for one in found.values() for names in (*one.pictures.values(), one.others) for name in names}
     absent = set(SPLITS) - set(splits)  # splits that nobody asked for
-    excluded, problems = quarantined(root, present, lambda name: name.partition("/")[0] in absent)
+    excluded, wrong = quarantined(root, present, lambda name: name.partition("/")[0] in absent)
     warnings = [f"left out by {QUARANTINE}: {some(sorted(excluded))}"] if excluded else []
     classes = tuple(sorted({name for one in found.values() for name in one.pictures}))
     kept: dict[Split, dict[str, list[str]]] = {split: {} for split in SPLITS}
+    # What explains others comes first.
+    problems = [
+        sentence for split in splits for sentence in (*found[split].closed, *_loose(split, found[split]))
+    ] + wrong
     for split in splits:
         kept[split] = {c: [n for n in names if n not in excluded] for c, names in found[split].pictures.items()}
         others = [name for name in found[split].others if name not in excluded]
-        for name in classes:
-            if name not in kept[split]:
-                problems.append(f"{split}/{name} is missing: class {name} has no pictures in {split}/")
-            elif not kept[split][name]:
-                inner = [other for other in others if other.startswith(f"{split}/{name}/") and other.endswith("/")]
-                hint = f"; pictures must lie directly in it, not in {inner[0]}" if inner else ""
-                problems.append(f"{split}/{name} is empty: it holds no .jpeg, .jpg or .png file{hint}")
-        if found[split].loose:
-            problems.append(
-                f"{split}/ holds {some(found[split].loose)} outside the class folders; "
-                f"move every picture into {split}/CLASS/"
-            )
+        problems += _without_pictures(split, classes, kept[split], others, found[split])
         if others:
             warnings.append(f"passed over in {split}/, being no pictures: {some(others)}")
     parts = [division.parts(kept["train"].get(c, [])) for c in classes]
@@ -175,7 +169,15 @@ def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, s
             result = (0, 0, "unreadable")
         size, _, digest = result
         content.update(f"{name}\0{size}\0{digest}\n".encode("utf-8", "surrogateescape"))
-    warnings += duplicates("test pictures", folder.train, folder.val, dict(zip(names, checked, strict=True)))
+    warnings += duplicates(
+        "test pictures",
+        folder.train,
+        folder.val,
+        dict(zip(names, checked, strict=True)),
+        "training pictures",
+        truth=lambda name: name.split("/")[1],
+        conflict="pictures that are in more than one class, so that a label is wrong",
+    )
     imagenet = len(folder.classes) == _CLASSES and all(map(_WNID.fullmatch, folder.classes))
     published, odd = totals("ILSVRC2012", PUBLISHED, folder.there) if imagenet else ("", [])
     return DataReport(
@@ -216,21 +218,50 @@ def _check_layout(root: Path, splits: Sequence[Split]) -> None:
 
 def _list(root: Path, split: Split) -> _Found:
     found = _Found()
-    for entry in sorted(os.scandir(root / split), key=lambda entry: entry.name):
-        if entry.name.startswith("."):
+    for entry, is_folder in listed(root, split, found.closed):
+        name = f"{split}/{entry}"
+        if not is_folder:
+            (found.loose if entry.lower().endswith(SUFFIXES) else found.others).append(name)
             continue
-        name = f"{split}/{entry.name}"
-        if not entry.is_dir():
-            (found.loose if entry.name.lower().endswith(SUFFIXES) else found.others).append(name)
-            continue
-        pictures = found.pictures[entry.name] = []
-        for inner in os.scandir(entry.path):
-            if inner.name.startswith("."):
-                continue
-            if inner.is_dir():
-                found.others.append(f"{name}/{inner.name}/")
+        pictures = found.pictures[entry] = []
+        for inner, is_inner_folder in listed(root, name, found.closed):
+            if is_inner_folder:
+                found.others.append(f"{name}/{inner}/")
             else:
-                picture = inner.name.lower().endswith(SUFFIXES)
-                (pictures if picture else found.others).append(f"{name}/{inner.name}")
-        pictures.sort()
+                picture = inner.lower().endswith(SUFFIXES)
+                (pictures if picture else found.others).append(f"{name}/{inner}")
     return found
+
+
+def _loose(split: Split, found: _Found) -> list[str]:
+    """Return what is wrong with pictures outside the class folders, and with a split that has no such folder."""
+    why = "" if found.pictures or found.closed else f"{split}/ has no class folder"
+    if found.loose:
+        loose = f"{split}/ holds {some(found.loose)} outside the class folders; move every picture into {split}/CLASS/"
+        return [f"{loose}: {why}" if why else loose]
+    return [f"{why}; expected {split}/CLASS/ with pictures in it"] if why else []
+
+
+def _without_pictures(
+    split: Split, classes: Sequence[str], kept: dict[str, list[str]], others: Sequence[str], found: _Found
+) -> list[str]:
+    """Return a sentence for every class that has no pictures in a split, or one for all where there are many."""
+    if not kept:  # `_loose` has said it
+        return []
+    closed = {sentence.partition("/ cannot")[0] for sentence in found.closed}
+    missing = [name for name in classes if name not in kept]
+    empty = [name for name in classes if kept.get(name) == [] and f"{split}/{name}" not in closed]
+    deeper = {other.split("/")[1]: other for other in reversed(others) if other.endswith("/")}
+    if len(missing) > SHOWN:
+        problems = [f"{split}/ lacks {some(missing)} of the {len(classes):,} classes that are in other folders"]
+    else:
+        problems = [f"{split}/{name} is missing: class {name} has no pictures in {split}/" for name in missing]
+    if len(empty) > SHOWN:
+        inner = next((deeper[name] for name in empty if name in deeper), "")
+        hint = f"; pictures must lie directly in them, not in {inner}" if inner else ""
+        problems.append(f"{split}/ has classes without a .jpeg, .jpg or .png file: {some(empty)}{hint}")
+        return problems
+    for name in empty:
+        hint = f"; pictures must lie directly in it, not in {deeper[name]}" if name in deeper else ""
+        problems.append(f"{split}/{name} is empty: it holds no .jpeg, .jpg or .png file{hint}")
+    return problems

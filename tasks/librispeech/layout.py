@@ -9,9 +9,11 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISFIFO
 from typing import Any, Literal
 
 from tasks.cache import cache_dir, write_whole
+from tasks.entries import listed
 from tasks.files import read_lines, some, threaded
 from tasks.librispeech import audio
 from tasks.librispeech.audio import Header
@@ -38,12 +40,14 @@ class Contents:
             words why it cannot be read, or None where it is missing.
         loose: FLAC files elsewhere.
         others: files and folders that are none of these.
+        closed: a sentence for every folder that cannot be opened.
     """
 
     recordings: dict[str, Header | str] = field(default_factory=dict)
     transcripts: dict[str, list[str] | str | None] = field(default_factory=dict)
     loose: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
 
 
 def find(root: Path) -> Path:
@@ -120,17 +124,19 @@ def _chapters(root: Path, folder: str, contents: Contents) -> Iterator[tuple[str
     for speaker in _entries(root, folder, contents):
         for chapter in _entries(root, speaker, contents):
             transcript = transcript_file(f"{chapter}/")
-            for entry in sorted(os.scandir(root / chapter), key=lambda entry: entry.name):
-                name = f"{chapter}/{entry.name}"
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
+            for entry, is_folder in listed(root, chapter, contents.closed):
+                name = f"{chapter}/{entry}"
+                if is_folder:
                     contents.others.append(f"{name}/")
                     continue
-                if not entry.is_file() and Path(entry).is_fifo():  # reading one would wait
+                try:
+                    stat = (root / name).stat()
+                except OSError:  # a link to nothing, or in a circle: reading it will say so
+                    stat = None
+                if stat and S_ISFIFO(stat.st_mode):  # reading one would wait
                     contents.others.append(name)
                     continue
-                if entry.name.endswith(AUDIO):
+                if entry.endswith(AUDIO):
                     contents.recordings[name] = ""
                     contents.transcripts.setdefault(transcript, None)
                 elif name == transcript:
@@ -138,25 +144,18 @@ def _chapters(root: Path, folder: str, contents: Contents) -> Iterator[tuple[str
                 else:
                     contents.others.append(name)
                     continue
-                try:
-                    stat = entry.stat()
-                except OSError:  # a link to nothing: reading it will say so
-                    yield name, -1, -1
-                else:
-                    yield name, stat.st_size, stat.st_mtime_ns
+                yield (name, stat.st_size, stat.st_mtime_ns) if stat else (name, -1, -1)
 
 
 def _entries(root: Path, parent: str, contents: Contents) -> list[str]:
     """Return the sorted names of the folders in `parent`, and enter what else it holds."""
     inner = []
-    for entry in sorted(os.scandir(root / parent), key=lambda entry: entry.name):
-        name = f"{parent}/{entry.name}"
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
+    for entry, is_folder in listed(root, parent, contents.closed):
+        name = f"{parent}/{entry}"
+        if is_folder:
             inner.append(name)
         else:
-            (contents.loose if entry.name.endswith(AUDIO) else contents.others).append(name)
+            (contents.loose if entry.endswith(AUDIO) else contents.others).append(name)
     return inner
 
 

@@ -18,6 +18,8 @@ from tasks.librispeech.settings import SAMPLE_RATE
 from tasks.librispeech.utterances import ADVICE, Line, Utterance, repeated, spoken_lines, usable_utterances
 from tasks.task import DataReport, Progress
 
+_SOUND = (".wav", ".mp3", ".ogg", ".m4a", ".opus", ".sph", ".aac", ".aiff", ".flac")  # .FLAC, in any other case
+
 _DECISIVE: tuple[Split, ...] = ("train", "test")
 
 PUBLISHED = {
@@ -93,11 +95,10 @@ def scan(
     folders = sorted({name for names in chosen.values() for name in names})
     contents = layout.read(root, folders, progress)
     counts = Counter(file.partition("/")[0] for file in contents.recordings)
-    spoken, problems = spoken_lines(contents)
+    spoken, wrong = spoken_lines(contents)
+    problems = [*contents.closed, *_causes(contents), *wrong]  # what explains others comes first
     excluded, wrong = _leave_out(root, folders, contents, spoken)
     problems += wrong
-    if contents.loose:
-        problems.append(f"recordings outside FOLDER/SPEAKER/CHAPTER/, move them there: {some(sorted(contents.loose))}")
     usable, wrong = usable_utterances(contents, spoken)
     problems += wrong + repeated(usable)
     parts = {split: [u for u in usable.values() if u.subset in chosen[split]] for split in SPLITS}
@@ -155,7 +156,16 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
             facts = [split, utterance.file, _digest(checked[utterance.file]), utterance.transcript]
             content.update(b"\n" + json.dumps(facts).encode())
     trained, held_out = ([one.file for one in utterances] for utterances in (found.train, (*found.dev, *found.test)))
-    warnings += duplicates("recordings of dev or test", trained, held_out, checked, "sample for sample")
+    warnings += duplicates(
+        "recordings of dev or test",
+        trained,
+        held_out,
+        checked,
+        "training recordings",
+        truth=lambda name: every[name].transcript,
+        conflict="recordings with more than one transcript",
+        alike="sample for sample",
+    )
     published, odd = ("", []) if synthetic else totals("LibriSpeech", PUBLISHED, found.there)
     return DataReport(
         name=printable(found.root.resolve().name),
@@ -184,6 +194,15 @@ def _leave_out(
         contents.recordings.pop(name, None)
         spoken.pop(name, None)
     return excluded, problems
+
+
+def _causes(contents: Contents) -> Iterator[str]:
+    """Yield what explains many problems: recordings that lie elsewhere, or are of another format."""
+    if contents.loose:
+        yield f"recordings outside FOLDER/SPEAKER/CHAPTER/, move them there: {some(sorted(contents.loose))}"
+    other = sorted(name for name in contents.others if name.lower().endswith(_SOUND))
+    if other:
+        yield f"recordings that are not .flac files, convert them: {some(other)}"
 
 
 def _empty(split: Split, folders: Sequence[str]) -> str:

@@ -80,9 +80,11 @@ def spoken_lines(contents: Contents) -> tuple[dict[str, Line], list[str]]:
 def usable_utterances(contents: Contents, spoken: dict[str, Line]) -> tuple[dict[str, Utterance], list[str]]:
     """Return the utterances of all folders by file, in order, and what is wrong with the others."""
     usable, problems = {}, []
+    by_chapter: dict[str, list[str]] = {}
+    for name in contents.recordings:
+        by_chapter.setdefault(name.rpartition("/")[0], []).append(name)
     for source, lines in contents.transcripts.items():
-        chapter = source.rpartition("/")[0]
-        beside = [name for name in contents.recordings if name.startswith(f"{chapter}/")] if lines is None else []
+        beside = by_chapter.get(source.rpartition("/")[0], []) if lines is None else []
         if isinstance(lines, str):
             problems.append(f"{source} {lines}")
         elif beside:

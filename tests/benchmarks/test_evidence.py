@@ -157,7 +157,7 @@ def test_a_trial_that_another_process_is_at_counts_as_taken_as_long_as_it_holds_
     tmp_path: Path, trials: list[Record]
 ) -> None:
     given = Evidence(data=tmp_path / "data", out=tmp_path)
-    command = provenance.command("run", evidence.options(SMALL, given.data, 1, given.out))
+    command = provenance.command("run", evidence.options(SMALL, given.data, 1, tmp_path))
     with lock.held(tmp_path / "checkpoints" / "some-trial", command):
         running = evidence.running_elsewhere(given, tmp_path, [SMALL])
         assert running == {(SMALL, 1)}

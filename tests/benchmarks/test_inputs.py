@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from benchmarks import inputs
+from benchmarks import inputs, request
 from benchmarks.options import Evaluate, Run
 from benchmarks.registry import ROWS
 from tasks.recipe import SCALES, Scale
@@ -37,14 +38,17 @@ def test_overrides_are_named_in_a_fixed_order_and_the_recipes_own_values_are_non
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_the_frozen_network_is_told_only_where_there_is_one(scale: Scale) -> None:
-    assert inputs.frozen(ROWS["imagenet_resnet18"], Run("imagenet_resnet18", device="cpu"), scale) is None
-    assert inputs.frozen(ROW, Run(ROW.name, device="cpu"), scale) == Frozen(None, None, "cpu")
-    options = Evaluate(ROW.name, "m.pt", network="resnet18", weights="w.pt", device="cpu")
+def test_the_frozen_network_is_told_only_where_there_is_one(scale: Scale, tmp_path: Path) -> None:
+    assert inputs.frozen(ROWS["imagenet_resnet18"], Run("imagenet_resnet18", device="cpu")) is None
+    assert inputs.frozen(ROW, Run(ROW.name, device="cpu")) == Frozen(None, None, "cpu")
+    named = str(tmp_path / "w.pt")
+    Path(named).touch()
+    options = Evaluate(ROW.name, named, data=tmp_path, network="resnet18", weights=named, scale=scale, device="cpu")
     with pytest.raises(ValueError, match="imagenet_resnet18 has none; rows with one: flickr8k_neuraltalk"):
-        inputs.frozen(ROWS["imagenet_resnet18"], options, scale)
+        request.check(dataclasses.replace(options, row="imagenet_resnet18"))
     if scale == "smoke":
         with pytest.raises(ValueError, match="no use at smoke scale; add --scale small --data DIR"):
-            inputs.frozen(ROW, options, scale)
+            request.check(options)
     else:
-        assert inputs.frozen(ROW, options, scale) == Frozen("resnet18", "w.pt", "cpu")
+        request.check(options)
+        assert inputs.frozen(ROW, options) == Frozen("resnet18", named, "cpu")

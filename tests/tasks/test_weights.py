@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from benchmarks import checkpoint
 from tasks import weights
 from tasks.imagenet import models
 from tasks.imagenet.recipes import RECIPES
@@ -79,3 +81,40 @@ def test_googlenet_keeps_torchvisions_input_through_a_saved_file(tmp_path: Path)
         save_file(state, tmp_path / f"{name}.safetensors", metadata)
         weights.read(str(tmp_path / f"{name}.safetensors")).load_into(network)
         assert network.transform_input is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("passwd", b"root:x:0:0:root:/root:/bin/bash\n", "neither a .safetensors file nor a state_dict of torch.save"),
+        ("page.pth", b"<!DOCTYPE html><html>", "neither a .safetensors file nor a state_dict of torch.save"),
+        ("empty.pt", b"", "neither a .safetensors file nor a state_dict of torch.save"),
+        ("pointer.pt", b"version https://git-lfs.github.com/spec/v1\n", "neither a .safetensors file nor"),
+        ("none.safetensors", b"", "header too small"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match="is not a readable file of weights") as found:
+        weights.read(str(tmp_path / name))
+    assert reason in str(found.value)
+    assert "\n" not in str(found.value)
+    assert "list index" not in str(found.value)
+
+
+def test_a_refused_pickle_passes_on_no_advice_to_execute_it(network: nn.Module, tmp_path: Path) -> None:
+    torch.save({"w": Bomb(tmp_path / "executed")}, tmp_path / "bomb.pth")
+    torch.save(network, tmp_path / "module.pth")
+    torch.save({"args": argparse.Namespace(lr=0.1), "model": network.state_dict()}, tmp_path / "train.pth")
+    for name, inside in (
+        ("bomb.pth", ""),
+        ("module.pth", "torch.nn.modules.linear.Linear"),
+        ("train.pth", "argparse.Namespace"),
+    ):
+        for reader in (weights.read, lambda path: checkpoint.load(Path(path))):
+            with pytest.raises(ValueError, match="nothing in a file is executed") as found:
+                reader(str(tmp_path / name))
+            said = str(found.value)
+            assert inside in said
+            assert "\n" not in said
+            assert not any(advice in said for advice in ("weights_only", "add_safe_globals", "trusted source"))

@@ -237,7 +237,7 @@ def test_every_warning_is_named(root: Path) -> None:
         "pictures in no split: 1 (loose.JPG)",
         "captions without a word, dropped: 1 (e.jpg#3)",
         "pictures with other than 5 captions: 2 (a.jpg: 6, e.jpg: 4)",
-        "test pictures that are also trained on, byte for byte: 1 (g.jpg = c.jpg)",
+        "pictures of val or test that are also trained on, byte for byte: 1 (g.jpg = c.jpg)",
         SMALL.format(36),
     }
     assert captions.scan(root).val[0].captions[3] == ("picture", "e", "the", "4th", "time")
@@ -251,7 +251,8 @@ def test_a_test_picture_that_is_there_twice_is_warned_of(root: Path) -> None:
     said = report(root)
     assert said.problems == ()
     assert said.warnings == (
-        "test pictures that are there more than once, byte for byte: 1 (g.jpg = f.jpg)",
+        "pictures of val or test that are there more than once, byte for byte: 1 (g.jpg = f.jpg)",
+        "training pictures that are there more than once, byte for byte: 1 (b.jpg = a.jpg)",
         SMALL.format(35),
     )
 
@@ -292,8 +293,11 @@ def test_a_wrong_root_says_which_would_fit(root: Path, tmp_path: Path) -> None:
 
 def test_lists_that_are_not_text(root: Path) -> None:
     (root / TRAIN).write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match=r"trainImages\.txt is not UTF-8 text"):
-        captions.scan(root)
+    (root / "Flicker8k_Dataset" / "b.jpg").write_bytes(b"broken")
+    (root / "Flicker8k_Dataset" / "e.jpg").write_bytes(b"broken")
+    list_, picture = report(root).problems  # one beside the other; b is in no list that can be read
+    assert list_.startswith(f"{TRAIN} is not UTF-8 text: 'utf-8' codec can't decode byte 0xff")
+    assert picture.startswith("e.jpg is not a readable image")
 
 
 def test_progress_counts_up_to_the_total(root: Path) -> None:
@@ -318,7 +322,10 @@ def test_the_official_set() -> None:
     assert said.problems == ()
     assert said.warnings[0] == "names with captions but no picture: 1 (2258277193_586949ec62.jpg.1)"
     assert said.warnings[1].startswith("pictures in no split: 91 (")
-    assert len(said.warnings) == 2  # neither is a test picture there twice, nor are there more or fewer than published
+    assert said.warnings[2:] == (  # no test picture is there twice, nor are there more or fewer than published
+        "training pictures that are there more than once, byte for byte: "
+        "1 (3050606344_af711c726c.jpg = 2851198725_37b6027625.jpg)",
+    )
     assert said.published == (
         "counts are those of the published Flickr8k: train 6,000, val 1,000, test 1,000, captions 40,000"
     )

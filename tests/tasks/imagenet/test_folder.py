@@ -208,18 +208,24 @@ def test_the_same_bytes_in_train_and_val_are_warned_of(root: Path) -> None:
     assert report.problems == ()
     assert report.warnings == (
         "test pictures that are also trained on, byte for byte: 1 (val/n01/n01_1.JPEG = train/n02/n02_4.JPEG)",
+        "pictures that are in more than one class, so that a label is wrong, byte for byte: "
+        "1 (val/n01/n01_1.JPEG = train/n02/n02_4.JPEG)",
     )
 
 
-def test_a_test_picture_that_is_there_twice_is_warned_of(root: Path) -> None:
+def test_a_picture_that_is_there_twice_is_warned_of(root: Path) -> None:
     for name in ("val/n01/n01_1.JPEG", "val/n02/n02_0.JPEG", "val/n02/n02_1.JPEG", "val/n02/n02_2.JPEG"):
         put(root, name, (root / "val/n01/n01_0.JPEG").read_bytes())
-    put(root, "train/n01/n01_1.JPEG", (root / "train/n01/n01_0.JPEG").read_bytes())  # training may repeat what it likes
+    put(root, "train/n01/n01_1.JPEG", (root / "train/n01/n01_0.JPEG").read_bytes())
     report = folder.verify(folder.scan(root))
     assert report.problems == ()
     assert report.warnings == (
         "test pictures that are there more than once, byte for byte: 4 (val/n01/n01_1.JPEG = val/n01/n01_0.JPEG, "
         "val/n02/n02_0.JPEG = val/n01/n01_0.JPEG, val/n02/n02_1.JPEG = val/n01/n01_0.JPEG, ...)",
+        "training pictures that are there more than once, byte for byte: 1 (train/n01/n01_1.JPEG = train/n01/n01_0.JPEG)",
+        "pictures that are in more than one class, so that a label is wrong, byte for byte: "
+        "3 (val/n02/n02_0.JPEG = val/n01/n01_0.JPEG, val/n02/n02_1.JPEG = val/n01/n01_0.JPEG, "
+        "val/n02/n02_2.JPEG = val/n01/n01_0.JPEG)",
     )
 
 

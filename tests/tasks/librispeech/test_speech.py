@@ -199,6 +199,8 @@ def test_what_may_stay_is_a_warning(root: Path) -> None:
         "speakers of test utterances who are also in the training set: 1 (4)",
         "recordings of dev or test that are also trained on, sample for sample: "
         "1 (dev-clean/3/30/3-30-0000.flac = train-b/2/20/2-20-0000.flac)",
+        "recordings with more than one transcript, byte for byte: "
+        "1 (dev-clean/3/30/3-30-0000.flac = train-b/2/20/2-20-0000.flac)",
         "counts are not those of the published LibriSpeech: dev-clean 1 (expected 2,703)",
     )
 
@@ -225,13 +227,17 @@ def test_counts_are_compared_folder_by_folder_whatever_is_used(root: Path, monke
     assert len(report.warnings) == 1
 
 
-def test_held_out_recordings_that_are_there_twice_are_warned_of(root: Path) -> None:
+def test_recordings_that_are_there_twice_are_warned_of(root: Path) -> None:
     twin = (root / "dev-a/3/30/3-30-0000.flac").read_bytes()
     (root / "test-a/5/50/5-50-0000.flac").write_bytes(twin)
     (root / "train-a/1/10/1-10-0000.flac").write_bytes((root / "train-b/2/20/2-20-0000.flac").read_bytes())
     assert verify(root).warnings == (
         "recordings of dev or test that are there more than once, sample for sample: "
         "1 (test-a/5/50/5-50-0000.flac = dev-a/3/30/3-30-0000.flac)",
+        "training recordings that are there more than once, byte for byte: "
+        "1 (train-b/2/20/2-20-0000.flac = train-a/1/10/1-10-0000.flac)",
+        "recordings with more than one transcript, byte for byte: "
+        "2 (train-b/2/20/2-20-0000.flac = train-a/1/10/1-10-0000.flac, test-a/5/50/5-50-0000.flac = dev-a/3/30/3-30-0000.flac)",
     )
 
 

@@ -1,0 +1,195 @@
+"""What a command does where it is told little, or wrongly: nothing that anybody would regret, and at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import commands, display, evidence, group, plan, record, request, trial
+from benchmarks.arms import ArmPlan, arm_plan
+from benchmarks.learner import Learner, make_optimizer
+from benchmarks.options import Estimate, Evidence, Run
+from benchmarks.registry import ARMS, ROWS
+from benchmarks.stop import Stop
+from tasks.recipe import SCALES, Scale
+from tests.benchmarks import toy
+from tests.benchmarks.test_evidence import SMALL
+
+ROOT = Path(__file__).parents[2]
+ROW = "imagenet_resnet18"
+CAPTIONS = "flickr8k_neuraltalk"
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_run_writes_to_runs_unless_results_are_named(scale: Scale) -> None:
+    assert request.folder(Run(ROW, scale=scale)) == Path("runs")
+    assert request.folder(Estimate(ROW, scale=scale)) == Path("runs")
+    assert request.folder(Run(ROW, scale=scale, out=Path("results"))) == Path("results")
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert "/runs/" in ignored
+
+
+def test_evidence_names_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told: list[Run] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "run", lambda options: told.append(options) or 2)
+    monkeypatch.setattr(evidence, "require", lambda root, wanted: None)
+    monkeypatch.setattr(evidence, "_give_way", lambda gpu: None)
+    assert evidence.evidence(Evidence(data=tmp_path), [SMALL]) == 2
+    assert [one.out for one in told] == [Path("results")]
+
+
+WRONG = {
+    "did you mean 'imagenet_resnet18'": ["run", "imagenet_resnet81"],
+    "rows: imagenet_googlenet, ": ["estimate", "zzz"],
+    "needs --data DIR with train/WNID": ["run", ROW, "--scale", "small"],
+    "--data: no/such is not a folder": ["run", ROW, "--scale", "small", "--data", "no/such"],
+    "--data: README.md is not a folder": ["verify", ROW, "--data", "README.md"],
+    "subset=0.0": ["run", ROW, "--subset", "0"],
+    "subset=nan": ["evaluate", ROW, "--model", "README.md", "--subset", "nan"],
+    "at least one seed": ["run", ROW, "--seeds", "0"],
+    "name control": ["run", ROW, "--arms", "dsd"],
+    "dsd-keep is compared with control-keep": ["run", ROW, "--arms", "control", "dsd-keep"],
+    "is no reading of its own": ["run", ROW, "--arms", "control", "control-text", "dsd-text"],
+    "sparsity must lie in": ["run", ROW, "--sparsity", "1.5"],
+    "--lr-factor -1.0": ["run", ROW, "--lr-factor", "-1"],
+    "label_noise=2.0": ["run", ROW, "--label-noise", "2"],
+    "classifies nothing": ["run", CAPTIONS, "--label-noise", "0.2"],
+    "sets no training examples aside": ["run", ROW, "--probe"],
+    "--workers -1": ["run", ROW, "--workers", "-1"],
+    "are written for float32": ["run", CAPTIONS, "--precision", "bfloat16"],
+    "--dense: 'nowhere.pt' is neither a file": ["run", ROW, "--dense", "nowhere.pt"],
+    "--dense: 'tests' is a folder": ["run", ROW, "--dense", "tests"],
+    "--model: 'nowhere.pt' is neither a file": ["evaluate", ROW, "--model", "nowhere.pt"],
+    "has none; rows with one": ["run", ROW, "--network", "vgg16"],
+    "no use at smoke scale": ["run", CAPTIONS, "--weights", "README.md"],
+    "--out README.md/x: README.md is not a folder": ["run", ROW, "--out", "README.md/x"],
+    "--out no/such: there is no such folder": ["status", "--out", "no/such"],
+    "verify takes a ROW": ["verify"],
+    "--record no.json: there is no such file": ["verify", "--record", "no.json"],
+    "did you mean 'imagenet_vgg16'": ["evidence", "--plan", "--rows", "imagenet_vgg"],
+    "--data no/such: there is no such folder": ["evidence", "--data", "no/such"],
+    "--hours -1.0": ["evidence", "--hours", "-1"],
+    "expected a folder called records": ["tables", "--records", "no/such"],
+    "is neither a record nor a folder": ["compare", "no", "such"],
+    "WORLD_SIZE=two": ["run", ROW, "--seeds", "1"],
+}
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Any]:
+    """What each wrong command line gives, and help, all in one process in which torch cannot be imported."""
+    code = """
+import contextlib, io, json, os, sys
+sys.modules["torch"] = None  # importing it raises ImportError
+from benchmarks.__main__ import main
+found = {}
+for words in json.loads(sys.argv[1]):
+    out, error = io.StringIO(), io.StringIO()
+    os.environ["WORLD_SIZE"] = "two" if words[-2:] == ["--seeds", "1"] else "1"
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        try:
+            status = main(words)
+        except SystemExit as end:
+            status = end.code
+    found[json.dumps(words)] = status, out.getvalue(), error.getvalue()
+print(json.dumps(found))
+"""
+    lines = [*WRONG.values(), ["run", "--help"], ["evidence", "--help"], ["verify", "--help"]]
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(lines)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_wrong_input_is_answered_in_one_line_before_torch_is_loaded(answers: dict[str, Any], message: str) -> None:
+    status, out, error = answers[json.dumps(WRONG[message])]
+    assert status == (1 if "--out README.md" in message else 2)
+    assert out == ""
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "evidence", "verify"])
+def test_help_lists_rows_and_choices(answers: dict[str, Any], command: str) -> None:
+    status, out, _ = answers[json.dumps([command, "--help"])]
+    assert status == 0
+    for row in ROWS:
+        assert row in out
+    assert " STR" not in out
+    if command == "run":
+        assert all(arm in out for arm in ARMS)
+        assert "{smoke,small,paper}" in out
+
+
+def test_beside_a_mask_the_control_is_not_said_to_be_in_d() -> None:
+    task = toy.ToyTask()
+    spe = task.steps_per_epoch()
+    called = {}
+    for name in ("control", "dsd", "llr"):
+        model = task.model()
+        learner = Learner(arm_plan(toy.RECIPE, name, spe), task, model, make_optimizer(toy.RECIPE, model), 10)
+        learner.step = 1
+        first = display.phase_name(learner)
+        learner.step = learner.steps
+        called[name] = first, display.phase_name(learner)
+    assert called["control"] == called["llr"] == ("unmasked (S)", "unmasked (D2)")
+    assert called["dsd"] == ("sparse (S)", "re-dense (D2)")
+    dense = Learner(
+        ArmPlan("dense", toy.RECIPE.schedule), task, model := task.model(), make_optimizer(toy.RECIPE, model)
+    )
+    dense.step = 1
+    assert display.phase_name(dense) == "dense (D)"
+
+
+def test_of_two_runs_the_later_is_the_newer_even_where_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shift = timedelta()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + shift
+
+    for module in (plan, trial):
+        monkeypatch.setattr(module, "datetime", Clock)
+
+    def run() -> record.Record:
+        shown = display.Display(commands.CONSOLE, 100, toy.ROW.metric, 4)
+        planned = toy.plan(tmp_path, arms=("control", "dsd"))
+        return record.read(trial.Trial(planned, toy.ToyTask(), shown, Stop(), fresh=True).run())
+
+    first = run()
+    shift = timedelta(hours=-1)
+    second = run()
+    (tmp_path / "records" / f"{toy.ROW.name}-smoke-seed0-notes-99999999T999999999Z.json").touch()
+    shift = timedelta(days=-400)
+    foreign = plan.Plan.ends(toy.plan(tmp_path), "2020-01-01T00:00:00Z")
+    (tmp_path / "records" / f"{toy.ROW.name}-smoke-seed0-notes-99999999T999999999Z.json").unlink()
+    assert first.finished < second.finished
+    assert second.started <= second.finished
+    assert foreign > datetime.fromisoformat(second.finished)
+    found = plan.ended(toy.plan(tmp_path, arms=("control", "dsd")), toy.ToyTask())
+    assert found is not None
+    assert found[1].id == second.id
+    (one,) = group.group_records([first, second])
+    assert [used.id for used in one.records] == [second.id]
+    assert datetime.fromisoformat(second.finished) - datetime.now(UTC) < timedelta(minutes=5)
