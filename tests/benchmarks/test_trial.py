@@ -398,7 +398,9 @@ def test_saved_weights_tell_the_data_whose_features_they_were_trained_on(tmp_pat
     assert weights.read(str(plan.weights(task, "control"))).data == ("f" * 16 if frozen else "")
 
 
-@pytest.mark.parametrize(("every", "steps"), [(0.5, [2, 5, 8, 10]), (1.0, [5, 10]), (0.1, [*range(1, 11)]), (5.0, [10])])
+@pytest.mark.parametrize(
+    ("every", "steps"), [(0.5, [2, 5, 8, 10]), (1.0, [5, 10]), (0.1, [*range(1, 11)]), (5.0, [10])]
+)
 def test_evaluations_divide_a_phase_evenly_also_where_an_interval_is_no_whole_number_of_steps(
     tmp_path: Path, every: float, steps: list[int]
 ) -> None:
