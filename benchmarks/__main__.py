@@ -51,8 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # while nothing is trained: nothing to save
         streams.complain("interrupted")
         return 130
-    except OSError as error:  # a full disk, a folder that may not be written
+    except OSError as error:  # a full disk, a folder that may not be written, a loader that was killed
         _tell(error)
+        return 1
+    except MemoryError as error:
+        _tell(MemoryError(f"memory ran out{f': {error}' if str(error) else ''}"))
         return 1
 
 

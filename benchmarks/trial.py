@@ -24,6 +24,7 @@ from benchmarks.stop import InterruptedTrial, Stop
 from tasks import processes
 from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
+from tasks.threads import LoaderError
 
 CHECKPOINT_EVERY_SECONDS = 120.0
 CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
@@ -226,9 +227,9 @@ class Trial:
                 batch = next(batches)
             except StopIteration:
                 return
-            except RuntimeError:
-                # SIGTERM to the whole process group (as Slurm sends it) takes the loader's processes first. Of several
-                # processes the others wait elsewhere: they go on from the last checkpoint.
+            except (LoaderError, RuntimeError):
+                # What stops this run may have taken the loader's processes first. Of several processes the others wait
+                # elsewhere: they go on from the last checkpoint.
                 if processes.size() == 1:
                     self._stop_if_asked(learners)
                 raise

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
-from dsd.mask import GradientMask, Masks, Scope, Selection, held_mask, zero_pruned_
+from dsd.holding import Holding, fitting
+from dsd.mask import Masks, Scope, Selection
 from dsd.mask import select as select_masks
-from dsd.selection import all_names, did_you_mean, unwrap
-from dsd.state import Policy, check_policy, restart
+from dsd.selection import unwrap
+from dsd.state import Policy, check_policy, planned, restart
+from dsd.wrapping import followed
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def sparse(
 
     Args:
         model: the model, wrapped or not.
-        optimizer: the one that steps its weights.
+        optimizer: the one that steps its weights, or a wrapper around it.
         sparsity: the share of weights to prune, in [0, 1].
         skip: what to spare; see `prunable`.
         scope: "layer" or "global"; see `select`.
@@ -56,9 +56,9 @@ def sparse(
         RuntimeError: see `hold`.
     """
     check_policy(state)
+    optimizers = followed(optimizer)
     masks = select_masks(model, sparsity, skip=skip, scope=scope, select=select, generator=generator)
-    with hold(model, optimizer, masks):
-        restart(optimizer, state, masks, model=model)
+    with _held(model, optimizers, masks, planned(optimizers, state, masks, model)):
         yield masks
     restart(optimizer, state, masks, model=model)
 
@@ -76,7 +76,8 @@ def hold(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks) -> It
 
     Args:
         model: the model, wrapped or not.
-        optimizer: the one that steps its weights.
+        optimizer: the one that steps its weights, or a wrapper around it: what is followed is every step, of the wrapper and of
+            the optimizers inside, that has torch's step hooks.
         masks: by parameter name; of the weight's shape, True where kept.
 
     Yields:
@@ -84,68 +85,27 @@ def hold(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks) -> It
 
     Raises:
         ValueError: a mask names no parameter, or is not bool of the parameter's shape; the optimizer does not hold its
-            weight; the weight is held already; a gradient is sparse (one that is there already, before anything is
-            changed; else raised by `backward`).
+            weight, or has no step hooks, nor has one inside it; the weight is held already, or no plain tensor; a gradient
+            is sparse. Nothing has been changed then. (A gradient that becomes sparse later: raised by `backward`.)
         RuntimeError: a parameter was replaced or removed while it was held (raised by `step`), as by
-            `load_state_dict(..., assign=True)` or a parametrization.
+            `load_state_dict(..., assign=True)` or a parametrization; pruned weights were changed by something other than the
+            steps that are followed, such as a second optimizer (raised by `step` or `backward` after a warning the first time,
+            or on leaving).
     """
-    plain = unwrap(model)
-    held = _checked(plain, optimizer, masks)
-
-    def after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        for name, (parameter, kept) in held.items():
-            if _find(plain, name) is not parameter:
-                raise RuntimeError(
-                    f"{name} was replaced while its mask was held; leave the phase first, then hold again"
-                )
-            zero_pruned_(parameter, kept)
-
-    with ExitStack() as stack:
-        for name, (parameter, kept) in held.items():
-            zero_pruned_(parameter, kept)
-            mask = GradientMask(name, kept)
-            mask(parameter)  # a gradient that is there already
-            if parameter.requires_grad:
-                stack.callback(_register(parameter, mask).remove)
-        if held:
-            stack.callback(optimizer.register_step_post_hook(after_step).remove)
+    with _held(model, followed(optimizer), masks, ()):
         yield masks
 
 
-def _checked(
-    plain: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks
-) -> dict[str, tuple[nn.Parameter, Tensor]]:
-    """Return parameter and mask by name, without the masks that prune nothing; ValueError where one does not fit."""
-    parameters = dict(all_names(plain))
-    stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    held: dict[str, tuple[nn.Parameter, Tensor]] = {}
-    for name, mask in masks.items():
-        if name not in parameters:
-            raise ValueError(f"mask {name!r} belongs to no parameter of the model{did_you_mean(name, parameters)}")
-        parameter = parameters[name]
-        if mask.shape != parameter.shape or mask.dtype != torch.bool:
-            raise ValueError(
-                f"the mask of {name} must be bool {tuple(parameter.shape)}, got {mask.dtype} {tuple(mask.shape)}"
-            )
-        if id(parameter) not in stepped:
-            raise ValueError(f"the optimizer does not hold {name}; add it to a parameter group or to `skip`")
-        if held_mask(parameter) is not None or any(parameter is other for other, _ in held.values()):
-            raise ValueError(f"{name} is held by a mask already")
-        if not mask.all():
-            GradientMask.check(name, parameter)
-            # The weight's own layout and device: zero_pruned_ is then one pass over memory.
-            held[name] = (parameter, torch.empty_like(parameter, dtype=torch.bool, requires_grad=False).copy_(mask))
-    return held
-
-
-def _find(plain: nn.Module, name: str) -> nn.Parameter | None:
-    """Return the parameter of that name, None where there is none any more."""
-    try:
-        return plain.get_parameter(name)
-    except AttributeError:
-        return None
-
-
-def _register(parameter: nn.Parameter, mask: GradientMask) -> RemovableHandle:
-    handle: RemovableHandle = parameter.register_post_accumulate_grad_hook(mask)  # type: ignore[no-untyped-call]
-    return handle
+@contextmanager
+def _held(
+    model: nn.Module, optimizers: list[torch.optim.Optimizer], masks: Masks, at_entry: Iterable[Callable[[], None]]
+) -> Iterator[None]:
+    """Hold the masks; do what is planned for the entry after all that can be refused, before the body."""
+    plain = unwrap(model)
+    holding = Holding(plain, optimizers, fitting(plain, optimizers, masks))
+    with ExitStack() as stack:
+        holding.start(stack)
+        for change in at_entry:
+            change()
+        yield
+        holding.end()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -144,18 +144,28 @@ def zero_pruned_(tensor: Tensor, kept: Tensor) -> None:
         part.mul_(scratch[: part.numel()].copy_(ones[start : start + scratch.numel()]))
 
 
+def any_pruned(tensor: Tensor, kept: Tensor) -> bool:
+    """Return whether any pruned entry of `tensor` is not zero."""
+    return bool((tensor.detach() != 0).logical_and_(~kept).any())
+
+
 class GradientMask:
     """A hook that masks `.grad` once it is accumulated: before gradient clipping, and before DistributedDataParallel."""
 
-    def __init__(self, name: str, kept: Tensor) -> None:
-        self.name, self.kept = name, kept
+    def __init__(self, name: str, kept: Tensor, look: Callable[[str], None] = lambda name: None) -> None:
+        self.name, self.kept, self.look = name, kept, look
 
     def __call__(self, parameter: Tensor) -> None:
-        """Zero the gradient of pruned weights.
+        """Zero the gradient of pruned weights, and `look` at the weight of that name.
 
         Raises:
             ValueError: the gradient is sparse.
         """
+        self.apply(parameter)
+        self.look(self.name)
+
+    def apply(self, parameter: Tensor) -> None:
+        """Zero the gradient of pruned weights, if there is one."""
         self.check(self.name, parameter)
         if parameter.grad is not None:
             zero_pruned_(parameter.grad, self.kept)

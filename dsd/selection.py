@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrize import ParametrizationList
+
+_NORMALISATIONS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm, _NormBase)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Prunable:
 def unwrap(model: nn.Module) -> nn.Module:
     """Return the model inside any DataParallel, DistributedDataParallel and `torch.compile` wrappers."""
     while True:
+        if isinstance(model, torch.jit.ScriptModule):
+            return model
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
         elif isinstance(inner := model._modules.get("_orig_mod"), nn.Module):
@@ -45,8 +51,9 @@ def all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
 def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
     """Say which parameters of `model` are pruned, and why each of the others is not.
 
-    Pruned is every floating-point parameter of two dimensions or more that is trained. The rule never guesses which
-    layer comes first: name a layer in `skip` to spare it.
+    Pruned is every floating-point parameter of two dimensions or more that is trained, except what is a bias, a
+    normalisation's scale or one number a channel, whatever its shape. The rule never guesses which layer comes first: name a
+    layer in `skip` to spare it.
 
     Args:
         model: any module; wrappers (DistributedDataParallel, `torch.compile`) are looked through.
@@ -55,7 +62,8 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
 
     Raises:
         ValueError: an entry of `skip` matches nothing; a trained tensor that is not skipped has no shape yet (a lazy module
-            that has not run), or is what a parametrization (`weight_norm`, `orthogonal` ...) computes a weight from.
+            that has not run), is what a parametrization or a hook (`weight_norm`, `orthogonal`, `torch.nn.utils.prune` ...)
+            computes a weight from, lies in a scripted module, or is no plain tensor (sharded, quantised, sparse ...).
     """
     entries = (skip,) if isinstance(skip, str) else tuple(skip)
     first: dict[int, str] = {}
@@ -71,12 +79,7 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
     for entry in unmatched:
         raise ValueError(f"skip entry {entry!r} matches no parameter{did_you_mean(entry, (n for n, _ in names))}")
 
-    parametrized = {
-        id(parameter)
-        for module in unwrap(model).modules()
-        if isinstance(module, ParametrizationList)
-        for parameter in module.parameters(recurse=False)
-    }
+    owners = _owners(unwrap(model))
     weights: dict[str, nn.Parameter] = {}
     excluded: dict[str, str] = {}
     for name, parameter in names:
@@ -92,14 +95,74 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
             raise ValueError(f"{name} has no shape yet: run a batch through the model first, or add {name} to `skip`")
         elif parameter.ndim < 2:
             excluded[name] = "fewer than two dimensions (a bias or a normalisation's scale)"
-        elif id(parameter) in parametrized:
-            raise ValueError(
-                f"{name} is parametrized: a zero in it need not be one in the weight that the layer computes with. Remove the "
-                f"parametrization, or add {name} to `skip`"
-            )
+        elif refusal := _refused(owners[id(parameter)]):
+            raise ValueError(f"{name} {refusal}, or add {name} to `skip`")
+        elif reason := _spared(owners[id(parameter)], parameter):
+            excluded[name] = reason
+        elif refusal := unfit(parameter):
+            raise ValueError(f"{name} {refusal}, or add {name} to `skip`")
         else:
             weights[name] = parameter
     return Prunable(weights, excluded)
+
+
+def unfit(parameter: nn.Parameter) -> str | None:
+    """Say why no mask can be held on a parameter, and what to do; None where one can."""
+    if parameter.layout != torch.strided:
+        return f"is sparse ({parameter.layout}): make it dense"
+    if type(parameter.data) is not Tensor:
+        return f"is a {type(parameter.data).__name__} (sharded or quantised) and no plain tensor: prune before it is made one"
+    if parameter.element_size() == 1:
+        return f"is {parameter.dtype}: hold the mask in a wider type"
+    if parameter.is_meta:
+        return "is on the meta device and has no values: load them first"
+    if parameter.is_inference():
+        return "was made in inference mode and cannot be changed: clone it"
+    if any(stride == 0 and size > 1 for size, stride in zip(parameter.shape, parameter.stride(), strict=True)):
+        return "is expanded, several weights being one number: clone it"
+    return None
+
+
+_Owners = list[tuple[nn.Module, str]]
+
+
+def _owners(model: nn.Module) -> dict[int, _Owners]:
+    """Return for each parameter's id the modules that have it, with its name in each."""
+    owners: dict[int, _Owners] = {}
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            owners.setdefault(id(parameter), []).append((module, name))
+    return owners
+
+
+def _spared(owners: _Owners, parameter: nn.Parameter) -> str | None:
+    """Say why a parameter of two dimensions or more is no weight of a layer; None where it is one."""
+    if all(isinstance(module, _NORMALISATIONS) or type(module).__name__.endswith("Norm") for module, _ in owners):
+        return "a normalisation's scale or bias"
+    if all(name == "bias" or name.startswith("bias_") or name.endswith("_bias") for _, name in owners):
+        return "a bias"
+    if all("weight" not in name for _, name in owners) and parameter.numel() == max(parameter.shape):
+        return "one number a channel (a layer's scale, or a token)"
+    return None
+
+
+def _refused(owners: _Owners) -> str | None:
+    """Say why a zero in a parameter need not be one in a weight, and what to do; None where it is one."""
+    for module, name in owners:
+        if isinstance(module, torch.jit.ScriptModule):
+            return "lies in a scripted module, in which weights cannot be followed: prune first, then script"
+        if isinstance(module, ParametrizationList):
+            return (
+                "is parametrized: a zero in it need not be one in the weight that the layer computes with. Remove the "
+                "parametrization"
+            )
+        for weight, value in vars(module).items():  # as torch.nn.utils.weight_norm, spectral_norm and prune do it
+            if isinstance(value, Tensor) and name.startswith(f"{weight}_"):
+                return (
+                    f"is what a hook computes {weight} from: a zero in it need not be one in the weight that the layer computes "
+                    "with. Remove the hook (remove_weight_norm, remove_spectral_norm, prune.remove)"
+                )
+    return None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -8,6 +8,8 @@ naively fresh RMSprop 10 (alpha 0.99) or 32 (alpha 0.999). Here all weights unde
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
@@ -15,8 +17,10 @@ from torch import Tensor, nn
 
 from dsd.mask import Masks, held_mask, zero_pruned_
 from dsd.selection import all_names
+from dsd.wrapping import followed
 
 Policy: TypeAlias = Literal["fresh", "keep"]
+Change: TypeAlias = Callable[[], Any]
 
 _FIRST_MOMENTS = ("momentum_buffer", "exp_avg", "grad_avg")
 _DECAYING_AVERAGES = ("exp_avg_sq", "square_avg", "exp_inf", "acc_delta")
@@ -51,26 +55,44 @@ def restart(
     Learning rates and other settings are not touched.
 
     Args:
-        optimizer: any of `torch.optim`; of others, whatever is named as there.
+        optimizer: any of `torch.optim`; of others, whatever is named as there. Of a wrapper, and of what it wraps, all.
         policy: "fresh" or "keep".
         masks: the masks of the sparse phase that begins or ends here, if one does.
         model: the model the masks' names refer to.
 
     Raises:
-        ValueError: no such policy; masks without a model; a mask's name is no parameter.
+        ValueError: no such policy; masks without a model; a mask's name is no parameter; `optimizer` has no step hooks, nor
+            has one inside it. Nothing has been changed then.
+    """
+    for change in planned(followed(optimizer), policy, masks, model):
+        change()
+
+
+def planned(
+    optimizers: list[torch.optim.Optimizer], policy: Policy, masks: Masks | None, model: nn.Module | None
+) -> list[Change]:
+    """Return what `restart` would do, step by step; nothing is changed yet, and whatever may fail has been done.
+
+    Raises:
+        ValueError: see `restart`.
     """
     check_policy(policy)
     kept_by_id = _kept_by_id(masks or {}, model)
-    if policy == "keep" and kept_by_id and isinstance(optimizer, torch.optim.LBFGS):
-        optimizer.state.clear()
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            kept = kept_by_id.get(id(parameter))
-            if policy == "fresh":
-                # What another sparse phase holds has decayed where that phase prunes.
-                _make_fresh(optimizer, group, parameter, held_mask(parameter) if kept is None else kept)
-            elif kept is not None:
-                _revive(optimizer.state.get(parameter, {}), kept)
+    changes: list[Change] = []
+    for optimizer in optimizers:
+        if policy == "keep" and kept_by_id and isinstance(optimizer, torch.optim.LBFGS):
+            changes.append(optimizer.state.clear)
+            continue
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                kept = kept_by_id.get(id(parameter))
+                if policy == "fresh":
+                    # What another sparse phase holds has decayed where that phase prunes.
+                    mask = held_mask(parameter) if kept is None else kept
+                    changes.append(_fresh(optimizer, group, parameter, mask))
+                elif kept is not None:
+                    changes += _revived(optimizer.state.get(parameter, {}), kept)
+    return changes
 
 
 def _kept_by_id(masks: Masks, model: nn.Module | None) -> dict[int, Tensor]:
@@ -84,20 +106,21 @@ def _kept_by_id(masks: Masks, model: nn.Module | None) -> dict[int, Tensor]:
     return {id(parameters[n]): mask.to(parameters[n].device) for n, mask in masks.items() if not mask.all()}
 
 
-def _make_fresh(
-    optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: Tensor, kept: Tensor | None
-) -> None:
+def _fresh(optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: Tensor, kept: Tensor | None) -> Change:
     state = optimizer.state.get(parameter, {})
     if "square_avg" in state:
-        _zero_all_but_fill(state, "square_avg", _kept_mean(_real(state["square_avg"]), kept))
-    elif "sum" in state and "initial_accumulator_value" in group:  # Adagrad makes its state when it is made itself
-        _zero_all_but_fill(state, "sum", group["initial_accumulator_value"])
-    else:
-        optimizer.state.pop(parameter, None)
-        gradient = parameter.grad
-        if isinstance(optimizer, torch.optim.RMSprop | torch.optim.Adadelta) and gradient is not None:
-            mean_square = _kept_mean(_real(gradient.detach()).square(), kept)
-            optimizer.state[parameter] = _first_state(optimizer, group, parameter, mean_square)
+        return partial(_zero_all_but_fill, state, "square_avg", _kept_mean(_real(state["square_avg"]), kept))
+    if "sum" in state and "initial_accumulator_value" in group:  # Adagrad makes its state when it is made itself
+        return partial(_zero_all_but_fill, state, "sum", group["initial_accumulator_value"])
+    gradient = parameter.grad
+    if isinstance(optimizer, torch.optim.RMSprop | torch.optim.Adadelta) and gradient is not None:
+        mean_square = _kept_mean(_real(gradient.detach()).square(), kept)
+        return partial(optimizer.state.__setitem__, parameter, _first_state(optimizer, group, parameter, mean_square))
+    return partial(_forget, optimizer, parameter)
+
+
+def _forget(optimizer: torch.optim.Optimizer, parameter: Tensor) -> None:
+    optimizer.state.pop(parameter, None)
 
 
 def _zero_all_but_fill(state: dict[str, Any], name: str, value: float) -> None:
@@ -127,13 +150,19 @@ def _first_state(
     return state | {k: torch.zeros_like(parameter, requires_grad=False) for k, yes in wanted.items() if yes}
 
 
-def _revive(state: dict[str, Any], kept: Tensor) -> None:
-    for key in _FIRST_MOMENTS:
-        if isinstance(entry := state.get(key), Tensor) and entry.shape == kept.shape:
-            zero_pruned_(entry, kept)
-    for key in _DECAYING_AVERAGES:
-        if isinstance(entry := state.get(key), Tensor) and entry.shape == kept.shape:
-            entry.masked_fill_(~kept, _kept_mean(entry, kept))
+def _revived(state: dict[str, Any], kept: Tensor) -> list[Change]:
+    def entries(keys: tuple[str, ...]) -> list[Tensor]:
+        found = [state.get(key) for key in keys]
+        return [entry for entry in found if isinstance(entry, Tensor) and entry.shape == kept.shape]
+
+    return [
+        *(partial(zero_pruned_, entry, kept) for entry in entries(_FIRST_MOMENTS)),
+        *(partial(_fill_pruned, entry, kept, _kept_mean(entry, kept)) for entry in entries(_DECAYING_AVERAGES)),
+    ]
+
+
+def _fill_pruned(entry: Tensor, kept: Tensor, value: float) -> None:
+    entry.masked_fill_(~kept, value)
 
 
 def _real(values: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from stat import S_ISREG
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 
 from tasks.cache import Good, cache_dir, recall, remember
 from tasks.task import DataReport
+from tasks.threads import Threads
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) as files are read."""
@@ -76,7 +76,7 @@ def check(
         return _check(root, name, known.get(name), decode, kind, digest)
 
     try:
-        for result in threaded(check_one, names, workers, progress):
+        for result in threaded(check_one, names, workers, progress, lambda name: root / name):
             checked.append(result)
             if time.monotonic() - remembered > _REMEMBER_EVERY_SECONDS:
                 keep()
@@ -115,25 +115,47 @@ def telling(problems: Sequence[str], count: int = SHOWN) -> list[str]:
 
 
 def threaded(
-    function: Callable[[_Item], _Result], items: Sequence[_Item], workers: int = 0, progress: Progress | None = None
+    function: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    workers: int = 0,
+    progress: Progress | None = None,
+    name: Callable[[_Item], object] = str,
 ) -> Iterator[_Result]:
     """Yield `function(item)` for every item in order, computed by threads (0: one per processor).
 
     Pillow and hashlib let go of the interpreter lock, so threads do read pictures in parallel. Abandoning the iterator
     (Ctrl-C) drops the work not yet begun.
+
+    Raises:
+        LoaderError: an item has kept its thread for PATIENCE seconds; `name(item)` says which file that is.
+        Exception: what `function` raises.
     """
     size = max(1, min(64, len(items) // 256))  # chunks, so that a million small tasks are not a million futures
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    pool = Threads(workers)
+    reading: dict[int, _Item] = {}  # by the number of a chunk
+
+    def compute(number: int) -> list[_Result]:
+        results = []
+        for item in chunks[number]:
+            if pool.closed:
+                break
+            reading[number] = item
+            results.append(function(item))
+        return results
+
     done = 0
     try:
-        for results in pool.map(lambda chunk: [function(item) for item in chunk], chunks):
+        futures = [pool.submit(compute, number) for number in range(len(chunks))]
+        for number in range(len(chunks)):
+            results = pool.result(futures[number], lambda number=number: name(reading[number]))  # type: ignore[misc]
+            futures[number] = None  # type: ignore[call-overload]  # what was yielded need not be held here, too
             done += len(results)
             if progress:
                 progress(done, len(items))
             yield from results
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.close()
 
 
 def quarantined(

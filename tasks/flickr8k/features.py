@@ -11,8 +11,9 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tasks.cache import cache_dir, write_whole
 from tasks.flickr8k import frozen
 from tasks.pictures import pixels
 from tasks.task import Progress
+from tasks.threads import Threads
 from tasks.weights import Weights
 
 VERSION = 1
@@ -174,17 +176,21 @@ def _views(extractor: Extractor, folder: Path, names: Sequence[str]) -> Generato
         return frozen.view(picture, extractor.resize, extractor.crop)
 
     size = _BATCH_ON_CPU if extractor.device.type == "cpu" else _BATCH
-    pool = ThreadPoolExecutor()
-    ahead: deque[list[Future[NDArray[np.uint8]]]] = deque()
+    pool = Threads()
+    ahead: deque[list[tuple[str, Future[NDArray[np.uint8]]]]] = deque()
+
+    def first() -> NDArray[np.uint8]:
+        return np.stack([pool.result(view, partial(folder.joinpath, name)) for name, view in ahead.popleft()])
+
     try:
         for start in range(0, len(names), size):
-            ahead.append([pool.submit(read, name) for name in names[start : start + size]])
+            ahead.append([(name, pool.submit(read, name)) for name in names[start : start + size]])
             if len(ahead) > _BATCHES_AHEAD:
-                yield np.stack([view.result() for view in ahead.popleft()])
+                yield first()
         while ahead:
-            yield np.stack([view.result() for view in ahead.popleft()])
+            yield first()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.close()
 
 
 def _recall(path: Path, key: str, shape: tuple[int, int]) -> Tensor | None:

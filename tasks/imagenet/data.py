@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from tasks import processes
 from tasks.files import Progress, threaded
 from tasks.imagenet.augment import Colour, augment, central_view, draws, finish
 from tasks.imagenet.folder import Folder, Split
 from tasks.imagenet.settings import Augmentation
+from tasks.loading import loaded
 from tasks.pictures import decode
 
 Batch = tuple[Tensor, Tensor]
@@ -70,7 +69,7 @@ class Pictures:
         self.in_memory = cache
         self._held: list[NDArray[np.uint8]] | None = None
         if cache:
-            self._held = list(threaded(self.read, range(len(self.names)), workers, progress))
+            self._held = list(threaded(self.read, range(len(self.names)), workers, progress, self._path))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -80,7 +79,10 @@ class Pictures:
 
     def read(self, index: int, quick: bool = False) -> NDArray[np.uint8]:
         """Return one picture; what is not held in memory is decoded now, by `tasks.pictures.decode(quick=...)`."""
-        return decode(self.root / self.names[index], quick) if self._held is None else self._held[index]
+        return decode(self._path(index), quick) if self._held is None else self._held[index]
+
+    def _path(self, index: int) -> Path:
+        return self.root / self.names[index]
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker process reads files: sending it a copy of every picture would cost more than it saves.
@@ -172,6 +174,8 @@ def train_batches(
 
     Raises:
         ValueError: there are fewer pictures than `batch_size`, or one cannot be decoded.
+        OSError: one cannot be opened.
+        LoaderError: see `tasks.loading.loaded`.
     """
     plan = _Plan(seed, len(pictures), batch_size, first_step, last_step)
     for views, colour, labels in _loader(_Training(pictures, settings, seed), plan, workers, device):
@@ -246,29 +250,8 @@ def _collate(samples: list[_Sample]) -> tuple[Tensor, Colour | None, Tensor]:
     return views, colour, torch.tensor([label for _, _, label in samples])
 
 
-def _loader(dataset: Dataset[_Sample], plan: Any, workers: int | None, device: torch.device) -> DataLoader[Any]:
+def _loader(dataset: Any, plan: Any, workers: int | None, device: torch.device) -> Iterator[Any]:
     if workers is None:
-        held = dataset.pictures.in_memory  # type: ignore[attr-defined]
+        held = dataset.pictures.in_memory
         workers = 0 if held else max(1, min(16, (os.cpu_count() or 1) // processes.on_this_machine()))
-    return DataLoader(
-        dataset,
-        batch_sampler=plan,
-        num_workers=workers,
-        collate_fn=_collate,
-        pin_memory=device.type == "cuda",
-        # Forking a process that has threads (torch's, the decoder's) can hang the child.
-        multiprocessing_context="forkserver"
-        if workers and "forkserver" in multiprocessing.get_all_start_methods()
-        else None,
-        worker_init_fn=_leave_signals_to_the_trainer if workers else None,
-        generator=torch.Generator(),  # of its own: else it would draw from the global one, and dropout would change
-    )
-
-
-def _leave_signals_to_the_trainer(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal, Slurm's signals every one of a job: a dead worker takes the checkpoint with it.
-
-    Workers end when they are told to, or when the trainer is gone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return loaded(dataset, plan, _collate, workers, pin_memory=device.type == "cuda")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tasks.librispeech import alphabet, audio
 from tasks.librispeech.order import Indices, Order, cut, longest_first
 from tasks.librispeech.utterances import Utterance
 from tasks.task import Progress
+from tasks.threads import Threads
 
 LIMIT = 4 << 30
 """Bytes of decoded sound that are held in memory: 37 hours."""
@@ -82,13 +84,17 @@ class Waveforms:
             def report(done: int, total: int) -> None:
                 progress("decoding recordings", done, total)
 
-            self._held = list(threaded(self._read, range(len(utterances)), workers, report))
+            self._held = list(threaded(self._read, range(len(utterances)), workers, report, self.path))
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> NDArray[np.int16]:
         return self._read(index) if self._held is None else self._held[index]
+
+    def path(self, index: int) -> Path:
+        """Return the file of one utterance."""
+        return self._paths[index]
 
     def batch(self, indices: Indices, sound: Sequence[NDArray[np.int16]], device: torch.device) -> Batch:
         """Return a batch of the utterances `indices`, whose samples are `sound`."""
@@ -118,7 +124,8 @@ def batches(
     """Yield this process's part of the training batches of steps [first_step, last_step).
 
     Raises:
-        ValueError: a recording cannot be decoded; the message names it.
+        ValueError: a recording cannot be opened or decoded; the message names it.
+        LoaderError: reading one has not ended in PATIENCE seconds; the message names it.
     """
     return _ahead(waveforms, (processes.part(order.batch(step)) for step in range(first_step, last_step)), device)
 
@@ -143,7 +150,8 @@ def scoring_batches(
     The last batch may be smaller.
 
     Raises:
-        ValueError: a recording cannot be decoded; the message names it.
+        ValueError: a recording cannot be opened or decoded; the message names it.
+        LoaderError: reading one has not ended in PATIENCE seconds; the message names it.
     """
     ordered = _all_or(which, waveforms)[scoring_order(waveforms, which)]
     return _ahead(waveforms, processes.part(list(cut(ordered, batch_size))), device)
@@ -159,12 +167,13 @@ def _ahead(waveforms: Waveforms, plan: Iterable[Indices], device: torch.device) 
         for indices in plan:
             yield waveforms.batch(indices, [waveforms[index] for index in indices], device)
         return
-    pool = ThreadPoolExecutor(waveforms.workers or None)
+    pool = Threads(waveforms.workers)
     ahead: deque[tuple[Indices, list[Future[NDArray[np.int16]]]]] = deque()
 
     def first() -> Batch:
         indices, sound = ahead.popleft()
-        return waveforms.batch(indices, [future.result() for future in sound], device)
+        found = [pool.result(one, partial(waveforms.path, index)) for one, index in zip(sound, indices, strict=True)]
+        return waveforms.batch(indices, found, device)
 
     try:
         for indices in plan:
@@ -174,4 +183,4 @@ def _ahead(waveforms: Waveforms, plan: Iterable[Indices], device: torch.device) 
         while ahead:
             yield first()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 
@@ -16,10 +18,10 @@ def several(size: int, work: Callable[[], int], log: Path, patience: float = 600
 
     Returns:
         The exit status of each, minus the number of the signal where one killed it, and the seconds between the end of the
-        first and that of the last.
+        first and that of the last, or of the last process that any of them started.
 
     Raises:
-        TimeoutError: one did not end; it was killed.
+        TimeoutError: one did not end, or left a process behind; it was killed.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -30,6 +32,7 @@ def several(size: int, work: Callable[[], int], log: Path, patience: float = 600
         if child == 0:
             _become(rank, size, port, work, log)
         running[child] = rank
+    children = list(running)
     status, ends, deadline = [0] * size, [], time.monotonic() + patience
     while running:
         for child in list(running):
@@ -43,7 +46,31 @@ def several(size: int, work: Callable[[], int], log: Path, patience: float = 600
                 os.waitpid(child, 0)
             raise TimeoutError(f"processes {sorted(running.values())} of {size} did not end; see {log}")
         time.sleep(0.01)
-    return status, ends[-1] - ends[0]
+    survivors = left_behind(children)
+    if survivors:
+        raise TimeoutError(f"processes were left behind: {'; '.join(survivors)}")
+    return status, time.monotonic() - ends[0]
+
+
+def left_behind(sessions: Collection[int], patience: float = 60.0) -> list[str]:
+    """Return the command lines of the processes of these sessions that are still there after a while, and kill them."""
+    deadline = time.monotonic() + patience
+    while (found := _alive(sessions)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return [f"{pid}: {command}" for pid, command in found.items()]
+
+
+def _alive(sessions: Collection[int]) -> dict[int, str]:
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, _, _, session = (folder / "stat").read_text().rsplit(")", 1)[1].split()[:4]
+            if int(session) in sessions and state != "Z":
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+    return found
 
 
 def _become(rank: int, size: int, port: str, work: Callable[[], int], log: Path) -> None:

@@ -1,7 +1,8 @@
 """Promise 2: a trial that is killed and run again gives the record and the weights of one that was not.
 
 `python -m tests.trust.matrix` kills small trials of every domain at six moments by three signals, alone and as one of two
-processes; `nox -s resume` runs it. With words such as `imagenet-2-SIGKILL-mid_S` only these cases run.
+processes, with no and with two loader workers; `nox -s resume` runs it. With words such as `imagenet-2-0-SIGKILL-mid_S` only
+these cases run. What a trial leaves behind is compared with one without workers, and no process may be left.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ DOMAINS = {"imagenet": "imagenet_resnet18", "flickr8k": "flickr8k_neuraltalk", "
 SUBSETS = {"imagenet": 0.1, "flickr8k": 0.1, "librispeech": 0.1}
 SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL")
 SIZES = (1, 2)
+WORKERS = (0, 2)
+"""Loader processes of each trainer; only pictures have any."""
 LONGEST = 60.0
 """Seconds that the others of a run may live on after one was killed."""
 EPOCH = 6
@@ -56,15 +59,16 @@ class Case:
 
     domain: str
     processes: int
+    workers: int
     signal: str
     moment: str
 
     def __str__(self) -> str:
         """Name it."""
-        return f"{self.domain}-{self.processes}-{self.signal}-{self.moment}"
+        return f"{self.domain}-{self.processes}-{self.workers}-{self.signal}-{self.moment}"
 
 
-CASES = [Case(d, n, s, m) for d in DOMAINS for n in SIZES for s in SIGNALS for m in MOMENTS]
+CASES = [Case(d, n, w, s, m) for d in DOMAINS for n in SIZES for w in WORKERS for s in SIGNALS for m in MOMENTS]
 
 
 def tiny(recipe: Recipe, steps_per_epoch: int) -> Recipe:
@@ -116,15 +120,25 @@ def shorten(name: str) -> None:
     row.recipes["smoke"] = tiny(recipe, spe)
 
 
-def run(name: str, out: Path, moment: int | None = None, number: int = 0) -> int:
+def run(name: str, out: Path, moment: int | None = None, number: int = 0, workers: int = 0) -> int:
     """Run the row's trial as a user would, and send this process the signal `number` after the step `moment`."""
+
+    def act() -> None:
+        if int(os.environ.get("RANK", "0")) == victim(number):
+            os.kill(os.getpid(), number)
+
+    return run_and(act, moment, name, "--out", str(out), "--workers", str(workers))
+
+
+def run_and(act: Callable[[], None], moment: int | None, name: str, *options: str) -> int:
+    """Run the row's trial as a user would, with checkpoints at every other step, and `act` after the step `moment`."""
     original = Display.step
 
     def step(self: Display, learners: Any, shown: Any) -> None:
         original(self, learners, shown)
         lead = next(iter(learners.values()))
-        if lead.offset + lead.step == moment and int(os.environ.get("RANK", "0")) == victim(number):
-            os.kill(os.getpid(), number)
+        if lead.offset + lead.step == moment:
+            act()
 
     Display.step = step  # type: ignore[method-assign]
     # A checkpoint after every other step, so that a killed trial goes on from within a phase.
@@ -133,7 +147,7 @@ def run(name: str, out: Path, moment: int | None = None, number: int = 0) -> int
     save = trial.Trial._save_due
     trial.Trial._save_due = lambda self, lead: save(self, lead) and (lead.step % 2 == 0 or lead.at_phase_end())  # type: ignore[method-assign]
     words = ["run", DOMAINS[name], "--subset", str(SUBSETS[name]), "--arms", "control", "dsd", "random"]
-    return main([*words, "--out", str(out), "--save-weights", "--workers", "0", "--device", "cpu"])
+    return main([*words, *options, "--save-weights", "--device", "cpu"])
 
 
 def victim(number: int) -> int:
@@ -167,7 +181,7 @@ def check(case: Case, folder: Path, whole: dict[str, Any], mutate: Callable[[Pat
     """
     number = signal.Signals[case.signal]
     log = folder / "log"
-    kill = partial(run, case.domain, folder, MOMENTS[case.moment], number)
+    kill = partial(run, case.domain, folder, MOMENTS[case.moment], number, case.workers)
     status, outlived = several(case.processes, kill, log)
     if case.signal == "SIGKILL":
         assert status[0] == -number, status
@@ -177,7 +191,7 @@ def check(case: Case, folder: Path, whole: dict[str, Any], mutate: Callable[[Pat
         assert status == [128 + number] * case.processes, status
     if mutate:
         mutate(folder)
-    status, _ = several(case.processes, partial(run, case.domain, folder), log)
+    status, _ = several(case.processes, partial(run, case.domain, folder, workers=case.workers), log)
     assert status == [0] * case.processes, (status, log.read_text()[-2000:])
     found = outcome(folder)
     for part, expected in whole.items():
@@ -200,7 +214,7 @@ def matrix(cases: list[Case]) -> int:
                 status, _ = several(case.processes, partial(run, case.domain, out), out / "log")
                 assert status == [0] * case.processes, (out / "log").read_text()[-2000:]
                 wholes[key] = outcome(out)
-                assert len(wholes[key]["weights"]) == 3
+                assert len(wholes[key]["weights"]) == 8  # of D, and at the end of each arm and of each sparse phase
             out = Path(folder) / str(case)
             out.mkdir()
             try:
@@ -221,6 +235,8 @@ def matrix(cases: list[Case]) -> int:
 
 
 if __name__ == "__main__":
+    del __file__  # else every loader process imports all of this again; it needs none of it
+    __spec__ = None  # type: ignore[assignment]
     torch.set_num_threads(1)
     asked = sys.argv[1:]
     unknown = set(asked) - {str(case) for case in CASES}

@@ -19,13 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SAMPLE = (
     *(
-        "flickr8k-1-SIGINT-mid_D",
-        "flickr8k-1-SIGKILL-second_iteration",
-        "flickr8k-2-SIGKILL-S_D2",
-        "flickr8k-2-SIGINT-mid_S",
+        "flickr8k-1-0-SIGINT-mid_D",
+        "flickr8k-1-0-SIGKILL-second_iteration",
+        "flickr8k-2-0-SIGKILL-S_D2",
+        "flickr8k-2-0-SIGINT-mid_S",
     ),
-    *("imagenet-1-SIGTERM-mid_S", "imagenet-2-SIGTERM-second_iteration", "imagenet-2-SIGKILL-D_S"),
-    *("librispeech-1-SIGKILL-last_step", "librispeech-2-SIGINT-last_step"),
+    *("imagenet-1-2-SIGTERM-mid_S", "imagenet-2-0-SIGTERM-second_iteration", "imagenet-2-2-SIGKILL-D_S"),
+    *("librispeech-1-0-SIGKILL-last_step", "librispeech-2-2-SIGINT-last_step"),
 )
 
 
@@ -36,12 +36,13 @@ def python(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_sample_has_every_domain_signal_moment_and_number_of_processes() -> None:
+def test_the_sample_has_every_domain_signal_moment_and_number_of_processes_and_workers() -> None:
     found = [case.split("-") for case in SAMPLE]
     assert {case[0] for case in found} == set(DOMAINS)
     assert {case[1] for case in found} == {"1", "2"}
-    assert {case[2] for case in found} == set(SIGNALS)
-    assert {case[3] for case in found} == set(MOMENTS)
+    assert {case[2] for case in found} == {"0", "2"}
+    assert {case[3] for case in found} == set(SIGNALS)
+    assert {case[4] for case in found} == set(MOMENTS)
 
 
 @pytest.mark.promise(2)
@@ -72,11 +73,11 @@ def forget(self, state):
     restore(self, state)
     self.optimizer.load_state_dict(fresh)
 Learner.restore = forget
-sys.exit(matrix.matrix([case for case in matrix.CASES if str(case) == "flickr8k-1-SIGINT-mid_S"]))
+sys.exit(matrix.matrix([case for case in matrix.CASES if str(case) == "flickr8k-1-0-SIGINT-mid_S"]))
 """
     done = python("-c", code)
     assert done.returncode == 1, done.stderr
-    assert "flickr8k-1-SIGINT-mid_S: FAILED: flickr8k-1-SIGINT-mid_S: another record" in done.stdout
+    assert "flickr8k-1-0-SIGINT-mid_S: FAILED: flickr8k-1-0-SIGINT-mid_S: another record" in done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,84 @@
+"""Threads that read files: they end with the process, at work or not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import Any, TypeVar
+
+PATIENCE = 600.0
+"""Seconds for which a batch or a file is waited for: then the loader is stuck, and the run ends."""
+
+_CLOSING = 5.0  # seconds that threads have to finish what they are at
+_TICK = 1.0
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class LoaderError(ChildProcessError):
+    """A loader process or thread was killed, is stuck or failed; the message is one line."""
+
+
+class Threads:
+    """A pool of threads. Unlike those of an executor, one that is stuck keeps neither `close` nor the process from ending.
+
+    Args:
+        count: how many; 0 takes one per processor.
+    """
+
+    def __init__(self, count: int = 0) -> None:
+        self.closed = False
+        self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[Any], Any], Any] | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count or os.cpu_count() or 1)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, function: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
+        """Have `function(item)` computed, after what was submitted before."""
+        future: Future[_Result] = Future()
+        self._jobs.put((future, function, item))
+        return future
+
+    def result(self, future: Future[_Result], name: Callable[[], object]) -> _Result:
+        """Return the result of a future, the earliest that is not done; `name` says which file that is.
+
+        Raises:
+            LoaderError: it has not come after PATIENCE seconds, not counting those in which the process was suspended.
+            Exception: what the function raised.
+        """
+        ticks = 0
+        while not future.done():
+            if ticks * _TICK > PATIENCE:
+                raise LoaderError(f"reading {name()} has not ended in {PATIENCE:.0f} s; can the file be read?")
+            ticks += not wait([future], _TICK).done
+        return future.result()
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait a little for the rest."""
+        self.closed = True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    job[0].cancel()
+        for _ in self._threads:
+            self._jobs.put(None)
+        deadline = time.monotonic() + _CLOSING
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, function, item = job
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function(item))
+                except BaseException as error:
+                    future.set_exception(error)
+            del job, future, item  # else a thread that waits would keep its last picture

@@ -1,0 +1,113 @@
+"""Whole trials with loader processes that come to grief: how each ends, what it says, and what it leaves behind.
+
+`python -m tests.trust.endings [NAME...]` prints a line of JSON for each.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import checkpoint, registry
+from benchmarks.inputs import domain
+from tests.trust import matrix
+from tests.trust.forks import left_behind
+
+MOMENT = matrix.MOMENTS["mid_S"]
+
+
+def killed_worker(data: Path) -> None:
+    """Kill a worker, as the kernel does where memory runs out."""
+    del data
+    worker = multiprocessing.active_children()[0]
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+
+
+def killed_forkserver(data: Path) -> None:
+    """Kill what the workers are started by."""
+    del data
+    os.kill(multiprocessing.forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+
+
+def vanished(data: Path) -> None:
+    """Take every picture away, as an unmounted disk does."""
+    for picture in data.glob("*/*/*"):
+        picture.unlink()
+
+
+def killed(data: Path) -> None:
+    """Kill the trainer."""
+    del data
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def second_ctrl_c(data: Path) -> None:
+    """Press Ctrl-C twice."""
+    del data
+    for _ in range(2):
+        os.killpg(0, signal.SIGINT)
+
+
+def terminated(data: Path) -> None:
+    """Send SIGTERM to every process of the job, as Slurm does."""
+    del data
+    os.killpg(0, signal.SIGTERM)
+    time.sleep(1)  # let it arrive everywhere
+
+
+ENDINGS: dict[str, Callable[[Path], None]] = {
+    one.__name__: one for one in (killed_worker, killed_forkserver, vanished, killed, second_ctrl_c, terminated)
+}
+
+
+def end(name: str, out: Path) -> dict[str, object]:
+    """Run a trial to its end, and return what became of it."""
+    out.mkdir()
+    data = out / "data"
+    shutil.copytree(domain(registry.ROWS[matrix.DOMAINS["imagenet"]]).embedded(), data)
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        log = os.open(out / "log", os.O_WRONLY | os.O_CREAT)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        options = ("--out", str(out / "runs"), "--data", str(data), "--workers", "2")
+        # Not os._exit: how Python ends is what is tested.
+        sys.exit(matrix.run_and(lambda: ENDINGS[name](data), MOMENT, "imagenet", *options))
+    started = time.monotonic()
+    _, code = os.waitpid(child, 0)
+    seconds = time.monotonic() - started
+    (saved,) = (out / "runs" / "checkpoints").glob("*/trial.pt")
+    return {
+        "name": name,
+        "status": os.waitstatus_to_exitcode(code),
+        "seconds": seconds,
+        "errors": [line for line in (out / "log").read_text().splitlines() if line.startswith("error: ")],
+        "traceback": "Traceback" in (out / "log").read_text(),
+        "left": left_behind([child]),
+        "step": checkpoint.load(saved)["learners"]["control"]["step"],
+    }
+
+
+def main(names: list[str]) -> None:
+    """Run them all."""
+    matrix.shorten("imagenet")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            sys.stdout.write(json.dumps(end(name, Path(folder) / name)) + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    del __file__  # see tests.trust.matrix
+    __spec__ = None  # type: ignore[assignment]
+    main(sys.argv[1:] or list(ENDINGS))

@@ -1,0 +1,50 @@
+"""Promise 9, by whole trials with loader processes: exit status, one line of error, nothing left, the checkpoint alive."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trust.matrix import EPOCH, MOMENTS
+
+ROOT = Path(__file__).resolve().parents[2]
+LAST = MOMENTS["mid_S"] - EPOCH
+"""Steps of the arms where the trial comes to grief."""
+
+EXPECTED = {
+    "killed_worker": (1, r"was killed \(SIGKILL\), as where memory runs out"),
+    "vanished": (1, r"No such file or directory: '.*/data/train/"),
+    "killed": (-9, None),
+    "second_ctrl_c": (130, None),
+    "terminated": (143, None),
+}
+
+
+@pytest.fixture(scope="module")
+def endings() -> dict[str, Any]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.trust.endings", *EXPECTED]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    return {one["name"]: one for one in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.promise(9)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_trial_that_comes_to_grief_ends(name: str, endings: dict[str, Any]) -> None:
+    found = endings[name]
+    status, error = EXPECTED[name]
+    assert found["status"] == status
+    assert len(found["errors"]) == (error is not None), found["errors"]
+    assert error is None or re.search(error, found["errors"][0])
+    assert not found["traceback"]
+    assert found["left"] == []
+    assert found["step"] == LAST  # checkpoints come after every other step; this one is as late as can be
