@@ -89,7 +89,9 @@ def _ends(group: Group, over: str, found: Paired) -> tuple[float, float]:
 
 
 def _frame_primary(ax: Axes, needed: Sequence[float], drawn: Sequence[tuple[float, float, float, float, str]]) -> None:
-    """Frame what must be seen, the primary gains and the paper's; a secondary one that is far out is marked at the edge."""
+    """Frame the primary gains, the paper's, and secondary ones that are near; one that is far out is marked at the edge."""
+    reach = 1.5 * max(map(abs, needed))
+    needed = [*needed, *(mean for _, mean, _, _, _ in drawn if abs(mean) <= reach)]
     room = 0.12 * (max(needed) - min(needed)) or 1.0
     left, right = min(needed) - room, max(needed) + room
     if all(left <= low and high <= right for low, _, high, _, _ in drawn):
