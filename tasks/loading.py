@@ -33,14 +33,12 @@ from torch.utils.data._utils import signal_handling
 
 from tasks.threads import PATIENCE, LoaderError
 
-PRELOADED = ["tasks.imagenet.data"]
-"""Modules that the forkserver imports once, for all workers: a worker starts in a fraction of a second, and shares their memory."""
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C reaches every process of a terminal, Slurm's signals every one of a job: they are for the trainer to act on."""
 
 _KILLED = 5.0  # seconds that a killed process has to be gone; one that waits for a dead file server never is
 _NOT_HANDED_OVER = 75  # exit status of a worker that cannot pass on its batch
+_NO_FORKSERVER = 255  # what Python takes for the exit status of a process whose forkserver cannot say
 _TICK = 1.0  # seconds between looks at a process that is waited for
 _SET_SIGNAL = 10  # fcntl's F_SETSIG on Linux, which the module does not name
 
@@ -178,7 +176,7 @@ class _Workers:
         try:
             with self._wait():
                 if _has_forkserver():
-                    _start_forkserver()
+                    _start_forkserver(type(self.loader.dataset.dataset).__module__)  # type: ignore[attr-defined]
                 self._batches = iter(self.loader)
             atexit.unregister(self._batches._clean_up_worker)  # torch's, which waits 5 s for each worker
         except BaseException:
@@ -227,6 +225,8 @@ class _Workers:
                     f"loader process {pid} could not hand over a batch: shared memory or files ran out "
                     "(see df /dev/shm and ulimit -n); fewer --workers take less"
                 )
+            if code == _NO_FORKSERVER:
+                return "the forkserver of the loader processes was killed, as where memory runs out; fewer --workers take less"
             if code:
                 return f"loader process {pid} ended with status {code}"
         return f"loader processes failed: {type(error).__name__}: {' '.join(str(error).split())}"
@@ -268,9 +268,13 @@ def _abandon(batches: Any) -> None:
         queue.close()
 
 
-def _start_forkserver() -> None:
-    """Start the forkserver, or leave the one that runs: with the SIGNALS blocked, which its children inherit."""
-    multiprocessing.set_forkserver_preload(PRELOADED)
+def _start_forkserver(module: str) -> None:
+    """Start the forkserver, or leave the one that runs.
+
+    It imports `module`, once for all workers: one starts in a fraction of a second then, and shares that memory. The
+    SIGNALS are blocked, in its children, too.
+    """
+    multiprocessing.set_forkserver_preload([__name__, module])
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         multiprocessing.forkserver.ensure_running()

@@ -86,13 +86,15 @@ def end(name: str, out: Path) -> dict[str, object]:
     started = time.monotonic()
     _, code = os.waitpid(child, 0)
     seconds = time.monotonic() - started
-    (saved,) = (out / "runs" / "checkpoints").glob("*/trial.pt")
+    said = (out / "log").read_text()
+    saved = next((out / "runs").glob("checkpoints/*/trial.pt"), None)
+    assert saved is not None, said
     return {
         "name": name,
         "status": os.waitstatus_to_exitcode(code),
         "seconds": seconds,
-        "errors": [line for line in (out / "log").read_text().splitlines() if line.startswith("error: ")],
-        "traceback": "Traceback" in (out / "log").read_text(),
+        "errors": [line for line in said.splitlines() if line.startswith("error: ")],
+        "traceback": "Traceback" in said,
         "left": left_behind([child]),
         "step": checkpoint.load(saved)["learners"]["control"]["step"],
     }
@@ -101,10 +103,14 @@ def end(name: str, out: Path) -> dict[str, object]:
 def main(names: list[str]) -> None:
     """Run them all."""
     matrix.shorten("imagenet")
-    with tempfile.TemporaryDirectory() as folder:
+    folder, parent = Path(tempfile.mkdtemp()), os.getpid()
+    try:
         for name in names:
-            sys.stdout.write(json.dumps(end(name, Path(folder) / name)) + "\n")
+            sys.stdout.write(json.dumps(end(name, folder / name)) + "\n")
             sys.stdout.flush()
+    finally:
+        if os.getpid() == parent:  # a fork, too, passes here as it ends
+            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

