@@ -136,6 +136,7 @@ def _begin(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     # By default a batch that cannot be handed over is dropped with a traceback, and the trainer waits for it.
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[attr-defined]
+    sys.excepthook = _give_up  # called by the thread that passes on files in which batches lie, and then goes on
     trainer = multiprocessing.parent_process()
     assert trainer is not None
     if sys.platform == "linux":
@@ -154,7 +155,7 @@ def _end_after(trainer: Any) -> None:
     os._exit(1)
 
 
-def _give_up(error: Exception, batch: object) -> NoReturn:
+def _give_up(*_: object) -> NoReturn:
     os._exit(_NOT_HANDED_OVER)
 
 
