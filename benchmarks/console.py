@@ -6,7 +6,7 @@ import os
 import time
 from typing import IO, TYPE_CHECKING, cast
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 from rich.table import Table
@@ -29,10 +29,15 @@ class _Console(Console):
         return self.file.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
-_OUTPUT = cast("IO[str]", Output())
-CONSOLE = _Console(file=_OUTPUT)
-CONSOLE.soft_wrap = not CONSOLE.is_terminal  # a log keeps its lines whole
-_LOG = _Console(file=_OUTPUT, width=_LONGEST, height=100)
+def make() -> Console:
+    """Return a console on standard output. A log keeps its lines whole, whatever COLUMNS says of some terminal."""
+    made = _Console(file=cast("IO[str]", Output()))
+    if not made.is_terminal:
+        made.soft_wrap, made.size = True, ConsoleDimensions(_LONGEST, 100)
+    return made
+
+
+CONSOLE = make()
 
 
 def say(text: str) -> None:
@@ -48,8 +53,7 @@ def show(what: RenderableType) -> None:
             column.overflow = "fold"
             if log:
                 column.max_width, column.no_wrap = None, True
-    if not CONSOLE.quiet:
-        (_LOG if log else CONSOLE).print(what, crop=False, soft_wrap=False)
+    CONSOLE.print(what, crop=False, soft_wrap=False)
 
 
 def title(text: str) -> None:

@@ -76,6 +76,9 @@ class Output:
     once, but of a pipe's reader.
     """
 
+    def __init__(self) -> None:
+        self._told = False
+
     def write(self, text: str) -> int:
         """Write `text`, if that is still possible."""
         return self._try(lambda stream: stream.write(text)) or 0
@@ -115,7 +118,9 @@ class Output:
         except BrokenPipeError:
             _detach(stream)
         except OSError as error:
-            complain(f"standard output cannot be written ({error.strerror}): going on without it")
+            if not self._told:
+                complain(f"standard output cannot be written ({error.strerror}): going on without it")
+            self._told = True
             _detach(stream)
         except ValueError:  # it was closed
             pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -11,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import PIL
+
+from tasks.environment import can_be_written, home_cache, temporary_cache
 
 Good = tuple[int, int, str]
 """A file found good: size in bytes, time of change in ns, SHA-256."""
@@ -25,20 +26,10 @@ def cache_dir() -> Path:
     """
     if chosen := os.environ.get("DSD_CACHE"):
         return Path(chosen)
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    with contextlib.suppress(RuntimeError):  # no HOME, and a user id without a name
-        usual = (Path(given) if os.path.isabs(given) else Path.home() / ".cache") / "dsd"  # noqa: PTH117 - "" is not
-        if _can_be_written(usual):
-            return usual
-    return Path(tempfile.gettempdir()) / f"dsd-{os.getuid()}"
-
-
-def _can_be_written(folder: Path) -> bool:
-    """Whether `folder` is one that can be written, or can be made."""
-    for path in (folder, *folder.parents):
-        if os.access(path, os.F_OK):
-            return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)  # noqa: PTH112 - Path raises where it may not look
-    return False
+    usual = home_cache()
+    if usual is None or not can_be_written(usual / "dsd"):
+        return temporary_cache()
+    return usual / "dsd"
 
 
 def recall(path: Path) -> dict[str, Good]:

@@ -14,10 +14,11 @@ _SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - tempfile chooses the n
 
 
 def settle() -> None:
-    """Give the process a user's name and a folder for temporary files that serves, where it has none.
+    """Give the process a user's name and folders for what is temporary that serve, where it has none.
 
     Of a user id without a name (a container's) torch cannot make the name of a cache. A TMPDIR that is not there stops what
-    does not look for another, and in one with a long name no process can be told where to connect.
+    does not look for another, and in one with a long name no process can be told where to connect. Without a home that can be
+    written matplotlib warns, and makes its list of fonts anew each time.
     """
     try:
         getpass.getuser()
@@ -32,3 +33,28 @@ def settle() -> None:
         found = next(usable, found)
     if found != tempfile.gettempdir() or os.environ.get("TMPDIR", found) != found:
         os.environ["TMPDIR"] = tempfile.tempdir = found
+    if home_cache() is None:
+        os.environ.setdefault("MPLCONFIGDIR", str(temporary_cache() / "matplotlib"))
+
+
+def home_cache() -> Path | None:
+    """Return the folder for what programs can make again, $XDG_CACHE_HOME or ~/.cache, None where it cannot be written."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        usual = Path(given) if os.path.isabs(given) else Path.home() / ".cache"  # noqa: PTH117 - "" is not
+    except RuntimeError:  # no HOME, and a user id without a name
+        return None
+    return usual if can_be_written(usual) else None
+
+
+def temporary_cache() -> Path:
+    """Return this user's folder for such things among temporary files."""
+    return Path(tempfile.gettempdir()) / f"dsd-{os.getuid()}"
+
+
+def can_be_written(folder: Path) -> bool:
+    """Whether `folder` is one that can be written, or can be made."""
+    for path in (folder, *folder.parents):
+        if os.access(path, os.F_OK):
+            return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)  # noqa: PTH112 - Path raises where it may not look
+    return False

@@ -135,7 +135,7 @@ def reason(error: Exception) -> str:
 
 
 _NO_FORMAT = (IndexError, KeyError, EOFError, AttributeError, struct.error, UnicodeDecodeError)
-_FORBIDDEN = re.compile(r"(?:GLOBAL|global|class|function) [`']?([A-Za-z_][\w.]*\.\w+)")
+_FORBIDDEN = re.compile(r"GLOBAL ([A-Za-z_][\w.]*)")
 
 
 def refuse_compressed(path: Path) -> None:

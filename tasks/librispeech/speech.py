@@ -200,7 +200,9 @@ def _causes(contents: Contents) -> Iterator[str]:
     """Yield what explains many problems: recordings that lie elsewhere, or are of another format."""
     if contents.loose:
         yield f"recordings outside FOLDER/SPEAKER/CHAPTER/, move them there: {some(sorted(contents.loose))}"
-    other = sorted(name for name in contents.others if name.lower().endswith(_SOUND))
+    other = sorted(
+        name for name in contents.others if name.lower().endswith(_SOUND) and not name.endswith(layout.AUDIO)
+    )
     if other:
         yield f"recordings that are not .flac files, convert them: {some(other)}"
 

@@ -23,6 +23,7 @@ def test_the_command_tells_by_its_status_whether_two_sets_agree(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console.CONSOLE, "soft_wrap", False)  # as in a terminal
+    monkeypatch.setattr(console.CONSOLE, "width", 80)
     a = written(tmp_path / "a", *build.trio())
     b = written(tmp_path / "b", *build.trio((0.3, 0.1, 0.5), commit="b" * 40))
     worse = written(tmp_path / "worse", *build.trio((-5.0, -5.1, -5.2), recipe_hash="0" * 12, command="x" * 90))

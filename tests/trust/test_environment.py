@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import console, display, evidence, inspection, record, streams
+from benchmarks import console, display, evidence, inspection, record, streams, tables
 from benchmarks.__main__ import main
 from benchmarks.options import Evidence
 from benchmarks.stop import Stop
@@ -79,11 +80,17 @@ def test_tables_in_a_notebook_without_home_language_or_room(records: Path, tmp_p
 
 
 def test_a_user_without_name_or_home_verifies_data(tmp_path: Path) -> None:
+    for number in range(4):
+        for split in ("train", "val"):
+            path = tmp_path / "set" / split / f"{number % 2}" / f"{split}{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (number, len(split), 0)).save(path)
     nothing = dict.fromkeys(("HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "TORCHINDUCTOR_CACHE_DIR", "DSD_CACHE"))
-    done = run(["verify", "imagenet_resnet18"], NOBODY, **nothing, XDG_CACHE_HOME=None, TMPDIR=str(tmp_path))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "usable for imagenet_resnet18" in done.stdout
-    assert (tmp_path / f"dsd-{os.getuid()}").is_dir()
+    words = ["verify", "imagenet_resnet18", "--data", str(tmp_path / "set")]
+    done = run(words, NOBODY, **nothing, XDG_CACHE_HOME=None, TMPDIR=str(tmp_path))
+    assert (done.returncode, done.stderr) == (1, "")  # of so few pictures no batch can be made
+    assert "set: 4 train, 4 test, 2 classes" in done.stdout
+    assert list((tmp_path / f"dsd-{os.getuid()}" / "verified").iterdir())
 
 
 def test_loader_workers_start_whatever_the_length_of_tmpdir(tmp_path: Path) -> None:
@@ -210,8 +217,8 @@ def test_no_character_ends_a_training_run(
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_tables_with_signs_come_out_in_any_encoding(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", out := stream(encoding))
-    assert main(["compare", str(RECORDS), str(RECORDS)]) == 0
-    assert main(["evidence", "--plan", "--data", "nowhere", "--out", str(RECORDS.parent)]) == 0
+    assert main(["status", "--out", str(RECORDS.parent)]) == 0
+    console.show(tables.terminal(record.read_all(RECORDS), "imagenet_resnet18"))
     said = written(out)
     assert ("+-" if encoding == "ascii" else "\N{PLUS-MINUS SIGN}") in said
 
@@ -233,6 +240,7 @@ def test_training_goes_on_where_nobody_can_read_what_it_says(
     number: int, told: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdout", gone := Gone(number))
+    monkeypatch.setattr(console, "CONSOLE", console.make())
     monkeypatch.setattr(display, "_LINE_EVERY_SECONDS", 0.0)
     shown = display.Display(console.CONSOLE, 100, toy.ROW.metric, 4)
     assert Trial(toy.plan(tmp_path, arms=("control", "dsd")), toy.ToyTask(), shown, Stop()).run().exists()
@@ -255,9 +263,7 @@ def test_a_log_keeps_every_name_whole(columns: str, monkeypatch: pytest.MonkeyPa
     for name, value in {"COLUMNS": columns, "FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "GITHUB_ACTIONS": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stdout", out := stream("utf-8"))
-    monkeypatch.setattr(console, "CONSOLE", fresh := console._Console(file=console._OUTPUT))
-    fresh.soft_wrap = not fresh.is_terminal
-    monkeypatch.setattr(evidence, "show", console.show)
+    monkeypatch.setattr(console, "CONSOLE", console.make())
     (tmp_path / "records").mkdir()
     inspection.status(tmp_path)
     assert evidence.evidence(Evidence(data=tmp_path, plan=True, out=tmp_path)) == 0
