@@ -67,7 +67,7 @@ def test_weights_of_a_trial_that_finished_without_them_are_not_promised(tmp_path
         trials(tmp_path, [toy.ToyTask()], save_weights=True)
     trials(tmp_path / "with", [toy.ToyTask()], save_weights=True)
     assert trials(tmp_path / "with", [toy.ToyTask()], save_weights=True)[0] == 0
-    assert len(list((tmp_path / "with" / "weights").glob("*.safetensors"))) == 2
+    assert len(list((tmp_path / "with" / "weights").glob("*.safetensors"))) == 4  # D, the end of S, two arms
 
 
 def test_fresh_is_refused_where_torchrun_would_start_it_again_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

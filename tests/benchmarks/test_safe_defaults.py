@@ -62,7 +62,7 @@ WRONG = {
     "--lr-factor -1.0": ["run", ROW, "--lr-factor", "-1"],
     "label_noise=2.0": ["run", ROW, "--label-noise", "2"],
     "classifies nothing": ["run", CAPTIONS, "--label-noise", "0.2"],
-    "sets no training examples aside": ["run", ROW, "--probe"],
+    "no pictures are set aside for probes": ["run", ROW, "--probe"],
     "--workers -1": ["run", ROW, "--workers", "-1"],
     "are written for float32": ["run", CAPTIONS, "--precision", "bfloat16"],
     "--dense: 'nowhere.pt' is neither a file": ["run", ROW, "--dense", "nowhere.pt"],
