@@ -15,9 +15,11 @@ import atexit
 import contextlib
 import fcntl
 import multiprocessing
+import multiprocessing.connection
 import multiprocessing.forkserver
 import multiprocessing.process
 import multiprocessing.queues
+import multiprocessing.resource_tracker
 import os
 import signal
 import sys
@@ -217,6 +219,7 @@ class _Workers:
         number = self.loader.num_workers
         if self._stuck:
             return f"no batch for {PATIENCE:.0f} s from {number} loader processes, which are stuck; can every file be read?"
+        multiprocessing.connection.wait([one.sentinel for one in self.processes], _TICK)  # for one that is just ending
         dead = {one.pid: one.exitcode for one in self.processes if not one.is_alive()}
         for pid, code in dead.items():
             if code == -signal.SIGKILL:
@@ -276,6 +279,7 @@ def _start_forkserver(module: str) -> None:
     SIGNALS are blocked, in its children, too.
     """
     multiprocessing.set_forkserver_preload([__name__, module])
+    multiprocessing.resource_tracker.ensure_running()  # here, not below: it would let the signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         multiprocessing.forkserver.ensure_running()

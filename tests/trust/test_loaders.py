@@ -99,6 +99,18 @@ def test_a_trainer_that_is_slow_itself_is_not_taken_for_a_stuck_loader(
             time.sleep(7)
 
 
+def test_signals_to_the_whole_job_stop_no_loader(files_of: Path) -> None:
+    found = batches("nothing", files_of, number=30)
+    next(found)
+    server = multiprocessing.forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    for pid in (server, *(worker.pid for worker in multiprocessing.active_children())):
+        for number in loading.SIGNALS:
+            os.kill(pid, number)
+    assert len(list(found)) == 29
+    assert len(list(batches("nothing", files_of))) == 8
+    assert multiprocessing.forkserver._forkserver._forkserver_pid == server  # type: ignore[attr-defined]
+
+
 def test_a_loader_that_is_left_takes_its_processes_with_it(files_of: Path) -> None:
     found = batches("stuck", files_of)
     next(found)
