@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dsd.selection import all_names, prunable
+from dsd.selection import all_names, prunable, unfit
 from dsd.smallest import INTEGERS, all_but_smallest, in_memory_order
 
 Masks: TypeAlias = Mapping[str, Tensor]
@@ -90,6 +90,8 @@ def select(
     if select not in ("magnitude", "random"):
         raise ValueError(f"select must be 'magnitude' or 'random', got {select!r}")
     found = prunable(model, skip)
+    if meta := [name for name, weight in found.weights.items() if weight.is_meta]:
+        raise ValueError(f"{meta[0]} {unfit(found.weights[meta[0]])}")
     if not found.weights and pruned_count(1_000_000, sparsity):
         raise ValueError(f"nothing to prune: {found.excluded or 'the model has no parameters'}")
 

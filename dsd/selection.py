@@ -99,7 +99,9 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
             raise ValueError(f"{name} {refusal}, or add {name} to `skip`")
         elif reason := _spared(owners[id(parameter)], parameter):
             excluded[name] = reason
-        elif refusal := unfit(parameter):
+        elif not parameter.is_meta and (
+            refusal := unfit(parameter)
+        ):  # a model without values can be asked all the same
             raise ValueError(f"{name} {refusal}, or add {name} to `skip`")
         else:
             weights[name] = parameter

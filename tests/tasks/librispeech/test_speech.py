@@ -199,7 +199,7 @@ def test_what_may_stay_is_a_warning(root: Path) -> None:
         "speakers of test utterances who are also in the training set: 1 (4)",
         "recordings of dev or test that are also trained on, sample for sample: "
         "1 (dev-clean/3/30/3-30-0000.flac = train-b/2/20/2-20-0000.flac)",
-        "recordings with more than one transcript, byte for byte: "
+        "recordings with more than one transcript, sample for sample: "
         "1 (dev-clean/3/30/3-30-0000.flac = train-b/2/20/2-20-0000.flac)",
         "counts are not those of the published LibriSpeech: dev-clean 1 (expected 2,703)",
     )
@@ -234,9 +234,9 @@ def test_recordings_that_are_there_twice_are_warned_of(root: Path) -> None:
     assert verify(root).warnings == (
         "recordings of dev or test that are there more than once, sample for sample: "
         "1 (test-a/5/50/5-50-0000.flac = dev-a/3/30/3-30-0000.flac)",
-        "training recordings that are there more than once, byte for byte: "
+        "training recordings that are there more than once, sample for sample: "
         "1 (train-b/2/20/2-20-0000.flac = train-a/1/10/1-10-0000.flac)",
-        "recordings with more than one transcript, byte for byte: "
+        "recordings with more than one transcript, sample for sample: "
         "2 (train-b/2/20/2-20-0000.flac = train-a/1/10/1-10-0000.flac, test-a/5/50/5-50-0000.flac = dev-a/3/30/3-30-0000.flac)",
     )
 
