@@ -53,6 +53,7 @@ ARGUMENTS = {
 """Calls that are safe with one value of one argument, and whether it may be left out."""
 
 ALLOWED = {
+    ("dsd/selection.py", "torch.jit.ScriptModule"),  # a type to refuse
     ("benchmarks/checkpoint.py", "zipfile"),  # compares checksums, extracts nothing
     ("tasks/flickr8k/matrix.py", "scipy.io.loadmat"),  # the one reader: of a matrix of numbers, by name
     ("tasks/processes.py", "torch.distributed.all_gather_object"),  # between the processes of one run, which trust each
