@@ -56,11 +56,13 @@ def _fit(group: Group) -> list[str]:
             shown.append(f"{metrics.label(perplexity)} {render.number(found[perplexity])}")
         return ", ".join(shown) or NONE
 
-    return [
-        f"Fit at the end of D, mean of n = {fit.n}: training {scores(fit.train, 'loss', 'perplexity')} (over its last "
-        f"{'epoch' if fit.epochs == 1 else f'{fit.epochs:g} epochs'}, as trained: under any augmentation and dropout); "
-        f"test {scores(fit.test, 'test_loss', metrics.PERPLEXITY)}{_chance(group)}"
-    ]
+    if fit.epochs is None:
+        train = f"{scores(fit.train, 'test_loss', 'perplexity')} (seen as test examples are)"
+    else:
+        over = "epoch" if fit.epochs == 1 else f"{fit.epochs:g} epochs"
+        train = f"{scores(fit.train, 'loss', 'perplexity')} (over its last {over}, as trained: under any augmentation and dropout)"
+    test = scores(fit.test, "test_loss", metrics.PERPLEXITY)
+    return [f"Fit at the end of D, mean of n = {fit.n}: training {train}; test {test}{_chance(group)}"]
 
 
 def _chance(group: Group) -> str:

@@ -86,7 +86,10 @@ def _plateau(records: Sequence[Record], claim: float) -> Condition:
             return Condition("plateau", False, True, f"no test at {_PLATEAU:.0%} of D")
         moved.append(summary.gain(record, at.test, _dense(record).test))
     change = fmean(moved)
-    detail = f"the test moves by {change:+.2f} in the last quarter of D, less than half the claim ({claim / 2:.2f})"
+    word = "better" if change > 0 else "worse"
+    detail = (
+        f"the test gets {abs(change):.2f} {word} in the last quarter of D, less than half the claim ({claim / 2:.2f})"
+    )
     return Condition("plateau", abs(change) < claim / 2, True, detail)
 
 

@@ -71,7 +71,9 @@ def headline(groups: Sequence[Group]) -> str:
             f"Not in this table: {published} {_plural('group', published)} at the published recipe's full size."
         )
     if old := sum(group.section == "small" for group in groups):
-        parts.append(f"Not counted here: {old} {_plural('group', old)} of trials of suite 0.1, which is superseded.")
+        parts.append(
+            f"Not counted here: {old} {_plural('group', old)} of trials of suite 0.1 at their rows' own recipes: superseded."
+        )
     text = " ".join(part for part in parts if part)
     return f"{text}\n\n{render.markdown_table([_line(row, groups, with_share=False) for row in rows.values()])}"
 
@@ -122,7 +124,10 @@ def _line(row: Row, groups: Sequence[Group], with_share: bool = True) -> Line:
         "verdict on the claim": _verdict(row),
         "direction": row.answer.direction or NONE,
     }
-    return line | {"gate": regime.answer(row.gate), "n": f"{row.have} of {row.wanted.seeds}"}
+    return line | {
+        "gate": regime.answer(row.gate, row.have < row.wanted.seeds),
+        "n": f"{row.have} of {row.wanted.seeds}",
+    }
 
 
 def _scores(row: Row, group: Group, groups: Sequence[Group]) -> Line:

@@ -65,7 +65,7 @@ def _gate(row: Row) -> list[Line]:
     return [
         {
             "network": render.network(row.group),
-            "row": answer(row.gate),
+            "row": answer(row.gate, row.have < row.wanted.seeds),
             "condition": one.name + ("" if one.counts else " (not gated)"),
             "holds": "yes" if one.holds else "no",
             "found": one.detail,
@@ -75,11 +75,11 @@ def _gate(row: Row) -> list[Line]:
     ]
 
 
-def answer(found: gate.Result | None) -> str:
+def answer(found: gate.Result | None, so_far: bool = False) -> str:
     """Return what the gate says in a few words, a dash where nobody can tell."""
     if found is None:
         return NONE
-    return "holds" if found.holds else f"fails: {', '.join(found.failed)}"
+    return ("holds so far" if so_far else "holds") if found.holds else f"fails: {', '.join(found.failed)}"
 
 
 def _run(record: Record, name: str) -> Arm | None:

@@ -25,7 +25,7 @@ RULE = (
 SUPERSEDED = "Superseded: suite 0.1, not in the regime of the claim"
 HEADINGS: dict[Section, str] = {
     "paper": "Paper scale: the published recipe",
-    "regime": "The planned rows: the paper's epochs and ratios of rates, smaller networks or data",
+    "regime": "The planned rows: smaller networks, less data",
     "custom": "Custom recipes: overridden on the command line, compared with nothing",
     "small": SUPERSEDED,
     "smoke": "SYNTHETIC data and smoke tests: they show that a row runs, and nothing about DSD",

@@ -45,13 +45,14 @@ Kind = Literal["curves", "captions", "transcripts", "weights", "lineage", "sensi
 class Fit:
     """How well the network fits at the end of D, means over the n seeds that have a curve of it.
 
-    `train` is what training showed since the curve's point before the last, over the last `epochs` of D, hence with its
-    augmentation and dropout and before the last step; `test` is the test after the last step. `n` seeds have them.
+    `train` are the scores on training examples, seen as test examples are; `epochs` is then None. Records of suite 0.1 do not
+    tell them: there it is what training showed since the curve's point before the last, over the last `epochs` of D, hence with
+    its augmentation and dropout and before the last step. `test` is the test after the last step. `n` seeds have them.
     """
 
     train: dict[str, float]
     test: dict[str, float]
-    epochs: float
+    epochs: float | None
     n: int
 
 
@@ -209,6 +210,11 @@ def fit(group: Group) -> Fit | None:
         names = [name for name in tests[0] if all(name in test for test in tests)]
         return {name: statistics.paired([test[name] for test in tests]).mean for name in names}
 
+    clean = [dense.phases[-1].train for dense in chosen if dense.phases]
+    told = [scores for scores in clean if scores is not None]
+    tests = means([dense.test for dense in chosen])
+    if len(told) == len(chosen):
+        return Fit(means(told), tests, None, len(chosen))
     epochs = last[0].epoch - before[0]
     return Fit(means([point.train for point in last]), means([dense.test for dense in chosen]), epochs, len(chosen))
 

@@ -20,7 +20,7 @@ from tests.golden import build, regime
 
 ROW = "imagenet_resnet18"
 NAME = "ResNet-18, width 1/4, 64 pixels"
-PLAN = "## The planned rows: the paper's epochs"
+PLAN = "The planned rows: smaller networks, less data"
 SCORES = "## The planned rows: scores"
 LACKS = "## What the planned rows still lack"
 
@@ -181,7 +181,7 @@ def test_the_headline_counts_the_plan_and_nothing_else() -> None:
         "5 of 5",
     ]
     with_old = tables.headline([*build.planned(), *build.trio()])
-    old = " Not counted here: 1 group of trials of suite 0.1, which is superseded."
+    old = " Not counted here: 1 group of trials of suite 0.1 at their rows' own recipes: superseded."
     assert with_old.replace(old, "") == text
     none = tables.headline(build.trio())
     assert "No verdict yet on any of the 7 planned rows: 0 of 40 planned trials are there." in none

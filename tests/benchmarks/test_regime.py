@@ -65,7 +65,7 @@ def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
     assert first["drop at pruning"] == "+2.50"  # 60.0 before, 62.5 right after
     assert list(trials.frame["gate"]) == ["holds", "fails: fit"]
     assert list(gate.frame["condition"]) == ["fit", "plateau", "trained", "not saturated"]
-    assert set(gate.frame["row"]) == {"holds"}  # 42.5 in the mean, at most 49
+    assert set(gate.frame["row"]) == {"holds so far"}  # 42.5 in the mean, at most 49
     assert gate.frame["found"][0] == "training top1_error after D 42.50, at most 49.00 and below the test's 60.00"
     assert set(gate.frame["n"]) == {"2"}
 
@@ -75,7 +75,7 @@ def test_the_pages_show_them_under_a_heading_of_their_own() -> None:
     parts = page.split("## ")
     (section,) = [part for part in parts if part.startswith(regime.HEADING)]
     assert line(section, "ResNet-18")[:5] == ["ResNet-18", "0", "top-1 error", "30.00", "60.00"]
-    assert any(part.startswith("The planned rows: the paper's epochs") for part in parts)
+    assert any(part.startswith("The planned rows: smaller networks") for part in parts)
 
 
 def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
