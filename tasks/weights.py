@@ -18,6 +18,7 @@ from torchvision import models
 from tasks.cache import sha256
 
 _REASONS = 3  # that a message lists: names of weights by the dozen hide what is said
+_WRAPPERS = {"module.": "DataParallel", "_orig_mod.": "torch.compile"}  # what each puts before every name
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,26 @@ class Weights:
         try:
             model.load_state_dict(self.state)
         except RuntimeError as error:
-            reasons = [line.strip() for line in str(error).splitlines()[1:]]  # the first line names the class
+            reasons = [_brief(line.strip()) for line in str(error).splitlines()[1:]]  # the first line names the class
+            for prefix, wrapper in _WRAPPERS.items():
+                if self.state and all(name.startswith(prefix) for name in self.state):
+                    advice = "save the state_dict of the network inside"
+                    reasons.insert(0, f"every name begins with {prefix!r}, as {wrapper} has it: {advice}.")
             more = f"; and {len(reasons) - _REASONS} more" if len(reasons) > _REASONS else ""
             raise ValueError(
                 f"{self.source} does not fit this network: {' '.join(reasons[:_REASONS])}{more}"
             ) from error
         if isinstance(model, models.GoogLeNet):
             model.transform_input = self.transform_input
+
+
+def _brief(line: str) -> str:
+    """Return what torch says of names that are missing or not expected, with the first few of them."""
+    said, keys, names = line.partition(" key(s) in state_dict: ")
+    listed = names.split(", ")
+    if not keys or len(listed) <= _REASONS:
+        return line
+    return f"{said}{keys}{', '.join(listed[:_REASONS])} and {len(listed) - _REASONS} more."
 
 
 def read(source: str) -> Weights:

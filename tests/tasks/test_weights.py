@@ -48,6 +48,18 @@ def test_weights_of_another_network_are_refused_by_name(network: nn.Module, tmp_
     assert str(found.value).endswith("; and 15 more")
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
+def test_weights_of_a_wrapped_network_are_refused_with_the_cause_first(prefix: str, tmp_path: Path) -> None:
+    deep = nn.Sequential(*(nn.Linear(2, 2) for _ in range(40)))
+    torch.save({prefix + name: weight for name, weight in deep.state_dict().items()}, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match="does not fit this network: every name begins with") as found:
+        weights.read(str(tmp_path / "a.pth")).load_into(deep)
+    assert prefix in str(found.value)
+    assert "save the state_dict of the network inside" in str(found.value)
+    assert '"1.bias"' not in str(found.value)
+    assert str(found.value).count("and 77 more.") == 2
+
+
 def test_what_is_no_state_dict_is_refused_and_nothing_is_executed(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(ValueError, match="does not hold a state_dict"):
