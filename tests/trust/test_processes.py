@@ -158,8 +158,10 @@ def test_trainers_whose_torchrun_was_killed_save_and_end(tmp_path: Path, whole: 
     assert outcome(tmp_path) == whole
 
 
-def test_processes_that_cannot_share_a_batch_are_refused_before_anything_is_read() -> None:
-    words = ("--nproc-per-node", "3", "-m", "benchmarks", "run", "imagenet_resnet18", "--data", "nowhere")
+def test_processes_that_cannot_share_a_batch_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    for split in ("train", "val"):  # a layout without a picture: reading it would be another error
+        (tmp_path / split).mkdir()
+    words = ("--nproc-per-node", "3", "-m", "benchmarks", "run", "imagenet_resnet18", "--data", str(tmp_path))
     done = python("-m", "torch.distributed.run", *words)
     assert done.returncode != 0
     assert "error: 3 processes cannot share batches of 32 equally" in done.stderr
