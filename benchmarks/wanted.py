@@ -110,7 +110,6 @@ WANTED: tuple[Wanted, ...] = (
         gate=_TOP1,
         hours=0.8,
         spread=0.8,
-        waits="a probe decides the length of its S",
     ),
     Wanted(
         "flickr8k_neuraltalk",
