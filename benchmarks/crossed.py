@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
-from benchmarks.statistics import CONFIDENCE, OUTCOME_SCALE, score
+from benchmarks.statistics import CONFIDENCE, OUTCOME_SCALE, geometric_mean, score
 
 CREDIT = 0.4
 """Degrees of freedom that the seeds' part gets at most for the interaction: see `degrees_of_freedom`."""
@@ -84,16 +84,6 @@ class Crossed:
     def variance(self) -> float:
         """The variance of the mean, V; may be below zero by chance, as an unbiased estimate of little may."""
         return self.between_seeds + self.between_examples - self.interaction
-
-    @property
-    def seed_effect(self) -> float:
-        """The variance of the mean that seeds would give on endless examples, at least 0."""
-        return max(0.0, self.between_seeds - self.interaction)
-
-    @property
-    def example_effect(self) -> float:
-        """The variance of the mean that examples would give over endless seeds, at least 0."""
-        return max(0.0, self.between_examples - self.interaction)
 
 
 @dataclass(frozen=True)
@@ -275,16 +265,8 @@ def pseudo_values(counts: _Numbers) -> _Numbers:
     """
     groups = counts.shape[-2]
     total = counts.sum(axis=-2, keepdims=True)
-    return np.asarray(groups * _scores(total) - (groups - 1) * _scores(total - counts))
-
-
-def _scores(counts: _Numbers) -> _Numbers:
-    """Return the scores of sums of counts (..., 2k): the geometric mean of k rates; 0 where one has no total or no hits."""
-    hits, totals = np.split(counts, 2, axis=-1)
-    rates: _Numbers = np.divide(hits, totals, out=np.zeros_like(hits), where=totals > 0)
-    k = rates.shape[-1]
-    found = rates[..., 0] if k == 1 else np.asarray(rates.prod(axis=-1) ** (1 / k))
-    return np.asarray(OUTCOME_SCALE * found)
+    whole, without = OUTCOME_SCALE * geometric_mean(total), OUTCOME_SCALE * geometric_mean(total - counts)
+    return np.asarray(groups * whole - (groups - 1) * without)
 
 
 def _sums(counts: _Numbers, clusters: Sequence[Hashable]) -> _Numbers:

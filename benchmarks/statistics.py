@@ -161,7 +161,7 @@ def score(outcomes: ArrayLike) -> float:
         ValueError: the outcomes have another shape, or numbers that no count can be.
     """
     checked = _checked("score", outcomes)
-    return OUTCOME_SCALE * float(checked.mean() if checked.ndim == 1 else _geometric_mean(checked.sum(axis=0)))
+    return OUTCOME_SCALE * float(checked.mean() if checked.ndim == 1 else geometric_mean(checked.sum(axis=0)))
 
 
 def bootstrap(
@@ -244,7 +244,7 @@ def _checked(name: str, outcomes: ArrayLike, stacked: bool = False) -> _Numbers:
     return found
 
 
-def _geometric_mean(counts: _Numbers) -> _Numbers:
+def geometric_mean(counts: _Numbers) -> _Numbers:
     """Return the geometric mean of the k rates in the last axis (k hits, then k totals); 0 where one has no hits."""
     hits, totals = np.split(counts, 2, axis=-1)
     rates = np.divide(hits, totals, out=np.zeros_like(hits), where=totals > 0)
@@ -280,7 +280,7 @@ def _resample_rates(a: _Numbers, b: _Numbers, resamples: int, generator: np.rand
     columns = np.moveaxis(both, 2, 0).reshape(n, -1)
 
     def differences(sums: _Numbers) -> _Numbers:
-        scores = _geometric_mean(sums.reshape(-1, *both.shape[:2], both.shape[3]))
+        scores = geometric_mean(sums.reshape(-1, *both.shape[:2], both.shape[3]))
         return np.asarray((scores[:, 0] - scores[:, 1]).mean(axis=1))
 
     found = []

@@ -65,11 +65,6 @@ def joined(device: torch.device) -> Iterator[None]:
     dist.destroy_process_group()  # not after an error: the others may be waiting for this process, and it would for them
 
 
-def begin_again() -> bool:
-    """Whether `torchrun` would start this process again after a failure."""
-    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
-
-
 def _lives() -> int:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
