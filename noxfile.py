@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent
 # Under the `nox` script the checkout is not on sys.path.
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.registry import ROWS  # noqa: E402
+from benchmarks.rows import ROWS  # noqa: E402
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "none"

@@ -8,8 +8,8 @@ from typing import Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, subcommand
 
-from benchmarks import request, streams
-from benchmarks.options import Compare, Estimate, Evaluate, Evidence, Prepare, Report, Run, Status, Tables, Verify
+from benchmarks.cli import request, streams
+from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Prepare, Report, Run, Status, Tables, Verify
 
 Command = (
     Annotated[Run, subcommand("run")]
@@ -63,35 +63,35 @@ def _run(command: Command) -> int:
     """Load what the command needs and no more: help takes no torch, nor do tables."""
     match command:
         case Estimate():  # before Run, whose flags it has
-            from benchmarks import estimate
+            from benchmarks.cli import estimate
 
             return estimate.estimate(command)
         case Run():
-            from benchmarks import commands
+            from benchmarks.cli import run
 
-            return commands.run(command)
+            return run.run(command)
         case Evidence():
-            from benchmarks import evidence
+            from benchmarks.cli import evidence
 
             return evidence.evidence(command)
         case Tables() | Report():
-            from benchmarks import publish
+            from benchmarks.cli import report, tables
 
-            return publish.tables(command) if isinstance(command, Tables) else publish.report(command)
+            return tables.tables(command) if isinstance(command, Tables) else report.report(command)
         case Prepare():
-            from benchmarks import prepare
+            from benchmarks.cli import prepare
 
             return prepare.prepare(command)
         case Compare():
-            from benchmarks import comparison
+            from benchmarks.cli import compare
 
-            return comparison.run(command)
+            return compare.run(command)
         case Verify() | Status() | Evaluate():
-            from benchmarks import inspection
+            from benchmarks.cli import evaluate, status, verify
 
             if isinstance(command, Status):
-                return inspection.status(command.out)
-            return inspection.verify(command) if isinstance(command, Verify) else inspection.evaluate(command)
+                return status.status(command.out)
+            return verify.verify(command) if isinstance(command, Verify) else evaluate.evaluate(command)
 
 
 def _tell(error: Exception) -> None:

@@ -263,3 +263,26 @@ _ALL = (
 
 ROWS: Mapping[str, Row] = MappingProxyType({row.name: row for row in _ALL})
 """The seven rows in the paper's order."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published gain: in points, and as a share of the published baseline (0.04 is 4 %)."""
+
+    points: float
+    share: float
+
+
+def claim_of(row: Row) -> Claim:
+    """Return what the paper claims of a row: at equal budget where it is known, else as Table 1 prints it.
+
+    Raises:
+        ValueError: nobody has read the figure in a source.
+    """
+    if row.equal_budget is not None:
+        figures = row.equal_budget, row.stages["Baseline"][row.metric]  # trained for as long as one iteration of DSD
+        if all(figure.verified for figure in figures):
+            return Claim(figures[0].value, figures[0].value / figures[1].value)
+    if not row.overview.verified:
+        raise ValueError(f"{row.name}: the paper's gain is remembered only, so nothing can be concluded from it")
+    return Claim(row.overview.absolute, row.overview.relative / 100)

@@ -10,15 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks import paper
-from benchmarks.record import Record
-from benchmarks.registry import BFLOAT16, ROWS, SENSITIVITY, ArmName
-from benchmarks.verdicts import claim_of
+from benchmarks.arms.names import SENSITIVITY, ArmName
+from benchmarks.paper import claim_of
+from benchmarks.records.schema import Record
+from benchmarks.rows import BFLOAT16, ROWS
 from tasks.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Gate:
-    """When a row's networks are in the regime of the claim, told by D, `control` and `llr` alone (see `benchmarks.gate`).
+    """When a row's networks are in the regime of the claim, told by D, `control` and `llr` alone (see `benchmarks.analysis.gate`).
 
     Attributes:
         chance: the score of a guess that knows how frequent each answer is and nothing else, in `fit` on training examples.
@@ -67,7 +68,7 @@ class Wanted:
 
     @property
     def claim(self) -> float:
-        """The paper's gain as a share of the figure that it improves on, as of `benchmarks.verdicts.claim_of`."""
+        """The paper's gain as a share of the figure that it improves on, as of `benchmarks.paper.claim_of`."""
         return claim_of(paper.ROWS[self.row]).share
 
     def covers(self, record: Record) -> bool:

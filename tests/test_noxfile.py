@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.registry import ROWS
+from benchmarks.rows import ROWS
 from tests.benchmarks.test_registry import BLOCK_TORCH
 
 ROOT = Path(__file__).parents[1]

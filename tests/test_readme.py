@@ -28,7 +28,7 @@ def test_the_three_lines_work_as_printed() -> None:
 
 
 def test_every_command_in_the_readme_names_something_that_exists() -> None:
-    from benchmarks.registry import ROWS
+    from benchmarks.rows import ROWS
 
     assert "pip install nox && nox -s imagenet_resnet18" in README
     assert "pip install nox && nox -s tests" in README

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from benchmarks import provenance
+from benchmarks.training import provenance
 
 PATH = Path(__file__).parent / "baseline.json"
 WORSE = 1.6

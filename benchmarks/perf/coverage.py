@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-from benchmarks import crossed
 from benchmarks.perf import coverage_table
 from benchmarks.perf.worlds import SEEDS, Binary, Corpus, Numbers, Tails, World
+from benchmarks.statistics import crossed
 
 HERE = Path(__file__).parent
 REPLICATIONS = 12_000

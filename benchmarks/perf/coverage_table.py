@@ -22,7 +22,7 @@ _TEXT = """# How often the crossed interval covers, and how wide it is
     nice -n 19 python -m benchmarks.perf.coverage        # writes coverage.json and this page
     nox -s perf -- -k coverage                           # fewer replications, compared with the saved cells
 
-The 95 % interval of `benchmarks/crossed.py`, simulated on trials whose true gain is known (`worlds.py`), {replications:,}
+The 95 % interval of `statistics/crossed.py`, simulated on trials whose true gain is known (`worlds.py`), {replications:,}
 replications a cell ({date}, numpy {numpy}). A cell is one of:
 
 - **metric**: binary (1,000 test pictures), WER and BLEU-4 (300 test examples; a ratio, and a geometric mean of four);

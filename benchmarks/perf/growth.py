@@ -22,11 +22,13 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from benchmarks import provenance, record, tables
-from benchmarks.learner import Learner
 from benchmarks.perf import workloads
 from benchmarks.perf.test_commands import reseeded
-from benchmarks.registry import ROWS
+from benchmarks.records import store
+from benchmarks.reporting import results_folder
+from benchmarks.rows import ROWS
+from benchmarks.training import provenance
+from benchmarks.training.learner import Learner
 from dsd.mask import magnitude_mask, zero_pruned_
 from tasks.flickr8k import task as flickr8k
 from tasks.imagenet import task as imagenet
@@ -122,9 +124,9 @@ def records(folder: Path) -> Series:
     for size in RECORDS:
         where = folder / str(size) / "records"
         reseeded(where, size)
-        found["read records"][size] = seconds(partial(record.read_all, where))
-        read = record.read_all(where)
-        found["make their tables"][size] = seconds(partial(tables.render, read))
+        found["read records"][size] = seconds(partial(store.read_all, where))
+        read = store.read_all(where)
+        found["make their tables"][size] = seconds(partial(results_folder.render, read))
     return found
 
 

@@ -21,9 +21,9 @@ from unittest import mock
 import torch
 
 import dsd.context
-from benchmarks.learner import Learner
 from benchmarks.perf import workloads
-from benchmarks.registry import ROWS
+from benchmarks.rows import ROWS
+from benchmarks.training.learner import Learner
 from tasks.librispeech import spectrogram
 
 PROFILED = ("imagenet_resnet18", "flickr8k_neuraltalk", "librispeech_deepspeech", "librispeech_deepspeech2")

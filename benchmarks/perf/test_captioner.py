@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.learner import make_optimizer
 from benchmarks.perf import workloads
 from benchmarks.perf.interleave import report
 from benchmarks.perf.peers import captioner as plain
+from benchmarks.training.learner import make_optimizer
 from tasks.flickr8k import decode
 from tasks.flickr8k.data import Captions
 from tasks.flickr8k.models import NeuralTalk

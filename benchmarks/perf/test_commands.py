@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import ROOT, record
+from benchmarks import ROOT
 from benchmarks.perf.interleave import save
+from benchmarks.records import store
 
 RECORDS = 200
 GOLDEN = ROOT / "tests" / "golden" / "records"
@@ -20,10 +21,10 @@ GOLDEN = ROOT / "tests" / "golden" / "records"
 
 def reseeded(folder: Path, count: int) -> None:
     """Write `count` records: the stored golden ones again and again, every time with other seeds."""
-    golden = record.read_all(GOLDEN)
+    golden = store.read_all(GOLDEN)
     for number in range(count):
         one = golden[number % len(golden)]
-        record.write(one.model_copy(update={"id": f"{one.id}-{number}", "seed": 1000 + number}), folder)
+        store.write(one.model_copy(update={"id": f"{one.id}-{number}", "seed": 1000 + number}), folder)
 
 
 def processor_seconds(*words: str) -> float:

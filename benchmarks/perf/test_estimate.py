@@ -9,31 +9,33 @@ from typing import Any
 
 import pytest
 
-from benchmarks import estimate, learner, probe, record, trial
 from benchmarks.__main__ import main
+from benchmarks.cli import estimate
+from benchmarks.records import store
+from benchmarks.training import cost, learner, timing, trial
 
 
 @pytest.mark.timeout(1200)  # both halves train, and on a busy machine that is long
 def test_estimate(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Estimate a smoke trial, run it, and compare in processor time, which neighbours on the machine alter less."""
     clock = SimpleNamespace(perf_counter=time.process_time, monotonic=time.monotonic, sleep=lambda seconds: None)
-    for module in (estimate, probe, learner, trial):
+    for module in (estimate, timing, learner, trial):
         monkeypatch.setattr(module, "time", clock)
-    promised: list[estimate.Total] = []
+    promised: list[cost.Total] = []
 
-    def kept(*arguments: Any, **options: Any) -> estimate.Total:
+    def kept(*arguments: Any, **options: Any) -> cost.Total:
         promised.append(original(*arguments, **options))
         return promised[0]
 
-    original = estimate.trial
-    monkeypatch.setattr(estimate, "trial", kept)
+    original = cost.trial
+    monkeypatch.setattr(cost, "trial", kept)
     words = ["flickr8k_neuraltalk", "--subset", "0.2", "--device", "cpu", "--out", str(tmp_path)]
 
     def both() -> float:
         assert main(["estimate", *words]) == 0
         assert main(["run", *words]) == 0
         (path,) = (tmp_path / "records").glob("*.json")
-        taken = record.read(path).cost.seconds
+        taken = store.read(path).cost.seconds
         return (promised[0].seconds - promised[0].checkpoints - promised[0].resampling) / taken
 
     ratio = benchmark.pedantic(both, rounds=1)

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 import dsd
-from benchmarks.learner import Learner, make_optimizer
 from benchmarks.perf import workloads
 from benchmarks.perf.interleave import medians, report, save
 from benchmarks.perf.peers import masks as peers
-from benchmarks.registry import ROWS
+from benchmarks.rows import ROWS
+from benchmarks.training.learner import Learner, make_optimizer
 from dsd.mask import zero_pruned_
 from tasks.imagenet import models
 from tasks.imagenet.recipes import RESNET18, VGG16

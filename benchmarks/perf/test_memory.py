@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks import checkpoint
 from benchmarks.perf import workloads
 from benchmarks.perf.interleave import save
+from benchmarks.training import checkpoint
 
 STEPS = 3  # the first draws the masks
 

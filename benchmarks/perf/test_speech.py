@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from benchmarks.learner import make_optimizer
 from benchmarks.perf import workloads
 from benchmarks.perf.interleave import medians, report, save
 from benchmarks.perf.peers import speech as plain
+from benchmarks.training.learner import make_optimizer
 from tasks.librispeech import alphabet, data, decode, spectrogram
 from tasks.librispeech.data import Batch
 from tasks.librispeech.models import DeepSpeech, output_lengths

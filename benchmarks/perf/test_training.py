@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.arms import ArmPlan
-from benchmarks.learner import Learner, make_optimizer
+from benchmarks.arms.plan import ArmPlan
 from benchmarks.perf.interleave import report
 from benchmarks.perf.peers import imagenet as peer
+from benchmarks.training.learner import Learner, make_optimizer
 from tasks.imagenet import models, task, tiny
 from tasks.imagenet.recipes import RECIPES
 

@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from benchmarks import checkpoint, provenance
-from benchmarks.display import Display
+from benchmarks.cli.display import Display
 from benchmarks.perf import workloads
 from benchmarks.perf.interleave import report, save
-from benchmarks.plan import Plan
-from benchmarks.registry import ROWS
-from benchmarks.stop import Stop
-from benchmarks.trial import Trial
+from benchmarks.rows import ROWS
+from benchmarks.training import checkpoint, provenance
+from benchmarks.training.interruption import Stop
+from benchmarks.training.plan import Plan
+from benchmarks.training.trial import Trial
 from tasks.imagenet import task as imagenet
 from tasks.recipe import Recipe
 

@@ -9,9 +9,9 @@ import numpy as np
 import soundfile
 import torch
 
-from benchmarks.arms import ArmPlan
-from benchmarks.learner import Learner, make_optimizer
-from benchmarks.registry import ROWS
+from benchmarks.arms.plan import ArmPlan
+from benchmarks.rows import ROWS
+from benchmarks.training.learner import Learner, make_optimizer
 from dsd.schedule import Schedule
 from tasks.flickr8k import task as flickr8k
 from tasks.flickr8k.captions import Picture

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.crossed import pseudo_values
+from benchmarks.statistics.crossed import pseudo_values
 
 Numbers = NDArray[np.float64]
 Tails = Literal["light", "heavy"]

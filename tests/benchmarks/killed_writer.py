@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import checkpoint
+from benchmarks.training import checkpoint
 
 MOMENTS = {
     "before-fsync": (os, "fsync", False),

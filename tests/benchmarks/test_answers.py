@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks import answers, paper, summary
-from benchmarks.answers import Row
-from benchmarks.group import group_records
-from benchmarks.record import Record
-from benchmarks.registry import BFLOAT16
-from benchmarks.verdicts import claim_of
+from benchmarks import paper
+from benchmarks.analysis import answers, summary
+from benchmarks.analysis.answers import Row
+from benchmarks.analysis.groups import group_records
+from benchmarks.paper import claim_of
+from benchmarks.records.schema import Record
+from benchmarks.rows import BFLOAT16
 from benchmarks.wanted import WANTED
 from tests.golden import build, regime
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.arms import ArmPlan, arm_plan
-from benchmarks.averaging import WeightAverage, estimate_batch_norm
-from benchmarks.learner import Learner, make_optimizer
-from benchmarks.record import Arm
-from benchmarks.registry import ARMS
-from benchmarks.sharpness import sharpen
-from benchmarks.stop import InterruptedTrial
+from benchmarks.arms.averaging import WeightAverage, estimate_batch_norm
+from benchmarks.arms.names import ARMS
+from benchmarks.arms.plan import ArmPlan, arm_plan
+from benchmarks.arms.sharpness import sharpen
+from benchmarks.records.schema import Arm
+from benchmarks.training.interruption import InterruptedTrial
+from benchmarks.training.learner import Learner, make_optimizer
 from tests.benchmarks import toy
 from tests.benchmarks.test_trial import StopAt, comparable, run
 

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks import record as records
 from benchmarks.__main__ import main
-from benchmarks.audit import audit, audit_files
-from benchmarks.display import Display
-from benchmarks.record import Record
-from benchmarks.stop import Stop
-from benchmarks.trial import Trial
+from benchmarks.audit.checks import audit, audit_files
+from benchmarks.cli.display import Display
+from benchmarks.records import store
+from benchmarks.records.schema import Record
+from benchmarks.reporting import results_folder
+from benchmarks.training.interruption import Stop
+from benchmarks.training.trial import Trial
 from dsd.schedule import Phase, Schedule
 from tests.benchmarks import toy
 from tests.benchmarks.test_trial import Speaking
@@ -39,7 +40,7 @@ def train(out: Path, task: toy.ToyTask, arms: tuple[str, ...] = ("control", "dsd
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Record:
     """A trial that clips about half of its steps."""
     task = toy.ToyTask(dataclasses.replace(toy.RECIPE, clip_norm=1.0))
-    return records.read(train(tmp_path_factory.mktemp("toy"), task))
+    return store.read(train(tmp_path_factory.mktemp("toy"), task))
 
 
 def statuses(record: Record) -> dict[str, str]:
@@ -93,7 +94,7 @@ def test_every_check_holds_of_a_trial_as_it_was_run(trained: Record) -> None:
 @pytest.mark.skipif(not COMMITTED, reason="no record is committed under results/records")
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_every_check_holds_of_the_committed_records(path: Path) -> None:
-    found = audit(records.read(path))
+    found = audit(store.read(path))
     assert [one for one in found if one.status == "fails"] == []
     assert {one.check for one in found if one.status == "not applicable"} <= {"clipping", "masks", "bootstrap"}
 
@@ -170,7 +171,7 @@ def test_a_changed_number_is_found_by_its_check_alone(
 
 def test_a_resample_that_another_machine_drew_otherwise_is_no_forgery() -> None:
     """One of this record's 10,000 resamples differs between the machine that wrote it and the one where this was seen."""
-    written = [records.read(path) for path in COMMITTED if path.name.startswith("imagenet_resnet50-small-seed2-")]
+    written = [store.read(path) for path in COMMITTED if path.name.startswith("imagenet_resnet50-small-seed2-")]
     arm = written[0].bootstrap["random"]
     assert (round(arm.low, 4), arm.resamples) == (-1.6133, 10_000)
     assert statuses(written[0])["bootstrap"] == "holds"
@@ -182,7 +183,7 @@ def test_a_resample_that_another_machine_drew_otherwise_is_no_forgery() -> None:
 def test_lineage_that_cannot_be_is_found(tmp_path: Path) -> None:
     phases = (*toy.RECIPE.schedule.phases, Phase("sparse", 1, 0.02, sparsity=0.75), Phase("redense", 1, 0.01))
     task = toy.ToyTask(dataclasses.replace(toy.RECIPE, schedule=Schedule(phases)))
-    record = records.read(train(tmp_path, task, ("control", "dsd")))
+    record = store.read(train(tmp_path, task, ("control", "dsd")))
     assert failing(record, lambda _: None) == []
     for again in (31, 65, None):  # of 128 weights, 64 were pruned and then 96: from 32 to 64 must be the same
         assert failing(record, lambda r, n=again: r["arms"]["dsd"]["phases"][2]["mask"][0].update(again=n)) == ["masks"]
@@ -212,12 +213,12 @@ def test_a_phase_of_other_length_is_found(trained: Record) -> None:
 )
 def test_scores_of_every_domain_are_recomputed(row: str, edit: Callable[[Content], object]) -> None:
     (path,) = [path for path in COMMITTED if path.name.startswith(row)][-1:]
-    assert failing(records.read(path), lambda r: edit(r["arms"]["dsd"])) == ["scores"]
+    assert failing(store.read(path), lambda r: edit(r["arms"]["dsd"])) == ["scores"]
 
 
 def test_another_metric_than_the_rows_is_found() -> None:
     (path,) = [path for path in COMMITTED if path.name.startswith("imagenet_vgg16-smoke")][-1:]
-    assert failing(records.read(path), lambda r: r.update(unit="points")) == ["recipe"]
+    assert failing(store.read(path), lambda r: r.update(unit="points")) == ["recipe"]
 
 
 def test_a_recipe_of_an_older_version_is_no_fault(trained: Record) -> None:
@@ -232,7 +233,7 @@ def test_a_failed_trial_is_checked_as_far_as_it_came(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="nan"):
         train(tmp_path, toy.ToyTask(poison=12))
     (path,) = (tmp_path / "records").iterdir()
-    found = statuses(records.read(path))
+    found = statuses(store.read(path))
     assert "fails" not in found.values()
     assert {"schedule", "scores", "curve"} <= {check for check, status in found.items() if status == "holds"}
     assert found["bootstrap"] == "not applicable"
@@ -242,7 +243,7 @@ def test_an_altered_file_of_outputs_is_found(tmp_path: Path) -> None:
     path = train(tmp_path, Speaking(), arms=("control", "dsd"))
 
     def outputs() -> str:
-        ((_, found),) = audit_files([path])
+        ((_, found),) = audit_files([path], results_folder.check)
         return next(one.status for one in found if one.check == "outputs")
 
     assert outputs() == "holds"
@@ -260,7 +261,12 @@ def test_a_table_cell_that_does_not_follow_from_the_records_is_found(tmp_path: P
     paths = [next((tmp_path / "records").glob(f"{row}-*.json")) for row in ("imagenet_resnet18", "imagenet_vgg16")]
 
     def tables() -> list[str]:
-        return [one.status for _, found in audit_files(paths) for one in found if one.check == "tables"]
+        return [
+            one.status
+            for _, found in audit_files(paths, results_folder.check)
+            for one in found
+            if one.check == "tables"
+        ]
 
     assert tables() == ["holds", "holds"]
     page = tmp_path / "tables" / "imagenet_resnet18.csv"
@@ -273,8 +279,8 @@ def test_a_table_cell_that_does_not_follow_from_the_records_is_found(tmp_path: P
 
 
 def test_the_command_names_what_fails(trained: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good = records.write(trained, tmp_path / "a")
-    bad = records.write(changed(trained, lambda r: layer(r).update(zeros=60)), tmp_path / "b")
+    good = store.write(trained, tmp_path / "a")
+    bad = store.write(changed(trained, lambda r: layer(r).update(zeros=60)), tmp_path / "b")
     edited = tmp_path / "c" / good.name
     edited.parent.mkdir()
     edited.write_text(good.read_text().replace('"interruptions": 0', '"interruptions": 1'))
@@ -312,7 +318,7 @@ def test_wrong_words_are_refused(words: list[str], message: str, capsys: pytest.
 def test_what_a_dead_unit_kept_at_zero_is_no_fault_in_the_second_sparse_phase(tmp_path: Path) -> None:
     again = (Phase("sparse", 1, 0.02, sparsity=0.25), Phase("redense", 1, 0.01))
     recipe = dataclasses.replace(toy.RECIPE, schedule=Schedule((*toy.RECIPE.schedule.phases, *again)))
-    record = records.read(train(tmp_path, toy.ToyTask(recipe), ("control", "dsd")))
+    record = store.read(train(tmp_path, toy.ToyTask(recipe), ("control", "dsd")))
 
     def zeros(count: int) -> Callable[[Content], object]:
         return lambda content: content["arms"]["dsd"]["phases"][2]["mask"][0].update(zeros=count)

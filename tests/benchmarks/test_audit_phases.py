@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import audit, audit_phases
-from benchmarks.record import Record
+from benchmarks.audit import checks
+from benchmarks.audit import phases as audit_phases
+from benchmarks.records.schema import Record
 from tests.benchmarks import toy
 from tests.benchmarks.test_forks import ARMS, RECIPE
 from tests.benchmarks.test_trial import run
@@ -30,7 +31,7 @@ def changed(record: Record, arm: str, phase: int | None = None, **fields: Any) -
 
 def test_a_record_of_ours_agrees(record: Record) -> None:
     assert audit_phases.problems(record) == []
-    assert [(one.check, one.detail) for one in audit.audit(record) if one.status == "fails"] == []
+    assert [(one.check, one.detail) for one in checks.audit(record) if one.status == "fails"] == []
 
 
 @pytest.mark.parametrize(
@@ -54,10 +55,10 @@ def test_what_does_not_agree_is_named(
 
 
 def test_costs_count_a_shared_phase_once(record: Record) -> None:
-    (cost,) = [one for one in audit.audit(record) if one.check == "cost"]
+    (cost,) = [one for one in checks.audit(record) if one.check == "cost"]
     assert cost.status == "holds"
     twice = changed(record, "dsd-text", None, forked_from="", shared_phases=0)
-    (cost,) = [one for one in audit.audit(twice) if one.check == "cost"]
+    (cost,) = [one for one in checks.audit(twice) if one.check == "cost"]
     assert cost.status == "fails"
 
 

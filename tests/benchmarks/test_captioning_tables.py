@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks import metrics, selection, summary, tables
-from benchmarks.group import group_records
-from benchmarks.record import Record, unpack_outcomes
-from benchmarks.statistics import score
+from benchmarks.analysis import checkpoint_selection, metrics, summary
+from benchmarks.analysis.groups import group_records
+from benchmarks.records.outcomes import unpack_outcomes
+from benchmarks.records.schema import Record
+from benchmarks.reporting import results_folder, terminal
+from benchmarks.statistics.bootstrap import score
 from tests.benchmarks.test_tables import cells
 from tests.golden import build, captioning
 
@@ -21,7 +23,7 @@ PAGE = "tables/flickr8k_neuraltalk.md"
 
 
 def exported(found: list[Record]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(tables.render(found)["tables/flickr8k_neuraltalk.csv"])))
+    return list(csv.DictReader(io.StringIO(results_folder.render(found)["tables/flickr8k_neuraltalk.csv"])))
 
 
 def of(quality: int) -> float:
@@ -40,10 +42,10 @@ def test_gains_count_upwards_with_an_interval_over_seeds_and_captions() -> None:
     gains = [of(20 + seed + 4 + seed) - of(20 + seed) for seed in range(3)]
     (group,) = group_records(found)
     assert list(summary.gains(group, "dsd", "control").values()) == pytest.approx(gains, abs=1e-5)
-    page = tables.render(found)[PAGE]
+    page = results_folder.render(found)[PAGE]
     assert f"**DSD over control, BLEU-4 (no penalty): +{np.mean(gains):.2f} [" in page
     assert "n = 3. Verdict: not of the plan: none.**" in page
-    lost = tables.render(build.captions((-4, -5, -4)))
+    lost = results_folder.render(build.captions((-4, -5, -4)))
     overview = next(csv.DictReader(io.StringIO(lost["tables/overview.csv"])))
     assert (overview["verdict"], overview["p_holm"]) == ("not of the plan: none", "")
     assert float(overview["gain_over_control"]) < 0
@@ -68,7 +70,7 @@ def test_the_interval_is_of_the_corpus_score() -> None:
 
 
 def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one() -> None:
-    page = tables.render(build.captions((1,)))[PAGE]
+    page = results_folder.render(build.captions((1,)))[PAGE]
     first = cells(page, "without the brevity penalty, in percent.", "DSD")
     assert first["BLEU-4"] == f"{of(21):.2f}"
     assert first["paper (Flickr-8K, full recipe): BLEU-4"] == "18.50"
@@ -84,13 +86,13 @@ def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one(
         f"{0.9 * (of(21) - of(20)):+.2f}",
         "secondary",
     )
-    readme = tables.render(build.captions((1,)))["README.md"]
+    readme = results_folder.render(build.captions((1,)))["README.md"]
     assert "| BLEU-4 (no penalty) |" in readme  # nobody is to take it for the standard one
     assert "(standard)" not in readme
 
 
 def test_nothing_on_the_page_speaks_of_classification() -> None:
-    for name, content in tables.render(build.captions(data="captions")).items():
+    for name, content in results_folder.render(build.captions(data="captions")).items():
         for word in ("top-1", "error") if "flickr8k" in name else ():  # the plan stands in the others, with every row
             assert word not in content, (name, word)
 
@@ -108,7 +110,7 @@ def test_neuraltalks_own_choice_is_the_best_validation_perplexity_of_each_arms_l
     # DSD's best is at the end of S (quality 21, epoch 1), a sparse network; the control's too is before its last phase (19).
     # In the last phases it is at the first point of both (20 and 19), and D, of one phase, is best at its first (15).
     (group,) = group_records(build.captions((9,)))
-    found = selection.choices(group)
+    found = checkpoint_selection.choices(group)
     assert {label: (one.cells["bleu4"].mean, one.epoch, one.epochs) for label, one in found.items()} == {
         "Baseline": (pytest.approx(of(15), abs=1e-5), 1.0, 2.0),
         "DSD": (pytest.approx(of(20), abs=1e-5), 1.5, 2.0),
@@ -124,7 +126,7 @@ def test_neuraltalks_own_choice_is_the_best_validation_perplexity_of_each_arms_l
 def test_neuraltalks_own_choice_is_paired_over_seeds_and_labelled() -> None:
     found = build.captions()
     gains = [of(20 + s) - of(19 + s) for s in range(3)]
-    files = tables.render(found)
+    files = results_folder.render(found)
     line = cells(
         files[PAGE],
         "at the best validation perplexity of the last phase (NeuralTalk's own choice), in place of the last epoch; each "
@@ -151,17 +153,17 @@ def test_of_equal_perplexities_the_first_point_is_chosen() -> None:
     ]
     arms = record.arms | {"control": control.model_copy(update={"curve": level})}
     (group,) = group_records([record.model_copy(update={"arms": arms})])
-    assert selection.choices(group)["Control (equal budget)"].epoch == 1.5
+    assert checkpoint_selection.choices(group)["Control (equal budget)"].epoch == 1.5
 
 
 def test_rows_without_validation_perplexity_have_no_such_table() -> None:
     (group,) = group_records(build.trio())
-    assert selection.choices(group) == {}
-    assert "NeuralTalk" not in tables.render(build.trio())["tables/imagenet_resnet18.md"]
+    assert checkpoint_selection.choices(group) == {}
+    assert "NeuralTalk" not in results_folder.render(build.trio())["tables/imagenet_resnet18.md"]
 
 
 def test_the_first_update_of_every_phase_is_shown_beside_rmsprops_trap() -> None:
-    page = tables.render(build.captions())[PAGE]
+    page = results_folder.render(build.captions())[PAGE]
     assert (
         "RMSprop of decay 0.999 whose mean square started at zero would move a weight by anything from zero up to 32 "
         "learning rates" in page
@@ -180,7 +182,7 @@ def test_the_first_update_of_every_phase_is_shown_beside_rmsprops_trap() -> None
         "D2": "-",
         "n": "3",
     }
-    assert "RMSprop" not in tables.render(build.trio())["tables/imagenet_resnet18.md"]
+    assert "RMSprop" not in results_folder.render(build.trio())["tables/imagenet_resnet18.md"]
 
 
 def test_a_given_dense_start_has_no_first_update() -> None:
@@ -192,8 +194,8 @@ def test_a_given_dense_start_has_no_first_update() -> None:
 
 
 def test_what_the_frozen_network_made_of_the_data_is_told_with_the_data() -> None:
-    assert "- Features: fixture network, 512 numbers a picture" in tables.render(build.captions())["README.md"]
-    assert "Features:" not in tables.render(build.trio())["README.md"]
+    assert "- Features: fixture network, 512 numbers a picture" in results_folder.render(build.captions())["README.md"]
+    assert "Features:" not in results_folder.render(build.trio())["README.md"]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,7 @@ def test_variants_share_the_primary_metrics_name() -> None:
 @pytest.mark.parametrize("changes", [{}, {"synthetic": True, "scale": "smoke"}])
 def test_the_table_at_the_end_of_a_run_fits_a_terminal(changes: dict[str, Any]) -> None:
     console = Console(width=80, soft_wrap=True, record=True, file=io.StringIO())
-    console.print(tables.terminal(build.captions(**changes), "flickr8k_neuraltalk"))
+    console.print(terminal.terminal(build.captions(**changes), "flickr8k_neuraltalk"))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     dsd = next(line for line in lines if line.startswith(" DSD "))

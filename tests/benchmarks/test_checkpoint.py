@@ -8,7 +8,7 @@ from typing import IO
 import pytest
 import torch
 
-from benchmarks import checkpoint
+from benchmarks.training import checkpoint
 
 pytestmark = pytest.mark.promise(4)
 

@@ -18,11 +18,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from benchmarks import checkpoint
-from benchmarks import record as records
-from benchmarks.display import Display
-from benchmarks.stop import InterruptedTrial, Stop
-from benchmarks.trial import Trial
+from benchmarks.cli.display import Display
+from benchmarks.records import store
+from benchmarks.training import checkpoint
+from benchmarks.training.interruption import InterruptedTrial, Stop
+from benchmarks.training.trial import Trial
 from tests.benchmarks import toy
 from tests.benchmarks.killed_writer import MOMENTS, state
 from tests.benchmarks.test_trial import StopAt, comparable
@@ -134,13 +134,13 @@ def trial(out: Path, stop: Stop | None = None) -> Trial:
 
 
 def test_a_record_that_cannot_be_written_keeps_the_checkpoint(tmp_path: Path) -> None:
-    whole = records.read(trial(tmp_path / "whole").run())
+    whole = store.read(trial(tmp_path / "whole").run())
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "records").touch()  # a file where the folder should be
     with pytest.raises(OSError, match="records"):
         trial(tmp_path / "out").run()
     (tmp_path / "out" / "records").unlink()
-    resumed = records.read(trial(tmp_path / "out").run())
+    resumed = store.read(trial(tmp_path / "out").run())
     assert resumed.interruptions == 1
     assert comparable(resumed) == comparable(whole)
 
@@ -159,7 +159,7 @@ def test_a_damaged_checkpoint_stops_the_trial_and_says_what_to_do(tmp_path: Path
         trial(tmp_path).run()
     assert path.read_bytes() == content  # it may yet be restored from a backup
     path.unlink()
-    assert records.read(trial(tmp_path).run()).interruptions == 0
+    assert store.read(trial(tmp_path).run()).interruptions == 0
 
 
 @pytest.fixture

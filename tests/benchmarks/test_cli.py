@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import record as records
 from benchmarks.__main__ import main
+from benchmarks.records import schema, store
 from tests.benchmarks.test_trial import comparable
 
 ROOT = Path(__file__).parents[2]
@@ -106,9 +106,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def only_record(out: Path) -> records.Record:
+def only_record(out: Path) -> schema.Record:
     (path,) = (out / "records").glob("*.json")
-    return records.read(path)
+    return store.read(path)
 
 
 def test_a_run_leaves_a_record_tables_and_figures(finished: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import commands
-from benchmarks import record as records
-from benchmarks.commands import _trials
-from benchmarks.display import Display
-from benchmarks.options import Run
-from benchmarks.plan import Plan
-from benchmarks.stop import Stop
+from benchmarks.cli import run
+from benchmarks.cli.display import Display
+from benchmarks.cli.options import Run
+from benchmarks.cli.run import _trials
+from benchmarks.records import store
+from benchmarks.training.interruption import Stop
+from benchmarks.training.plan import Plan
 from tests.benchmarks import toy
 from tests.benchmarks.test_trial import StopAt
 
@@ -41,7 +41,7 @@ def test_a_seed_that_fails_does_not_stop_the_others_and_is_recorded_once(tmp_pat
 
     status, written, said = trials(tmp_path, tasks())
     assert status == 1
-    assert [records.read(path).seed for path in written] == [1]
+    assert [store.read(path).seed for path in written] == [1]
     assert "seed 0 failed: loss is nan in arm 'control'" in said
     status, written, said = trials(tmp_path, tasks())
     assert status == 1
@@ -58,7 +58,7 @@ def test_an_interrupted_fresh_run_goes_on_without_fresh(tmp_path: Path) -> None:
     task = toy.ToyTask()
     status, written, _ = trials(tmp_path, [task])
     assert task.served == list(range(14, 22))
-    assert records.read(written[0]).interruptions == 1
+    assert store.read(written[0]).interruptions == 1
 
 
 def test_weights_of_a_trial_that_finished_without_them_are_not_promised(tmp_path: Path) -> None:
@@ -73,4 +73,4 @@ def test_weights_of_a_trial_that_finished_without_them_are_not_promised(tmp_path
 def test_fresh_is_refused_where_torchrun_would_start_it_again_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "1")
     with pytest.raises(ValueError, match="leave out --fresh or --max-restarts"):
-        commands.run(Run("imagenet_resnet18", fresh=True))
+        run.run(Run("imagenet_resnet18", fresh=True))

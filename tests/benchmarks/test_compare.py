@@ -13,16 +13,16 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from benchmarks import record as records
-from benchmarks.circumstances import facts
-from benchmarks.compare import GAIN, Comparison, Line, compare, pair
-from benchmarks.comparison import sentences
-from benchmarks.display import Display
-from benchmarks.group import Group, group_records
-from benchmarks.record import Record
-from benchmarks.statistics import pooled, welch
-from benchmarks.stop import Stop
-from benchmarks.trial import Trial
+from benchmarks.analysis.comparison import GAIN, Comparison, Line, compare, pair
+from benchmarks.analysis.differences import facts
+from benchmarks.analysis.groups import Group, group_records
+from benchmarks.cli.compare import sentences
+from benchmarks.cli.display import Display
+from benchmarks.records import store
+from benchmarks.records.schema import Record
+from benchmarks.statistics.intervals import pooled, welch
+from benchmarks.training.interruption import Stop
+from benchmarks.training.trial import Trial
 from tests.benchmarks import toy
 from tests.golden import build
 
@@ -272,14 +272,14 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def edited(path: Path, edit: Callable[[dict[str, Any]], object]) -> Group:
-    content = records.read(path).model_dump()
+    content = store.read(path).model_dump()
     edit(content)
     return group(Record.model_validate(content).sealed())
 
 
 @pytest.mark.promise(1)
 def test_the_same_seed_gives_the_same_bits(twice: tuple[Path, Path]) -> None:
-    one, two = (group(records.read(path)) for path in twice)
+    one, two = (group(store.read(path)) for path in twice)
     found = compare(one, two)
     assert (found.identical, found.alike, found.agree) == ((0,), True, True)
     assert [fact.name for fact in found.facts] == ["arms"]
@@ -310,7 +310,7 @@ def test_the_same_seed_gives_the_same_bits(twice: tuple[Path, Path]) -> None:
 def test_bit_for_bit_leaves_out_time_alone(
     twice: tuple[Path, Path], edit: Callable[[dict[str, Any]], object], same: bool
 ) -> None:
-    assert compare(group(records.read(twice[0])), edited(twice[0], edit)).identical == ((0,) if same else ())
+    assert compare(group(store.read(twice[0])), edited(twice[0], edit)).identical == ((0,) if same else ())
 
 
 def test_what_both_records_have_a_field_for_is_compared(twice: tuple[Path, Path]) -> None:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import console
-from benchmarks import record as records
 from benchmarks.__main__ import main
-from benchmarks.record import Record
+from benchmarks.cli import console
+from benchmarks.records import store
+from benchmarks.records.schema import Record
 from tests.golden import build
 
 
 def written(folder: Path, *trials: Record) -> Path:
     for trial in trials:
-        records.write(trial, folder)
+        store.write(trial, folder)
     return folder
 
 

@@ -8,11 +8,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks import contact, figures, samples, tables
-from benchmarks.errors import Word
-from benchmarks.group import group_records
-from benchmarks.record import Arm, Record
-from benchmarks.samples import Sample
+from benchmarks.analysis import samples
+from benchmarks.analysis.groups import group_records
+from benchmarks.analysis.samples import Sample
+from benchmarks.analysis.word_errors import Word
+from benchmarks.records.schema import Arm, Record
+from benchmarks.reporting import results_folder
+from benchmarks.reporting.figures import contact, files
 from tests.golden import build, captioning
 
 LONG = "a very long caption of many small words that go on and on " * 6
@@ -83,29 +85,29 @@ def test_pictures_that_an_arm_lacks_are_left_out() -> None:
 def test_the_sheet_belongs_to_the_results_and_is_the_same_again(tmp_path: Path) -> None:
     found = build.captions()
     name = "flickr8k_neuraltalk-paper-captions.png"
-    figures.write(tmp_path, found)
-    tables.write(tmp_path, found)
-    assert tables.check(tmp_path, found) == []
+    files.write(tmp_path, found)
+    results_folder.write(tmp_path, found)
+    assert results_folder.check(tmp_path, found) == []
     first = (tmp_path / "figures" / name).read_bytes()
     assert len(first) < 150_000
-    figures.sheet(group_records(found)[0], tmp_path / "again.png")
+    files.sheet(group_records(found)[0], tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == first
     page = (tmp_path / "tables" / "flickr8k_neuraltalk.md").read_text(encoding="utf-8")
     assert f"(../figures/{name})" in page
     assert "| a caption of quality 20 for 1 dogs | a caption of quality 21 for 1 dogs |" in page
     assert r"an entry way \| with a pipe" in page
     (tmp_path / "figures" / name).unlink()
-    assert tables.check(tmp_path, found) == [f"figures/{name}"]
-    figures.write(tmp_path, build.trio())
-    figures.write(tmp_path, found)
-    assert tables.check(tmp_path, found) == []
+    assert results_folder.check(tmp_path, found) == [f"figures/{name}"]
+    files.write(tmp_path, build.trio())
+    files.write(tmp_path, found)
+    assert results_folder.check(tmp_path, found) == []
 
 
 def test_a_users_own_pictures_are_drawn_and_a_missing_one_is_named(tmp_path: Path) -> None:
     for picture, size in zip(captioning.PICTURES, ((300, 200), (200, 300), (40, 40)), strict=True):
         Image.new("RGB", size, (0, 200, 30)).save(tmp_path / picture)
-    figures.sheet(group_records(build.captions())[0], tmp_path / "with.png", pictures=tmp_path)
-    figures.sheet(group_records(build.captions())[0], tmp_path / "without.png")
+    files.sheet(group_records(build.captions())[0], tmp_path / "with.png", pictures=tmp_path)
+    files.sheet(group_records(build.captions())[0], tmp_path / "without.png")
     green = [
         (abs(pixels(tmp_path / f"{name}.png").astype(int) - (0, 200, 30)) < 9).all(axis=2).sum()
         for name in ("with", "without")
@@ -115,15 +117,15 @@ def test_a_users_own_pictures_are_drawn_and_a_missing_one_is_named(tmp_path: Pat
     assert green[1] == 0
     (tmp_path / captioning.PICTURES[1]).write_bytes(b"no picture")
     with pytest.raises(ValueError, match=captioning.PICTURES[1]):
-        figures.sheet(group_records(build.captions())[0], tmp_path / "with.png", pictures=tmp_path)
+        files.sheet(group_records(build.captions())[0], tmp_path / "with.png", pictures=tmp_path)
     (tmp_path / captioning.PICTURES[0]).unlink()
     with pytest.raises(ValueError, match=captioning.PICTURES[0]):
-        figures.sheet(group_records(build.captions())[0], tmp_path / "with.png", pictures=tmp_path)
+        files.sheet(group_records(build.captions())[0], tmp_path / "with.png", pictures=tmp_path)
 
 
 def test_rows_without_captions_have_no_sheet(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"captions\.png: no record of imagenet_resnet18 has captions or transcripts"):
-        figures.sheet(group_records(build.trio())[0], tmp_path / "captions.png")
+        files.sheet(group_records(build.trio())[0], tmp_path / "captions.png")
 
 
 @pytest.mark.parametrize(("heard", "more"), [("one two three", 0.0), ("one six three", 0.03), ("one three", 0.05)])
@@ -148,21 +150,21 @@ def test_words_are_wrapped_with_their_marks_and_none_is_lost() -> None:
 
 def test_utterances_have_no_pictures_to_draw(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.png: transcripts are of no pictures"):
-        figures.sheet(group_records(build.utterances())[0], tmp_path / "a.png", pictures=tmp_path)
+        files.sheet(group_records(build.utterances())[0], tmp_path / "a.png", pictures=tmp_path)
 
 
 def test_the_sheet_of_transcripts_belongs_to_the_results_and_is_the_same_again(tmp_path: Path) -> None:
     found = build.utterances()
-    figures.write(tmp_path, found)
-    tables.write(tmp_path, found)
-    assert tables.check(tmp_path, found) == []
+    files.write(tmp_path, found)
+    results_folder.write(tmp_path, found)
+    assert results_folder.check(tmp_path, found) == []
     name = "librispeech_deepspeech2-paper-transcripts.png"
-    figures.sheet(group_records(found)[0], tmp_path / "again.png")
+    files.sheet(group_records(found)[0], tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "figures" / name).read_bytes()
     page = (tmp_path / "tables" / "librispeech_deepspeech2.md").read_text(encoding="utf-8")
     assert f": what the networks hear in a few test utterances](../figures/{name})" in page
     (tmp_path / "figures" / name).unlink()
-    assert tables.check(tmp_path, found) == [f"figures/{name}"]
+    assert results_folder.check(tmp_path, found) == [f"figures/{name}"]
 
 
 def pictured(folder: Path) -> Path:
@@ -191,9 +193,9 @@ def test_a_record_cannot_have_a_picture_from_elsewhere_drawn(tmp_path: Path, pat
     for folder in (tmp_path, tmp_path / "in", tmp_path / "in" / "sub"):
         pictured(folder)
     with pytest.raises(ValueError, match="is not the plain name of a picture"):
-        figures.sheet(group_records(renamed(path.format))[0], tmp_path / "a.png", pictures=tmp_path / "in")
+        files.sheet(group_records(renamed(path.format))[0], tmp_path / "a.png", pictures=tmp_path / "in")
     with pytest.raises(ValueError, match="is not the plain name of a picture"):
-        figures.private(tmp_path / "private", renamed(path.format), tmp_path / "in")
+        files.private(tmp_path / "private", renamed(path.format), tmp_path / "in")
 
 
 def test_only_jpeg_and_png_files_are_read(tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_only_jpeg_and_png_files_are_read(tmp_path: Path) -> None:
     with Image.open(tmp_path / captioning.PICTURES[0]) as image:
         image.save(tmp_path / captioning.PICTURES[0], format="GIF")
     with pytest.raises(ValueError, match=f"{captioning.PICTURES[0]} cannot be drawn"):
-        figures.sheet(group_records(build.captions())[0], tmp_path / "a.png", pictures=tmp_path)
+        files.sheet(group_records(build.captions())[0], tmp_path / "a.png", pictures=tmp_path)
 
 
 def test_sheets_with_photographs_are_drawn_for_groups_whose_photographs_are_there(tmp_path: Path) -> None:
@@ -212,14 +214,14 @@ def test_sheets_with_photographs_are_drawn_for_groups_whose_photographs_are_ther
         for record in renamed(lambda name: f"generated_{name}")
     ]
     found = [*build.captions(), *build.trio(), *build.utterances(), *smoke]
-    assert figures.private(tmp_path / "private", found, photographs) == [
+    assert files.private(tmp_path / "private", found, photographs) == [
         tmp_path / "private" / "flickr8k_neuraltalk-paper-captions.png"
     ]
     drawn = pixels(tmp_path / "private" / "flickr8k_neuraltalk-paper-captions.png")
     assert (abs(drawn.astype(int) - (0, 200, 30)) < 9).all(axis=2).sum() > 1000
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"empty: holds no photograph that a record of \d+ has a caption of"):
-        figures.private(tmp_path / "private", found, tmp_path / "empty")
+        files.private(tmp_path / "private", found, tmp_path / "empty")
     (photographs / captioning.PICTURES[1]).unlink()
     with pytest.raises(ValueError, match=captioning.PICTURES[1]):
-        figures.private(tmp_path / "private", found, photographs)
+        files.private(tmp_path / "private", found, photographs)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import special
 
-from benchmarks import statistics
-from benchmarks.crossed import (
+from benchmarks.perf.worlds import Binary, Corpus, World
+from benchmarks.statistics import bootstrap, intervals
+from benchmarks.statistics.crossed import (
     Crossed,
     Measured,
     components,
@@ -15,7 +16,6 @@ from benchmarks.crossed import (
     measure,
     relative,
 )
-from benchmarks.perf.worlds import Binary, Corpus, World
 
 Outcomes = list[np.ndarray]
 
@@ -67,7 +67,7 @@ def test_the_jackknife_leaves_out_one_by_one(k: int, clustered: bool) -> None:
     groups = sorted(set(clusters))
 
     def gains(kept: list[int]) -> list[float]:
-        return [statistics.score(a[kept]) - statistics.score(b[kept]) for a, b in zip(dsd, control, strict=True)]
+        return [bootstrap.score(a[kept]) - bootstrap.score(b[kept]) for a, b in zip(dsd, control, strict=True)]
 
     without = np.array([gains([i for i in range(30) if clusters[i] != group]) for group in groups])  # (groups, seeds)
     g = len(groups)
@@ -106,7 +106,7 @@ def test_clusters_may_be_of_any_size_and_order() -> None:
 
 def test_without_noise_of_examples_it_is_the_t_interval_over_seeds() -> None:
     found = Measured(*_constant([0.1, 0.5, 0.3, 0.2, 0.9], 1000))
-    summary = statistics.paired([0.1, 0.5, 0.3, 0.2, 0.9])
+    summary = intervals.paired([0.1, 0.5, 0.3, 0.2, 0.9])
     told = interval(found)
     assert (told.df, told.interaction) == pytest.approx((4, 0))
     assert (told.low, told.high) == pytest.approx(summary.interval)
@@ -119,7 +119,7 @@ def test_many_examples_bring_it_to_the_t_interval_over_seeds() -> None:
     dsd = [(generator.random(400_000) < 0.5 + effect).astype(float) for effect in effects]
     control = [(generator.random(400_000) < 0.5).astype(float) for _ in effects]
     found = interval(measure(dsd, control, True))
-    summary = statistics.paired([statistics.score(a) - statistics.score(b) for a, b in zip(dsd, control, strict=True)])
+    summary = intervals.paired([bootstrap.score(a) - bootstrap.score(b) for a, b in zip(dsd, control, strict=True)])
     assert summary.interval is not None
     assert (found.low, found.high) == pytest.approx(summary.interval, rel=2e-3)
 
@@ -189,13 +189,13 @@ def test_p_is_where_the_interval_ends_at_zero() -> None:
 def test_a_share_of_the_control_is_tested_with_its_own_noise() -> None:
     dsd, control = hits(5, 300)
     measured = measure(dsd, control, True)
-    errors = [100 - statistics.score(one) for one in control]
-    gains = [statistics.score(a) - statistics.score(b) for a, b in zip(dsd, control, strict=True)]
+    errors = [100 - bootstrap.score(one) for one in control]
+    gains = [bootstrap.score(a) - bootstrap.score(b) for a, b in zip(dsd, control, strict=True)]
     found = interval(measured, 0.1)
     assert found.mean == pytest.approx(np.mean(gains) - 0.1 * np.mean(errors))
     by_hand = [100 * (a - b) - 0.1 * 100 * (1 - b) for a, b in zip(dsd, control, strict=True)]
     assert found.between_examples == pytest.approx(np.var(np.mean(by_hand, axis=0), ddof=1) / 300)
-    assert measure(dsd, control, False).controls == pytest.approx([statistics.score(one) for one in control])
+    assert measure(dsd, control, False).controls == pytest.approx([bootstrap.score(one) for one in control])
 
 
 def test_fiellers_ends_are_where_the_contrast_ends_at_zero() -> None:

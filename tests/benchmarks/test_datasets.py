@@ -6,7 +6,7 @@ import re
 from typing import get_args
 
 from benchmarks.datasets import DATASETS, PLANNED, Name
-from benchmarks.registry import ROWS
+from benchmarks.rows import ROWS
 from benchmarks.wanted import WANTED
 
 

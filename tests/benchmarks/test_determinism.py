@@ -8,11 +8,11 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from benchmarks import determinism
-from benchmarks import record as records
-from benchmarks.display import Display
-from benchmarks.stop import InterruptedTrial, Stop
-from benchmarks.trial import Trial
+from benchmarks.cli.display import Display
+from benchmarks.records import store
+from benchmarks.training import determinism
+from benchmarks.training.interruption import InterruptedTrial, Stop
+from benchmarks.training.trial import Trial
 from tests.benchmarks import toy
 from tests.benchmarks.test_trial import StopAt
 
@@ -32,7 +32,7 @@ def test_a_record_names_the_operations_that_are_not_deterministic(tmp_path: Path
     with determinism.noted(met):
         display = Display(Console(quiet=True), 100, toy.ERROR, toy.BATCH)
         path = Trial(toy.plan(tmp_path), Shaky(), display, Stop(), met=met).run()
-    record = records.read(path)
+    record = store.read(path)
     assert (record.deterministic, record.nondeterministic) == (False, ["ctc_loss_backward_gpu"])
 
 
@@ -40,7 +40,7 @@ def test_what_was_met_before_an_interruption_is_told_too(tmp_path: Path) -> None
     display = Display(Console(quiet=True), 100, toy.ERROR, toy.BATCH)
     with pytest.raises(InterruptedTrial):
         Trial(toy.plan(tmp_path), toy.ToyTask(), display, StopAt(22), met={"ctc_loss_backward_gpu"}).run()
-    record = records.read(Trial(toy.plan(tmp_path), toy.ToyTask(), display, Stop()).run())
+    record = store.read(Trial(toy.plan(tmp_path), toy.ToyTask(), display, Stop()).run())
     assert (record.deterministic, record.nondeterministic) == (False, ["ctc_loss_backward_gpu"])
 
 

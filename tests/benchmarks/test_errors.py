@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks import errors
+from benchmarks.analysis import word_errors
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ from benchmarks import errors
     ],
 )
 def test_every_error_is_marked(reference: str, transcript: str, text: str) -> None:
-    assert errors.markdown(errors.marked(reference, transcript)) == text
+    assert word_errors.markdown(word_errors.marked(reference, transcript)) == text
 
 
 def test_as_many_errors_are_marked_as_the_word_error_rate_counts() -> None:
     # Six words become five: the shortest way is four steps, whichever of the shortest ways is taken.
-    found = errors.marked("the cat sat on the mat", "a cat on mat today")
+    found = word_errors.marked("the cat sat on the mat", "a cat on mat today")
     assert sum(word.kind != "equal" for word in found) == 4
     assert [word.text for word in found if word.kind != "delete"] == ["a", "cat", "on", "mat", "today"]

@@ -13,11 +13,14 @@ import pytest
 from rich.console import Console
 from torch import Tensor, nn
 
-from benchmarks import checkpoint, inputs, probe, registry
+from benchmarks import rows
 from benchmarks.__main__ import main
-from benchmarks.estimate import sentences, table, trial
-from benchmarks.probe import LEAST, STEPS, Probe
-from benchmarks.stop import InterruptedTrial
+from benchmarks.cli import inputs
+from benchmarks.cli.estimate import sentences, table
+from benchmarks.training import checkpoint, timing
+from benchmarks.training.cost import trial
+from benchmarks.training.interruption import InterruptedTrial
+from benchmarks.training.timing import LEAST, STEPS, Probe
 from tasks.recipe import Recipe
 from tasks.task import Evaluation
 from tests.benchmarks import toy
@@ -106,13 +109,13 @@ class ReadAhead(toy.ToyTask):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(probe, "time", made)
+    monkeypatch.setattr(timing, "time", made)
     return made
 
 
 def test_a_probe_finds_what_things_take_and_leaves_nothing(tmp_path: Path, clock: Clock) -> None:
     task = TimedToy(clock)
-    found = probe.measure(task, ARMS, None, 0, True, tmp_path)  # 52 steps of 4 s would take longer than it may
+    found = timing.measure(task, ARMS, None, 0, True, tmp_path)  # 52 steps of 4 s would take longer than it may
     assert (found.dense, found.masked, found.loading, found.ahead) == (1.0, 3.0, 0.25, False)
     assert (found.curve, found.thorough, found.training) == (4.0, 5.0, 1.0)
     assert sorted(task.evaluated) == [False, False, True]  # one of them right after pruning
@@ -125,7 +128,7 @@ def test_a_probe_finds_what_things_take_and_leaves_nothing(tmp_path: Path, clock
 def test_a_probe_takes_a_minute_of_steps_but_some_at_least(
     tmp_path: Path, clock: Clock, factor: float, steps: int
 ) -> None:
-    found = probe.measure(TimedToy(clock, factor), ARMS, None, 0, False, tmp_path)
+    found = timing.measure(TimedToy(clock, factor), ARMS, None, 0, False, tmp_path)
     assert (
         found.steps == steps
     )  # a step of both networks takes 4.25 s at factor 1, the first 5 s more; two do not count
@@ -134,20 +137,20 @@ def test_a_probe_takes_a_minute_of_steps_but_some_at_least(
 
 def test_without_an_arm_that_has_masks_none_is_trained(tmp_path: Path, clock: Clock) -> None:
     task = TimedToy(clock)
-    found = probe.measure(task, ("control", "llr"), None, 0, False, tmp_path)
+    found = timing.measure(task, ("control", "llr"), None, 0, False, tmp_path)
     assert (found.networks, found.masked, found.selecting, found.masks) == (1, 1.0, 0.0, 0)
     assert task.evaluated == [True]
 
 
 def test_timed_steps_lie_all_over_the_first_epoch(tmp_path: Path, clock: Clock) -> None:
     task = TimedToy(clock, 64.0)
-    probe.measure(task, ARMS, None, 0, False, tmp_path)
+    timing.measure(task, ARMS, None, 0, False, tmp_path)
     spread = task.served[-(2 + LEAST) :]
     assert set(spread) == set(range(task.steps_per_epoch()))
 
 
 def test_batches_made_ahead_are_waited_for_only_as_long_as_a_gpu_is_faster(tmp_path: Path, clock: Clock) -> None:
-    found = probe.measure(ReadAhead(clock), ARMS, None, 0, False, tmp_path)
+    found = timing.measure(ReadAhead(clock), ARMS, None, 0, False, tmp_path)
     assert (found.ahead, found.loading) == (True, 2.0)
     assert (found.waiting(0.5, gpu=True), found.waiting(3.0, gpu=True)) == (1.5, 0.0)
     assert found.waiting(3.0, gpu=False) == 2.0  # the processors are the same
@@ -227,7 +230,7 @@ def test_as_many_evaluations_are_counted_as_a_trial_makes(tmp_path: Path, every:
 
 
 def test_the_checkpoint_is_as_large_as_counted(tmp_path: Path) -> None:
-    found = probe.measure(toy.ToyTask(), ARMS, None, 0, False, tmp_path)
+    found = timing.measure(toy.ToyTask(), ARMS, None, 0, False, tmp_path)
     with pytest.raises(InterruptedTrial):
         run(toy.ToyTask(), tmp_path, StopAt(14), arms=ARMS)  # in the sparse phase
     (path,) = tmp_path.glob("checkpoints/*/trial.pt")
@@ -242,7 +245,7 @@ def test_the_checkpoint_is_as_large_as_counted(tmp_path: Path) -> None:
 
 
 def test_what_an_arm_keeps_in_memory_is_weights_gradients_momentum_and_masks(tmp_path: Path) -> None:
-    found = probe.measure(toy.ToyTask(), ARMS, None, 0, False, tmp_path)
+    found = timing.measure(toy.ToyTask(), ARMS, None, 0, False, tmp_path)
     weights = sum(parameter.numel() for parameter in toy.ToyTask().model().parameters())
     buffers = 2 * 16 * 4 + 8  # running mean and variance, and an int64 that counts batches
     assert found.model == 4 * weights + buffers
@@ -257,7 +260,7 @@ def toy_row(monkeypatch: pytest.MonkeyPatch) -> None:
         return toy.ToyTask(recipe, seed)
 
     domain = SimpleNamespace(embedded=lambda: Path("blobs"), open_data=lambda *_, **__: toy.ToyTask(), build=build)
-    monkeypatch.setitem(registry.ROWS, toy.ROW.name, toy.ROW)
+    monkeypatch.setitem(rows.ROWS, toy.ROW.name, toy.ROW)
     monkeypatch.setattr(inputs, "domain", lambda row: domain)
 
 

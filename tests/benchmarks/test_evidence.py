@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import ROOT, evidence, lock, provenance, record
-from benchmarks.console import CONSOLE
-from benchmarks.evidence import Standing, following, stand
-from benchmarks.options import Evidence, Run
-from benchmarks.record import Record
-from benchmarks.registry import BFLOAT16, ROWS
-from benchmarks.statistics import paired
+from benchmarks import ROOT
+from benchmarks.analysis.planning import Standing, following, stand
+from benchmarks.cli import command_line, evidence
+from benchmarks.cli.console import CONSOLE
+from benchmarks.cli.options import Evidence, Run
+from benchmarks.records import store
+from benchmarks.records.schema import Record
+from benchmarks.rows import BFLOAT16, ROWS
+from benchmarks.statistics.intervals import paired
+from benchmarks.training import lock
 from benchmarks.wanted import WANTED, Wanted
 
 RECORDS = ROOT / "results" / "records"
@@ -30,7 +33,7 @@ def standing(have: int, gains: list[float], hours: float, target: float = 0.5, s
 
 def trial(seed: int, **changed: object) -> Record:
     """A record as one of the plan's, its numbers those of a trial of suite 0.1."""
-    old = next(one for one in record.read_all(RECORDS) if one.row == "imagenet_resnet18" and {*ARMS} <= {*one.arms})
+    old = next(one for one in store.read_all(RECORDS) if one.row == "imagenet_resnet18" and {*ARMS} <= {*one.arms})
     facts = {
         "id": f"trial-{seed}",
         "seed": seed,
@@ -157,7 +160,7 @@ def test_a_trial_that_another_process_is_at_counts_as_taken_as_long_as_it_holds_
     tmp_path: Path, trials: list[Record]
 ) -> None:
     given = Evidence(data=tmp_path / "data", out=tmp_path)
-    command = provenance.command("run", evidence.options(SMALL, given.data, 1, tmp_path))
+    command = command_line.command("run", evidence.options(SMALL, given.data, 1, tmp_path))
     with lock.held(tmp_path / "checkpoints" / "some-trial", command):
         running = evidence.running_elsewhere(given, tmp_path, [SMALL])
         assert running == {(SMALL, 1)}

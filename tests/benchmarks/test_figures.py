@@ -6,9 +6,10 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
-from benchmarks import canvas, figures, tables
-from benchmarks import record as records
-from benchmarks.group import Group, group_records
+from benchmarks.analysis.groups import Group, group_records
+from benchmarks.records import store
+from benchmarks.reporting import results_folder
+from benchmarks.reporting.figures import canvas, curves, files
 from tests.golden import build
 
 PNG = b"\x89PNG"
@@ -16,9 +17,9 @@ PNG = b"\x89PNG"
 
 def test_every_figure_is_drawn_small_and_the_same_again(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
-    drawn = figures.write(tmp_path / "a", build.everything())
+    drawn = files.write(tmp_path / "a", build.everything())
     assert dict(mpl.rcParams) == before
-    again = figures.write(tmp_path / "b", build.everything())
+    again = files.write(tmp_path / "b", build.everything())
     assert [path.name for path in drawn] == [
         "gains.png",
         "imagenet_vgg16-paper-curves.png",
@@ -47,11 +48,11 @@ def test_every_figure_is_drawn_small_and_the_same_again(tmp_path: Path) -> None:
 
 def test_after_figures_and_tables_nothing_is_stale(tmp_path: Path) -> None:
     found = build.trio()
-    figures.write(tmp_path, found)
-    tables.write(tmp_path, found)
-    assert tables.check(tmp_path, found) == []
+    files.write(tmp_path, found)
+    results_folder.write(tmp_path, found)
+    assert results_folder.check(tmp_path, found) == []
     (tmp_path / "figures" / "gains.png").unlink()
-    assert tables.check(tmp_path, found) == ["figures/gains.png"]
+    assert results_folder.check(tmp_path, found) == ["figures/gains.png"]
 
 
 def test_a_picture_of_other_records_or_an_older_drawing_is_stale(
@@ -59,52 +60,52 @@ def test_a_picture_of_other_records_or_an_older_drawing_is_stale(
 ) -> None:
     names = ["figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
     before, after = build.trio(), build.trio((0.1, 0.5, 0.4))
-    figures.write(tmp_path, before)
-    tables.write(tmp_path, after)
-    assert tables.check(tmp_path, after) == names
-    figures.write(tmp_path, after)
-    assert tables.check(tmp_path, after) == []
+    files.write(tmp_path, before)
+    results_folder.write(tmp_path, after)
+    assert results_folder.check(tmp_path, after) == names
+    files.write(tmp_path, after)
+    assert results_folder.check(tmp_path, after) == []
     (tmp_path / names[1]).write_bytes(PNG)
-    assert tables.check(tmp_path, after) == names[1:]
-    figures.write(tmp_path, after)
-    monkeypatch.setattr(figures, "DRAWING_VERSION", figures.DRAWING_VERSION + 1)
-    assert tables.check(tmp_path, after) == names
+    assert results_folder.check(tmp_path, after) == names[1:]
+    files.write(tmp_path, after)
+    monkeypatch.setattr(canvas, "DRAWING_VERSION", canvas.DRAWING_VERSION + 1)
+    assert results_folder.check(tmp_path, after) == names
 
 
 def test_results_have_the_picture_of_the_gains_to_themselves(tmp_path: Path) -> None:
     smoke = build.record(scale="smoke", data="stripes", synthetic=True)
     for others, name in (([smoke], "smoke"), ([smoke, *build.trio()], "both"), (build.trio(), "real")):
-        figures.gains(others, tmp_path / f"{name}.png")
+        files.gains(others, tmp_path / f"{name}.png")
     pictures = {name: (tmp_path / f"{name}.png").read_bytes() for name in ("smoke", "both", "real")}
     assert pictures["both"] == pictures["real"] != pictures["smoke"]
 
 
 def test_a_picture_of_no_group_does_not_belong(tmp_path: Path) -> None:
-    figures.write(tmp_path, build.trio())
-    tables.write(tmp_path, build.trio())
+    files.write(tmp_path, build.trio())
+    results_folder.write(tmp_path, build.trio())
     (tmp_path / "figures" / "imagenet_vgg16-paper-0123456789ab-2-curves.png").touch()
     (tmp_path / "figures" / "imagenet_vgg16-photo.png").touch()
-    assert tables.check(tmp_path, build.trio()) == ["figures/imagenet_vgg16-paper-0123456789ab-2-curves.png"]
+    assert results_folder.check(tmp_path, build.trio()) == ["figures/imagenet_vgg16-paper-0123456789ab-2-curves.png"]
 
 
 def test_figures_of_groups_that_are_gone_are_removed(tmp_path: Path) -> None:
-    figures.write(tmp_path, build.trio())
-    figures.write(tmp_path, build.trio(row="imagenet_vgg16"))
+    files.write(tmp_path, build.trio())
+    files.write(tmp_path, build.trio(row="imagenet_vgg16"))
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert names == {"gains.png", "imagenet_vgg16-small-curves.png"}
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"gains\.png"):
-        figures.gains([build.failed()], tmp_path / "gains.png")
-    assert figures.write(tmp_path, []) == []
+        files.gains([build.failed()], tmp_path / "gains.png")
+    assert files.write(tmp_path, []) == []
 
 
 def test_a_given_dense_start_has_no_curve_of_its_own(tmp_path: Path) -> None:
     record = build.record(source="resnet18.safetensors")
     assert record.dense is not None
     record = record.model_copy(update={"dense": record.dense.model_copy(update={"phases": [], "curve": []})})
-    figures.curves(group_records([record])[0], tmp_path / "curves.png")
+    curves.curves(group_records([record])[0], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(PNG)
 
 
@@ -112,7 +113,7 @@ def drawn(group: Group, monkeypatch: pytest.MonkeyPatch) -> Figure:
     """Return the figure of a group's curves as it is saved."""
     kept: list[Figure] = []
     monkeypatch.setattr(canvas, "save", lambda figure, *_: kept.append(figure))
-    figures.curves(group, Path("curves.png"))
+    curves.curves(group, Path("curves.png"))
     return kept[0]
 
 
@@ -138,32 +139,32 @@ def test_what_follows_d_is_framed_on_dsd_and_control(monkeypatch: pytest.MonkeyP
 
 
 def test_no_display_and_no_pyplot_are_needed() -> None:
-    code = "import sys, benchmarks.figures; sys.exit('matplotlib.pyplot' in sys.modules or 'torch' in sys.modules)"
+    code = "import sys, benchmarks.reporting.figures.files; sys.exit('matplotlib.pyplot' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
 
 
 def test_write_and_check(tmp_path: Path) -> None:
     for record in build.trio():
-        records.write(record, tmp_path / "records")
-    found = records.read_all(tmp_path / "records")
+        store.write(record, tmp_path / "records")
+    found = store.read_all(tmp_path / "records")
     names = [
         "README.md",
         *(f"tables/{n}.{kind}" for n in ("imagenet_resnet18", "overview") for kind in ("csv", "md", "tex")),
     ]
     pictures = ["figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
-    assert tables.check(tmp_path, found) == sorted([*names, *pictures])
-    written = tables.write(tmp_path, found)
+    assert results_folder.check(tmp_path, found) == sorted([*names, *pictures])
+    written = results_folder.write(tmp_path, found)
     assert sorted(str(path.relative_to(tmp_path)) for path in written) == names
-    assert tables.check(tmp_path, found) == pictures
-    figures.write(tmp_path, found)
-    assert tables.check(tmp_path, found) == []
+    assert results_folder.check(tmp_path, found) == pictures
+    files.write(tmp_path, found)
+    assert results_folder.check(tmp_path, found) == []
     page = tmp_path / "README.md"
     page.write_text(page.read_text(encoding="utf-8").replace("+0.30", "+3.00"), encoding="utf-8")
     gone = tmp_path / "tables" / "imagenet_vgg16.md"
     gone.touch()
-    assert tables.check(tmp_path, found) == ["README.md", "tables/imagenet_vgg16.md"]
-    tables.write(tmp_path, found)
-    assert tables.check(tmp_path, found) == []
+    assert results_folder.check(tmp_path, found) == ["README.md", "tables/imagenet_vgg16.md"]
+    results_folder.write(tmp_path, found)
+    assert results_folder.check(tmp_path, found) == []
     assert not gone.exists()
 
 
@@ -171,9 +172,9 @@ def test_what_others_wrote_is_left_as_it_is(tmp_path: Path) -> None:
     for name in ("tables/notes.md", "tables/mine.csv", "tables/imagenet_resnet18.txt", "figures/logo.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("mine", encoding="utf-8")
-    tables.write(tmp_path, build.trio())
-    figures.write(tmp_path, build.trio())
-    assert tables.check(tmp_path, build.trio()) == []
+    results_folder.write(tmp_path, build.trio())
+    files.write(tmp_path, build.trio())
+    assert results_folder.check(tmp_path, build.trio()) == []
     assert {p.name for p in tmp_path.glob("*/*") if p.read_bytes() == b"mine"} == {
         *("notes.md", "mine.csv", "imagenet_resnet18.txt", "logo.png")
     }
@@ -185,15 +186,15 @@ def test_a_page_of_somebody_elses_is_refused_before_anything_is_written(tmp_path
     path.parent.mkdir(exist_ok=True)
     path.write_text("# My project\n", encoding="utf-8")
     with pytest.raises(ValueError, match=f"{name} was not made by this suite.*--out"):
-        tables.write(tmp_path, build.trio())
+        results_folder.write(tmp_path, build.trio())
     assert [p for p in tmp_path.glob("**/*") if p.is_file()] == [path]
     assert path.read_text(encoding="utf-8") == "# My project\n"
 
 
 def test_what_is_drawn_already_is_left_alone_and_the_rest_is_drawn(tmp_path: Path) -> None:
-    figures.write(tmp_path, build.trio())
+    files.write(tmp_path, build.trio())
     paths = sorted((tmp_path / "figures").glob("*.png"))
     before = {path: path.stat().st_mtime_ns for path in paths}
     paths[0].unlink()
-    figures.write(tmp_path, build.trio())
+    files.write(tmp_path, build.trio())
     assert {path for path in paths if path.stat().st_mtime_ns != before[path]} == {paths[0]}

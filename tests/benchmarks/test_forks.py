@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import trial
-from benchmarks.arms import ArmPlan, arm_plan, has_text_reading
-from benchmarks.record import Arm, Record
-from benchmarks.registry import ROWS
-from benchmarks.stop import InterruptedTrial
+from benchmarks.arms.plan import ArmPlan, arm_plan, has_text_reading
+from benchmarks.records.schema import Arm, Record
+from benchmarks.rows import ROWS
+from benchmarks.training import trial
+from benchmarks.training.interruption import InterruptedTrial
 from dsd.schedule import Phase, Schedule, StepDecay
 from tests.benchmarks import toy
 from tests.benchmarks.test_trial import StopAt, comparable, run

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torchvision import models
 
-from benchmarks import record as records
 from benchmarks.__main__ import main
-from benchmarks.registry import ROWS
+from benchmarks.records import store
+from benchmarks.rows import ROWS
 from tasks import weights
 from tasks.flickr8k import tiny
 
@@ -28,7 +28,7 @@ def test_the_record_and_the_saved_weights_say_what_was_trained_on(
     out = tmp_path / "out"
     assert main(["run", ROW, *words, "--seeds", "1", "--arms", "control", "--save-weights", "--out", str(out)]) == 0
     (path,) = (out / "records").glob("*.json")
-    record = records.read(path)
+    record = store.read(path)
     assert record.recipe["data"]["network"] == "squeezenet1_1"
     assert record.recipe_hash == ROWS[ROW].recipe("small", network="squeezenet1_1").hash()
     assert record.custom == []

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import ROOT, gate, record
-from benchmarks.record import Record
+from benchmarks import ROOT
+from benchmarks.analysis import gate
+from benchmarks.records import store
+from benchmarks.records.schema import Record
 from benchmarks.wanted import WANTED, Wanted
 from tests.golden import build
 
@@ -19,7 +21,7 @@ RESNET18 = OF["imagenet_resnet18"]
 
 def first_suite(row: str) -> list[Record]:
     """The trials of suite 0.1 with the row's own recipe."""
-    found = record.read_all(RECORDS)
+    found = store.read_all(RECORDS)
     return [
         one
         for one in found

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import inputs, request
-from benchmarks.options import Evaluate, Run
-from benchmarks.registry import ROWS
+from benchmarks.cli import inputs, request
+from benchmarks.cli.options import Evaluate, Run
+from benchmarks.rows import ROWS
 from tasks.recipe import SCALES, Scale
 from tasks.task import Frozen
 

@@ -17,13 +17,13 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import save_file
 
-from benchmarks import record as records
 from benchmarks.__main__ import main
-from benchmarks.display import Display
-from benchmarks.inspection import score_lines
-from benchmarks.registry import ROWS
-from benchmarks.stop import Stop
-from benchmarks.trial import Trial
+from benchmarks.cli.display import Display
+from benchmarks.cli.evaluate import score_lines
+from benchmarks.records import store
+from benchmarks.rows import ROWS
+from benchmarks.training.interruption import Stop
+from benchmarks.training.trial import Trial
 from tasks.flickr8k import captions as flickr8k
 from tasks.flickr8k import task, tiny
 from tasks.imagenet import task as pictures_task
@@ -182,7 +182,7 @@ def test_what_verification_found_is_in_the_record(tmp_path: Path) -> None:
     warnings = ("test files that are also trained on: 1 (a = b)", "left out by quarantine.txt: 1 (c)")
     task.report = dataclasses.replace(task.report, subset=0.5, warnings=warnings)
     display = Display(Console(file=io.StringIO()), 100, toy.ERROR, toy.BATCH)
-    data = records.read(Trial(toy.plan(tmp_path, recipe=task.recipe), task, display, Stop()).run()).data
+    data = store.read(Trial(toy.plan(tmp_path, recipe=task.recipe), task, display, Stop()).run()).data
     assert (data.name, data.fingerprint, data.synthetic, data.subset) == ("blobs", "f" * 16, True, 0.5)
     assert data.counts == {"train": toy.N, "test": 20}
     assert data.warnings == list(warnings)

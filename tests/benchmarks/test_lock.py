@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import lock
+from benchmarks.training import lock
 
 pytestmark = pytest.mark.promise(10)
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import noise, tables
-from benchmarks.group import group_records
-from benchmarks.record import Record
+from benchmarks.analysis import label_noise
+from benchmarks.analysis.groups import group_records
+from benchmarks.records.schema import Record
+from benchmarks.reporting import results_folder
 from tests.benchmarks.test_tables import line
 from tests.golden import build
 
@@ -14,8 +15,8 @@ ROW = "imagenet_resnet50"
 PAGE = f"tables/{ROW}.md"
 
 
-def levels(found: list[Record]) -> list[noise.Level]:
-    (one,) = noise.checks(group_records(found), ROW)
+def levels(found: list[Record]) -> list[label_noise.Level]:
+    (one,) = label_noise.checks(group_records(found), ROW)
     return one
 
 
@@ -50,9 +51,9 @@ def test_notes_are_words_and_part_no_groups() -> None:
 
 
 def test_without_noise_there_is_no_check() -> None:
-    assert noise.checks(group_records(build.sweep()), ROW) == []
-    assert noise.checks(group_records(build.noisy()), "imagenet_vgg16") == []
-    assert "label noise" not in tables.render(build.sweep())[PAGE]
+    assert label_noise.checks(group_records(build.sweep()), ROW) == []
+    assert label_noise.checks(group_records(build.noisy()), "imagenet_vgg16") == []
+    assert "label noise" not in results_folder.render(build.sweep())[PAGE]
 
 
 def test_trials_whose_control_has_other_steps_are_left_out() -> None:
@@ -89,11 +90,11 @@ def trained_to(error: float) -> list[Record]:
     ],
 )
 def test_the_answer_is_what_training_and_test_say(found: list[Record], answer: str) -> None:
-    assert f"With 20 % of the labels wrong: **{answer}" in tables.render(found)[PAGE]
+    assert f"With 20 % of the labels wrong: **{answer}" in results_folder.render(found)[PAGE]
 
 
 def test_it_has_a_place_of_its_own_in_the_overview_and_under_the_row() -> None:
-    files = tables.render(build.sweep() + build.noisy())
+    files = results_folder.render(build.sweep() + build.noisy())
     overview = files["tables/overview.md"]
     part = overview[overview.index("## Label noise") :]
     assert line(part, "ResNet-50, label_noise=0.2")[-3:] == ["44.60 ± 0.10", "-0.60 ± 0.10 [-0.85, -0.35]", "3"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import outputs
+from benchmarks.records import outputs
 
 SAID = {
     "control": [

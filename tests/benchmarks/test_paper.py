@@ -2,9 +2,11 @@ import dataclasses
 
 import pytest
 
-from benchmarks import overview, paper, tables
-from benchmarks.group import group_records
-from benchmarks.verdicts import claim_of
+from benchmarks import paper
+from benchmarks.analysis.groups import group_records
+from benchmarks.paper import claim_of
+from benchmarks.reporting import results_folder
+from benchmarks.reporting.tables import overview
 from tests.golden import build
 
 NAMES = [
@@ -122,7 +124,7 @@ def test_the_paper_recipe_on_other_pictures_is_not_comparable() -> None:
 
 
 def test_a_recipe_without_a_reduction_claims_no_likeness() -> None:
-    page = tables.render([build.record(scale="paper")])["README.md"]
+    page = results_folder.render([build.record(scale="paper")])["README.md"]
     assert "Differs from the paper" not in page
     assert "- Recipe: a fixture: every number is made up" in page
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from benchmarks.pool import NOTE, Effect, pool
+from benchmarks.statistics.pool import NOTE, Effect, pool
 
 
 def effects(shares: list[float], errors: list[float]) -> list[Effect]:

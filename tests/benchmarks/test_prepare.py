@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import prepare
 from benchmarks.__main__ import main
+from benchmarks.cli import prepare
 from benchmarks.datasets import PLANNED
 from tasks.flickr8k import prepare as captions
 from tasks.flickr8k import tiny

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import provenance, repository
-from benchmarks.options import Run
+from benchmarks.cli import command_line
+from benchmarks.cli.options import Run
+from benchmarks.training import provenance, repository
 
 GIT = shutil.which("git") or "git"
 
@@ -25,12 +26,12 @@ def test_the_command_names_no_place_on_this_machine(tmp_path: Path) -> None:
         fresh=True,
         dense=str(weights),
     )
-    assert provenance.command("run", options) == (
+    assert command_line.command("run", options) == (
         "python -m benchmarks run imagenet_vgg16 --scale small --data pictures --seeds 5 --arms control dsd llr "
         "--fresh --dense start.safetensors"
     )
     named = Run("imagenet_vgg16", dense="VGG16_Weights.IMAGENET1K_V1")
-    assert provenance.command("run", named).endswith("--dense VGG16_Weights.IMAGENET1K_V1")
+    assert command_line.command("run", named).endswith("--dense VGG16_Weights.IMAGENET1K_V1")
 
 
 @pytest.fixture

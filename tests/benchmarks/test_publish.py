@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from benchmarks import publish, tables
-from benchmarks import record as records
-from benchmarks.record import Record
+from benchmarks.records import store
+from benchmarks.records.schema import Record
+from benchmarks.reporting import results_folder
 from tests.golden import build
 
 pytestmark = pytest.mark.promise(10)
 
 
 def keep(out: Path, record: Record) -> None:
-    records.write(record, out / "records")
+    store.write(record, out / "records")
 
 
 def test_who_waits_to_publish_reads_the_records_when_its_turn_comes(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_who_waits_to_publish_reads_the_records_when_its_turn_comes(tmp_path: Pa
     keep(tmp_path, first)
     found: list[int] = []
     with FileLock(tmp_path / "records" / ".lock"):  # another run is publishing
-        waiting = threading.Thread(target=lambda: found.append(len(publish.publish(tmp_path)[0])))
+        waiting = threading.Thread(target=lambda: found.append(len(results_folder.publish(tmp_path)[0])))
         waiting.start()
         waiting.join(0.5)
         assert waiting.is_alive()
@@ -33,4 +33,4 @@ def test_who_waits_to_publish_reads_the_records_when_its_turn_comes(tmp_path: Pa
         keep(tmp_path, second)
     waiting.join(60)
     assert found == [2]
-    assert tables.check(tmp_path, records.read_all(tmp_path / "records")) == []
+    assert results_folder.check(tmp_path, store.read_all(tmp_path / "records")) == []

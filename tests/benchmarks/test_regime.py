@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks import answers, naming, overview, regime, tables
-from benchmarks.group import Group, group_records
-from benchmarks.record import Record, Scores
-from benchmarks.registry import ROWS
-from benchmarks.render import Block
+from benchmarks.analysis import answers
+from benchmarks.analysis.groups import Group, group_records
+from benchmarks.records.schema import Record, Scores
+from benchmarks.reporting import group_names, results_folder
+from benchmarks.reporting.document import Block
+from benchmarks.reporting.tables import overview, regime
+from benchmarks.rows import ROWS
 from benchmarks.wanted import WANTED
 from tests.benchmarks.test_gate import made
 from tests.benchmarks.test_tables import line
@@ -50,7 +52,7 @@ def test_trials_of_the_plan_are_a_section_of_their_own_beside_those_of_suite_0_1
     old, new = (next(group for group in groups if group.section == section) for section in ("small", "regime"))
     assert old.paper is None
     assert new.paper is not None
-    assert (naming.name(old), naming.name(new)) == ("ResNet-18", "ResNet-18, made up: every phase shorter")
+    assert (group_names.name(old), group_names.name(new)) == ("ResNet-18", "ResNet-18, made up: every phase shorter")
     rows = answers.rows(groups)
     assert answers.standing(new, rows) == "none: planned seeds missing: 1, 2, 3, 4"
     assert answers.standing(old, rows) == "superseded: none"
@@ -71,7 +73,7 @@ def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
 
 
 def test_the_pages_show_them_under_a_heading_of_their_own() -> None:
-    page = tables.render([trial(0), *build.trio()])["tables/overview.md"]
+    page = results_folder.render([trial(0), *build.trio()])["tables/overview.md"]
     parts = page.split("## ")
     (section,) = [part for part in parts if part.startswith(regime.HEADING)]
     assert line(section, "ResNet-18")[:5] == ["ResNet-18", "0", "top-1 error", "30.00", "60.00"]

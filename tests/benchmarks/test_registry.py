@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from benchmarks import registry
-from benchmarks.arms import arm_plan, has_text_reading
+from benchmarks import rows
+from benchmarks.arms import names
+from benchmarks.arms.plan import arm_plan, has_text_reading
 from tasks.recipe import SCALES
 
 BLOCK_TORCH = """
@@ -20,9 +21,9 @@ sys.meta_path.insert(0, Block())
 
 
 def test_the_registry_imports_with_the_standard_library_alone() -> None:
-    code = BLOCK_TORCH + "from benchmarks.registry import ROWS; print(len(ROWS))"
+    code = BLOCK_TORCH + "from benchmarks.rows import ROWS; print(len(ROWS))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stdout) == len(registry.ROWS) >= 4
+    assert int(done.stdout) == len(rows.ROWS) >= 4
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_the_registry_imports_with_the_standard_library_alone() -> None:
 )
 def test_a_misspelt_row_suggests_the_right_one(typed: str, meant: str) -> None:
     with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
-        registry.row(typed)
+        rows.row(typed)
 
 
 def test_the_paper_recipes_are_the_published_ones() -> None:
@@ -49,15 +50,15 @@ def test_the_paper_recipes_are_the_published_ones() -> None:
     }
     sparsity = {"imagenet": [0, 0.3, 0], "flickr8k": [0, 0.8, 0], "librispeech": [0, 0.5, 0, 0.25, 0]}
     for name, (epochs, rates) in published.items():
-        phases = registry.row(name).recipe("paper").schedule.phases
+        phases = rows.row(name).recipe("paper").schedule.phases
         assert tuple(phase.epochs for phase in phases) == epochs
         assert tuple(phase.lr for phase in phases) == rates
         assert [phase.sparsity for phase in phases] == sparsity[name.split("_")[0]]
 
 
-@pytest.mark.parametrize("name", registry.ROWS)
+@pytest.mark.parametrize("name", rows.ROWS)
 def test_the_reductions_keep_the_papers_proportions(name: str) -> None:
-    row = registry.row(name)
+    row = rows.row(name)
     paper = row.recipe("paper").schedule.phases
     for scale in ("smoke", "small"):
         phases = row.recipe(scale).schedule.phases
@@ -69,11 +70,11 @@ def test_the_reductions_keep_the_papers_proportions(name: str) -> None:
         assert row.recipe(scale).reduction
 
 
-@pytest.mark.parametrize("name", registry.ROWS)
+@pytest.mark.parametrize("name", rows.ROWS)
 @pytest.mark.parametrize("scale", SCALES)
 def test_all_arms_take_the_same_steps_in_the_same_phases(name: str, scale: str) -> None:
-    recipe = registry.row(name).recipe(scale)  # type: ignore[arg-type]
-    arms = [arm for arm in registry.ARMS if not arm.endswith("-text") or has_text_reading(recipe)]
+    recipe = rows.row(name).recipe(scale)  # type: ignore[arg-type]
+    arms = [arm for arm in names.ARMS if not arm.endswith("-text") or has_text_reading(recipe)]
     ends = {arm: arm_plan(recipe, arm, 78).schedule.boundaries(78) for arm in arms}
     twice = ends.pop("dsd-twice")
     (shared,) = set(ends.values())
@@ -81,9 +82,9 @@ def test_all_arms_take_the_same_steps_in_the_same_phases(name: str, scale: str) 
 
 
 def test_hashes_tell_recipes_apart_and_ignore_prose() -> None:
-    hashes = {row.recipe(scale).hash() for row in registry.ROWS.values() for scale in SCALES}
-    assert len(hashes) == len(SCALES) * len(registry.ROWS)
-    row = registry.row("imagenet_resnet18")
+    hashes = {row.recipe(scale).hash() for row in rows.ROWS.values() for scale in SCALES}
+    assert len(hashes) == len(SCALES) * len(rows.ROWS)
+    row = rows.row("imagenet_resnet18")
     assert row.recipe("small", 0.5).hash() != row.recipe("small").hash() == row.recipe("small", 0.3).hash()
     assert (
         row.recipe("small", lr_factor=0.1).hash()
@@ -93,14 +94,14 @@ def test_hashes_tell_recipes_apart_and_ignore_prose() -> None:
 
 
 def test_a_factor_multiplies_every_rate() -> None:
-    row = registry.row("flickr8k_neuraltalk")
+    row = rows.row("flickr8k_neuraltalk")
     for given, own in zip(row.recipe("paper", lr_factor=10).schedule, row.recipe("paper").schedule, strict=True):
         assert given.lr == pytest.approx(10 * own.lr)
         assert (given.epochs, given.sparsity) == (own.epochs, own.sparsity)
 
 
 def test_another_frozen_network_is_another_recipe_that_says_so() -> None:
-    row = registry.row("flickr8k_neuraltalk")
+    row = rows.row("flickr8k_neuraltalk")
     own, other = row.recipe("paper"), row.recipe("paper", network="squeezenet1_0")
     assert other.hash() != own.hash() == row.recipe("paper", network="vgg16").hash()
     assert other.as_dict()["data"] == own.as_dict()["data"] | {"network": "squeezenet1_0", "weights": ""}
@@ -109,7 +110,7 @@ def test_another_frozen_network_is_another_recipe_that_says_so() -> None:
 
 @pytest.mark.parametrize("name", ["imagenet_googlenet", "imagenet_vgg16", "imagenet_resnet18", "imagenet_resnet50"])
 def test_small_scale_keeps_the_papers_epochs_and_reduces_width_and_pixels(name: str) -> None:
-    small, paper = registry.row(name).recipe("small"), registry.row(name).recipe("paper")
+    small, paper = rows.row(name).recipe("small"), rows.row(name).recipe("paper")
     for ours, theirs in zip(small.schedule, paper.schedule, strict=True):
         assert (ours.kind, ours.sparsity) == (theirs.kind, theirs.sparsity)
         if (name, ours.kind) != (
@@ -122,30 +123,30 @@ def test_small_scale_keeps_the_papers_epochs_and_reduces_width_and_pixels(name: 
     assert small.data.crop < paper.data.crop
 
 
-@pytest.mark.parametrize("name", registry.ROWS)
+@pytest.mark.parametrize("name", rows.ROWS)
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_rate_falls_within_every_phase(name: str, scale: str) -> None:
-    for phase in registry.row(name).recipe(scale).schedule:  # type: ignore[arg-type]
+    for phase in rows.row(name).recipe(scale).schedule:  # type: ignore[arg-type]
         assert phase.decay.factor(phase.epochs * 0.999, phase.epochs) < 0.5
 
 
 def test_probes_are_another_recipe_that_says_so_and_need_pictures_of_their_own() -> None:
-    row = registry.row("imagenet_resnet18")
+    row = rows.row("imagenet_resnet18")
     assert row.recipe("small", probing=True).hash() != row.recipe("small").hash()
     assert "probing yes (published: no)" in " ".join(row.recipe("small", probing=True).notes)
     with pytest.raises(ValueError, match="no pictures are set aside for probes"):
         row.recipe("paper", probing=True)
-    speech = registry.row("librispeech_deepspeech")
+    speech = rows.row("librispeech_deepspeech")
     assert speech.recipe("small", probing=True).data.probing
     with pytest.raises(ValueError, match="--probe: flickr8k_neuraltalk has no examples for probes"):
-        registry.row("flickr8k_neuraltalk").recipe("small", probing=True)
+        rows.row("flickr8k_neuraltalk").recipe("small", probing=True)
 
 
 def test_label_noise_is_another_recipe_and_none_is_the_rows_own() -> None:
-    row = registry.row("imagenet_resnet18")
+    row = rows.row("imagenet_resnet18")
     noisy = row.recipe("small", label_noise=0.2)
     assert noisy.as_dict()["data"]["label_noise"] == 0.2
     assert noisy.hash() != row.recipe("small").hash() == row.recipe("small", label_noise=0.0).hash()
     assert "label_noise" not in row.recipe("small").as_dict()["data"]
     with pytest.raises(ValueError, match=r"label_noise=0\.2: flickr8k_neuraltalk classifies nothing"):
-        registry.row("flickr8k_neuraltalk").recipe("small", label_noise=0.2)
+        rows.row("flickr8k_neuraltalk").recipe("small", label_noise=0.2)

@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import outputs, pages, planned, report
-from benchmarks import record as records
 from benchmarks.__main__ import main
-from benchmarks.group import group_records
-from benchmarks.record import Record
-from benchmarks.report import drawings, said
+from benchmarks.analysis.groups import group_records
+from benchmarks.records import outputs, store
+from benchmarks.records.schema import Record
+from benchmarks.reporting import pages
+from benchmarks.reporting.html import page as html_page
+from benchmarks.reporting.html import svg as html_svg
+from benchmarks.reporting.html import viewer
+from benchmarks.reporting.tables import planned
 from tests.golden import build
 
 SCRIPT = "<script>alert(1)</script>"
@@ -102,7 +105,7 @@ def golden() -> list[Record]:
 
 @pytest.fixture(scope="module")
 def html(golden: list[Record], tmp_path_factory: pytest.TempPathFactory) -> str:
-    return report.page(golden, tmp_path_factory.mktemp("outputs"))
+    return html_page.page(golden, tmp_path_factory.mktemp("outputs"))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +114,7 @@ def page(html: str) -> Page:
 
 
 def test_nothing_is_fetched(page: Page, html: str) -> None:
-    assert len(html.encode()) < report.LIMIT
+    assert len(html.encode()) < html_page.LIMIT
     assert page.open == []
     assert {tag for tag, _ in page.tags} & {"img", "iframe", "object", "embed", "base", "form"} <= {"form"}
     assert page.attributes("src") == []
@@ -190,7 +193,7 @@ def test_numbers_of_ours_lead_to_their_trials(html: str, golden: list[Record]) -
 
 def test_a_share_of_the_data_is_no_number_of_ours(tmp_path: Path) -> None:
     half = build.trio()[0].data.model_copy(update={"subset": 0.5})
-    content = report.page([one.model_copy(update={"data": half}) for one in build.trio()], tmp_path)
+    content = html_page.page([one.model_copy(update={"data": half}) for one in build.trio()], tmp_path)
     assert content.count("<td>50 % of fixture-pictures</td>") == 1  # of what is superseded
 
 
@@ -229,8 +232,8 @@ def with_outputs(folder: Path) -> Record:
 
 def test_the_viewer_has_every_test_example_with_its_errors(tmp_path: Path) -> None:
     record = with_outputs(tmp_path)
-    content = report.page([record], tmp_path)
-    assert content == report.page([record], tmp_path)  # the same bytes again
+    content = html_page.page([record], tmp_path)
+    assert content == html_page.page([record], tmp_path)  # the same bytes again
     ((index, found),) = Page(content).trials()
     assert index["id"] == record.id
     assert (index["count"], index["whole"], index["marked"]) == (2, True, True)
@@ -255,24 +258,24 @@ def test_outputs_that_are_not_their_records_are_refused(tmp_path: Path) -> None:
     path = tmp_path / f"{record.id}.csv.gz"
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(ValueError, match=rf"{path.name} is not the file"):
-        report.page([record], tmp_path)
+        html_page.page([record], tmp_path)
 
 
 def test_a_page_that_would_be_too_large_lacks_trials_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: list[Record]
 ) -> None:
-    monkeypatch.setattr(drawings, "as_svg", lambda _: {})
-    whole = report.page(golden, tmp_path)
+    monkeypatch.setattr(html_svg, "as_svg", lambda _: {})
+    whole = html_page.page(golden, tmp_path)
     count = len(Page(whole).trials())
-    monkeypatch.setattr(report, "LIMIT", len(whole.encode()) - 400)
-    less = report.page(golden, tmp_path)
+    monkeypatch.setattr(html_page, "LIMIT", len(whole.encode()) - 400)
+    less = html_page.page(golden, tmp_path)
     shown = Page(less)
-    assert len(less.encode()) <= report.LIMIT
+    assert len(less.encode()) <= html_page.LIMIT
     assert 0 < len(shown.trials()) < count
     assert f"Left out, to keep this page small: {count - len(shown.trials())} trial" in shown.text
-    monkeypatch.setattr(report, "LIMIT", 20_000)
+    monkeypatch.setattr(html_page, "LIMIT", 20_000)
     with pytest.raises(ValueError, match="more than 20,000"):
-        report.page(golden, tmp_path)
+        html_page.page(golden, tmp_path)
 
 
 def test_figures_follow_the_page_in_colour_and_share_no_id() -> None:
@@ -281,14 +284,14 @@ def test_figures_follow_the_page_in_colour_and_share_no_id() -> None:
         '<defs><style type="text/css">*{}</style></defs><g id="axes_1"><path id="m1" d="M 1.23456 2" style="stroke: #000000"/>'
         '<use xlink:href="#m1" clip-path="url(#p1)"/><text x="1.2345">0.0075 %</text></g></svg>'
     )
-    assert drawings.inline(svg, "f3-") == (
+    assert html_svg.inline(svg, "f3-") == (
         '<svg viewBox="0 0 540 9.5"><defs></defs><g><path id="f3-m1" d="M 1.23 2" style="stroke: var(--ink)"/>'
         '<use href="#f3-m1" clip-path="url(#f3-p1)"/><text x="1.23">0.0075 %</text></g></svg>'  # numbers stay whole
     )
 
 
 def test_trials_come_by_seed_then_row(golden: list[Record], tmp_path: Path) -> None:
-    found = said.trials(group_records(golden), tmp_path)
+    found = viewer.trials(group_records(golden), tmp_path)
     assert [(one.row.split("_")[1], one.seed) for one in found] == [
         (row, seed) for seed in range(3) for row in ("neuraltalk", "deepspeech2")
     ]
@@ -296,7 +299,7 @@ def test_trials_come_by_seed_then_row(golden: list[Record], tmp_path: Path) -> N
 
 def test_the_command_writes_it_beside_the_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = with_outputs(tmp_path / "outputs")
-    records.write(record, tmp_path / "records")
+    store.write(record, tmp_path / "records")
     assert main(["report", "--records", str(tmp_path / "records")]) == 0
     content = (tmp_path / "report.html").read_bytes()
     assert f"1 records: wrote {tmp_path / 'report.html'}, {len(content):,} bytes" in capsys.readouterr().out
@@ -305,7 +308,7 @@ def test_the_command_writes_it_beside_the_records(tmp_path: Path, capsys: pytest
 
 
 def test_no_records_no_result(tmp_path: Path) -> None:
-    shown = Page(report.page([], tmp_path))
+    shown = Page(html_page.page([], tmp_path))
     assert shown.tables == []
     assert "No result on real data yet" in shown.text
     assert "No record has any." in shown.text

@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks import commands, display, evidence, group, plan, record, request, trial
-from benchmarks.arms import ArmPlan, arm_plan
-from benchmarks.learner import Learner, make_optimizer
-from benchmarks.options import Estimate, Evidence, Run
-from benchmarks.registry import ARMS, ROWS
-from benchmarks.stop import Stop
+from benchmarks.analysis import groups
+from benchmarks.arms.names import ARMS
+from benchmarks.arms.plan import ArmPlan, arm_plan
+from benchmarks.cli import display, evidence, request
+from benchmarks.cli import run as run_command
+from benchmarks.cli.options import Estimate, Evidence, Run
+from benchmarks.records import schema, store
+from benchmarks.rows import ROWS
+from benchmarks.training import plan, trial
+from benchmarks.training.interruption import Stop
+from benchmarks.training.learner import Learner, make_optimizer
 from tasks.recipe import SCALES, Scale
 from tests.benchmarks import toy
 from tests.benchmarks.test_evidence import SMALL
@@ -39,7 +44,7 @@ def test_a_run_writes_to_runs_unless_results_are_named(scale: Scale) -> None:
 def test_evidence_names_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     told: list[Run] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "run", lambda options: told.append(options) or 2)
+    monkeypatch.setattr(run_command, "run", lambda options: told.append(options) or 2)
     monkeypatch.setattr(evidence, "require", lambda root, wanted: None)
     monkeypatch.setattr(evidence, "_give_way", lambda gpu: None)
     assert evidence.evidence(Evidence(data=tmp_path), [SMALL]) == 2
@@ -176,10 +181,10 @@ def test_of_two_runs_the_later_is_the_newer_even_where_the_clock_was_set_back(
     for module in (plan, trial):
         monkeypatch.setattr(module, "datetime", Clock)
 
-    def run() -> record.Record:
-        shown = display.Display(commands.CONSOLE, 100, toy.ROW.metric, 4)
+    def run() -> schema.Record:
+        shown = display.Display(run_command.CONSOLE, 100, toy.ROW.metric, 4)
         planned = toy.plan(tmp_path, arms=("control", "dsd"))
-        return record.read(trial.Trial(planned, toy.ToyTask(), shown, Stop(), fresh=True).run())
+        return store.read(trial.Trial(planned, toy.ToyTask(), shown, Stop(), fresh=True).run())
 
     first = run()
     shift = timedelta(hours=-1)
@@ -194,6 +199,6 @@ def test_of_two_runs_the_later_is_the_newer_even_where_the_clock_was_set_back(
     found = plan.ended(toy.plan(tmp_path, arms=("control", "dsd")), toy.ToyTask())
     assert found is not None
     assert found[1].id == second.id
-    (one,) = group.group_records([first, second])
+    (one,) = groups.group_records([first, second])
     assert [used.id for used in one.records] == [second.id]
     assert datetime.fromisoformat(second.finished) - datetime.now(UTC) < timedelta(minutes=5)

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import figures, sensitivity, summary, tables
-from benchmarks.group import Group, group_records
-from benchmarks.record import Record
-from benchmarks.registry import SENSITIVITY
+from benchmarks.analysis import sensitivity, summary
+from benchmarks.analysis.groups import Group, group_records
+from benchmarks.arms.names import SENSITIVITY
+from benchmarks.records.schema import Record
+from benchmarks.reporting import results_folder
+from benchmarks.reporting.figures import files
+from benchmarks.reporting.figures.names import figure_names
 from tests.benchmarks.test_tables import line, terminal
 from tests.golden import build
 
@@ -39,7 +42,7 @@ def test_gains_are_over_the_arms_own_control_paired_by_seed() -> None:
 
 
 def test_they_have_a_table_of_their_own_and_stand_in_no_other() -> None:
-    page = tables.render(build.sweep())[PAGE]
+    page = results_folder.render(build.sweep())[PAGE]
     parts = page.split("\n\n")
     (table,) = (parts[k + 1] for k, part in enumerate(parts) if part.startswith("Sensitivity: gains in top-1 error %"))
     # Seeds gain 0.6, 2.0, -0.8: sd 1.4, half-width 4.302653 * 1.4 / sqrt(3) = 3.4778.
@@ -61,8 +64,8 @@ def test_they_have_a_table_of_their_own_and_stand_in_no_other() -> None:
     plain = [
         one.model_copy(update={"arms": {k: v for k, v in one.arms.items() if k not in SENSITIVITY}}) for one in whole
     ]
-    assert tables.render(whole)["tables/overview.md"] == tables.render(plain)["tables/overview.md"]
-    assert "Sensitivity" not in tables.render(plain)[PAGE]
+    assert results_folder.render(whole)["tables/overview.md"] == results_folder.render(plain)["tables/overview.md"]
+    assert "Sensitivity" not in results_folder.render(plain)[PAGE]
 
 
 def test_an_arm_without_the_control_it_is_compared_with_is_left_out() -> None:
@@ -83,7 +86,7 @@ def test_iterations_of_their_own_sparsity_are_told() -> None:
 
 
 def test_they_are_exported_with_n_and_interval() -> None:
-    content = tables.render(build.sweep())["tables/imagenet_resnet50.csv"]
+    content = results_folder.render(build.sweep())["tables/imagenet_resnet50.csv"]
     rows = {row["quantity"]: row for row in csv.DictReader(io.StringIO(content))}
     gain = rows["gain of Control, averaged over Control (equal budget)"]
     assert (gain["n"], float(gain["mean"]), float(gain["low"])) == ("3", pytest.approx(0.6), pytest.approx(-2.87779))
@@ -102,13 +105,13 @@ def test_the_table_at_the_end_of_a_run_has_them_too() -> None:
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])
 def test_the_picture_holds_every_seed_whatever_their_number(tmp_path: Path, seeds: int) -> None:
-    figures.sensitivities(group_records(build.sweep(seeds))[0], tmp_path / "a.png")
-    figures.sensitivities(group_records(build.sweep(seeds))[0], tmp_path / "b.png")
+    files.sensitivities(group_records(build.sweep(seeds))[0], tmp_path / "a.png")
+    files.sensitivities(group_records(build.sweep(seeds))[0], tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_without_such_an_arm_there_is_no_picture(tmp_path: Path) -> None:
-    names = summary.figure_names(group_records(build.sweep()))
+    names = figure_names(group_records(build.sweep()))
     assert "imagenet_resnet50-small-sensitivity.png" in names
     with pytest.raises(ValueError, match="no record of imagenet_resnet18 has an arm of sensitivity"):
-        figures.sensitivities(group_records(build.trio())[0], tmp_path / "sensitivity.png")
+        files.sensitivities(group_records(build.trio())[0], tmp_path / "sensitivity.png")

@@ -13,13 +13,13 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from benchmarks import record as records
-from benchmarks.display import Display
-from benchmarks.plan import Plan
-from benchmarks.record import Record
-from benchmarks.registry import row
-from benchmarks.stop import InterruptedTrial, Stop
-from benchmarks.trial import Trial
+from benchmarks.cli.display import Display
+from benchmarks.records import store
+from benchmarks.records.schema import Record
+from benchmarks.rows import row
+from benchmarks.training.interruption import InterruptedTrial, Stop
+from benchmarks.training.plan import Plan
+from benchmarks.training.trial import Trial
 from tasks.librispeech import task, tiny
 from tasks.librispeech.recipes import DEEPSPEECH, DEEPSPEECH2, WER, small
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings
@@ -82,7 +82,7 @@ def run(name: str, root: Path, out: Path, stop: Stop) -> tuple[Record, dict[str,
     one = task.build(recipe, opened, plan.stream(), CPU, None)
     assert one.steps_per_epoch() == STEPS_PER_EPOCH
     display = Display(Console(file=io.StringIO()), 100, WER, recipe.batch_size)
-    record = records.read(Trial(plan, one, display, stop).run())
+    record = store.read(Trial(plan, one, display, stop).run())
     return record, {arm: load_file(plan.weights(one, arm)) for arm in ARMS}
 
 

@@ -14,16 +14,16 @@ from filelock import FileLock
 from rich.console import Console
 from torch import nn
 
-from benchmarks import checkpoint
-from benchmarks import record as records
-from benchmarks.display import Display
-from benchmarks.learner import Learner, NonFiniteError
-from benchmarks.lock import TakenError
-from benchmarks.plan import ended
-from benchmarks.record import Record
-from benchmarks.registry import NUMERICS
-from benchmarks.stop import InterruptedTrial, Stop
-from benchmarks.trial import Trial
+from benchmarks.cli.display import Display
+from benchmarks.records import store
+from benchmarks.records.schema import Record
+from benchmarks.rows import NUMERICS
+from benchmarks.training import checkpoint
+from benchmarks.training.interruption import InterruptedTrial, Stop
+from benchmarks.training.learner import Learner, NonFiniteError
+from benchmarks.training.lock import TakenError
+from benchmarks.training.plan import ended
+from benchmarks.training.trial import Trial
 from dsd.schedule import Phase, Schedule
 from tasks import weights
 from tasks.task import Evaluation
@@ -49,7 +49,7 @@ def run(task: toy.ToyTask, out: Path, stop: Stop | None = None, **options: objec
     plan = toy.plan(out, recipe=task.recipe, **options)  # type: ignore[arg-type]
     console = Console(file=io.StringIO())
     trial = Trial(plan, task, Display(console, 100, toy.ERROR, toy.BATCH), stop or Stop())
-    return records.read(trial.run()), trial
+    return store.read(trial.run()), trial
 
 
 def comparable(record: Record) -> object:
@@ -177,7 +177,7 @@ def test_nan_stops_before_the_update_and_says_where(tmp_path: Path, monkeypatch:
     before, learner = seen[-1]
     assert torch.equal(next(iter(learner.model.parameters())), before)
     (path,) = (tmp_path / "records").glob("*.json")
-    record = records.read(path)
+    record = store.read(path)
     assert record.status == "failed"
     assert record.failure is not None
     assert (record.failure.arm, record.failure.step) == ("control", 2)
@@ -198,7 +198,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_update(tmp_path: Path) ->
     with pytest.raises(NonFiniteError, match=r"gradient's norm is nan in arm 'control', dense phase, step 2 .*Batch: "):
         run(Steep(), tmp_path)
     (path,) = (tmp_path / "records").glob("*.json")
-    assert records.read(path).status == "failed"
+    assert store.read(path).status == "failed"
 
 
 def test_a_record_tells_how_much_clipping_shortened_the_gradient(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_score_that_is_no_number_fails_the_trial_and_says_where(tmp_path: Path
     with pytest.raises(NonFiniteError, match="test error is nan in arm 'control', dense phase, step 6"):
         run(Broken(), tmp_path)
     (path,) = (tmp_path / "records").glob("*.json")
-    assert records.read(path).status == "failed"
+    assert store.read(path).status == "failed"
 
 
 @pytest.mark.promise(10)
@@ -271,7 +271,7 @@ def test_a_checkpoint_and_a_record_of_another_version_are_not_gone_on_with(
     monkeypatch.delitem(NUMERICS, "toy")
     run(toy.ToyTask(), tmp_path)
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
-    monkeypatch.setattr("benchmarks.trial.SUITE", "9.9")  # the suite's own version decides nothing
+    monkeypatch.setattr("benchmarks.training.trial.SUITE", "9.9")  # the suite's own version decides nothing
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
     monkeypatch.setitem(NUMERICS, "toy", 2)
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is None

@@ -3,20 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import paper, statistics
-from benchmarks.crossed import Measured, contrast, relative
-from benchmarks.pool import pool
-from benchmarks.verdicts import (
-    FAMILY,
-    Claim,
-    Evidence,
-    answers,
-    claim_answer,
-    claim_of,
-    direction,
-    effects,
-    missing,
-)
+from benchmarks import paper
+from benchmarks.analysis.verdicts import FAMILY, Evidence, answers, claim_answer, direction, effects, missing
+from benchmarks.paper import Claim, claim_of
+from benchmarks.statistics import intervals
+from benchmarks.statistics.crossed import Measured, contrast, relative
+from benchmarks.statistics.pool import pool
 
 FIVE = frozenset(range(5))
 SPREAD = (-2.0, -1.0, 0.0, 1.0, 2.0)  # sd sqrt(2.5), so that s2/n = 0.5
@@ -133,7 +125,7 @@ def test_holm_steps_down() -> None:
     rows = {name: evidence(1.0, size) for name, size in zip(FAMILY, (0.02, 0.05, 0.1), strict=False)}
     found = answers(rows)
     p_values = [found[name].p for name in rows]
-    adjusted = statistics.holm([p for p in p_values if p is not None] + [1.0] * 4)
+    adjusted = intervals.holm([p for p in p_values if p is not None] + [1.0] * 4)
     assert [found[name].p_holm for name in rows] == pytest.approx(adjusted[:3])
 
 

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 import dsd
-from benchmarks import checkpoint, figures, lineage
-from benchmarks.group import group_records
-from benchmarks.lineage import ALL
-from benchmarks.parts import MOMENTS, Regrown
-from benchmarks.record import Record
-from benchmarks.stop import InterruptedTrial
-from benchmarks.weights import WeightLog
+from benchmarks.analysis import mask_lineage
+from benchmarks.analysis.groups import group_records
+from benchmarks.analysis.mask_lineage import ALL
+from benchmarks.records.schema import MOMENTS, Record, Regrown
+from benchmarks.reporting.figures import files
+from benchmarks.training import checkpoint
+from benchmarks.training.interruption import InterruptedTrial
+from benchmarks.training.weight_log import WeightLog
 from dsd.schedule import Phase, Schedule
 from tests.benchmarks import toy
 from tests.benchmarks.test_trial import StopAt, run
@@ -174,7 +175,7 @@ def test_an_older_checkpoint_that_tells_of_no_weights_is_gone_on_with(tmp_path: 
 
 
 def test_percentages_over_all_tensors_weigh_each_weight_alike() -> None:
-    first, second = lineage.iterations(build.utterances()[0])
+    first, second = mask_lineage.iterations(build.utterances()[0])
     assert first.again == first.most == {}
     assert first.chance == {"recurrent.weight": 50, "fc.weight": 50, ALL: 50}
     assert second.again == {"recurrent.weight": 40, "fc.weight": 30, ALL: pytest.approx(100 * 110 / 300)}
@@ -182,7 +183,7 @@ def test_percentages_over_all_tensors_weigh_each_weight_alike() -> None:
     assert second.most[ALL] == 50
     assert second.below == {"recurrent.weight": 90, "fc.weight": 90, ALL: 90}
     assert second.size[ALL] == pytest.approx(0.2)
-    assert lineage.iterations(build.record()) == []
+    assert mask_lineage.iterations(build.record()) == []
 
 
 def test_the_histograms_of_the_lowest_seed_that_has_all_five_points_are_drawn() -> None:
@@ -194,17 +195,17 @@ def test_the_histograms_of_the_lowest_seed_that_has_all_five_points_are_drawn() 
     )
     found[0] = found[0].model_copy(update={"arms": found[0].arms | {"dsd": dsd_arm}})
     (group,) = group_records(found)
-    chosen = lineage.of_weights(group)
+    chosen = mask_lineage.of_weights(group)
     assert chosen is not None
     assert chosen.seed == 1
 
 
 def test_records_that_tell_of_no_weights_have_no_such_picture(tmp_path: Path) -> None:
-    assert [path.name for path in figures.write(tmp_path, build.trio())] == [
+    assert [path.name for path in files.write(tmp_path, build.trio())] == [
         "gains.png",
         "imagenet_resnet18-small-curves.png",
     ]
     with pytest.raises(ValueError, match=r"weights\.png: no record of imagenet_resnet18 has histograms"):
-        figures.weights(group_records(build.trio())[0], tmp_path / "weights.png")
+        files.weights(group_records(build.trio())[0], tmp_path / "weights.png")
     with pytest.raises(ValueError, match=r"lineage\.png: no record of imagenet_resnet18 tells what became"):
-        figures.lineages(group_records(build.trio())[0], tmp_path / "lineage.png")
+        files.lineages(group_records(build.trio())[0], tmp_path / "lineage.png")

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.plan import Plan
-from benchmarks.provenance import Provenance
-from benchmarks.record import Hardware
-from benchmarks.registry import Row
+from benchmarks.records.schema import Hardware
+from benchmarks.rows import Row
+from benchmarks.training.plan import Plan
+from benchmarks.training.provenance import Provenance
 from dsd.schedule import Phase, Schedule, StepDecay
 from tasks.recipe import Metric, Recipe, Sgd
 from tasks.seed import derive

@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import record as records
-from benchmarks import tables
-from benchmarks.record import (
+from benchmarks.records import outcomes, store
+from benchmarks.records.schema import (
     Arm,
-    Bootstrap,
     Cost,
     Data,
     Dense,
@@ -29,6 +27,8 @@ from benchmarks.record import (
     Point,
     Record,
 )
+from benchmarks.reporting import results_folder
+from benchmarks.statistics.bootstrap import Bootstrap
 from tests.golden import captioning, regime, speech
 
 FOLDER = Path(__file__).parent
@@ -299,7 +299,7 @@ def _arm(name: str, metric: str, lower_is_better: bool, values: tuple[float, ...
         phases=phases,
         test=phases[-1].test,
         curve=curve,
-        outcomes=records.pack_outcomes(np.arange(1000) < right),
+        outcomes=outcomes.pack_outcomes(np.arange(1000) < right),
         first_step_in_lr=[1.0] * len(phases),
         samples=[],
         cost=Cost(seconds=5.0 * len(phases), steps=10 * len(phases), samples=320 * len(phases)),
@@ -311,8 +311,8 @@ def main() -> None:
     for path in (FOLDER / "records").glob("*.json"):
         path.unlink()
     for made in everything():
-        records.write(made, FOLDER / "records")
-    tables.write(FOLDER, records.read_all(FOLDER / "records"))
+        store.write(made, FOLDER / "records")
+    results_folder.write(FOLDER, store.read_all(FOLDER / "records"))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import record as records
-from benchmarks.record import Arm, Bootstrap, Dense, PhaseResult, Point, Record
-from benchmarks.statistics import score
+from benchmarks.records import outcomes
+from benchmarks.records.schema import Arm, Dense, PhaseResult, Point, Record
+from benchmarks.statistics.bootstrap import Bootstrap, score
 
 PICTURES = (
     "1000268201_693b08cb0e.jpg",
@@ -89,7 +89,7 @@ def _scored(arm: Arm, quality: Sequence[tuple[int, float]]) -> dict[str, Any]:
         "phases": phases,
         "curve": curve,
         "test": curve[-1].test,
-        "outcomes": records.pack_outcomes(counts(quality[-1][0])),
+        "outcomes": outcomes.pack_outcomes(counts(quality[-1][0])),
         "samples": samples,
         "first_step_in_lr": [0.5 + 0.1 * number for number in range(len(arm.phases))],
     }

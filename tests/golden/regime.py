@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.record import Record, Scores
-from benchmarks.registry import ROWS
+from benchmarks.records.schema import Record, Scores
+from benchmarks.rows import ROWS
 from benchmarks.wanted import WANTED
 
 CONTROLS = (59.0, 59.2, 59.1, 58.9, 59.3)

@@ -9,10 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import record as records
-from benchmarks.parts import MOMENTS, Histogram, Histograms, Moment, Regrown
-from benchmarks.record import Arm, Bootstrap, Clipping, Dense, LayerMask, PhaseResult, Record
-from benchmarks.statistics import score
+from benchmarks.records.outcomes import pack_outcomes
+from benchmarks.records.schema import (
+    MOMENTS,
+    Arm,
+    Clipping,
+    Dense,
+    Histogram,
+    Histograms,
+    LayerMask,
+    Moment,
+    PhaseResult,
+    Record,
+    Regrown,
+)
+from benchmarks.statistics.bootstrap import Bootstrap, score
 
 UTTERANCES = 40
 WORDS = 260
@@ -92,7 +103,7 @@ def _scored(name: str, arm: Arm, errors: Sequence[int]) -> dict[str, Any]:
         "phases": phases,
         "curve": curve,
         "test": phases[-1].test,
-        "outcomes": records.pack_outcomes(counts(errors[-1])),
+        "outcomes": pack_outcomes(counts(errors[-1])),
         "histograms": histograms() if name == "dsd" else None,
         "samples": [
             {"utterance": "11-12-0000", "reference": REFERENCE, "transcript": TRANSCRIPTS[name]},

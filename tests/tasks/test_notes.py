@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from benchmarks.registry import ROWS
+from benchmarks.rows import ROWS
 from tasks import notes
 from tasks.recipe import SCALES, Scale, Sgd
 

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import audit, group, provenance
-from benchmarks import record as records
 from benchmarks.__main__ import main
+from benchmarks.analysis import groups
+from benchmarks.audit import checks
+from benchmarks.records import store
+from benchmarks.training import provenance
 from tasks.precision import MixedPrecision
 from tests.benchmarks import toy
 
@@ -53,11 +55,11 @@ def test_every_question_is_passed_on() -> None:
 def test_the_record_says_so_and_such_trials_are_a_group_of_their_own(tmp_path: Path) -> None:
     common = ["run", "imagenet_resnet18", "--subset", "0.1", "--out", str(tmp_path)]
     assert main(common) == main([*common, "--precision", "bfloat16"]) == 0
-    found = records.read_all(tmp_path / "records")
+    found = store.read_all(tmp_path / "records")
     assert sorted(one.precision for one in found) == sorted(["float32", provenance.BFLOAT16])
     (mixed,) = (one for one in found if one.precision == provenance.BFLOAT16)
     assert "--precision bfloat16" in mixed.command
-    assert len(group.group_records(found)) == 2
-    assert [finding for finding in audit.audit(mixed) if finding.status == "fails"] == []
+    assert len(groups.group_records(found)) == 2
+    assert [finding for finding in checks.audit(mixed) if finding.status == "fails"] == []
     losses = {one.precision: json.dumps([p.train for p in one.dense.curve]) for one in found if one.dense}
     assert len(set(losses.values())) == 2

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from benchmarks import checkpoint
+from benchmarks.training import checkpoint
 from tasks import weights
 from tasks.imagenet import models
 from tasks.imagenet.recipes import RECIPES

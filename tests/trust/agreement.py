@@ -22,10 +22,10 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: threads of its 
 
 import torch
 
-from benchmarks import registry
-from benchmarks.arms import ArmPlan
-from benchmarks.inputs import domain
-from benchmarks.learner import Learner, make_optimizer
+from benchmarks import rows
+from benchmarks.arms.plan import ArmPlan
+from benchmarks.cli.inputs import domain
+from benchmarks.training.learner import Learner, make_optimizer
 from dsd.schedule import Phase, Schedule
 from tasks import processes
 from tasks.flickr8k import task as flickr8k
@@ -44,7 +44,7 @@ _BATCH = 10
 def prime_set(name: str, folder: Path) -> Path:
     """Return a copy of the embedded set whose test set has a prime number of examples: the others are in quarantine."""
     root = folder / name
-    shutil.copytree(domain(registry.ROWS[DOMAINS[name]]).embedded(), root)
+    shutil.copytree(domain(rows.ROWS[DOMAINS[name]]).embedded(), root)
     if name == "imagenet":
         tested = [path.relative_to(root).as_posix() for path in sorted((root / "val").glob("*/*"))]
     elif name == "flickr8k":
@@ -60,7 +60,7 @@ def evaluate(name: str, root: Path, out: Path) -> int:
     imagenet._TEST_BATCH = librispeech._TEST_BATCH = _BATCH
     flickr8k._DECODED_AT_ONCE = flickr8k._VALIDATION_BATCH = _BATCH
     with _joined():
-        row = registry.ROWS[DOMAINS[name]]
+        row = rows.ROWS[DOMAINS[name]]
         recipe = row.recipes["smoke"]
         source = domain(row).open_data(recipe, root, SUBSETS[name], lambda *_: None)
         task = domain(row).build(recipe, source, 1, torch.device("cpu"), 0)
@@ -75,7 +75,7 @@ def evaluate(name: str, root: Path, out: Path) -> int:
 def train(out: Path, steps: int) -> int:
     """Take a few steps of captioning without dropout (which each process draws for itself) and leave the weights."""
     with _joined():
-        row = registry.ROWS["flickr8k_neuraltalk"]
+        row = rows.ROWS["flickr8k_neuraltalk"]
         recipe = dataclasses.replace(row.recipes["smoke"], model=Network(size=16, dropout=0.0), clip_norm=1.0)
         source = domain(row).open_data(recipe, domain(row).embedded(), 0.1, lambda *_: None)
         task = domain(row).build(recipe, source, 0, torch.device("cpu"), 0)

@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import checkpoint, registry
-from benchmarks.inputs import domain
+from benchmarks import rows
+from benchmarks.cli.inputs import domain
+from benchmarks.training import checkpoint
 from tests.trust import matrix
 from tests.trust.forks import left_behind
 
@@ -73,7 +74,7 @@ def end(name: str, out: Path) -> dict[str, object]:
     """Run a trial to its end, and return what became of it."""
     out.mkdir()
     data = out / "data"
-    shutil.copytree(domain(registry.ROWS[matrix.DOMAINS["imagenet"]]).embedded(), data)
+    shutil.copytree(domain(rows.ROWS[matrix.DOMAINS["imagenet"]]).embedded(), data)
     child = os.fork()
     if child == 0:
         os.setsid()

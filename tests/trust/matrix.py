@@ -26,10 +26,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 from torch import nn
 
-from benchmarks import commands, publish, registry, trial  # noqa: F401 - imported before the fork, not in every one of them
+from benchmarks import rows
 from benchmarks.__main__ import main
-from benchmarks.display import Display
-from benchmarks.inputs import domain
+from benchmarks.cli.display import Display
+from benchmarks.cli.inputs import domain
+from benchmarks.training import trial
 from dsd.schedule import Phase, Schedule
 from tasks.flickr8k.recipes import Network
 from tasks.imagenet import models
@@ -113,7 +114,7 @@ def small_network(network: str, settings: imagenet.Network, classes: int, seed: 
 def shorten(name: str) -> None:
     """Put the tiny recipe in the place of the row's own, and a small network in that of the picture rows'."""
     models.build = small_network
-    row = registry.ROWS[DOMAINS[name]]
+    row = rows.ROWS[DOMAINS[name]]
     recipe = dataclasses.replace(row.recipes["smoke"], batch_size=8)
     source = domain(row).open_data(recipe, domain(row).embedded(), SUBSETS[name], lambda *_: None)
     spe = domain(row).build(recipe, source, 0, torch.device("cpu"), 0).steps_per_epoch()

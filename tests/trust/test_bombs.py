@@ -20,7 +20,7 @@ import soundfile
 import torch
 from safetensors.torch import save_file
 
-from benchmarks import checkpoint
+from benchmarks.training import checkpoint
 from tasks import pictures, weights
 from tasks.flickr8k import frozen, matrix
 from tasks.librispeech import audio

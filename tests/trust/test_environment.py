@@ -19,11 +19,14 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import console, display, evidence, inspection, record, streams, tables
 from benchmarks.__main__ import main
-from benchmarks.options import Evidence
-from benchmarks.stop import Stop
-from benchmarks.trial import Trial
+from benchmarks.cli import console, display, evidence, streams
+from benchmarks.cli import status as status_command
+from benchmarks.cli.options import Evidence
+from benchmarks.records import store
+from benchmarks.reporting import terminal as reporting_terminal
+from benchmarks.training.interruption import Stop
+from benchmarks.training.trial import Trial
 from tasks import cache, environment
 from tests.benchmarks import toy
 
@@ -134,7 +137,7 @@ def test_without_any_folder_for_temporary_files_one_line_says_so(
 
     monkeypatch.setattr(tempfile, "gettempdir", none)
     environment.settle()
-    monkeypatch.setattr("benchmarks.inspection.status", lambda out: none())
+    monkeypatch.setattr("benchmarks.cli.status.status", lambda out: none())
     assert main(["status"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -218,7 +221,7 @@ def test_no_character_ends_a_training_run(
 def test_tables_with_signs_come_out_in_any_encoding(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", out := stream(encoding))
     assert main(["status", "--out", str(RECORDS.parent)]) == 0
-    console.show(tables.terminal(record.read_all(RECORDS), "imagenet_resnet18"))
+    console.show(reporting_terminal.terminal(store.read_all(RECORDS), "imagenet_resnet18"))
     said = written(out)
     assert ("+-" if encoding == "ascii" else "\N{PLUS-MINUS SIGN}") in said
 
@@ -265,7 +268,7 @@ def test_a_log_keeps_every_name_whole(columns: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "stdout", out := stream("utf-8"))
     monkeypatch.setattr(console, "CONSOLE", console.make())
     (tmp_path / "records").mkdir()
-    inspection.status(tmp_path)
+    status_command.status(tmp_path)
     assert evidence.evidence(Evidence(data=tmp_path, plan=True, out=tmp_path)) == 0
     table = Table(title="a" * 200)
     table.add_column("arm", max_width=20)
@@ -297,11 +300,11 @@ def test_a_log_hears_of_what_takes_long(monkeypatch: pytest.MonkeyPatch, capsys:
 def test_hidden_files_and_pipes_among_records_are_passed_over_or_named(records: Path) -> None:
     (records / "._a.json").write_bytes(b"\0\5\x16\7")  # macOS leaves such on other file systems
     (records / "notes.txt").touch()
-    assert len(record.read_all(records)) == 1
+    assert len(store.read_all(records)) == 1
     os.mkfifo(records / "pipe.json")
     with pytest.raises(ValueError, match=r"pipe\.json is not a readable record: it is no file"):
-        record.read_all(records)
+        store.read_all(records)
     (records / "pipe.json").unlink()
     (records / "package.json").write_text("{}")
     with pytest.raises(ValueError, match=r"package\.json is not a readable record"):
-        record.read_all(records)
+        store.read_all(records)

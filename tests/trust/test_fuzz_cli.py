@@ -15,10 +15,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tyro.conf import FlagCreatePairsOff
 
-from benchmarks import commands, inspection, provenance, publish
 from benchmarks.__main__ import Command, main
-from benchmarks.options import Evaluate, Run, Status, Tables, Verify
-from benchmarks.registry import ROWS
+from benchmarks.cli import command_line, evaluate, run, status, tables, verify
+from benchmarks.cli.options import Evaluate, Run, Status, Tables, Verify
+from benchmarks.rows import ROWS
 from tests.trust.fuzzing import FUZZ
 
 ROW = "imagenet_googlenet"
@@ -59,14 +59,14 @@ def test_any_words_give_options_or_the_usage(words: list[str], command: str, row
         return 0
 
     with (
-        mock.patch.object(commands, "run", done),
-        mock.patch.object(publish, "tables", done),
-        mock.patch.object(inspection, "verify", done),
-        mock.patch.object(inspection, "status", done),
-        mock.patch.object(inspection, "evaluate", done),
+        mock.patch.object(run, "run", done),
+        mock.patch.object(tables, "tables", done),
+        mock.patch.object(verify, "verify", done),
+        mock.patch.object(status, "status", done),
+        mock.patch.object(evaluate, "evaluate", done),
     ):
-        status, _ = ended(arguments)
-    assert status == 0 if told else status in (0, 2)
+        code, _ = ended(arguments)
+    assert code == 0 if told else code in (0, 2)
     assert len(told) <= 1
 
 
@@ -116,8 +116,8 @@ def test_whatever_the_values_it_ends_in_a_sentence(command: str, row: str, flags
     module.open_data.side_effect = module.verify.side_effect = _ReachedError
     module.embedded.return_value = Path("embedded")
     with (
-        mock.patch("benchmarks.inputs.domain", return_value=module),
-        mock.patch.object(commands, "_probe"),
+        mock.patch("benchmarks.cli.inputs.domain", return_value=module),
+        mock.patch.object(run, "_probe"),
         mock.patch("sys.stderr") as stderr,
     ):
         try:
@@ -177,9 +177,9 @@ def parsed(line: str) -> Any:
 @example(Run(ROW, dense="."))
 def test_the_command_that_a_record_keeps_gives_the_same_options(options: Run) -> None:
     assume(options.weights != "None" and options.network != "None" and options.dense != "None")  # no word says so
-    assert parsed(provenance.command("run", options)) == options
+    assert parsed(command_line.command("run", options)) == options
 
 
 def test_a_path_that_no_record_can_hold_is_refused_before_training() -> None:
     with pytest.raises(ValueError, match=r"--data 'a\\udcff': not UTF-8"):
-        provenance.command("run", Run(ROW, data=Path(os.fsdecode(b"a\xff"))))
+        command_line.command("run", Run(ROW, data=Path(os.fsdecode(b"a\xff"))))

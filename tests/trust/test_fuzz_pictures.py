@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.record import Data
+from benchmarks.records.schema import Data
 from tasks.imagenet import folder
 from tasks.pictures import pixels
 from tests.trust.fuzzing import FILE_NAMES, FUZZ, answer, assert_sentences, damaged

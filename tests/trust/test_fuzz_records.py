@@ -16,8 +16,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from benchmarks import record as records
 from benchmarks.__main__ import main
+from benchmarks.records import store
+from benchmarks.records.outcomes import pack_outcomes, unpack_outcomes
 from tests.trust.fuzzing import FUZZ, TEXT, answer, damaged
 
 pytestmark = pytest.mark.promise(10)
@@ -80,7 +81,7 @@ def put(folder: Path, name: str, data: bytes) -> Path:
 def test_anything_else_is_no_record(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = put(Path(folder), "a.json", data)
-        assert answer(lambda: records.read(path), path) is None
+        assert answer(lambda: store.read(path), path) is None
 
 
 @FUZZ
@@ -95,8 +96,8 @@ def test_damaged_bytes_are_the_same_record_or_none(case: tuple[Path, bytes]) -> 
     source, data = case
     with tempfile.TemporaryDirectory() as folder:
         path = put(Path(folder), source.name, data)
-        found = answer(lambda: records.read(path), path)
-        assert found is None or found == records.read(source)
+        found = answer(lambda: store.read(path), path)
+        assert found is None or found == store.read(source)
 
 
 @FUZZ
@@ -110,7 +111,7 @@ def test_no_table_is_made_of_an_edited_record(case: tuple[Path, bytes]) -> None:
         for other in GOLDEN:
             if other != source and other.name.startswith(source.name[:12]):
                 put(Path(folder), other.name, golden(other))
-        assert answer(lambda: records.read(path), path) is None
+        assert answer(lambda: store.read(path), path) is None
         assert main(["tables", "--records", str(path.parent)]) == 2
         assert [one.name for one in Path(folder).iterdir()] == ["records"]
 
@@ -120,7 +121,7 @@ def _exact(content: Any) -> str:
     return json.dumps(content, sort_keys=True)
 
 
-PACKED = st.sampled_from(("bits:9:moA=", "float32:2:AACAPgAAwD8=", records.pack_outcomes(np.array([[3.0, 0, 9, 255]]))))
+PACKED = st.sampled_from(("bits:9:moA=", "float32:2:AACAPgAAwD8=", pack_outcomes(np.array([[3.0, 0, 9, 255]]))))
 BOMB = base64.b64encode(bz2.compress(bytes(50_000_000))).decode()
 
 
@@ -150,11 +151,11 @@ BOMB = base64.b64encode(bz2.compress(bytes(50_000_000))).decode()
 @example(f"uint8:2x4:{BOMB}")  # once 50 MB
 @example("uint8:0x0:")  # once a table of nothing, which could not be packed again
 def test_outcomes_are_as_many_as_they_say_or_refused(text: str) -> None:
-    found = answer(lambda: records.unpack_outcomes(text), f"outcomes {text[:40]!r}")
+    found = answer(lambda: unpack_outcomes(text), f"outcomes {text[:40]!r}")
     if found is not None:
         shape = text.split(":")[1].split("x")
         assert found.shape == tuple(map(int, shape))
-        assert np.array_equal(records.unpack_outcomes(records.pack_outcomes(found)), found, equal_nan=True) or (
+        assert np.array_equal(unpack_outcomes(pack_outcomes(found)), found, equal_nan=True) or (
             not np.isfinite(found).all()
         )
 
@@ -172,11 +173,11 @@ def test_outcomes_are_as_many_as_they_say_or_refused(text: str) -> None:
     )
 )
 def test_whatever_is_packed_unpacks(outcomes: np.ndarray[Any, np.dtype[np.float64]]) -> None:
-    back = records.unpack_outcomes(records.pack_outcomes(outcomes))
+    back = unpack_outcomes(pack_outcomes(outcomes))
     assert back.dtype == np.float64
     assert np.array_equal(back, outcomes)
 
 
 def test_the_golden_records_are_those_that_the_edits_start_from() -> None:
     assert len(GOLDEN) >= 14
-    assert all(records.read(path).id == path.stem for path in GOLDEN)
+    assert all(store.read(path).id == path.stem for path in GOLDEN)

@@ -54,7 +54,7 @@ ARGUMENTS = {
 
 ALLOWED = {
     ("dsd/selection.py", "torch.jit.ScriptModule"),  # a type to refuse
-    ("benchmarks/checkpoint.py", "zipfile"),  # compares checksums, extracts nothing
+    ("benchmarks/training/checkpoint.py", "zipfile"),  # compares checksums, extracts nothing
     ("tasks/flickr8k/matrix.py", "scipy.io.loadmat"),  # the one reader: of a matrix of numbers, by name
     ("tasks/processes.py", "torch.distributed.all_gather_object"),  # between the processes of one run, which trust each
     ("tasks/processes.py", "torch.distributed.broadcast_object_list"),  # other; no file takes that way

@@ -22,7 +22,8 @@ import soundfile
 import torch
 from PIL import Image
 
-from benchmarks import checkpoint, record
+from benchmarks.records import store
+from benchmarks.training import checkpoint
 from tasks import cache, pictures, weights
 from tasks.flickr8k import captions, features, karpathy, matrix
 from tasks.imagenet import folder
@@ -117,7 +118,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "weights.pth": ("is not a readable file of weights", lambda path: weights.read(str(path))),
     "weights.safetensors": ("is not a readable file of weights", lambda path: weights.read(str(path))),
     "trial.pt": ("is not a readable checkpoint", checkpoint.load),
-    "record.json": ("is not a readable record", record.read),
+    "record.json": ("is not a readable record", store.read),
     "vgg_feats.mat": ("is not a readable MATLAB file", lambda path: matrix.load(path, {"a.jpg": 0})),
     "dataset.json": ("is not JSON", lambda path: karpathy.read(path.parent)),
     "a.jpg": ("is not a readable image", pictures.decode),

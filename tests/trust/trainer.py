@@ -14,7 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.display import Display
+from benchmarks.cli.display import Display
 from tests.trust import matrix
 
 

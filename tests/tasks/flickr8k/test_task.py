@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 from torchvision import models
 
-from benchmarks.arms import ArmPlan
-from benchmarks.learner import Learner, make_optimizer
+from benchmarks.arms.plan import ArmPlan
+from benchmarks.training.learner import Learner, make_optimizer
 from tasks.flickr8k import bleu, task, tiny
 from tasks.flickr8k.models import NeuralTalk
 from tasks.flickr8k.recipes import RECIPES, Network

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.arms import ArmPlan
-from benchmarks.learner import Learner, make_optimizer
+from benchmarks.arms.plan import ArmPlan
 from benchmarks.perf.peers import imagenet as plain
+from benchmarks.training.learner import Learner, make_optimizer
 from tasks.imagenet import task, tiny
 from tasks.imagenet.recipes import RECIPES
 

@@ -1,0 +1,1 @@
+"""From records to numbers: no text, no files, no torch."""

@@ -1,0 +1,154 @@
+"""What the trials say of each planned row: its gate, the two answers, and what is missing for them. Pure functions.
+
+A row is measured on the outcomes of `dsd` and `control` in the group of trials that the plan asks for. Everything here is
+computed from records alone. Rows of suite 0.1, custom recipes and the published recipe at full size are not of the plan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks import paper
+from benchmarks.analysis import gate, summary, verdicts
+from benchmarks.analysis.groups import Group
+from benchmarks.analysis.verdicts import Answer, Evidence
+from benchmarks.paper import Claim
+from benchmarks.records.schema import Record
+from benchmarks.statistics import pool
+from benchmarks.statistics.crossed import Crossed
+from benchmarks.statistics.intervals import Paired
+from benchmarks.statistics.pool import Pool
+from benchmarks.wanted import WANTED, Wanted
+
+BEAM = "beam20_bleu4"
+"""The metric of captions found by beam search of width 20; which captions those were stands in no record."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A planned row.
+
+    Attributes:
+        group: its trials; None where there is none.
+        records: those with DSD and control, one a seed.
+        gate: of the planned seeds among these; None where there is none.
+        evidence, answer: what it has, None without a gain, and what is said of it; also what is missing where nothing is.
+        text: the gain with D2 at the rate of the paper's text, over a control of that rate. No verdict.
+        beam: the gain in the metric `BEAM`, over seeds alone. No verdict.
+    """
+
+    wanted: Wanted
+    group: Group | None
+    records: tuple[Record, ...]
+    gate: gate.Result | None
+    evidence: Evidence | None
+    answer: Answer
+    text: Crossed | None
+    beam: Paired | None
+
+    @property
+    def claim(self) -> Claim:
+        """The paper's."""
+        return paper.claim_of(paper.ROWS[self.wanted.row])
+
+    @property
+    def have(self) -> int:
+        """How many of the planned seeds there are."""
+        return sum(record.seed < self.wanted.seeds for record in self.records)
+
+    @property
+    def lacks(self) -> str | None:
+        """What a verdict lacks, in words; None where there is one."""
+        if self.group is None:
+            return f"no trial yet ({self.wanted.waits})" if self.wanted.waits else "no trial yet"
+        return self.answer.missing if self.records else summary.missing(self.group)
+
+
+def rows(groups: Sequence[Group]) -> dict[str, Row]:
+    """Return the planned rows in the paper's order, those without trials too."""
+    planned = {one.row: one for one in WANTED if one.label_noise is None}
+    chosen = {name: _group(planned[name], groups) for name in paper.ROWS}
+    evidence = {name: found for name, one in chosen.items() if (found := _evidence(planned[name], one))}
+    answered = verdicts.answers(evidence)
+    return {
+        name: Row(
+            wanted=planned[name],
+            group=one,
+            records=_both(one),
+            gate=_gate(planned[name], one),
+            evidence=evidence.get(name),
+            answer=answered[name],
+            text=summary.crossed(one, "dsd-text", "control-text") if one else None,
+            beam=summary.compare(one, "dsd", "control", BEAM) if one else None,
+        )
+        for name, one in chosen.items()
+    }
+
+
+def wanted_of(group: Group) -> Wanted | None:
+    """Return the part of the plan that a group's trials belong to; None where they are none of the plan's."""
+    return next((one for one in WANTED if group.section == "regime" and one.covers(group.sample)), None)
+
+
+def gate_of(records: Sequence[Record], wanted: Wanted) -> gate.Result | None:
+    """Return what the gate finds in the trials; None where there is none, or one tells too little of D or has no control."""
+    told = all(record.dense and record.dense.curve and "control" in record.arms for record in records)
+    return gate.check(records, wanted) if records and told else None
+
+
+def pooled(found: Mapping[str, Row]) -> Pool | None:
+    """Return the pool over the rows with a verdict, each gain a share of its claim; None below two such rows."""
+    evidence = {name: row.evidence for name, row in found.items() if row.evidence}
+    effects = verdicts.effects(evidence, {name: found[name].answer for name in evidence})
+    return pool.pool([one for one in effects if 0 < one.error < math.inf])
+
+
+def row_of(group: Group, found: Mapping[str, Row]) -> Row | None:
+    """Return the planned row whose trials the group holds; None where it is of no plan."""
+    return next((row for row in found.values() if row.group is group), None)
+
+
+def standing(group: Group, found: Mapping[str, Row]) -> str:
+    """Return the verdict on a group in a few words, or why it has none."""
+    if group.section == "smoke":
+        return "smoke test only"
+    if group.section == "custom":
+        return "custom recipe: none"
+    if group.section == "small":
+        return "superseded: none"
+    row = row_of(group, found)
+    if row is None:
+        return "not of the plan: none"
+    answer = row.answer
+    return f"claim {answer.claim}; {answer.direction}" if row.lacks is None else f"none: {row.lacks}"
+
+
+def _group(wanted: Wanted, groups: Sequence[Group]) -> Group | None:
+    """Return the trials of the plan; where one folder's name stands for two states of it, those of which there are more."""
+    found = sorted((one for one in groups if wanted_of(one) == wanted), key=lambda one: len(one.records))
+    return found[-1] if found else None
+
+
+def _both(group: Group | None) -> tuple[Record, ...]:
+    return tuple(one for one in group.records if {"dsd", "control"} <= set(one.arms)) if group else ()
+
+
+def _gate(wanted: Wanted, group: Group | None) -> gate.Result | None:
+    return gate_of([record for record in _both(group) if record.seed < wanted.seeds], wanted)
+
+
+def _evidence(wanted: Wanted, group: Group | None) -> Evidence | None:
+    measured = summary.measured(group) if group else None
+    if group is None or measured is None:
+        return None
+    found = _gate(wanted, group)
+    return Evidence(
+        measured,
+        paper.claim_of(paper.ROWS[wanted.row]),
+        found.holds if found else None,
+        frozenset(record.seed for record in _both(group)),
+        frozenset(range(wanted.seeds)),
+        group.repeated,
+    )

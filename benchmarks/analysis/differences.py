@@ -1,0 +1,78 @@
+"""How records of two groups came about, field by field: recipe, data, versions, hardware, run. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from benchmarks.analysis.groups import Group
+from benchmarks.records.schema import Record
+
+Area = Literal["recipe", "data", "versions", "hardware", "run"]
+AREAS: tuple[Area, ...] = ("recipe", "data", "versions", "hardware", "run")
+
+_PROSE = ("notes", "reduction")  # decide nothing, so the recipe's hash leaves them out too
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something of which the records of A and of B do not say the same: each side's distinct values in words."""
+
+    area: Area
+    name: str
+    a: str
+    b: str
+
+
+def facts(a: Group, b: Group) -> tuple[Fact, ...]:
+    """Return what is not the same on both sides; "-" is a field that a record lacks."""
+    sides = [[dict(_told(record)) for record in group.records] for group in (a, b)]
+    names = dict.fromkeys(name for side in sides for told in side for name in told)
+    found = []
+    for area, name in sorted(names, key=lambda name: AREAS.index(name[0])):
+        ours, theirs = (list(dict.fromkeys(told.get((area, name), "-") for told in side)) for side in sides)
+        if set(ours) != set(theirs):
+            found.append(Fact(area, name, " | ".join(ours), " | ".join(theirs)))
+    return tuple(found)
+
+
+def _told(record: Record) -> Iterator[tuple[tuple[Area, str], str]]:
+    """Yield everything a record says of how it came about, but time and seed: area and name, and the value in words."""
+    recipe = {key: value for key, value in record.recipe.items() if key not in _PROSE}
+    run = {
+        name: getattr(record, name)
+        for name in ("suite", "numerics", "scale", "custom", "command", "commit", "dirty", "precision", "deterministic")
+    }
+    dense = record.dense
+    run |= {"nondeterministic": record.nondeterministic, "arms": list(record.arms), "earlier": record.earlier}
+    run |= {"dense start": f"{dense.source} {(dense.sha256 or '')[:12]}".rstrip() if dense else None}
+    areas: tuple[tuple[Area, dict[str, Any]], ...] = (
+        ("recipe", recipe | {"hash": record.recipe_hash}),
+        ("data", record.data.model_dump()),
+        ("versions", dict(record.versions)),
+        ("hardware", record.hardware.model_dump()),
+        ("run", run),
+    )
+    for area, content in areas:
+        for name, value in _flat(content):
+            yield (area, name), value
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every field as one name and one value in words: phases by their kind, the second of a kind with its number."""
+    for key, value in content.items():
+        name = prefix + key
+        if isinstance(value, dict) and isinstance(value.get("phases"), list):
+            counts: dict[str, int] = {}
+            for phase in value["phases"]:
+                kind = str(phase.get("kind"))
+                counts[kind] = counts.get(kind, 0) + 1
+                number = f" {counts[kind]}" if counts[kind] > 1 else ""
+                yield from _flat({k: v for k, v in phase.items() if k not in ("type", "kind")}, f"{kind}{number}.")
+        elif isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        elif isinstance(value, list):
+            yield name, ", ".join(map(str, value)) or "none"
+        else:
+            yield name, str(value) if value not in ("", None) else "none"

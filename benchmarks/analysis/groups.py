@@ -1,0 +1,275 @@
+"""Which trials may stand in one table cell: groups of records that were trained and tested alike. Pure functions.
+
+Only trials of the same numerics, row, scale, data, recipe, overrides, dense start, number of processes and precision share a
+group. Data are the same if their fingerprints are, or if a seed that was trained on both gave the same numbers to the last bit,
+losses of training included: then only the rule that makes fingerprints has changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from benchmarks import paper
+from benchmarks.records.schema import Record
+from benchmarks.rows import BFLOAT16, ROWS
+
+Section = Literal["paper", "regime", "custom", "small", "smoke"]
+SECTIONS: tuple[Section, ...] = ("paper", "regime", "custom", "small", "smoke")
+
+
+@dataclass(frozen=True)
+class Key:
+    """What trials must have in common to be averaged. `start` is "trained", or the given dense file and its hash.
+
+    `data` is a label, not part of what is compared: it is the name of a folder, which differs between machines, while
+    the fingerprint covers what is in it. `numerics` is the version of the arithmetic; of records of 0.1, which had one for all
+    domains, it is "suite 0.1". `processes` shared
+    every batch: batch norm saw parts of it. `autocast` is whether networks computed in bfloat16.
+    """
+
+    numerics: str
+    row: str
+    scale: str
+    data: str = field(compare=False)
+    fingerprint: str
+    subset: float
+    recipe_hash: str
+    custom: tuple[str, ...]
+    start: str
+    processes: int
+    autocast: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """The trials of one key: one finished trial a seed, in the order of seeds, and those that are not in use.
+
+    Of two trials of a seed the newer supersedes the older only if it has all of its arms: a later, smaller run must not
+    hide evidence. `unused` are the newer ones that do not, each with the reason in words.
+    """
+
+    key: Key
+    records: tuple[Record, ...]
+    superseded: tuple[Record, ...]
+    unused: tuple[tuple[Record, str], ...] = ()
+
+    @property
+    def sample(self) -> Record:
+        """Any one of the records, for what all of them share."""
+        return self.records[0]
+
+    @property
+    def everything(self) -> tuple[Record, ...]:
+        """All of its trials, in use or not: by seed, then in the order in which they ended."""
+        found = (*self.records, *self.superseded, *(one for one, _ in self.unused))
+        return tuple(sorted(found, key=lambda one: (one.seed, one.finished, one.id)))
+
+    @property
+    def states(self) -> dict[str, str]:
+        """By the id of a trial: "used", "superseded", or why it is not used."""
+        found = {one.id: "used" for one in self.records} | {one.id: "superseded" for one in self.superseded}
+        return found | {one.id: why for one, why in self.unused}
+
+    @property
+    def repeated(self) -> frozenset[int]:
+        """The seeds that were trained more than once with unlike results."""
+        used = {record.seed: record for record in self.records}
+        rest = (*self.superseded, *(record for record, _ in self.unused))
+        return frozenset(record.seed for record in rest if not _same_run(record, used[record.seed]))
+
+    @property
+    def other_fingerprints(self) -> list[str]:
+        """The fingerprints that its data had by other rules."""
+        return sorted({one.data.fingerprint for one in self.everything} - {self.key.fingerprint})
+
+    @property
+    def metric(self) -> str:
+        """The row's primary metric."""
+        return self.sample.metric
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data were generated."""
+        return any(record.data.synthetic for record in self.records)
+
+    @property
+    def section(self) -> Section:
+        """Which part of the results it belongs to: generated data and the smoke scale are results of nothing.
+
+        At small scale, trials of suite 0.1 were pruned before they had converged, and are superseded; later ones train for the
+        paper's epochs.
+        """
+        if self.synthetic or self.key.scale == "smoke":
+            return "smoke"
+        if self.key.custom:
+            return "custom"
+        if self.key.scale == "paper":
+            return "paper"
+        return "regime" if self.sample.numerics else "small"
+
+    @property
+    def quotable(self) -> bool:
+        """Whether its numbers are results: of the published recipe, or of one that keeps the regime of its claim."""
+        return self.section in ("paper", "regime")
+
+    @property
+    def paper(self) -> paper.Row | None:
+        """What the paper says of this row; None where nothing may stand beside ours."""
+        return paper.ROWS.get(self.key.row) if self.quotable else None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the paper's figures are for the same recipe on the same, whole data."""
+        row, whole, counts = self.paper, ROWS.get(self.key.row), self.sample.data.counts
+        if row is None or whole is None or not row.same_data or self.section != "paper":
+            return False
+        # A subset, another data set in the same layout, or one that lost files on its way is not the paper's.
+        return (counts.get("train"), counts.get("test")) == (whole.train_examples, whole.test_examples)
+
+
+def key_of(record: Record) -> Key:
+    """Return the key of `record`."""
+    dense = record.dense
+    start = "trained"
+    if dense is not None and dense.source != "trained":
+        start = f"{dense.source} ({(dense.sha256 or 'no hash')[:12]})"
+    data = record.data
+    return Key(
+        record.numerics or f"suite {record.suite}",
+        record.row,
+        record.scale,
+        data.name,
+        data.fingerprint,
+        data.subset,
+        record.recipe_hash,
+        tuple(sorted(record.custom)),
+        start,
+        record.hardware.processes,
+        record.precision == BFLOAT16,
+    )
+
+
+def group_records(records: Iterable[Record]) -> list[Group]:
+    """Return the groups of the finished records: in the paper's order of rows, then by scale and key.
+
+    Raises:
+        ValueError: records of one group disagree about the metric, its unit or its direction, or a test lacks it.
+    """
+    found: dict[Key, dict[int, list[Record]]] = {}
+    for record in records:
+        if record.status == "finished":
+            _check(record)
+            found.setdefault(key_of(record), {}).setdefault(record.seed, []).append(record)
+    result = []
+    for key, seeds in _joined(found).items():
+        ordered = [sorted(seeds[seed], key=_age) for seed in sorted(seeds)]
+        used = tuple(_in_use(trials) for trials in ordered)
+        for record in used[1:]:
+            if (record.metric, record.unit, record.lower_is_better) != (
+                used[0].metric,
+                used[0].unit,
+                used[0].lower_is_better,
+            ):
+                raise ValueError(f"records {used[0].id} and {record.id} are of one group but differ in their metric")
+        rest = [
+            (one, chosen) for trials, chosen in zip(ordered, used, strict=True) for one in trials if one is not chosen
+        ]
+        label = " or ".join(sorted({record.data.name for record in used}))
+        superseded = tuple(one for one, chosen in rest if _supersedes(chosen, one))
+        unused = tuple((one, _why_unused(one, chosen)) for one, chosen in rest if not _supersedes(chosen, one))
+        result.append(Group(dataclasses.replace(key, data=label), used, superseded, unused))
+    return sorted(
+        result, key=lambda group: (row_order(group.key.row), SECTIONS.index(group.section), _sortable(group.key))
+    )
+
+
+def failed_records(records: Iterable[Record]) -> list[Record]:
+    """Return the failed records, which enter no mean, by row and id."""
+    return sorted((r for r in records if r.status == "failed"), key=lambda r: (row_order(r.row), r.id))
+
+
+def row_order(row: str) -> tuple[int, str]:
+    """Return what rows are sorted by: the paper's order, then others by name."""
+    names = list(paper.ROWS)
+    return (names.index(row) if row in names else len(names), row)
+
+
+def _joined(found: dict[Key, dict[int, list[Record]]]) -> dict[Key, dict[int, list[Record]]]:
+    """Return the trials by key, those of one data set under one: the key whose newest trial is the newest."""
+    newest = sorted(found, key=lambda key: max(_age(one) for trials in found[key].values() for one in trials))
+    joined: dict[Key, dict[int, list[Record]]] = {}
+    for key in reversed(newest):
+        for other, seeds in joined.items():
+            if dataclasses.replace(key, fingerprint=other.fingerprint) == other and _agree(found[key], seeds):
+                for seed, trials in found[key].items():
+                    seeds.setdefault(seed, []).extend(trials)
+                break
+        else:
+            joined[key] = {seed: list(trials) for seed, trials in found[key].items()}
+    return joined
+
+
+def _agree(some: dict[int, list[Record]], others: dict[int, list[Record]]) -> bool:
+    """Return whether a seed of both was the same run."""
+    return any(_same_run(a, b) for seed in some.keys() & others.keys() for a in some[seed] for b in others[seed])
+
+
+def _same_run(a: Record, b: Record) -> bool:
+    """Return whether every loss and test on the way and every outcome was the same, in D and in all common arms."""
+    shared = a.arms.keys() & b.arms.keys()
+    pairs = [(a.arms[name], b.arms[name]) for name in shared]
+    pairs += [(a.dense, b.dense)] if a.dense and b.dense else []
+    return bool(shared) and all((one.curve, one.outcomes) == (other.curve, other.outcomes) for one, other in pairs)
+
+
+def _in_use(trials: Sequence[Record]) -> Record:
+    """Return the one of a seed's trials, oldest first, that counts."""
+    chosen = trials[0]
+    for newer in trials[1:]:
+        if _supersedes(newer, chosen):
+            chosen = newer
+    return chosen
+
+
+def _supersedes(newer: Record, older: Record) -> bool:
+    return _age(newer) >= _age(older) and set(newer.arms) >= set(older.arms)
+
+
+def _why_unused(record: Record, chosen: Record) -> str:
+    """Return why a trial neither counts nor is superseded by `chosen`, which counts."""
+    lacks = ", ".join(sorted(set(chosen.arms) - set(record.arms)))
+    assert lacks, "a trial with all of these arms would count, or be superseded"
+    return f"not used: lacks {lacks}, which the trial of {chosen.finished} has"
+
+
+def _check(record: Record) -> None:
+    tests = {"dense": record.dense.test} if record.dense else {}
+    for name, test in (tests | {name: arm.test for name, arm in record.arms.items()}).items():
+        if record.metric not in test:
+            raise ValueError(f"record {record.id}: the test of {name!r} lacks the metric {record.metric!r}")
+
+
+def _age(record: Record) -> tuple[datetime.datetime, str]:
+    finished = datetime.datetime.fromisoformat(record.finished)
+    if finished.tzinfo is None:  # no zone given: taken as UTC, so that all can be compared
+        finished = finished.replace(tzinfo=datetime.UTC)
+    return finished, record.id
+
+
+def _sortable(key: Key) -> tuple[str, ...]:
+    return (
+        key.scale,
+        key.numerics,
+        key.data,
+        key.fingerprint,
+        f"{key.subset:.9f}",
+        key.recipe_hash,
+        *key.custom,
+        key.start,
+        f"{key.processes:06d}",
+        str(key.autocast),
+    )

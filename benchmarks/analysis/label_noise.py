@@ -1,0 +1,144 @@
+"""Whether D2 overfits where a share of the training labels is wrong: pairs of groups that differ in that alone.
+
+Later work on pruning says that dense training after S fits wrong labels that the sparse network could not. Everything here is
+read from the ends of phases and from the curves. Pure functions; no text, no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.analysis import summary
+from benchmarks.analysis.groups import Group
+from benchmarks.analysis.summary import Cell
+from benchmarks.records.schema import Arm, Record
+from benchmarks.statistics.intervals import Paired
+
+FIELD = "label_noise"
+"""Of a recipe's data: the share of training labels that are wrong; absent where none is."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """An arm at the ends of D, of the phase before D2, and of D2, means over the seeds: (3,) each.
+
+    `train` is what training showed since the curve's point before, in `measure`: as trained, so against labels some of which
+    are wrong; None where a curve has no such point. `test` is the group's metric. `change` is what D2's steps did to the
+    test, a gain where it got better, paired by seed.
+    """
+
+    measure: str
+    train: tuple[Cell | None, ...]
+    test: tuple[Cell, ...]
+    change: Paired
+
+
+@dataclass(frozen=True)
+class Level:
+    """A share of wrong labels: gains of DSD over the control at the same steps, and how either came there.
+
+    `sparse` is the gain at the end of the phase before D2, `redense` that at the end, `difference` what D2 added.
+    """
+
+    share: float
+    group: Group
+    sparse: Paired
+    redense: Paired
+    difference: Paired
+    courses: dict[str, Course]
+
+
+def share(group: Group) -> float:
+    """Return the share of training labels that are wrong by intention."""
+    data = group.sample.recipe.get("data")
+    return float(data.get(FIELD, 0.0)) if isinstance(data, dict) else 0.0
+
+
+def checks(groups: Sequence[Group], row: str) -> list[list[Level]]:
+    """Return for every noisy group of the row its levels: the group alike but for the noise, where there is one, and its own."""
+    found = []
+    for noisy in groups:
+        if noisy.key.row == row and share(noisy):
+            clean = [one for one in groups if not share(one) and _alike(one) == _alike(noisy)]
+            levels = [level for one in (*clean[:1], noisy) if (level := _level(one))]
+            if levels and levels[-1].group is noisy:
+                found.append(levels)
+    return found
+
+
+def _alike(group: Group) -> tuple[Any, ...]:
+    """Return what two groups share that differ in the noise alone."""
+    key, recipe = group.key, group.sample.recipe
+    data = recipe.get("data")
+    plain = {
+        name: value for name, value in recipe.items() if name not in ("notes", "reduction")
+    }  # words change nothing
+    if isinstance(data, dict):
+        plain["data"] = {name: value for name, value in data.items() if name != FIELD}
+    custom = [one for one in key.custom if not one.startswith(f"{FIELD}=")]
+    return (
+        key.numerics,
+        key.row,
+        key.scale,
+        key.fingerprint,
+        key.subset,
+        key.start,
+        key.processes,
+        key.autocast,
+        custom,
+        plain,
+    )
+
+
+def _level(group: Group) -> Level | None:
+    records = [record for record in group.records if _comparable(record)]
+    if not records:
+        return None
+    after = [_gain(record, -1) for record in records]
+    before = [_gain(record, -2) for record in records]
+    gains = [summary.paired(group, of) for of in (before, after, [a - b for a, b in zip(after, before, strict=True)])]
+    sparse, redense, difference = (one for one in gains if one)
+    courses = {name: _course(group, records, name) for name in ("dsd", "control")}
+    return Level(share(group), group, sparse, redense, difference, courses)
+
+
+def _comparable(record: Record) -> bool:
+    """Return whether DSD ends with D2 and the control has phases of as many steps."""
+    if record.dense is None or {"dsd", "control"} - set(record.arms):
+        return False
+    dsd, control = record.arms["dsd"].phases, record.arms["control"].phases
+    ends = [phase.kind for phase in dsd[-2:]]
+    return ends == ["sparse", "redense"] and [one.steps for one in dsd] == [one.steps for one in control]
+
+
+def _gain(record: Record, index: int) -> float:
+    dsd, control = (record.arms[name].phases[index].test for name in ("dsd", "control"))
+    return summary.gain(record, control, dsd)
+
+
+def _course(group: Group, records: Sequence[Record], name: str) -> Course:
+    metric = group.metric
+    runs = [(record.dense, record.arms[name]) for record in records if record.dense]
+    tests = [(dense.test, arm.phases[-2].test, arm.phases[-1].test) for dense, arm in runs]
+    steps = [sum(phase.steps for phase in arm.phases[:-1]) for _, arm in runs]
+    points = [
+        (_train(dense, None), _train(arm, at), _train(arm, None)) for (dense, arm), at in zip(runs, steps, strict=True)
+    ]
+    measure = metric if any(metric in one for point in points for one in point) else "loss"
+    train = []
+    for column in zip(*points, strict=True):
+        known = [one[measure] for one in column if measure in one]
+        train.append(summary.cell(known) if known else None)
+    test = [summary.cell([one[metric] for one in column]) for column in zip(*tests, strict=True)]
+    changes = [summary.gain(record, one[1], one[2]) for record, one in zip(records, tests, strict=True)]
+    change = summary.paired(group, changes)
+    assert change is not None, "there is a record"
+    return Course(measure, tuple(train), tuple(test), change)
+
+
+def _train(run: Arm, step: int | None) -> dict[str, float]:
+    """Return the training numbers of the curve's point at `step`, or at its last; none where it has no such point."""
+    points = [point for point in run.curve if step is None or point.step == step]
+    return points[-1].train if points else {}

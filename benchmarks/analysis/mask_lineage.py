@@ -1,0 +1,96 @@
+"""What became of the weights that S pruned: which the next S prunes again, how far D2 lets the others grow. Pure functions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from benchmarks.analysis.groups import Group
+from benchmarks.records.schema import MOMENTS, LayerMask, Record, Regrown
+
+ALL = "all pruned tensors"
+"""The name under which all weights of a network are counted together."""
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One iteration of the dsd arm of one seed. Every dictionary is by tensor, and under `ALL` over the weights of all.
+
+    Attributes:
+        again: percent of the weights pruned by the S before this one that this S prunes again; empty in the first.
+        chance: percent of all weights that this S prunes: what `again` would be, were they chosen regardless of the last.
+        most: percent of them that this S could prune again at most, since it prunes fewer weights than the last did.
+        below: percent of the weights pruned by this S that end D2 below the magnitude at which it cut; empty without D2.
+        size: their mean magnitude at the end of D2, in units of that of the survivors.
+    """
+
+    again: dict[str, float] = field(default_factory=dict)
+    chance: dict[str, float] = field(default_factory=dict)
+    most: dict[str, float] = field(default_factory=dict)
+    below: dict[str, float] = field(default_factory=dict)
+    size: dict[str, float] = field(default_factory=dict)
+
+
+def iterations(record: Record, name: str = "dsd") -> list[Iteration]:
+    """Return the iterations of which a record's arm tells, in order; none where it is older than that or has no such arm."""
+    found: list[Iteration] = []
+    before: dict[str, LayerMask] = {}
+    arm = record.arms.get(name)
+    for phase in arm.phases if arm else ():
+        if phase.mask is not None:
+            found.append(_masks(phase.mask, before))
+            before = {layer.name: layer for layer in phase.mask}
+        if phase.regrown and found:
+            below = {one.name: 100 * one.below / one.weights for one in phase.regrown}
+            below[ALL] = 100 * sum(one.below for one in phase.regrown) / sum(one.weights for one in phase.regrown)
+            found[-1] = dataclasses.replace(found[-1], below=below, size=_sizes(phase.regrown, before))
+    return found if any(one.again or one.below for one in found) else []
+
+
+def told(group: Group) -> dict[int, list[Iteration]]:
+    """Return seed to iterations, for the records that tell of them."""
+    found = {record.seed: iterations(record) for record in group.records}
+    return {seed: each for seed, each in found.items() if each}
+
+
+def layers(group: Group) -> list[str]:
+    """Return the tensors that the iterations are of, in the network's order."""
+    names = (name for each in told(group).values() for one in each for name in (*one.again, *one.below))
+    return [name for name in dict.fromkeys(names) if name != ALL]
+
+
+def of_weights(group: Group) -> Record | None:
+    """Return the record whose histograms are drawn: the lowest seed's that has all five points of its dsd arm."""
+    for record in group.records:
+        histograms = record.arms["dsd"].histograms if "dsd" in record.arms else None
+        if histograms is not None and len(histograms.points) == len(MOMENTS):
+            return record
+    return None
+
+
+def _masks(mask: list[LayerMask], before: dict[str, LayerMask]) -> Iteration:
+    gone = {layer.name: layer.weights - layer.kept for layer in mask}
+    last = {name: layer.weights - layer.kept for name, layer in before.items()}
+    both = [layer for layer in mask if layer.again is not None and layer.name in last]
+    again = {layer.name: (layer.again or 0, last[layer.name]) for layer in both}
+    most = {layer.name: (min(gone[layer.name], last[layer.name]), last[layer.name]) for layer in both}
+    chance = {layer.name: (gone[layer.name], layer.weights) for layer in mask}
+    return Iteration(_percent(again), _percent(chance), _percent(most))
+
+
+def _percent(counts: dict[str, tuple[int, int]]) -> dict[str, float]:
+    """Return the percentages (part, whole) by name and over all; what has no whole is left out."""
+    total = (sum(part for part, _ in counts.values()), sum(whole for _, whole in counts.values()))
+    return {name: 100 * part / whole for name, (part, whole) in {**counts, ALL: total}.items() if whole}
+
+
+def _sizes(found: Iterable[Regrown], masks: dict[str, LayerMask]) -> dict[str, float]:
+    """Return the mean magnitude of regrown weights over that of survivors, by name and over all; not where that is zero."""
+    rows = [(one, masks[one.name].kept) for one in found if one.name in masks]
+    sizes = {one.name: one.magnitude / one.survivors for one, _ in rows if one.survivors}
+    weights, kept = sum(one.weights for one, _ in rows), sum(count for _, count in rows)
+    survivors = sum(one.survivors * count for one, count in rows)
+    if survivors:
+        sizes[ALL] = sum(one.magnitude * one.weights for one, _ in rows) / weights / (survivors / kept)
+    return sizes

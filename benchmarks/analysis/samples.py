@@ -1,0 +1,77 @@
+"""What the networks of one trial say of a few test examples, side by side, from the samples that its record keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.analysis.groups import Group
+from benchmarks.records.schema import Arm, Record
+
+SHOWN = 8
+ARMS = ("dense", "control", "dsd")
+
+
+@dataclass(frozen=True)
+class Form:
+    """What samples are of: the key of the example's name and that of what a network says, and how a page puts it.
+
+    `marked` says that a reference is what ought to have been said, word for word, so that errors can be marked.
+    """
+
+    kind: Literal["captions", "transcripts"]
+    example: str
+    said: str
+    question: str
+    marked: bool
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One test example: its name, a reference, and arm to what was said of it, in the order of `ARMS`."""
+
+    example: str
+    reference: str
+    said: dict[str, str]
+
+
+FORMS = (
+    Form("captions", "picture", "caption", "What the networks say of a few test pictures", marked=False),
+    Form("transcripts", "utterance", "transcript", "What the networks hear in a few test utterances", marked=True),
+)
+
+
+def form(group: Group) -> Form | None:
+    """Return what the samples of the group are of; None where it has none of a known form."""
+    return next((one for one in FORMS if any(_said(record, one) for record in group.records)), None)
+
+
+def source(group: Group) -> Record | None:
+    """Return the record whose samples are shown: the lowest seed's that has any."""
+    known = form(group)
+    return next((record for record in group.records if known and _said(record, known)), None)
+
+
+def shown(group: Group) -> list[Sample]:
+    """Return the first examples of that record of which every network says something; none where there are none."""
+    record, known = source(group), form(group)
+    return _said(record, known)[:SHOWN] if record and known else []
+
+
+def _said(record: Record, known: Form) -> list[Sample]:
+    arms: dict[str, Arm] = {"dense": record.dense} if record.dense else {}
+    arms |= {name: record.arms[name] for name in ARMS if name in record.arms}
+    keys = {known.example, "reference", known.said}
+    by_arm = {
+        name: {one[known.example]: one for one in arm.samples if set(one) >= keys}
+        for name, arm in arms.items()
+        if arm.samples
+    }
+    if not by_arm:
+        return []
+    first = next(iter(by_arm.values()))
+    return [
+        Sample(example, one["reference"], {name: found[example][known.said] for name, found in by_arm.items()})
+        for example, one in first.items()
+        if all(example in found for found in by_arm.values())
+    ]

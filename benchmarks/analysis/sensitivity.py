@@ -1,0 +1,77 @@
+"""How the gain depends on choices of the recipe, and what else one would do with the same budget. Pure functions; no text.
+
+DSD at other sparsities, in two iterations, with the optimizer's state kept; the control averaged or trained for flatness.
+Beside the primary result, which they do not decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from benchmarks.analysis import summary
+from benchmarks.analysis.groups import Group
+from benchmarks.analysis.summary import Cell
+from benchmarks.arms.names import SENSITIVITY, SweepArm
+from benchmarks.statistics.intervals import Paired
+
+_SWEPT = get_args(SweepArm)
+_OTHERS = ("random", "llr", *(name for name in SENSITIVITY if name not in _SWEPT))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An arm beside the arm that it is compared with, paired by seed.
+
+    `over` is the control, or a control of the arm's own (see `summary.control_of`). `sparsity` is that of S in
+    percent for DSD by sparsity, its mean where the recipe's sparse phases differ, None for the other arms. `gains` are one a
+    seed; `seconds` is the mean time of a trial's arm.
+    """
+
+    arm: str
+    over: str
+    sparsity: float | None
+    test: Cell
+    gains: tuple[float, ...]
+    gain: Paired | None
+    seconds: float
+
+
+def choices(group: Group) -> list[Choice]:
+    """Return DSD by sparsity, then the other arms; none where the group has no arm of sensitivity with its control."""
+    if not summary.has_sensitivity(group):
+        return []
+    curve = [one for name in ("dsd", *_SWEPT) if (one := _choice(group, name))]
+    others = [one for name in _OTHERS if (one := _choice(group, name))]
+    return sorted(curve, key=lambda one: (one.sparsity is None, one.sparsity or 0.0)) + others
+
+
+def own_sparsities(group: Group) -> list[float]:
+    """Return the share of weights that each sparse phase of the recipe's own DSD prunes, in percent, means over the seeds."""
+    found = []
+    for number in range(1, summary.count_iterations(group) + 1):
+        masks = [mask for record in group.records if (mask := summary.mask(record, "dsd", number))]
+        if masks:
+            kept = [sum(one.kept for one in mask) / sum(one.weights for one in mask) for mask in masks]
+            found.append(round(100 * (1 - summary.cell(kept).mean), 1))
+    return found
+
+
+def _choice(group: Group, name: str) -> Choice | None:
+    over = summary.control_of(name)
+    gains = summary.gains(group, name, over)
+    if not gains:
+        return None
+    arms = [record.arms[name] for record in group.records if record.seed in gains]
+    test = summary.cell([arm.test[group.metric] for arm in arms])
+    seconds = summary.cell([arm.cost.seconds for arm in arms]).mean
+    paired = summary.paired(group, list(gains.values()))
+    return Choice(name, over, _sparsity(group, name), test, tuple(gains.values()), paired, seconds)
+
+
+def _sparsity(group: Group, name: str) -> float | None:
+    if name == "dsd":
+        own = own_sparsities(group)
+        return sum(own) / len(own) if own else None
+    nominal = name.removeprefix("dsd-")
+    return float(nominal) if nominal.isdigit() else None

@@ -1,0 +1,325 @@
+"""What the records of a group say: means, paired gains, their intervals. Pure functions; no text, no files."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.analysis import metrics
+from benchmarks.analysis.groups import Group
+from benchmarks.arms.names import SENSITIVITY
+from benchmarks.records.outcomes import unpack_outcomes
+from benchmarks.records.schema import Arm, LayerMask, PhaseResult, Record
+from benchmarks.statistics import bootstrap, intervals
+from benchmarks.statistics.bootstrap import Spread
+from benchmarks.statistics.crossed import Crossed, Measured, contrast, measure
+from benchmarks.statistics.intervals import Paired
+
+DENSE = "dense"
+"""The name under which the end of D, which all arms share, is compared: it is no arm of its own."""
+
+LABELS = {
+    DENSE: "Baseline",
+    "dsd": "DSD",
+    "control": "Control (equal budget)",
+    "llr": "LLR",
+    "random": "Random mask",
+}
+"""Of the main arms, in the order in which a reader wants them."""
+
+_SENSITIVITY_LABELS = {
+    "control-text": "Control, D2 at the text's rate",
+    "dsd-text": "DSD, D2 at the text's rate",
+    "dsd-twice": "DSD twice, phases half as long",
+    "control-keep": "Control, optimizer state kept",
+    "dsd-keep": "DSD, optimizer state kept",
+    "swa": "Control, averaged",
+    "sam": "SAM",
+}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well the network fits at the end of D, means over the n seeds that have a curve of it.
+
+    `train` are the scores on training examples, seen as test examples are; `epochs` is then None. Records of suite 0.1 do not
+    tell them: there it is what training showed since the curve's point before the last, over the last `epochs` of D, hence with
+    its augmentation and dropout and before the last step. `test` is the test after the last step. `n` seeds have them.
+    """
+
+    train: dict[str, float]
+    test: dict[str, float]
+    epochs: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric over the seeds that have it: mean and sample standard deviation (None at n = 1)."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+def label(arm: str) -> str:
+    """Return what a reader calls an arm."""
+    if arm in SENSITIVITY and arm not in _SENSITIVITY_LABELS:
+        return f"DSD at {arm.removeprefix('dsd-')} %"
+    return LABELS.get(arm) or _SENSITIVITY_LABELS.get(arm, arm)
+
+
+def main_arms(group: Group) -> list[str]:
+    """Return the arms of the main tables, in the order of `LABELS`; those of sensitivity have a table of their own."""
+    names = {name for record in group.records for name in record.arms} - set(SENSITIVITY)
+    return [*(name for name in LABELS if name in names), *sorted(names - set(LABELS))]
+
+
+def stages(group: Group) -> dict[str, dict[str, Cell]]:
+    """Return label of main arm or phase to metric to cell, in the order in which a reader wants them."""
+    readers: dict[str, Callable[[Record], dict[str, float] | None]] = {
+        LABELS[DENSE]: lambda r: r.dense.test if r.dense else None
+    }
+    iterations = count_iterations(group)
+    for number in range(1, iterations + 1):
+        suffix = "" if iterations == 1 else f", iteration {number}"
+        readers["Sparse" + suffix] = _phase_reader("dsd", "sparse", number)
+        if number < iterations:
+            readers["DSD" + suffix] = _phase_reader("dsd", "redense", number)
+            readers["Control" + suffix] = lambda r, k=number: _control_after(r, k)  # type: ignore[misc]
+    for name in main_arms(group):
+        readers[label(name)] = lambda r, n=name: r.arms[n].test if n in r.arms else None  # type: ignore[misc]
+    result = {}
+    for name, read in readers.items():
+        tests = [test for record in group.records if (test := read(record)) is not None]
+        metrics = sorted({m for test in tests for m in test}, key=lambda m: (m != group.metric, m))
+        if tests:
+            result[name] = {m: cell([test[m] for test in tests if m in test]) for m in metrics}
+    return result
+
+
+def cell(values: Sequence[float]) -> Cell:
+    """Return mean, sample standard deviation and n of `values`."""
+    summary = intervals.paired(values)
+    return Cell(summary.mean, summary.sd, summary.n)
+
+
+def gains(group: Group, arm: str, over: str, metric: str | None = None) -> dict[int, float]:
+    """Return seed to gain of `arm` over `over`, for records with both; positive is better.
+
+    `metric` is the primary one or a variant of it.
+    """
+    result = {}
+    for record in group.records:
+        after, before = _test(record, arm), _test(record, over)
+        if after and before and (metric is None or (metric in after and metric in before)):
+            result[record.seed] = gain(record, before, after, metric)
+    return result
+
+
+def gain(record: Record, before: dict[str, float], after: dict[str, float], metric: str | None = None) -> float:
+    """Return the improvement from `before` to `after` of the record's primary metric, or of a variant of it."""
+    name = metric or record.metric
+    difference = after[name] - before[name]
+    return -difference if record.lower_is_better else difference
+
+
+def compare(group: Group, arm: str, over: str, metric: str | None = None) -> Paired | None:
+    """Return the paired gain of `arm` over `over`, None where no record has both."""
+    return paired(group, list(gains(group, arm, over, metric).values()))
+
+
+def paired(group: Group, found: Sequence[float]) -> Paired | None:
+    """Return the summary of one gain per seed, None where there is none."""
+    if not found:
+        return None
+    summary = intervals.paired(found)
+    # No interval and no p on generated data: sooner or later somebody would quote them.
+    return dataclasses.replace(summary, half_width=None, p=None) if group.section == "smoke" else summary
+
+
+def primary(group: Group) -> Paired | None:
+    """Return the figure fixed beforehand: the gain of DSD over the control of equal budget."""
+    return compare(group, "dsd", "control")
+
+
+def relative(group: Group) -> float | None:
+    """Return the gain of DSD over the baseline in percent of that baseline, as the paper's Table 1 has it."""
+    over = gains(group, "dsd", DENSE)
+    before = [r.dense.test[r.metric] for r in group.records if r.seed in over and r.dense]
+    return 100 * sum(over.values()) / sum(before) if before and sum(before) > 0 else None
+
+
+def missing(group: Group) -> str:
+    """Return what the primary figure lacks: "no DSD arm", "no control arm", or that no one trial has both."""
+    lacking = [name for name in ("dsd", "control") if not any(name in record.arms for record in group.records)]
+    names = {"dsd": "DSD", "control": "control"}
+    return f"no {' or '.join(names[name] for name in lacking)} arm" if lacking else "no trial with DSD and control arm"
+
+
+def measured(group: Group, arm: str = "dsd", over: str = "control") -> Measured | None:
+    """Return the gains of `arm` over `over` with what test examples do to them, seeds in the order of the records.
+
+    None where no trial has both, on generated data and at the smoke scale. Speech: the utterances of `noisy-digits` share
+    recordings, which records do not name. Their speaker is the cluster where the samples of a record name every test
+    utterance; else each counts by itself, and the interval is somewhat too narrow.
+
+    Raises:
+        ValueError: the trials were tested on different numbers of examples.
+    """
+    chosen = [(ours, theirs) for r in group.records if (ours := _run(r, arm)) and (theirs := _run(r, over))]
+    chosen = [(ours, theirs) for ours, theirs in chosen if ours.outcomes and theirs.outcomes]
+    if group.section == "smoke" or not chosen:
+        return None
+    sizes = {record.id: len(unpack_outcomes(run.outcomes)) for record in group.records if (run := _run(record, arm))}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"records of one group were tested on different numbers of examples: {sizes}")
+    dsd, control = (tuple(run.outcomes for run in side) for side in zip(*chosen, strict=True))
+    return _measured(dsd, control, group.sample.lower_is_better, _speakers(chosen[0][0], min(sizes.values())))
+
+
+def crossed(group: Group, arm: str = "dsd", over: str = "control") -> Crossed | None:
+    """Return the mean gain with the interval that covers seeds and test examples; None below two seeds, and as `measured`."""
+    found = measured(group, arm, over)
+    return contrast(found) if found else None
+
+
+def over_baseline(group: Group) -> tuple[Paired, Paired] | None:
+    """Return what DSD and the control gain over the baseline, in the trials that have both.
+
+    None where no trial has: the one is never shown without the other, which shows how much of it training longer gains.
+    """
+    dsd, control = (gains(group, arm, DENSE) for arm in ("dsd", "control"))
+    both = [seed for seed in dsd if seed in control]
+    found = [paired(group, [of[seed] for seed in both]) for of in (dsd, control)]
+    return (found[0], found[1]) if found[0] and found[1] else None
+
+
+def fit(group: Group) -> Fit | None:
+    """Return how well the network fits at the end of D, None where no trial trained it."""
+    chosen = [record.dense for record in group.records if record.dense and record.dense.curve]
+    if not chosen:
+        return None
+    last = [dense.curve[-1] for dense in chosen]
+    before = [dense.curve[-2].epoch if len(dense.curve) > 1 else 0.0 for dense in chosen]
+
+    def means(tests: Sequence[dict[str, float]]) -> dict[str, float]:
+        names = [name for name in tests[0] if all(name in test for test in tests)]
+        return {name: intervals.paired([test[name] for test in tests]).mean for name in names}
+
+    clean = [dense.phases[-1].train for dense in chosen if dense.phases]
+    told = [scores for scores in clean if scores is not None]
+    tests = means([dense.test for dense in chosen])
+    if len(told) == len(chosen):
+        return Fit(means(told), tests, None, len(chosen))
+    epochs = last[0].epoch - before[0]
+    return Fit(means([point.train for point in last]), means([dense.test for dense in chosen]), epochs, len(chosen))
+
+
+def spread(group: Group) -> tuple[Spread, float, float] | None:
+    """Return how much of the spread of the primary gain the test set explains, and the mean bootstrap interval."""
+    found = gains(group, "dsd", "control")
+    chosen = [r for r in group.records if r.seed in found and "dsd" in r.bootstrap]
+    if not chosen or group.section == "smoke":
+        return None
+    boots = [r.bootstrap["dsd"] for r in chosen]
+    low, high = (intervals.paired([getattr(b, end) for b in boots]).mean for end in ("low", "high"))
+    return bootstrap.between_and_within([found[r.seed] for r in chosen], boots), low, high
+
+
+def first_steps(group: Group) -> dict[str, list[Cell]]:
+    """Return label of arm to the mean size of the first update of each phase, in learning rates, over the seeds."""
+    found = {}
+    for name in [DENSE, *main_arms(group)]:
+        arms = [r.dense if name == DENSE else r.arms.get(name) for r in group.records]
+        steps = [arm.first_step_in_lr for arm in arms if arm and arm.first_step_in_lr]
+        if steps:
+            found[label(name)] = [cell(sizes) for sizes in zip(*steps, strict=True)]
+    return found
+
+
+def mask(record: Record, arm: str, number: int) -> list[LayerMask] | None:
+    """Return the mask of an arm's sparse phase `number`, counted from one; None where it has none."""
+    found = _phase(record, arm, "sparse", number)
+    return found[1].mask if found else None
+
+
+def count_iterations(group: Group) -> int:
+    """Return how many sparse phases the dsd arm has: the paper's number of iterations."""
+    counts = [sum(p.kind == "sparse" for p in r.arms["dsd"].phases) for r in group.records if "dsd" in r.arms]
+    return max(counts, default=0)
+
+
+def has_gain(group: Group) -> bool:
+    """Return whether the gains' figure shows it: custom recipes enter no comparison."""
+    return group.section != "custom" and any(compare(group, "dsd", over) for over in ("control", DENSE))
+
+
+def has_sensitivity(group: Group) -> bool:
+    """Return whether any of its trials has an arm of sensitivity beside the control that it is compared with."""
+    return any(
+        {arm, control_of(arm)} <= set(record.arms)
+        for record in group.records
+        for arm in SENSITIVITY
+        if arm in record.arms
+    )
+
+
+def control_of(arm: str) -> str:
+    """Return the control that an arm is compared with: its rates, and what becomes of the optimizer's state, are the arm's."""
+    return {"dsd-keep": "control-keep", "dsd-text": "control-text"}.get(arm, "control")
+
+
+def variants(group: Group) -> list[str]:
+    """Return the metrics that are the group's own by another decoder."""
+    return metrics.variants({m for cells in stages(group).values() for m in cells}, group.metric)
+
+
+@functools.lru_cache(maxsize=256)
+def _measured(
+    ours: tuple[str, ...], theirs: tuple[str, ...], lower_is_better: bool, clusters: tuple[str, ...] | None
+) -> Measured:
+    """Return `crossed.measure` of packed outcomes; kept, since every table and page asks for it."""
+    dsd, control = ([unpack_outcomes(text) for text in arm] for arm in (ours, theirs))
+    return measure(dsd, control, lower_is_better, clusters)
+
+
+def _speakers(run: Arm, count: int) -> tuple[str, ...] | None:
+    """Return the speaker of each of `count` utterances (SPEAKER-CHAPTER-NUMBER); None where the samples do not name all."""
+    names = [str(one.get("utterance", "")) for one in run.samples]
+    return tuple(name.split("-")[0] for name in names) if len(names) == count and all(names) else None
+
+
+def _run(record: Record, arm: str) -> Arm | None:
+    return record.dense if arm == DENSE else record.arms.get(arm)
+
+
+def _test(record: Record, arm: str) -> dict[str, float] | None:
+    run = _run(record, arm)
+    return run.test if run else None
+
+
+def _phase(record: Record, arm: str, kind: str, number: int) -> tuple[int, PhaseResult] | None:
+    phases = record.arms[arm].phases if arm in record.arms else []
+    like = [(index, phase) for index, phase in enumerate(phases) if phase.kind == kind]
+    return like[number - 1] if len(like) >= number else None
+
+
+def _phase_reader(arm: str, kind: str, number: int) -> Callable[[Record], dict[str, float] | None]:
+    def read(record: Record) -> dict[str, float] | None:
+        found = _phase(record, arm, kind, number)
+        return found[1].test if found else None
+
+    return read
+
+
+def _control_after(record: Record, number: int) -> dict[str, float] | None:
+    """Return the control's test where the dsd arm ends iteration `number`; None unless both trained equally long."""
+    found = _phase(record, "dsd", "redense", number)
+    control = record.arms.get("control")
+    if found is None or control is None or len(control.phases) <= found[0]:
+        return None
+    spent = [sum(p.steps for p in arm.phases[: found[0] + 1]) for arm in (control, record.arms["dsd"])]
+    return control.phases[found[0]].test if spent[0] == spent[1] else None

@@ -1,0 +1,155 @@
+"""The two answers to a row: is the paper's claim reached, and is DSD better at all. Pure functions; no text of tables, no files.
+
+*Claim*, one-sided 5 %, on the scale relative to the control: the paper's gain is a share of its baseline's error, and what is
+tested is gain - share x control, seed by seed and example by example. To divide the gain by a fixed mean of the control
+would leave out that the control's metric is measured too, on the same seeds and examples. *Direction*: gain against zero,
+two-sided 5 %, Holm-adjusted over all rows planned. Neither is given unless the row's gate holds and it has exactly its
+planned seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks import paper
+from benchmarks.paper import Claim
+from benchmarks.statistics import intervals
+from benchmarks.statistics.crossed import Crossed, Measured, Relative, contrast, relative
+from benchmarks.statistics.pool import Effect
+
+LEAST_SEEDS = 5
+"""A plan of fewer seeds gives no verdict."""
+
+FAMILY = tuple(paper.ROWS)
+"""The tests that Holm's correction counts, fixed beforehand: a row without a verdict counts as p = 1."""
+
+ClaimAnswer = Literal["reached", "not excluded", "excluded", "half excluded"]
+Direction = Literal["DSD better", "DSD worse", "no difference shown"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a row has. `gate`: whether it holds, None where nobody could compute it. `seeds`: those measured, of both arms.
+
+    `repeated` are the seeds that were trained more than once with unlike results: whoever may choose among trials chooses a gain.
+
+    Raises:
+        ValueError: there is not one gain a seed.
+    """
+
+    measured: Measured
+    claim: Claim
+    gate: bool | None
+    seeds: frozenset[int]
+    planned: frozenset[int]
+    repeated: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.measured.gains.size != len(self.seeds):
+            raise ValueError(f"evidence has {self.measured.gains.size} gains of seeds {sorted(self.seeds)}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of a row. `missing` says in words why there is no verdict; gain and share are told all the same.
+
+    `p` is that of "no difference", two-sided; `p_holm` is the adjusted one. Both are None without a verdict, where p counts as 1.
+    """
+
+    missing: str | None
+    gain: Crossed | None = None
+    share: Relative | None = None
+    claim: ClaimAnswer | None = None
+    direction: Direction | None = None
+    p: float | None = None
+    p_holm: float | None = None
+
+
+def effects(rows: Mapping[str, Evidence], found: Mapping[str, Answer]) -> list[Effect]:
+    """Return the gains of the rows with a verdict as shares of their claims, for `benchmarks.statistics.pool.pool`."""
+    return [
+        Effect(name, answer.share.share / rows[name].claim.share, answer.share.error / rows[name].claim.share)
+        for name, answer in found.items()
+        if answer.missing is None and answer.share is not None
+    ]
+
+
+def missing(
+    gate: bool | None, seeds: Collection[int], planned: Collection[int], repeated: Collection[int] = ()
+) -> str | None:
+    """Return in words what a verdict lacks, gate or planned seeds or both; None where it lacks nothing."""
+    lacking = []
+    if not gate:
+        lacking.append("gate not computed" if gate is None else "gate does not hold")
+    if len(set(planned)) < LEAST_SEEDS:
+        lacking.append(f"{len(set(planned))} seeds planned, {LEAST_SEEDS} needed")
+    elif absent := sorted(set(planned) - set(seeds)):
+        lacking.append(f"planned seeds missing: {', '.join(map(str, absent))}")
+    if extra := sorted(set(seeds) - set(planned)):
+        lacking.append(f"seeds not planned: {', '.join(map(str, extra))}")
+    if repeated:
+        lacking.append(f"seeds trained more than once: {', '.join(map(str, sorted(repeated)))}")
+    return "; ".join(lacking) or None
+
+
+def claim_answer(measured: Measured, share: float) -> ClaimAnswer:
+    """Return what one-sided 95 % bounds say of a claimed gain of `share` of the control's metric.
+
+    Raises:
+        ValueError: the share is not positive, or there is a single seed.
+    """
+    if not share > 0:
+        raise ValueError(f"claim_answer needs a positive share, got {share}")
+    whole, half = contrast(measured, share), contrast(measured, share / 2)
+    if whole is None or half is None:
+        raise ValueError("claim_answer needs two seeds at least, got 1")
+    if whole.lower >= 0:
+        return "reached"
+    if half.upper < 0:
+        return "half excluded"
+    return "excluded" if whole.upper < 0 else "not excluded"
+
+
+def direction(mean: float, p_holm: float) -> Direction:
+    """Return which arm is better, by Holm's adjusted p at 5 %."""
+    if p_holm > 1 - intervals.CONFIDENCE or mean == 0:
+        return "no difference shown"
+    return "DSD better" if mean > 0 else "DSD worse"
+
+
+def answers(rows: Mapping[str, Evidence], family: Collection[str] = FAMILY) -> dict[str, Answer]:
+    """Return the answers to every row of `family`, in its order; a row that is not in `rows` has no trials.
+
+    Raises:
+        ValueError: a row is not of the family.
+    """
+    if unknown := sorted(set(rows) - set(family)):
+        raise ValueError(f"answers: {', '.join(unknown)} not among the {len(family)} tests fixed beforehand")
+    gains = {name: contrast(row.measured) for name, row in rows.items()}
+    lacking = {
+        name: missing(row.gate, row.seeds, row.planned, row.repeated) if (row := rows.get(name)) else "no trials"
+        for name in family
+    }
+    p_values = {}
+    for name in family:
+        gain = gains.get(name)
+        p_values[name] = gain.p if gain is not None and lacking[name] is None else 1.0
+    adjusted = dict(zip(family, intervals.holm(list(p_values.values())), strict=True))
+    found = {}
+    for name in family:
+        gain, row = gains.get(name), rows.get(name)
+        if row is None or gain is None or lacking[name] is not None:
+            found[name] = Answer(lacking[name], gain, relative(row.measured) if row else None)
+            continue
+        found[name] = Answer(
+            missing=None,
+            gain=gain,
+            share=relative(row.measured),
+            claim=claim_answer(row.measured, row.claim.share),
+            direction=direction(gain.mean, adjusted[name]),
+            p=p_values[name],
+            p_holm=adjusted[name],
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The arms: ways to spend the budget after D."""

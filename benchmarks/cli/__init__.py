@@ -1,0 +1,1 @@
+"""The command line: a module per command, its options, and what it shows."""

@@ -1,0 +1,56 @@
+"""The command `evaluate`: a network's scores under a row's protocol."""
+
+from __future__ import annotations
+
+from benchmarks import rows
+from benchmarks.analysis import metrics
+from benchmarks.cli import inputs
+from benchmarks.cli.console import bars, counts, progress, say
+from benchmarks.cli.options import Evaluate
+from tasks import weights
+from tasks.recipe import Metric, Scale
+from tasks.seed import derive
+
+
+def evaluate(options: Evaluate) -> int:
+    """Print a network's scores under a row's protocol.
+
+    Raises:
+        ValueError: the network cannot be read, does not fit, or says that it was trained on other data.
+    """
+    row = rows.row(options.row)
+    scale: Scale = options.scale if options.data else "smoke"
+    frozen = inputs.frozen(row, options)
+    given = weights.read(options.model)
+    recipe = row.recipe(scale, network=options.network)
+    domain = inputs.domain(row)
+    with bars() as bar:
+        data = inputs.data(row, options.data)
+        source = domain.open_data(recipe, data, options.subset, progress(bar), train=False, frozen=frozen)
+    report = source.report
+    inputs.require_same_data(given, report)
+    task = domain.build(recipe, source, derive(row.name, scale, 0), inputs.device(options.device), None)
+    model = task.model()
+    given.load_into(model)
+    result = task.evaluate(model, True)
+    for warning in report.warnings:
+        say(f"warning: {warning}")
+    for line in score_lines(result.metrics, task.metric):
+        say(line)
+    say(f"{given.source} (SHA-256 {given.sha256[:12]}) on {len(result.outcomes):,} test examples, {scale} protocol")
+    say(f"data: {report.name}, {counts(report.counts)}, fingerprint {report.fingerprint}")
+    if report.features:
+        say(f"features: {report.features}")
+    return 0
+
+
+def score_lines(scores: dict[str, float], primary: Metric) -> list[str]:
+    """Return the scores a line each, called as the tables call them, a family at a time below what must be known of it."""
+    found = []
+    for family in metrics.families(scores):
+        sentence = metrics.sentence(family, primary.name)
+        found += [sentence] if sentence else []
+        for name in metrics.ordered(name for name in scores if metrics.family(name) == family):
+            text = metrics.with_unit(name, metrics.unit(name, primary.name, primary.unit))
+            found.append(f"{text}: {scores[name]:.3f}")
+    return found

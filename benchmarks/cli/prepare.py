@@ -1,0 +1,116 @@
+"""The command `prepare`: a data set of the plan made from its public download, and its fingerprints beside the planned ones."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import rows
+from benchmarks.cli import inputs
+from benchmarks.cli.console import bars, counts, progress, say
+from benchmarks.cli.options import Prepare
+from benchmarks.datasets import DATASETS, PLANNED, Dataset, Use
+from tasks.cache import sha256
+from tasks.flickr8k import prepare as captions
+from tasks.flickr8k import squeezenet
+from tasks.imagenet import prepare as pictures
+from tasks.librispeech import mixing
+from tasks.librispeech import prepare as speech
+from tasks.task import Progress
+
+_ROOT = Path("data")
+_PLAIN: Use = ("small", 1.0)
+
+
+def prepare(options: Prepare) -> int:
+    """Make a data set and print its fingerprints; return 1 if one differs that should be the planned one.
+
+    Raises:
+        ValueError: the source is not what it should be, or there is something at the target already; it is named.
+        OSError: the disk.
+    """
+    dataset = DATASETS[options.name]
+    if options.snr is not None and options.name != "noisy-digits":
+        raise ValueError(f"--snr is for noisy-digits; {options.name} has no noise")
+    snr = options.snr or 0
+    mixing.require_ratio(snr)
+    name = dataset.name(snr)
+    target = options.out or _ROOT / name
+    if target.exists() or target.is_symlink():
+        raise ValueError(f"{target} is there already; remove it, or name another place with --out")
+    try:
+        if not options.source.exists():
+            raise ValueError(f"--from {options.source}: there is no such folder")
+        with bars() as bar:
+            whole(target, lambda path: _make(options, path, dataset, progress(bar)))
+    except ValueError as error:
+        sources = "".join(f"\n  {one.name} ({one.url}, {one.licence}): {one.get}" for one in dataset.sources)
+        raise ValueError(f"{error}\nwhere it comes from:{sources}") from error
+    say(f"made {target}")
+    return _compare(dataset, name, target)
+
+
+def whole(target: Path, make: Callable[[Path], None]) -> None:
+    """Have `make` write a file or a folder beside its place, then rename it: it appears whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    new = [parent for parent in target.parents if not parent.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-", ignore_cleanup_errors=True) as making:
+            made = Path(making) / target.name
+            make(made)
+            made.rename(target)
+    finally:
+        for parent in new:
+            with contextlib.suppress(OSError):  # it holds what was made
+                parent.rmdir()
+
+
+def _make(options: Prepare, target: Path, dataset: Dataset, show: Progress) -> None:
+    checksums = {one.name: one.measured for one in dataset.sources if one.measured}
+    match options.name:
+        case "tiny-imagenet-50":
+            pictures.tiny_imagenet(options.source, target, show)
+        case "noisy-digits":
+            speech.noisy_digits(options.source, target, options.snr or 0, show, checksums)
+        case "squeezenet1_0":
+            squeezenet.prepare(options.source, target, checksums[squeezenet.NAME])
+        case "flickr8k":
+            captions.flickr8k(options.source, target, show)
+
+
+def _compare(dataset: Dataset, name: str, target: Path) -> int:
+    """Print the fingerprint of each use beside the planned one; return 1 where they differ and should not."""
+    planned = PLANNED.get(name, {})
+    differs = False
+    for use in planned or (_PLAIN,):
+        found, problems = _fingerprint(dataset, target, use)
+        for problem in problems:
+            say(f"problem: {problem}")
+        scale, subset = use
+        what = f"{scale} scale" + (f", subset {subset:g}" if subset < 1 else "")
+        if use not in planned:
+            say(f"{what}: {found}; the plan has no such data set")
+        else:
+            verdict = "matches the plan" if found == planned[use] else "differs from the plan"
+            say(f"{what}: {found}, planned {planned[use]}: {verdict}")
+        differs |= bool(problems) or planned.get(use, found) != found
+    if differs and not dataset.exact:
+        say(f"as it must: {dataset.note}")
+    return int(differs and dataset.exact)
+
+
+def _fingerprint(dataset: Dataset, target: Path, use: Use) -> tuple[str, tuple[str, ...]]:
+    """Return the fingerprint as `verify` prints it, and what is wrong with the data."""
+    if not dataset.row:
+        return sha256(target), ()
+    row, (scale, subset) = rows.row(dataset.row), use
+    with bars() as bar:
+        report = inputs.domain(row).verify(row.recipe(scale), target, subset, progress(bar))
+    say(f"{report.name}: {counts(report.counts)}")
+    return report.fingerprint, report.problems

@@ -1,0 +1,198 @@
+"""What can be wrong with a command line by itself: found before torch, or any data, is loaded (standard library only)."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from benchmarks import rows
+from benchmarks.arms.plan import has_text_reading
+from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Report, Run, Status, Tables, Verify
+from benchmarks.rows import ROWS, Row
+from tasks.recipe import Scale
+
+_RUNS = Path("runs")
+
+
+def check(command: Any) -> None:
+    """Refuse what no data and no hardware could make right.
+
+    Raises:
+        ValueError: an option is wrong, by itself or beside another; the message names it.
+        OSError: the folder that is to be written cannot be.
+    """
+    match command:
+        case Run():  # Estimate too
+            run(command)
+        case Evaluate():
+            _evaluate(command)
+        case Verify():
+            _verify(command)
+        case Evidence():
+            _evidence(command)
+        case Status():
+            if command.out and not command.out.is_dir():
+                raise ValueError(f"--out {command.out}: there is no such folder")
+        case Tables() | Report() | Compare():
+            pass  # they load no torch themselves
+
+
+def folder(options: Run) -> Path:
+    """Return where records, tables, figures and checkpoints go: never into the published results unless they are named."""
+    return options.out or _RUNS
+
+
+def run(options: Run) -> None:
+    """Check what `run` and `estimate` are told.
+
+    Raises:
+        ValueError: an option is wrong, by itself or beside another.
+        OSError: the folder for records cannot be written.
+    """
+    row = rows.row(options.row)
+    _check_arms(options)
+    if (options.seeds is not None and options.seeds < 1) or options.first_seed < 0:
+        raise ValueError(
+            f"--seeds {options.seeds} --first-seed {options.first_seed}: at least one seed, counted from 0"
+        )
+    if options.precision != "float32" and row.domain != "imagenet":
+        raise ValueError(
+            f"--precision {options.precision}: the recurrent layers of {row.name} are written for float32; rows that can: "
+            + ", ".join(name for name, one in ROWS.items() if one.domain == "imagenet")
+        )
+    if options.workers is not None and options.workers < 0:
+        raise ValueError(f"--workers {options.workers}: a number of processes, 0 or more")
+    if options.lr_factor is not None and not (options.lr_factor > 0 and math.isfinite(options.lr_factor)):
+        raise ValueError(f"--lr-factor {options.lr_factor}: expected a positive number")
+    _check_subset(options.subset)
+    _check_frozen(row, options.network, options.weights, options.scale)
+    recipe = row.recipe(
+        options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise, options.probe
+    )
+    for arm in ("dsd-text", "control-text"):
+        if arm in options.arms and not has_text_reading(recipe):
+            raise ValueError(f"--arms {arm}: D2 at a tenth of D's rate is no reading of its own in {row.name}'s recipe")
+    _check_data(row, options.data, options.scale)
+    for flag, named in (("--dense", options.dense), ("--weights", options.weights)):
+        _check_weights(flag, named)
+    _check_names(options)
+    processes = _number("WORLD_SIZE", 1)
+    if isinstance(options, Estimate):
+        if processes > 1:
+            raise ValueError(f"WORLD_SIZE={processes}: estimate measures one process; start it without torchrun")
+        return
+    if recipe.batch_size % processes:
+        raise ValueError(f"{processes} processes cannot share batches of {recipe.batch_size} equally")
+    if options.fresh and _number("TORCHELASTIC_MAX_RESTARTS", 0) > 0:
+        raise ValueError(
+            "--fresh would train anew after each of torchrun's restarts: leave out --fresh or --max-restarts"
+        )
+    _check_out(folder(options))
+
+
+def _check_arms(options: Run) -> None:
+    if "control" not in options.arms or len(set(options.arms)) != len(options.arms):
+        raise ValueError(
+            f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
+        )
+    for arm in ("dsd-keep", "dsd-text"):
+        own = arm.replace("dsd", "control")
+        if arm in options.arms and own not in options.arms:
+            raise ValueError(f"--arms {' '.join(options.arms)}: {arm} is compared with {own}; name it too")
+
+
+def _check_subset(subset: float) -> None:
+    if not 0 < subset <= 1:
+        raise ValueError(f"subset={subset}: expected the part of the training set to use, above 0 and at most 1")
+
+
+def _check_frozen(row: Row, network: str | None, weights: str | None, scale: Scale) -> None:
+    """Refuse a frozen network of which nothing would be made, for the row has none, or the scale is smoke."""
+    if network is None and weights is None:
+        return
+    if not row.frozen:
+        with_one = ", ".join(one.name for one in ROWS.values() if one.frozen)
+        raise ValueError(
+            f"--weights and --network name a frozen network, and {row.name} has none; rows with one: {with_one}"
+        )
+    if scale == "smoke":
+        raise ValueError("--weights and --network have no use at smoke scale; add --scale small --data DIR")
+
+
+def _check_data(row: Row, given: Path | None, scale: Scale) -> None:
+    if given is not None and not given.is_dir():
+        raise ValueError(f"--data: {given} is not a folder; expected one with {row.layout}")
+    if given is None and scale != "smoke":
+        raise ValueError(f"--scale {scale} needs --data DIR with {row.layout}; only smoke makes its own data")
+
+
+def _check_weights(flag: str, named: str | None) -> None:
+    if named is not None and "_Weights." not in named and not Path(named).is_file():
+        what = "a folder, not a file" if Path(named).is_dir() else "neither a file nor a torchvision weights name"
+        raise ValueError(f"{flag}: {named!r} is {what} such as ResNet18_Weights.IMAGENET1K_V1")
+
+
+def _check_names(options: Run) -> None:
+    """Refuse a name that no record could hold: the command stands in it."""
+    for flag in ("data", "out", "dense", "weights"):
+        word = str(getattr(options, flag) or "")
+        try:
+            word.rpartition("/")[2].encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"--{flag} {word!r}: not UTF-8, which no record could hold; rename it") from error
+
+
+def _check_out(out: Path) -> None:
+    """Find out at once that a folder cannot be written.
+
+    Raises:
+        OSError: it, or the folder in which it would be made, cannot be.
+    """
+    existing = next((path for path in (out, *out.parents) if os.path.lexists(path)), Path())
+    if not existing.is_dir():
+        raise OSError(f"--out {out}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OSError(f"--out {out}: {existing.resolve()} may not be written")
+
+
+def _evaluate(options: Evaluate) -> None:
+    row = rows.row(options.row)
+    scale: Scale = options.scale if options.data else "smoke"
+    _check_frozen(row, options.network, options.weights, scale)
+    _check_subset(options.subset)
+    _check_data(row, options.data, scale)
+    _check_weights("--model", options.model)
+    _check_weights("--weights", options.weights)
+
+
+def _verify(options: Verify) -> None:
+    if (options.row is None) == (not options.record):
+        asked = f"{options.row} and --record" if options.row else "neither"
+        raise ValueError(f"verify takes a ROW, to check its data, or else --record FILE, to check records; got {asked}")
+    for path in options.record:
+        if path.is_dir():
+            raise ValueError(f"--record {path}: a folder; name the records in it ({path / '*.json'})")
+        if not path.is_file():
+            raise ValueError(f"--record {path}: there is no such file")
+    if options.row is not None:
+        _check_subset(options.subset)
+        _check_data(rows.row(options.row), options.data, "smoke")
+
+
+def _evidence(options: Evidence) -> None:
+    for name in options.rows:
+        rows.row(name)
+    if options.hours is not None and not options.hours > 0:
+        raise ValueError(f"--hours {options.hours}: expected a time above 0")
+    if not options.plan and not options.data.is_dir():
+        raise ValueError(f"--data {options.data}: there is no such folder; --plan needs none")
+
+
+def _number(variable: str, otherwise: int) -> int:
+    """Return what torchrun says in a variable of the environment."""
+    text = os.environ.get(variable) or str(otherwise)
+    if not text.isdigit():
+        raise ValueError(f"{variable}={text}: expected a number, as torchrun sets it")
+    return int(text)

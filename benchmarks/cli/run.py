@@ -1,0 +1,230 @@
+"""The command `run`: trials one after another, their records, and the tables that follow."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks import rows
+from benchmarks.arms.plan import arm_plan, dense_schedule
+from benchmarks.cli import command_line, inputs, request
+from benchmarks.cli.console import CONSOLE, bars, counts, progress, say, show
+from benchmarks.cli.display import Display, duration
+from benchmarks.cli.options import Run
+from benchmarks.records import store
+from benchmarks.records.schema import Record
+from benchmarks.reporting import results_folder, terminal
+from benchmarks.rows import DEFAULT_SEEDS, Row
+from benchmarks.training import determinism, provenance
+from benchmarks.training.interruption import InterruptedTrial, Stop
+from benchmarks.training.learner import NonFiniteError
+from benchmarks.training.plan import Plan, ended
+from benchmarks.training.provenance import Provenance
+from benchmarks.training.trial import Trial
+from tasks import processes, weights
+from tasks.precision import MixedPrecision
+from tasks.recipe import Recipe
+from tasks.task import Frozen, Source, Task
+from tasks.weights import Weights
+
+
+def run(options: Run) -> int:
+    """Train a row's trials, write their records, tables and figures, and print the table; alone or under `torchrun`."""
+    request.run(options)
+    with processes.joined(inputs.device(options.device)):
+        CONSOLE.quiet = not processes.first()
+        return _run(options)
+
+
+def _run(options: Run) -> int:
+    stop = Stop()  # before anything slow: whoever started this process may be gone by the end of verification
+    asked = ask(options)
+    row, recipe, dense, device = asked.row, asked.recipe, asked.dense, asked.device
+    out = request.folder(options)
+    origin = provenance.read(device, asked.autocast)
+    _probe(out)
+    if origin.warning:
+        say(f"warning: {origin.warning}")
+    source = open_source(options, asked)
+    plans = make_plans(options, asked, origin)
+    tasks = [build(options, asked, source, plan) for plan in plans]
+    spe = tasks[0].steps_per_epoch()
+    per_trial = (0 if dense else dense_schedule(recipe).boundaries(spe)[-1]) + sum(
+        arm_plan(recipe, arm, spe).schedule.boundaries(spe)[-1] for arm in options.arms
+    )
+    if dense:
+        dense.load_into(tasks[0].model())  # what does not fit is found here, not after somebody has gone home
+    written: list[Path] = []
+    try:
+        shown = Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size)
+        with determinism.demanded(device) as met, stop, shown as display:
+            trials = list(zip(plans, tasks, strict=True))
+            return _trials(trials, options.fresh, per_trial, display, stop, met, written)
+    finally:
+        if written and processes.first():
+            _conclude(row, out, written)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the options of a run name, found and checked.
+
+    `dense` is the network to start from, where one is given; `autocast` is whether networks compute in bfloat16.
+    """
+
+    row: Row
+    recipe: Recipe
+    frozen: Frozen | None
+    device: torch.device
+    data: Path
+    dense: Weights | None
+    autocast: bool
+
+
+def ask(options: Run) -> Asked:
+    """Return what `options` name, before anything slow is done with it; the generated set is made if need be.
+
+    Raises:
+        ValueError: an option is wrong, by itself or beside another.
+    """
+    request.run(options)
+    row = rows.row(options.row)
+    frozen = inputs.frozen(row, options)
+    recipe = row.recipe(
+        options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise, options.probe
+    )
+    device = inputs.device(options.device)
+    inputs.require_parts(recipe, processes.size())
+    data = processes.after_the_first(lambda: inputs.data(row, options.data))
+    dense = weights.read(options.dense) if options.dense else None
+    return Asked(row, recipe, frozen, device, data, dense, options.precision == "bfloat16")
+
+
+def build(options: Run, asked: Asked, source: Source, plan: Plan) -> Task:
+    """Return the task of one trial."""
+    task = inputs.domain(asked.row).build(asked.recipe, source, plan.stream(), asked.device, options.workers)
+    return MixedPrecision(task, asked.device) if asked.autocast else task
+
+
+def open_source(options: Run, asked: Asked) -> Source:
+    """Verify and load the data, and say what they are.
+
+    Raises:
+        ValueError: they cannot be used, or the given dense network was trained on others.
+    """
+    row, recipe = asked.row, asked.recipe
+    several = f", {processes.size()} processes" if processes.size() > 1 else ""
+    on = inputs.device_name(asked.device) + several
+    say(f"{row.name} ({row.title}) at {options.scale} scale on {on}, data: {asked.data.name}")
+    if recipe.reduction:
+        say(f"reduction: {recipe.reduction}")
+    with bars() as bar:
+        source = inputs.domain(row).open_data(recipe, asked.data, options.subset, progress(bar), frozen=asked.frozen)
+    for warning in source.report.warnings:
+        say(f"warning: {warning}")
+    say(f"data verified: {counts(source.report.counts)}, fingerprint {source.report.fingerprint}")
+    if source.report.features:
+        say(f"features: {source.report.features}")
+    if asked.dense:
+        inputs.require_same_data(asked.dense, source.report)
+    return source
+
+
+def make_plans(options: Run, asked: Asked, origin: Provenance) -> list[Plan]:
+    """Return the plan of every seed's trial."""
+    return [
+        Plan(
+            row=asked.row,
+            scale=options.scale,
+            recipe=asked.recipe,
+            seed=options.first_seed + number,
+            arms=options.arms,
+            custom=inputs.custom(asked.row, options),
+            command=command_line.command("run", options),
+            out=request.folder(options),
+            device=asked.device,
+            provenance=origin,
+            dense=asked.dense,
+            save_weights=options.save_weights,
+        )
+        for number in range(options.seeds or DEFAULT_SEEDS[options.scale])
+    ]
+
+
+def _trials(
+    trials: list[tuple[Plan, Task]],
+    fresh: bool,
+    arm_steps: int,
+    display: Display,
+    stop: Stop,
+    met: set[str],
+    written: list[Path],
+) -> int:
+    """Run one trial after another, adding finished records to `written`; return the exit status."""
+    status = 0
+    for plan, task in trials:
+        before = processes.once(partial(ended_before, plan, task, fresh))
+        if before is not None:
+            path, found = before
+            display.skip(arm_steps)
+            if found.status == "failed":
+                display.say(f"seed {plan.seed}: failed before, {path} (--fresh runs it again)")
+                status = 1
+                continue
+            if plan.save_weights and not plan.weights(task, plan.arms[0]).exists():
+                raise ValueError(f"seed {plan.seed} finished before, {path}, without --save-weights; add --fresh")
+            display.say(f"seed {plan.seed}: finished before, {path} (--fresh runs it again)")
+            written.append(path)
+            continue
+        display.trial(f"seed {plan.seed}")
+        trial = Trial(plan, task, display, stop, fresh, met)
+        try:
+            written.append(trial.run())
+            display.say(f"seed {plan.seed}: record {written[-1]}")
+        except InterruptedTrial as interrupted:
+            same = "the same command, without --fresh," if fresh else "the same command"
+            display.say(f"stopped ({interrupted.reason}); {trial.path} holds everything: {same} goes on from there")
+            return 130 if interrupted.reason == "SIGINT" else 143
+        except NonFiniteError as error:
+            display.say(f"seed {plan.seed} failed: {error}")
+            status = 1
+    return status
+
+
+def ended_before(plan: Plan, task: Task, fresh: bool) -> tuple[Path, Record] | None:
+    """Return the record of a trial that need not be run: it has ended, and neither `fresh` nor a checkpoint asks for it."""
+    return None if fresh or plan.checkpoint(task).exists() else ended(plan, task)
+
+
+def _conclude(row: Row, out: Path, written: list[Path]) -> None:
+    """Print the table of the trials just run, where everything is, what it cost and what to do next."""
+    found, _ = results_folder.publish(out)
+    ids = {path.stem for path in written}
+    mine = [one for one in found if one.id in ids]
+    CONSOLE.print()
+    show(terminal.terminal(mine, row.name))
+    seconds, samples, steps = (sum(getattr(one.cost, what) for one in mine) for what in ("seconds", "samples", "steps"))
+    say(f"cost: {duration(seconds)}, {samples:,} samples seen by {steps:,} optimizer steps")
+    say(f"saved: {out / 'records'} (records), {out / 'README.md'} and {out / 'tables'} (tables), {out / 'figures'}")
+    if mine[0].data.synthetic:
+        frozen = " --network NAME --weights FILE" if row.frozen else ""
+        say(
+            f"this was generated data: it shows that the suite runs, not what DSD does. On real data ({row.layout}):\n"
+            f"  a recipe for small data:  nox -s {row.name} -- --scale small --data DIR{frozen}\n"
+            f"  the published recipe:     nox -s {row.name} -- --scale paper --data DIR"
+        )
+
+
+def _probe(out: Path) -> None:
+    """Find out now, not after training, that the folder cannot be written, is somebody else's or holds a bad record."""
+    out.mkdir(parents=True, exist_ok=True)
+    results_folder.refuse_foreign(out / "README.md")
+    store.read_all(out / "records")
+    for folder in (out, out / "records", out / "outputs", out / "checkpoints"):
+        if folder.exists():
+            with tempfile.TemporaryFile(dir=folder):
+                pass

@@ -1,0 +1,1 @@
+"""One JSON file per trial: its schema, its store, its packed outcomes."""

@@ -1,0 +1,1 @@
+"""From numbers to documents: tables, figures, pages."""

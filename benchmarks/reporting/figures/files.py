@@ -1,0 +1,207 @@
+"""Which figures a results folder has, drawn where they are missing or stale."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import get_args
+
+from benchmarks import paper
+from benchmarks.analysis import mask_lineage, samples
+from benchmarks.analysis.groups import Group, group_records
+from benchmarks.analysis.summary import LABELS, has_gain, has_sensitivity
+from benchmarks.paper import claim_of
+from benchmarks.records.schema import Record
+from benchmarks.reporting import group_names, wording
+from benchmarks.reporting.figures import canvas, contact, forest, sensitivity
+from benchmarks.reporting.figures import weights as weights_figure
+from benchmarks.reporting.figures.canvas import COLOURS
+from benchmarks.reporting.figures.curves import curves
+from benchmarks.reporting.figures.names import Kind, figure_name, figure_names
+from benchmarks.rows import ROWS
+
+_NAMES = re.compile(
+    rf"gains\.png|(?:{'|'.join(map(re.escape, {**paper.ROWS, **ROWS}))})-(?:smoke|small|paper)"
+    rf"(?:-[0-9a-f]{{12}}-[0-9]+)?-(?:{'|'.join(get_args(Kind))})\.png"
+)
+
+
+def write(out: Path, records: Sequence[Record], sheets: bool = True) -> list[Path]:
+    """Draw every figure of a results folder into `out`/figures, remove those of no group, and return the paths.
+
+    A figure that was drawn from the same records by this version of the drawing is left as it is. Without `sheets`, what networks
+    say of samples is not drawn.
+    """
+    found = group_records(records)
+    folder = out / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = figure_names(found)
+    for name in _present(folder) - set(names):
+        (folder / name).unlink()
+    if "gains.png" in names and not _is_drawn(folder / "gains.png", _records(_shown(found))):
+        gains(records, folder / "gains.png")
+    for group in found:
+        for kind, draw in _drawings(group, sheets):
+            path = folder / figure_name(group, found, kind)
+            if not _is_drawn(path, group.records):
+                draw(group, path)
+    undrawn = () if sheets else tuple(f"-{one.kind}.png" for one in samples.FORMS)
+    return [folder / name for name in names if not name.endswith(undrawn)]
+
+
+def _drawings(group: Group, sheets: bool) -> Iterator[tuple[Kind, Callable[[Group, Path], None]]]:
+    """Yield the figures that a group has, by kind, with what draws each."""
+    yield "curves", curves
+    if sheets and (form := samples.form(group)):
+        yield form.kind, sheet
+    if mask_lineage.of_weights(group):
+        yield "weights", weights
+    if mask_lineage.told(group):
+        yield "lineage", lineages
+    if has_sensitivity(group):
+        yield "sensitivity", sensitivities
+
+
+def _is_drawn(path: Path, records: Sequence[Record]) -> bool:
+    return canvas.read_source(path) == canvas.source(records)
+
+
+def stale(folder: Path, records: Sequence[Record]) -> list[str]:
+    """Return the names of the pictures in `folder` that are missing, drawn from other records, or that do not belong.
+
+    What a picture was drawn from stands in it; its pixels depend on the version of the font library.
+    """
+    found = group_records(records)
+    sources = {}
+    for group in found:
+        for kind in get_args(Kind):
+            sources[figure_name(group, found, kind)] = canvas.source(group.records)
+    names = figure_names(found)
+    if "gains.png" in names:
+        sources["gains.png"] = canvas.source(_records(_shown(found)))
+    wrong = {name for name in names if canvas.read_source(folder / name) != sources[name]}
+    return sorted(wrong | (_present(folder) - set(names)))
+
+
+def gains(records: Sequence[Record], path: Path) -> None:
+    """Draw the paired gains of DSD: mean, 95 % interval, a dot for every seed, and the paper's claim in the regime of it.
+
+    Custom recipes are left out; so are trials of suite 0.1 where there is a result, and smoke tests where there is either.
+
+    Raises:
+        ValueError: no record has anything to draw.
+    """
+    shown = _shown(group_records(records))
+    if not shown:
+        raise ValueError(
+            f"{path.name}: none of {len(records)} records is finished, has the arm 'dsd' and follows a recipe of ours"
+        )
+    with canvas.blank(7.5, 0.9 + 0.72 * (len(shown) + 0.9)) as figure:
+        ax = figure.subplots()
+        forest.draw(ax, shown, {row.name: claim_of(row).share for row in paper.ROWS.values()})
+        ax.set_title(_title(shown[0]), loc="left", fontsize=9, fontweight="bold")
+        ax.set_xlabel(
+            "gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds; an arrow: beyond the frame"
+        )
+        handles = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=8)
+        canvas.save(figure, path, canvas.source(_records(shown)))
+
+
+def sheet(group: Group, path: Path, pictures: Path | None = None) -> None:
+    """Draw what the networks of one group's lowest seed say of a few test examples, beside a reference.
+
+    The pictures themselves, of which only names are drawn, are added from the folder `pictures`: for one's own eyes,
+    since the licences of most forbid passing them on.
+
+    Raises:
+        ValueError: the group has no samples, they are of no pictures, or one of those is missing.
+    """
+    record, form = samples.source(group), samples.form(group)
+    if record is None or form is None:
+        kinds = " or ".join(one.kind for one in samples.FORMS)
+        raise ValueError(f"{path.name}: no record of {group.key.row} has {kinds} among its samples")
+    if pictures and form.example != "picture":
+        raise ValueError(f"{path.name}: {form.kind} are of no pictures, so there are none to draw from {pictures}")
+    title = f"{group.key.row}, {group_names.title(group)}. {form.kind.capitalize()} after the last epoch, seed {record.seed}."
+    if form.marked:
+        title += " Against the reference, words are bold where substituted, bold italic where inserted, struck out where left out."
+    contact.draw(
+        samples.shown(group), title, LABELS, COLOURS, path, canvas.source(group.records), pictures, form.marked
+    )
+
+
+def weights(group: Group, path: Path) -> None:
+    """Draw the histograms of one group's weights at the five points of the paper's Figure 2.
+
+    Raises:
+        ValueError: its records do not tell of them.
+    """
+    weights_figure.histograms(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
+
+
+def lineages(group: Group, path: Path) -> None:
+    """Draw what became of the weights that one group's sparse phases pruned.
+
+    Raises:
+        ValueError: its records do not tell of it.
+    """
+    weights_figure.dots(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
+
+
+def sensitivities(group: Group, path: Path) -> None:
+    """Draw the gains over the control of one group by sparsity, and of other ways to spend the budget.
+
+    Raises:
+        ValueError: its records have no arm of sensitivity.
+    """
+    sensitivity.draw(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
+
+
+def private(folder: Path, records: Sequence[Record], pictures: Path) -> list[Path]:
+    """Draw into `folder` the sheet of every group with captions of photographs in `pictures`, and return the paths.
+
+    Raises:
+        ValueError: there is none; a group has some of its photographs there and lacks others.
+    """
+    found = group_records(records)
+    drawn = []
+    for group in found:
+        form = samples.form(group)
+        if form is None or form.example != "picture":
+            continue
+        names = [contact.plain(one.example) for one in samples.shown(group)]
+        if any((pictures / name).is_file() for name in names):
+            path = folder / figure_name(group, found, form.kind)
+            folder.mkdir(parents=True, exist_ok=True)
+            sheet(group, path, pictures)
+            drawn.append(path)
+    if not drawn:
+        raise ValueError(f"--pictures {pictures}: holds no photograph that a record of {len(records)} has a caption of")
+    return drawn
+
+
+def _shown(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups in the picture of the gains: results or, while there is none, what is superseded, then smoke tests."""
+    found = [group for group in groups if has_gain(group)]
+    kinds = (
+        [one for one in found if one.quotable],
+        *([g for g in found if g.section == s] for s in ("small", "smoke")),
+    )
+    return next((kind for kind in kinds if kind), [])
+
+
+def _title(group: Group) -> str:
+    if group.quotable:
+        return "Real data"
+    return wording.SUPERSEDED if group.section == "small" else "SYNTHETIC or smoke scale: smoke test only"
+
+
+def _records(groups: Sequence[Group]) -> list[Record]:
+    return [record for group in groups for record in group.records]
+
+
+def _present(folder: Path) -> set[str]:
+    """Return the pictures in `folder` that could have been drawn here; any other is somebody else's."""
+    return {path.name for path in folder.glob("*.png") if _NAMES.fullmatch(path.name)}

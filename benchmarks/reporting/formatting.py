@@ -1,0 +1,87 @@
+"""Text from groups: table frames and the Markdown around them. Pure functions; nothing here reads or writes a file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from benchmarks import paper
+from benchmarks.analysis import summary
+from benchmarks.analysis.groups import Group
+from benchmarks.analysis.summary import Cell
+from benchmarks.records.schema import Record
+from benchmarks.statistics.crossed import Crossed
+from benchmarks.statistics.intervals import Paired
+
+NONE = "-"
+
+
+def number(value: float, signed: bool = False, digits: int = 2) -> str:
+    """Return two decimals, and never a negative zero."""
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:+.{digits}f}" if signed else f"{rounded:.{digits}f}"
+
+
+def ends(low: float, high: float) -> str:
+    """Return "[low, high]", an end that is not zero with the decimals it takes to see on which side of zero it lies."""
+    shown = []
+    for end in (low, high):
+        # Sums of decimals miss zero by about 1e-16: six decimals are the end of it.
+        digits = next((d for d in range(2, 7) if round(end, d) != 0), 2)
+        shown.append(f"{round(end, digits) + 0.0:+.{digits}f}")
+    return f"[{', '.join(shown)}]"
+
+
+def mean_sd(found: Cell | Paired | None, signed: bool = False, digits: int = 2) -> str:
+    """Return "mean ± sd", or the mean alone at n = 1."""
+    if found is None:
+        return NONE
+    mean = number(found.mean, signed, digits)
+    return mean if found.sd is None else f"{mean} ± {number(found.sd, digits=digits)}"
+
+
+def interval(found: Paired | None, sd: bool = True) -> str:
+    """Return "mean ± sd [low, high]", without an interval at n = 1; not `sd`, without the standard deviation."""
+    if found is None:
+        return NONE
+    mean = mean_sd(found, signed=True) if sd else number(found.mean, True)
+    return mean if found.interval is None else f"{mean} {ends(*found.interval)}"
+
+
+def crossed(found: Crossed | None) -> str:
+    """Return "mean [low, high]" of the interval over seeds and test examples, a dash where there is none."""
+    return NONE if found is None else f"{number(found.mean, True)} {ends(found.low, found.high)}"
+
+
+def gain(group: Group, arm: str = "dsd", over: str = "control") -> str:
+    """Return a gain with its interval over seeds and test examples; of what is no result "mean ± sd [t interval over seeds]"."""
+    found = summary.crossed(group, arm, over) if group.quotable else None
+    return crossed(found) if found else interval(summary.compare(group, arm, over))
+
+
+def p_value(p: float | None) -> str:
+    """Return three decimals, "< 0.001" below that."""
+    if p is None:
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def paper_cell(figure: paper.Figure | None) -> str:
+    """Return a published figure, marked where nobody could read it in a source."""
+    if figure is None:
+        return NONE
+    return number(figure.value) if figure.verified else f"{number(figure.value)} *unverified*"
+
+
+def unique(values: Collection[str]) -> str:
+    """Return the distinct values in order, joined."""
+    return ", ".join(sorted(set(values)))
+
+
+def commits(records: Sequence[Record]) -> str:
+    """Return the distinct commits, short, each marked where the checkout was changed, and what differed earlier."""
+    states = {True: " (dirty)", False: "", None: " (state unknown)"}
+    found = []
+    for one in records:
+        before = f" (before an interruption: {'; '.join(one.earlier)})" if one.earlier else ""
+        found.append(f"{(one.commit or 'unknown')[:12]}{states[one.dirty]}{before}")
+    return unique(found)

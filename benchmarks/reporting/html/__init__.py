@@ -1,0 +1,1 @@
+"""The report: one HTML page of all results that needs nothing beside it."""

@@ -1,0 +1,122 @@
+"""What the viewer shows: everything that every arm said of every test example, with its errors, a packed text a trial."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import gzip
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.analysis import samples, word_errors
+from benchmarks.analysis.groups import Group
+from benchmarks.analysis.samples import Form
+from benchmarks.analysis.summary import LABELS, label
+from benchmarks.records.recipes import runs_of
+from benchmarks.reporting import group_names
+
+Line = tuple[str, str, list[str | None]]
+"""Name of a test example, its reference, and what each arm said, None where it said nothing of this one."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was said in one trial.
+
+    `packed` is base64 of gzipped JSON: the arms' labels under `arms` and, under `examples`, lists of name, reference, and
+    what each arm said: a text, or a text and a letter for each of its words (equal, substitute, insert, delete).
+    """
+
+    id: str
+    row: str
+    group: str
+    seed: int
+    example: str
+    marked: bool
+    whole: bool
+    count: int
+    packed: str
+
+    def index(self) -> dict[str, str | int | bool]:
+        """Return all but what is packed."""
+        return {name: value for name, value in self.__dict__.items() if name != "packed"}
+
+
+def trials(groups: Sequence[Group], folder: Path) -> list[Trial]:
+    """Return the trials whose record or file of outputs has words: of all test examples, or of those in the record.
+
+    First comes every group's lowest seed, then every group's next: in that order they are worth their room.
+
+    Args:
+        groups: of the records.
+        folder: of the files of outputs, which may lack any of them.
+
+    Raises:
+        ValueError: a file of outputs has not the columns that `outputs.write` gives it.
+    """
+    found = []
+    for group in groups:
+        known = samples.form(group)
+        if known:
+            found += [(rank, _trial(group, rank, known, folder)) for rank in range(len(group.records))]
+    return [trial for _, trial in sorted(found, key=lambda one: one[0]) if trial.count]
+
+
+def _trial(group: Group, rank: int, known: Form, folder: Path) -> Trial:
+    record = group.records[rank]
+    path = folder / f"{record.id}.csv.gz"
+    whole = bool(record.outputs) and path.is_file()
+    arms, lines = _table(path) if whole else _kept(group, rank, known)
+    content = {
+        "arms": [label(arm) for arm in arms],
+        "examples": [
+            [name, reference, *(_marked(reference, text) if known.marked and text else text for text in said)]
+            for name, reference, said in lines
+        ],
+    }
+    packed = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0)
+    return Trial(
+        id=record.id,
+        row=record.row,
+        group=group_names.title(group),
+        seed=record.seed,
+        example=known.example,
+        marked=known.marked,
+        whole=whole,
+        count=len(lines),
+        packed=base64.b64encode(packed).decode(),
+    )
+
+
+def _table(path: Path) -> tuple[list[str], list[Line]]:
+    """Return the arms and the lines of a file of outputs."""
+    text = gzip.decompress(path.read_bytes()).decode("utf-8", "surrogateescape")
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    widths = {len(row) for row in rows}
+    if len(widths) != 1 or min(widths) < 3:
+        raise ValueError(f"{path} is not a table of outputs: its lines have {sorted(widths)} columns")
+    return rows[0][2:], [(row[0], row[1], list(row[2:])) for row in rows[1:]]
+
+
+def _kept(group: Group, rank: int, known: Form) -> tuple[list[str], list[Line]]:
+    """Return the arms and the lines of the few samples that the record itself keeps."""
+    runs = {name: run.samples for name, run in runs_of(group.records[rank]).items() if run.samples}
+    arms = [*(name for name in LABELS if name in runs), *sorted(set(runs) - set(LABELS))]
+    said = {name: {one.get(known.example): one.get(known.said) for one in runs[name]} for name in arms}
+    references = {
+        one[known.example]: one["reference"]
+        for name in arms
+        for one in runs[name]
+        if {known.example, "reference"} <= set(one)
+    }
+    return arms, [(name, text, [said[arm].get(name) for arm in arms]) for name, text in references.items()]
+
+
+def _marked(reference: str, text: str) -> str | tuple[str, str]:
+    """Return the words, those left out among them, and a letter a word; the text alone where all is right."""
+    words = word_errors.marked(reference, text)
+    kinds = "".join(word.kind[0] for word in words)
+    return (" ".join(word.text for word in words), kinds) if set(kinds) - {"e"} else text

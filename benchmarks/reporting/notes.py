@@ -1,0 +1,163 @@
+"""What a page says of one group beside its tables: fit, noise of the test set, cost, hardware, software, data, recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.analysis import metrics, summary
+from benchmarks.analysis.groups import Group
+from benchmarks.analysis.summary import LABELS
+from benchmarks.arms.names import SENSITIVITY
+from benchmarks.records.schema import Hardware, Record
+from benchmarks.reporting import formatting
+from benchmarks.reporting.formatting import NONE
+
+
+def facts(group: Group) -> list[str]:
+    """Return the facts of one group, a line each."""
+    records, sample = group.records, group.sample
+    found = _fit(group) + _test_set(group) + _masks(group) + _clipping(group)
+    found.append(f"Cost, mean over trials: {_cost(records)}")
+    found += [
+        "Hardware: "
+        + formatting.unique([_machine(r.hardware) for r in records]),
+        f"Software: {group.key.numerics}, "
+        + formatting.unique([f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records])
+        + f"; commit {formatting.commits(records)}",
+        f"Data: {group.key.data}, fingerprint {group.key.fingerprint}, "
+        + ", ".join(f"{count:,} {of}" for of, count in sample.data.counts.items()),
+    ]  # fmt: skip
+    if others := group.other_fingerprints:
+        found[-1] += (
+            f"; by an older rule {', '.join(others)}, the same data: the same trial under each gave the same losses and outcomes"
+        )
+    features = {r.data.features for r in records if r.data.features}
+    # Of two descriptions of which one only tells more, as newer records do, that one is enough.
+    told = [one for one in features if not any(other.startswith(f"{one}; ") for other in features)]
+    found += [f"Features: {formatting.unique(told)}"] if told else []
+    found += [f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})]
+    reduction = sample.recipe.get("reduction")
+    found += [f"Differs from the paper: {reduction}"] if reduction else []  # without one, the notes say what differs
+    found += [f"Recipe: {note}" for note in sample.recipe.get("notes", [])]
+    return found
+
+
+def _fit(group: Group) -> list[str]:
+    """Return how well the network fits at the end of D, so that a reader sees whether it was under- or overfitted."""
+    fit = summary.fit(group)
+    if not fit:
+        return []
+
+    def scores(found: Mapping[str, float], loss: str, perplexity: str) -> str:
+        shown = [f"loss {found[loss]:.3f}"] if loss in found else []
+        if group.metric in found:
+            name = metrics.label(group.metric)
+            shown.append(f"{name} {formatting.number(found[group.metric])} {group.sample.unit}")
+        if perplexity in found:
+            shown.append(f"{metrics.label(perplexity)} {formatting.number(found[perplexity])}")
+        return ", ".join(shown) or NONE
+
+    if fit.epochs is None:
+        train = f"{scores(fit.train, 'test_loss', 'perplexity')} (seen as test examples are)"
+    else:
+        over = "epoch" if fit.epochs == 1 else f"{fit.epochs:g} epochs"
+        train = f"{scores(fit.train, 'loss', 'perplexity')} (over its last {over}, as trained: under any augmentation and dropout)"
+    test = scores(fit.test, "test_loss", metrics.PERPLEXITY)
+    return [f"Fit at the end of D, mean of n = {fit.n}: training {train}; test {test}{_chance(group)}"]
+
+
+def _chance(group: Group) -> str:
+    """Return what a guess among the classes would be wrong, of classification: a network near it has learned little."""
+    classes = group.sample.data.counts.get("classes")
+    return f"; by chance {formatting.number(100 - 100 / classes)} %" if classes and group.metric == "top1_error" else ""
+
+
+def _test_set(group: Group) -> list[str]:
+    """Return what the finite test set alone does to each trial's gain, and to the spread of gains over seeds."""
+    spread = summary.spread(group)
+    if not spread:
+        return []
+    found, low, high = spread
+    text = (
+        f"Test set: bootstrap over test examples within each trial, mean 95 % interval "
+        f"{formatting.ends(low, high)}; by itself a standard deviation of {formatting.number(found.within)}"
+    )
+    if found.share is not None:
+        if found.share <= 1:
+            text += f", {100 * found.share:.0f} % of the variance seen between seeds"
+        else:
+            text += (
+                f", {found.share:.1f} times the variance seen between seeds: the seeds happen to agree more closely than "
+                "the finite test set alone would let one expect, so the interval over seeds understates the uncertainty "
+                "about other test examples"
+            )
+    return [text]
+
+
+def _masks(group: Group) -> list[str]:
+    """Return how much of the network the masks keep in every sparse phase, by arm, mean over the trials."""
+    parts = []
+    for number in range(1, summary.count_iterations(group) + 1):
+        kept: dict[str, list[str]] = {}
+        for name in ("dsd", "random"):
+            masks = [mask for record in group.records if (mask := summary.mask(record, name, number))]
+            if masks:
+                share = sum(sum(one.kept for one in m) / sum(one.weights for one in m) for m in masks) / len(masks)
+                weights = sum(one.weights for one in masks[0])
+                tensors = "1 tensor" if len(masks[0]) == 1 else f"{len(masks[0])} tensors"
+                kept.setdefault(f"{100 * share:.1f} % of {weights:,} weights in {tensors}", []).append(LABELS[name])
+        phase = "S" if summary.count_iterations(group) == 1 else f"S{number}"
+        parts += [f"{what} in {phase} ({', '.join(names)})" for what, names in kept.items()]
+    return [f"Masks keep {'; '.join(parts)}"] if parts else []
+
+
+def _clipping(group: Group) -> list[str]:
+    """Return how much clipping shortened the gradient in every phase, by arm: arms whose norms differ take unlike steps."""
+    parts = []
+    for name in LABELS:
+        runs = [r.dense if name == summary.DENSE else r.arms.get(name) for r in group.records]
+        phases = [[p.clipping for p in run.phases] for run in runs if run and run.phases]
+        if not phases or any(one is None for phase in phases for one in phase):
+            continue
+        columns = [[one for one in column if one] for column in zip(*phases, strict=True)]
+        shown = [
+            f"{sum(c.factor for c in column) / len(column):.2f} ({100 * sum(c.share for c in column) / len(column):.0f} %)"
+            for column in columns
+        ]
+        parts.append(f"{'D' if name == summary.DENSE else LABELS[name]} {', '.join(shown)}")
+    if not parts:
+        return []
+    return [
+        f"Clipping of the gradient's norm at {group.sample.recipe['clip_norm']:g}, phase by phase: mean factor the gradient "
+        f"was scaled by (share of steps clipped): {'; '.join(parts)}"
+    ]
+
+
+def _machine(hardware: Hardware) -> str:
+    each = f"{hardware.gpu or hardware.cpu}, {_threads(hardware.threads)}"
+    return each if hardware.processes == 1 else f"{hardware.processes} processes, each with {each}"
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _cost(records: Sequence[Record]) -> str:
+    """Return what a whole trial took, and the seconds of each of its parts, with their trials where not all have them."""
+
+    def mean(values: Sequence[float]) -> str:
+        return f"{sum(values) / len(values):,.0f}"
+
+    whole = [r.cost for r in records]
+    text = f"{mean([c.seconds for c in whole])} s, {mean([c.steps for c in whole])} steps, "
+    text += f"{mean([c.samples for c in whole])} samples"
+    parts = {"D": [r.dense.cost.seconds for r in records if r.dense]}
+    for name in dict.fromkeys(name for r in records for name in r.arms if name not in SENSITIVITY):
+        parts[summary.label(name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
+    others = [[arm.cost.seconds for name, arm in r.arms.items() if name in SENSITIVITY] for r in records]
+    parts["arms of sensitivity"] = [sum(seconds) for seconds in others if seconds]
+    shown = []
+    for part, seconds in parts.items():
+        some = f" in {len(seconds)} of {len(records)} trials" if len(seconds) < len(records) else ""
+        shown += [f"{part} {mean(seconds)} s{some}"] if seconds else []
+    return f"{text}; of it {', '.join(shown)}"

@@ -1,0 +1,280 @@
+"""The interval of a mean gain that covers both seeds and test examples.
+
+All seeds are tested on the same examples. A gain therefore errs in three ways: by its seed, by the examples, and by the
+interaction (which examples this seed gets right). The mean over n seeds and N examples has the variance
+
+    V = s2/n + J - I/(nN)
+
+s2/n is what the spread between seeds gives, J what the examples give (the jackknife of the seeds' mean). Each holds the
+interaction I/(nN) once, so one of the two is taken off. The interval gives either part its own quantile (Banerjee, Biometrika
+1960: such an interval covers at least 95 %, whatever the ratio of the parts):
+
+    half-width^2 = t^2 s2/n + z^2 (J - I/(nN))
+
+`z` is Student's t with one degree less than there are examples, `t` with the seeds' degrees (`degrees_of_freedom`).
+Where seeds or examples alone matter this is the plain t interval over seeds, or the jackknife's over examples. How often it
+covers, and how wide it is: `benchmarks/perf/coverage.md`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special
+
+from benchmarks.statistics.bootstrap import OUTCOME_SCALE, geometric_mean, score
+from benchmarks.statistics.intervals import CONFIDENCE
+
+CREDIT = 0.4
+"""Degrees of freedom that the seeds' part gets at most for the interaction: see `degrees_of_freedom`."""
+
+CREDIT_FROM = 5
+"""Seeds from which that credit is given; with fewer the quantile of t falls too steeply with its degrees."""
+
+FLOOR = 0.5
+"""No interval is narrower than this share of the one that the examples alone would give."""
+
+_SMALLEST_P = 1e-100
+
+_Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Gains and control metrics of n seeds on the same examples, in points (percent).
+
+    `gains`, `controls`: (n,), one a seed; a gain is positive where DSD is better, a control is the metric as it is printed (an
+    error or a WER where less is better). `gain_parts`, `control_parts`: (n, G), the jackknife's pseudo-values of each for G
+    examples or clusters of them.
+    """
+
+    gains: _Numbers
+    controls: _Numbers
+    gain_parts: _Numbers
+    control_parts: _Numbers
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A mean over seeds and examples in points, and how well it is known.
+
+    `low` and `high` end the two-sided 95 % interval, `lower` and `upper` are one-sided 95 % bounds, `p` is that of "zero",
+    two-sided. `between_seeds` (s2/n), `between_examples` (J) and `interaction` (I/(nN)) are variances of the mean in
+    points squared. `df` are the degrees of freedom of the seeds' part, `n` counts seeds, `groups` examples, or clusters of them.
+    """
+
+    mean: float
+    low: float
+    high: float
+    lower: float
+    upper: float
+    p: float
+    between_seeds: float
+    between_examples: float
+    interaction: float
+    df: float
+    n: int
+    groups: int
+
+    @property
+    def variance(self) -> float:
+        """The variance of the mean, V; may be below zero by chance, as an unbiased estimate of little may."""
+        return self.between_seeds + self.between_examples - self.interaction
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A mean gain as a share of the control's metric: 0.04 is 4 %. Ends as of `Crossed`; `error` is a standard error."""
+
+    share: float
+    low: float
+    high: float
+    lower: float
+    upper: float
+    error: float
+
+
+def measure(
+    dsd: Sequence[ArrayLike],
+    control: Sequence[ArrayLike],
+    lower_is_better: bool,
+    clusters: Sequence[Hashable] | None = None,
+) -> Measured:
+    """Return the gains of `dsd` over `control`, and the jackknife's pseudo-values of them.
+
+    Both hold one array of outcomes a seed, in the same order of seeds and examples, as `statistics.bootstrap.score` takes
+    them: (N,) hits, or (N, 2k) counts, k columns of hits and then k of totals. `lower_is_better` says whether the printed
+    metric is 100 less the score. `clusters` names the cluster of each example, (N,); the jackknife then leaves out clusters.
+
+    Raises:
+        ValueError: there is no seed, shapes differ or do not fit, or fewer than two examples or clusters are left.
+    """
+    shapes = [np.shape(one) for one in (*dsd, *control)]
+    if not dsd or len(dsd) != len(control) or len(set(shapes)) > 1:
+        raise ValueError(f"measure needs two arms of the same seeds and examples, got outcomes of shapes {shapes}")
+    ours, theirs = (np.array([score(one) for one in arm]) for arm in (dsd, control))
+    our_parts, their_parts = (_pseudo_values(np.asarray(arm, dtype=np.float64), clusters) for arm in (dsd, control))
+    offset, sign = (OUTCOME_SCALE, -1) if lower_is_better else (0.0, 1)
+    return Measured(ours - theirs, offset + sign * theirs, our_parts - their_parts, offset + sign * their_parts)
+
+
+def contrast(measured: Measured, share: float = 0.0) -> Crossed | None:
+    """Return the mean of gain - `share` x control with its interval; None with a single seed, which has no spread.
+
+    With a share of 0 that is the gain. With the share that somebody claims, it is positive where the gain is more than that share
+    of the control's metric: what the control's own metric is uncertain by is in the interval, seed by seed and example by example.
+    """
+    if measured.gains.size < 2:
+        return None
+    values = measured.gains - share * measured.controls
+    parts = measured.gain_parts - share * measured.control_parts
+    n, groups = parts.shape
+    seeds, examples, interaction = (float(part) for part in components(values, parts))
+    width = partial(_width, seeds, examples, interaction, n, groups)
+    mean = math.fsum(values) / n
+    two_sided, one_sided = width(1 - CONFIDENCE), width(2 * (1 - CONFIDENCE))
+    return Crossed(
+        mean=mean,
+        low=mean - two_sided,
+        high=mean + two_sided,
+        lower=mean - one_sided,
+        upper=mean + one_sided,
+        p=_p_value(seeds, examples, interaction, n, groups, abs(mean)),
+        between_seeds=seeds,
+        between_examples=examples,
+        interaction=interaction,
+        df=float(degrees_of_freedom(seeds, interaction, n)),
+        n=n,
+        groups=groups,
+    )
+
+
+def relative(measured: Measured) -> Relative | None:
+    """Return the gain as a share of the control's metric; None with a single seed, or where the control has no error left.
+
+    The ends are Fieller's: the shares at which `contrast` has zero at its own end. An end is infinite where the control's metric is
+    too near zero to say.
+    """
+    base = float(measured.controls.mean())
+    if measured.gains.size < 2 or base <= 0:
+        return None
+    share = float(measured.gains.mean()) / base
+    at = contrast(measured, share)
+    assert at is not None
+    error = math.sqrt(max(0.0, at.variance, FLOOR**2 * at.between_examples)) / base
+    low, lower = (_end(measured, name, share, -(at.high - at.mean) / base) for name in ("low", "lower"))
+    high, upper = (_end(measured, name, share, (at.high - at.mean) / base) for name in ("high", "upper"))
+    return Relative(share, low, high, lower, upper, error)
+
+
+def components(values: _Numbers, parts: _Numbers) -> tuple[_Numbers, _Numbers, _Numbers]:
+    """Return s2/n, J and I/(nN) of values (..., n) with pseudo-values (..., n, G), each (...).
+
+    The interaction is what the seeds' own jackknife variances have on average beyond J, over n - 1: averaging over n seeds takes
+    the other n - 1 of n parts of it away.
+    """
+    n, groups = parts.shape[-2:]
+    seeds = np.where(np.ptp(values, axis=-1) == 0, 0.0, values.var(axis=-1, ddof=1) / n)  # equal numbers: no rounding
+    examples = parts.mean(axis=-2).var(axis=-1, ddof=1) / groups
+    own = parts.var(axis=-1, ddof=1).mean(axis=-1) / groups
+    return seeds, examples, np.maximum(0.0, own - examples) / (n - 1)
+
+
+def degrees_of_freedom(between_seeds: ArrayLike, interaction: ArrayLike, n: int) -> _Numbers:
+    """Return the degrees of freedom of s2/n: n - 1, or a little more where much of it is the interaction.
+
+    The interaction is known from all examples, not from n seeds alone, so that only the rest of s2/n is uncertain:
+    Satterthwaite's rule then gives (n - 1) / (1 - share of the interaction). Without an end that covers 92 % in the worst case,
+    with at most `CREDIT` more 94.5 % (normal seeds, many examples).
+    """
+    if n < CREDIT_FROM:
+        return np.full(np.shape(between_seeds), n - 1.0)
+    seeds, known = np.asarray(between_seeds, dtype=np.float64), np.asarray(interaction, dtype=np.float64)
+    share = np.divide(known, seeds, out=np.zeros_like(seeds), where=seeds > 0)
+    return np.asarray(np.minimum((n - 1) / np.maximum(1 - share, 0.5), n - 1 + CREDIT))
+
+
+def half_width(
+    between_seeds: ArrayLike, between_examples: ArrayLike, interaction: ArrayLike, n: int, groups: int, tails: float
+) -> _Numbers:
+    """Return half the width of the interval that leaves out `tails` in both tails together, in points.
+
+    Takes what `components` gives of n seeds and `groups` examples or clusters, numbers or arrays.
+    """
+    seeds, examples, shared = (
+        np.asarray(part, dtype=np.float64) for part in (between_seeds, between_examples, interaction)
+    )
+    t = np.asarray(special.stdtrit(degrees_of_freedom(seeds, shared, n), tails / 2), dtype=np.float64)
+    z = float(special.stdtrit(groups - 1, tails / 2))
+    squared = t**2 * seeds + z**2 * (examples - shared)
+    return np.asarray(np.sqrt(np.maximum(squared, (FLOOR * z) ** 2 * examples)))
+
+
+def _width(seeds: float, examples: float, interaction: float, n: int, groups: int, tails: float) -> float:
+    return float(half_width(seeds, examples, interaction, n, groups, tails))
+
+
+def _p_value(seeds: float, examples: float, interaction: float, n: int, groups: int, distance: float) -> float:
+    """Return the tails of the interval that just ends at zero, which is `distance` from the mean."""
+    width = partial(_width, seeds, examples, interaction, n, groups)
+    if distance == 0:
+        return 1.0
+    if width(_SMALLEST_P) <= distance:
+        return 0.0
+    return float(math.exp(optimize.brentq(lambda log: width(math.exp(log)) - distance, math.log(_SMALLEST_P), 0.0)))
+
+
+def _end(measured: Measured, name: str, share: float, step: float) -> float:
+    """Return the share at which the end `name` of the contrast is zero, sought from `share` on in steps that double."""
+
+    def end(at: float) -> float:
+        return float(getattr(contrast(measured, at), name))
+
+    if step == 0 or end(share) == 0:
+        return share
+    inner = share
+    for _ in range(30):
+        outer = inner + step
+        if end(outer) * step < 0:
+            return float(optimize.brentq(end, inner, outer))
+        inner, step = outer, 2 * step
+    return math.copysign(math.inf, step)
+
+
+def _pseudo_values(outcomes: _Numbers, clusters: Sequence[Hashable] | None) -> _Numbers:
+    """Return the jackknife's pseudo-values (n, G) of the scores of outcomes (n, N) or (n, N, 2k)."""
+    if clusters is None and outcomes.ndim == 2:
+        found = np.asarray(OUTCOME_SCALE * outcomes)  # of a mean, the outcomes themselves
+    else:
+        counts = outcomes if outcomes.ndim == 3 else np.stack([outcomes, np.ones_like(outcomes)], axis=-1)
+        found = pseudo_values(counts if clusters is None else _sums(counts, clusters))
+    if found.shape[1] < 2:
+        raise ValueError(f"measure needs two test examples or clusters at least, got {found.shape[1]}")
+    return found
+
+
+def pseudo_values(counts: _Numbers) -> _Numbers:
+    """Return the jackknife's pseudo-values (..., G) of the scores of counts (..., G, 2k) in points.
+
+    Pseudo-value j is G scores of all less G - 1 scores of all but j. Their mean is the score without its bias of order 1/G, and
+    their variance over G the score's variance over examples.
+    """
+    groups = counts.shape[-2]
+    total = counts.sum(axis=-2, keepdims=True)
+    whole, without = OUTCOME_SCALE * geometric_mean(total), OUTCOME_SCALE * geometric_mean(total - counts)
+    return np.asarray(groups * whole - (groups - 1) * without)
+
+
+def _sums(counts: _Numbers, clusters: Sequence[Hashable]) -> _Numbers:
+    """Return counts (n, N, 2k) summed over clusters, (n, G, 2k), in the order in which clusters appear."""
+    if len(clusters) != counts.shape[1]:
+        raise ValueError(f"measure needs a cluster for each of {counts.shape[1]} examples, got {len(clusters)}")
+    index = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
+    found = np.zeros((len(index), counts.shape[0], counts.shape[2]))
+    np.add.at(found, [index[name] for name in clusters], np.moveaxis(counts, 1, 0))
+    return np.moveaxis(found, 0, 1)

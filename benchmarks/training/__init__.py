@@ -1,0 +1,1 @@
+"""Trains one trial and writes its record; knows no terminal."""

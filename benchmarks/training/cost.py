@@ -1,0 +1,189 @@
+"""What a trial takes in time, disk and memory, by what its steps were found to take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import nn
+
+from benchmarks.arms.plan import ArmPlan, arm_plan, dense_schedule
+from benchmarks.training.learner import Learner, make_optimizer
+from benchmarks.training.timing import Probe
+from benchmarks.training.trial import CHECKPOINT_EVERY_SECONDS, CHECKPOINT_SHARE, forks
+from dsd.schedule import PhaseKind, Schedule
+from tasks.task import Task
+
+# Bytes of a record, about: a point of a curve, and all that is neither that nor outcomes.
+_POINT, _REST = 400, 12_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one arm ("shared" for the D phase) takes in one phase: `seconds` with loading and evaluations.
+
+    `until` is the step after the fork at which the phase ends, 0 for D.
+    """
+
+    phase: PhaseKind
+    arm: str
+    until: int
+    steps: int
+    evaluations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Total:
+    """What one trial takes: its parts, the seconds of writing checkpoints and of resampling, and bytes.
+
+    Attributes:
+        checkpoint: the largest one, of which there are two while it is replaced.
+        kept: what a finished trial leaves: record, outputs and, where asked for, weights.
+        host, device_memory: the peaks.
+    """
+
+    parts: tuple[Part, ...]
+    checkpoints: float
+    resampling: float
+    checkpoint: int
+    kept: int
+    host: int
+    device_memory: int
+
+    @property
+    def seconds(self) -> float:
+        """All of the trial."""
+        return sum(part.seconds for part in self.parts) + self.checkpoints + self.resampling
+
+
+def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_weights: bool) -> Total:
+    """Return what a trial takes, by what things were found to take.
+
+    Args:
+        found: by a probe of `task`.
+        task: of the trial.
+        arms: of the trial.
+        given: whether a given network takes the place of D.
+        save_weights: whether the arms' weights are kept.
+    """
+    spe, recipe = task.steps_per_epoch(), task.recipe
+    plans = [arm_plan(recipe, name, spe) for name in arms]
+    on_gpu = found.device_memory > 0
+    means = sum(plan.averaged > 0 for plan in plans)  # of weights: a network more each, saved and held
+    copies = means + sum(plan.radius > 0 for plan in plans)  # of the weights from which `sam` climbs
+    checkpoint = len(arms) * found.state + sum(_masked(plan, 0) for plan in plans) * found.masks + means * found.model
+    points = 0
+    parts: list[Part] = []
+    saving = 0.0
+
+    def evaluations(count: int) -> float:
+        return (count - 1) * found.curve + found.thorough + found.training
+
+    def saves(seconds: float, size: int) -> int:
+        """Return how many checkpoints of `size` are written in so long because it is time for one."""
+        return int(seconds / max(CHECKPOINT_EVERY_SECONDS, size * found.writing / CHECKPOINT_SHARE))
+
+    if given:
+        parts.append(Part("dense", "shared", 0, 0, 1, found.thorough))
+    else:
+        ((steps, count),) = phases(task, dense_schedule(recipe))
+        seconds = steps * (found.dense + found.waiting(found.dense, on_gpu)) + evaluations(count)
+        parts.append(Part("dense", "shared", 0, steps, count, seconds))
+        saving += saves(seconds, found.state) * found.state * found.writing
+        points += count
+    saving += checkpoint * found.writing  # where the arms fork
+    shared = forks(plans, spe)
+    arm_parts = [part for plan in plans for part in _parts(found, task, plan, plans, shared, on_gpu, evaluations)]
+    # One is written where a phase of the first arm ends; where the last one does, the record is.
+    ends = plans[0].schedule.boundaries(spe)
+    between = [sum(part.seconds for part in arm_parts if a < part.until <= b) for a, b in pairwise((0, *ends))]
+    timed = sum(saves(seconds, checkpoint) for seconds in between)
+    saving += (len(ends) - 1 + timed) * checkpoint * found.writing
+    parts += sorted(arm_parts, key=lambda part: part.until)
+    points += sum(part.evaluations for part in arm_parts)
+    networks = len(arms) + 1
+    more = len(arms) - found.networks
+    return Total(
+        parts=tuple(parts),
+        checkpoints=saving,
+        resampling=(len(arms) - 1) * found.resampling,
+        checkpoint=checkpoint,
+        kept=_REST
+        + networks * (found.outcomes + found.said)
+        + points * _POINT
+        + save_weights * _networks_kept(plans, shared, given) * found.model,
+        # Every checkpoint is read back, to ordinary memory.
+        host=found.host
+        + more * (found.state + (0 if on_gpu else found.resident))
+        + copies * (0 if on_gpu else found.model),
+        device_memory=found.device_memory + more * found.resident + copies * found.model if on_gpu else 0,
+    )
+
+
+def _networks_kept(plans: Sequence[ArmPlan], shared: dict[str, tuple[str, int]], given: bool) -> int:
+    """Return of how many networks the weights are kept: D unless it was given, the end of every S, the end of every arm."""
+    sparse = sum(
+        phase.sparsity > 0
+        for plan in plans
+        for phase in plan.schedule.phases[shared[plan.name][1] if plan.name in shared else 0 :]
+    )
+    return (not given) + sparse + len(plans)
+
+
+def _parts(
+    found: Probe,
+    task: Task,
+    plan: ArmPlan,
+    plans: Sequence[ArmPlan],
+    shared: dict[str, tuple[str, int]],
+    on_gpu: bool,
+    evaluations: Callable[[int], float],
+) -> Iterator[Part]:
+    """Yield the phases of one arm, called as the recipe calls them where it has as many, but for those that another trains."""
+    spe = task.steps_per_epoch()
+
+    def awake(one: ArmPlan, step: int) -> bool:
+        return one.name not in shared or step >= one.schedule.boundaries(spe)[shared[one.name][1] - 1]
+
+    called = [phase.kind for phase in task.recipe.schedule.phases[1:]]
+    if len(called) != len(plan.schedule.phases):
+        called = [phase.kind for phase in plan.schedule]
+    until = 0
+    for index, (steps, count) in enumerate(phases(task, plan.schedule)):
+        middle = until + steps // 2
+        until += steps
+        if not awake(plan, middle):
+            continue
+        training = [one for one in plans if awake(one, middle)]
+        together = sum(_step(found, one, one.schedule.at(middle, spe).index) for one in training)
+        step = _step(found, plan, index) + found.waiting(together, on_gpu) / len(training)
+        seconds = steps * step + evaluations(count) + _masked(plan, index) * found.selecting
+        if plan.averaged and index + 1 == len(called):
+            seconds += spe * found.dense  # the statistics of batch norm, made anew
+        yield Part(called[index], plan.name, until, steps, count, seconds)
+
+
+def _step(found: Probe, plan: ArmPlan, index: int) -> float:
+    """Return the seconds of one step of an arm in its phase number `index`."""
+    if plan.radius:
+        return 2 * found.dense
+    return found.masked if _masked(plan, index) else found.dense
+
+
+def _masked(plan: ArmPlan, index: int) -> bool:
+    return plan.schedule.phases[index].sparsity > 0
+
+
+def phases(task: Task, schedule: Schedule) -> list[tuple[int, int]]:
+    """Return (steps, evaluations) of every phase: as many as a learner is due to make."""
+    learner = Learner(ArmPlan("counted", schedule), task, model := nn.Linear(1, 1), make_optimizer(task.recipe, model))
+    found, count, begin = [], 0, 0
+    for step in range(1, learner.steps + 1):
+        learner.step = step
+        count += learner.due()
+        if learner.at_phase_end():
+            found.append((step - begin, count))
+            count, begin = 0, step
+    return found

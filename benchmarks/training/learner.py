@@ -1,0 +1,381 @@
+"""One network being trained along a schedule: a step, a phase start, an evaluation, and all its state."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import math
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import dsd
+from benchmarks.arms.averaging import WeightAverage, estimate_batch_norm
+from benchmarks.arms.plan import ArmPlan
+from benchmarks.arms.sharpness import sharpen
+from benchmarks.records.outcomes import pack_outcomes
+from benchmarks.records.schema import Clipping, Cost, LayerMask, PhaseResult, Point, Scores
+from benchmarks.training.weight_log import WeightLog
+from dsd.schedule import Position
+from tasks import processes
+from tasks.recipe import Recipe, RmsProp, Sgd
+from tasks.seed import derive
+from tasks.task import Batch, Evaluation, Task
+
+_FOLLOWED = ("dense", "dsd", "dsd-text")
+"""Whose weights are followed: a random mask has no threshold to be below; of the others both readings of D2 are enough."""
+
+SAMPLES = 12
+"""Test examples of which a record tells what the networks said."""
+
+
+class NonFiniteError(RuntimeError):
+    """A training loss, its gradient (both before the update is made) or a test score was NaN or infinite."""
+
+    def __init__(self, learner: Learner, what: str, step: int, rest: str) -> None:
+        """Name the arm, the phase and the step."""
+        position = learner.schedule.at(step, learner.steps_per_epoch)
+        self.arm, self.phase, self.step = learner.name, position.phase.kind, step
+        super().__init__(
+            f"{what} in arm {self.arm!r}, {self.phase} phase, step {step} (phase step {position.step}); {rest}"
+        )
+
+
+def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer over every parameter of `model`; the rate is set before each step."""
+    rule = recipe.optimizer
+    first = recipe.schedule.phases[0].lr
+    if isinstance(rule, Sgd):
+        return torch.optim.SGD(
+            model.parameters(),
+            lr=first,
+            momentum=rule.momentum,
+            nesterov=rule.nesterov,
+            weight_decay=rule.weight_decay,
+            fused=True,
+        )
+    assert isinstance(rule, RmsProp)
+    return torch.optim.RMSprop(
+        model.parameters(), lr=first, alpha=rule.alpha, eps=rule.eps, weight_decay=rule.weight_decay
+    )
+
+
+class Learner:
+    """A network, its optimizer, and where it stands in its schedule.
+
+    Args:
+        plan: of the arm; that of the shared D phase is called "dense".
+        offset: the step of the data stream at which the schedule begins.
+        mask_seed: decides masks that are drawn at random.
+    """
+
+    def __init__(
+        self,
+        plan: ArmPlan,
+        task: Task,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        offset: int = 0,
+        mask_seed: int = 0,
+    ) -> None:
+        self.plan, self.name, self.schedule = plan, plan.name, plan.schedule
+        self.task, self.mask_seed = task, mask_seed
+        self.model, self.optimizer, self.offset = model, optimizer, offset
+        self.state_policy = plan.state or task.recipe.optimizer_state
+        self.steps_per_epoch = task.steps_per_epoch()
+        self.ends = self.schedule.boundaries(self.steps_per_epoch)
+        self.step = 0
+        self.seconds = 0.0
+        self.masks: dict[str, Tensor] = {}
+        self.weights = WeightLog(active=plan.name in _FOLLOWED)
+        self.average = WeightAverage(plan.averaged, self.steps)
+        self.phases: list[PhaseResult] = []
+        self.curve: list[Point] = []
+        self.first_step_in_lr: list[float] = []
+        self._sums: dict[str, float] = {}
+        self._summed = 0
+        self._phase_seconds = 0.0
+        self._clipped, self._clip_factors = 0, 0.0  # of this phase: steps clipped, and the sum over steps of the factor
+        self._pruned: Scores | None = None  # of this phase, if it prunes
+        self.forked_from, self.shared_phases = "", 0
+        self._holding = contextlib.ExitStack()
+
+    @property
+    def steps(self) -> int:
+        """Total number of steps in the schedule."""
+        return self.ends[-1]
+
+    def position(self) -> Position:
+        """Return where the next step stands."""
+        return self.schedule.at(min(self.step, self.steps - 1), self.steps_per_epoch)
+
+    def train_step(self, batch: Batch, noise_seed: int) -> dict[str, float]:
+        """Take one optimizer step and return the loss and what the task shows beside it; means over processes.
+
+        Raises:
+            NonFiniteError: before the update.
+        """
+        started = time.perf_counter()
+        position = self.position()
+        if position.first:
+            self._start_phase(position)
+        for group in self.optimizer.param_groups:
+            group["lr"] = position.lr
+        loss, shown = self._loss(batch, noise_seed)
+        together = processes.mean([float(loss.detach()), *shown.values()])
+        numbers = dict(zip(("loss", *shown), together, strict=True))
+        self._require_finite("loss", numbers["loss"])
+        self._backward(loss)
+        if self.plan.radius:
+            sharpen(self.model, self.plan.radius, lambda: self._backward(self._loss(batch, noise_seed)[0]))
+        self._clip()
+        before = [p.detach().clone() for p in self.model.parameters()] if position.first else []
+        self.optimizer.step()
+        if before:
+            self.first_step_in_lr.append(_mean_update(before, self.model.parameters(), self.masks) / position.lr)
+        self.average.update(self.model, self.step)
+        self.step += 1
+        for key, number in numbers.items():
+            self._sums[key] = self._sums.get(key, 0.0) + number
+        self._summed += 1
+        self._clock(started)
+        return numbers
+
+    def _loss(self, batch: Batch, noise_seed: int) -> tuple[Tensor, dict[str, float]]:
+        # Every arm draws the same dropout noise, and a resumed run draws it again; every process draws its own.
+        torch.manual_seed(derive(noise_seed, processes.rank()) if processes.rank() else noise_seed)
+        self.model.train()
+        return self.task.loss(self.model, batch)
+
+    def _backward(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        processes.average_gradients(self.model)
+
+    def _clip(self) -> None:
+        """Clip the gradient as the recipe says. Its norm is taken in any case: it is finite only if every element is."""
+        recipe, parameters = self.task.recipe, list(self.model.parameters())
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        self._require_finite("the gradient's norm", length := float(norm))
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, recipe.clip_norm, norm)
+            self._clipped += length > recipe.clip_norm
+            self._clip_factors += recipe.clip_norm / max(length, recipe.clip_norm)
+        if isinstance(recipe.optimizer, RmsProp) and recipe.optimizer.clip_value is not None:
+            nn.utils.clip_grad_value_(parameters, recipe.optimizer.clip_value)
+
+    def _require_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            samples = self.task.batch_ids(self.offset + self.step)
+            shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
+            raise NonFiniteError(self, f"{what} is {value}", self.step, f"no update was made. Batch: {shown}")
+
+    def at_phase_end(self) -> bool:
+        """Whether the last step taken was the last of its phase."""
+        return self.step in self.ends
+
+    def due(self) -> bool:
+        """Whether to evaluate now: at the end of a phase and every so many epochs within one."""
+        if self.at_phase_end():
+            return True
+        taken = self.step - max((end for end in self.ends if end <= self.step), default=0)
+        # Rounded from the whole number of intervals: of a phase four intervals long, the fourth ends with the phase.
+        every = max(1.0, self.task.recipe.evaluate_every * self.steps_per_epoch)
+        return taken > 0 and taken == round(round(taken / every) * every)
+
+    def evaluate(self) -> Evaluation:
+        """Score the network, add a point to the curve and, at the end of a phase, the phase's result.
+
+        Raises:
+            NonFiniteError: a score is NaN or infinite: the last update broke the network.
+        """
+        started = time.perf_counter()
+        position = self.schedule.at(self.step - 1, self.steps_per_epoch)
+        if self.step == self.steps and self.average.into(self.model):
+            last = self.offset + self.steps
+            estimate_batch_norm(self.model, self.task, last - self.steps_per_epoch, last)
+        processes.take_buffers_of_the_first(self.model)
+        processes.require_same_weights(self.model)
+        result = self.task.evaluate(self.model, self.at_phase_end())
+        for name, score in result.metrics.items():
+            if not math.isfinite(score):
+                raise NonFiniteError(self, f"test {name} is {score}", self.step - 1, "training cannot go on from there")
+        on_training = self.task.evaluate_training(self.model) if self.at_phase_end() else {}
+        train = {key: total / self._summed for key, total in self._sums.items()}
+        self._sums, self._summed = {}, 0
+        epoch = self.step / self.steps_per_epoch
+        self.curve.append(Point(step=self.step, epoch=epoch, lr=position.lr, train=train, test=result.metrics))
+        self._clock(started)
+        if self.at_phase_end():
+            self._end_phase(position, result, on_training)
+        return result
+
+    def spend(self, seconds: float) -> None:
+        """Count time spent for this learner outside of it: its share of fetching batches."""
+        self.seconds += seconds
+        self._phase_seconds += seconds
+
+    def finish(self) -> None:
+        """Let go of the masks."""
+        self._holding.close()
+        self.masks = {}
+
+    def results(self, final: Evaluation) -> dict[str, Any]:
+        """Return the fields of a record's `Arm`."""
+        return {
+            "phases": self.phases,
+            "test": final.metrics,
+            "curve": self.curve,
+            "outcomes": pack_outcomes(final.outcomes.double().cpu().numpy()),
+            "first_step_in_lr": self.first_step_in_lr,
+            "samples": sorted(final.samples, key=_lot)[:SAMPLES],
+            "cost": self.cost(),
+            "histograms": self.weights.histograms,
+            "forked_from": self.forked_from,
+            "shared_phases": self.shared_phases,
+        }
+
+    def fork(self, other: Learner, phases: int) -> None:
+        """Go on from where `other` stands, at the end of its first `phases` phases: this arm begins with the same ones."""
+        state = copy.deepcopy(other.state())
+        state["weights"] = state["weights"] if self.weights.active else self.weights.state()
+        self.restore(state | {"forked_from": other.name, "shared_phases": phases})
+
+    def spent(self) -> Cost:
+        """Return what this learner took so far, without the phases that another arm trained for it."""
+        shared = [phase.cost for phase in self.phases[: self.shared_phases]]
+        steps = self.step - sum(one.steps for one in shared)
+        seconds = self.seconds - sum(one.seconds for one in shared)
+        return Cost(seconds=round(seconds, 2), steps=steps, samples=steps * self.task.recipe.batch_size)
+
+    def cost(self) -> Cost:
+        """Return what this learner took so far."""
+        return Cost(seconds=round(self.seconds, 2), steps=self.step, samples=self.step * self.task.recipe.batch_size)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything needed to go on from here, as tensors and plain values."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "phase_seconds": self._phase_seconds,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "masks": dsd.pack(self.masks),
+            "weights": self.weights.state(),
+            "average": self.average.state(),
+            "phases": [phase.model_dump() for phase in self.phases],
+            "curve": [point.model_dump() for point in self.curve],
+            "first_step_in_lr": self.first_step_in_lr,
+            "sums": self._sums,
+            "summed": self._summed,
+            "clipped": self._clipped,
+            "clip_factors": self._clip_factors,
+            "pruned": self._pruned.model_dump() if self._pruned else None,
+            "forked_from": self.forked_from,
+            "shared_phases": self.shared_phases,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, inside the sparse phase if that is where it was taken."""
+        self.step, self.seconds, self._phase_seconds = state["step"], state["seconds"], state["phase_seconds"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.phases = [PhaseResult.model_validate(phase) for phase in state["phases"]]
+        self.curve = [Point.model_validate(point) for point in state["curve"]]
+        self.first_step_in_lr = list(state["first_step_in_lr"])
+        self._sums, self._summed = dict(state["sums"]), state["summed"]
+        self._clipped, self._clip_factors = state.get("clipped", 0), state.get("clip_factors", 0.0)
+        self._pruned = Scores.model_validate(state["pruned"]) if state.get("pruned") else None
+        self.forked_from, self.shared_phases = state.get("forked_from", ""), state.get("shared_phases", 0)
+        self.weights.restore(state.get("weights"))  # an older checkpoint does not tell
+        self.average.restore(state.get("average"), self.model)
+        self.masks = dsd.unpack(state["masks"], like=self.model)
+        if self.masks:
+            self._holding.enter_context(dsd.hold(self.model, self.optimizer, self.masks))
+            self._holding.callback(self._let_go)
+
+    def _start_phase(self, position: Position) -> None:
+        held = self.masks
+        self._holding.close()
+        self.masks = {}
+        self.weights.after_release(self.model, held)
+        if position.phase.sparsity > 0:
+            self.weights.before_pruning(self.model, self.task.recipe.skip)
+            generator = torch.Generator().manual_seed(self.mask_seed + position.index)
+            self.masks = dict(
+                self._holding.enter_context(
+                    dsd.sparse(
+                        self.model,
+                        self.optimizer,
+                        position.phase.sparsity,
+                        skip=self.task.recipe.skip,
+                        select=self.plan.select,
+                        generator=generator,
+                        state=self.state_policy,
+                    )
+                )
+            )
+            self.weights.after_pruning(self.model, self.masks)
+            test = self.task.evaluate(self.model, False).metrics
+            self._pruned = Scores(test=test, train=self.task.evaluate_training(self.model))
+        elif not held:  # leaving a sparse phase has restarted it already
+            dsd.restart(self.optimizer, self.state_policy)
+
+    def _let_go(self) -> None:
+        dsd.restart(self.optimizer, self.state_policy, self.masks, model=self.model)
+
+    def _end_phase(self, position: Position, result: Evaluation, on_training: dict[str, float]) -> None:
+        start = self.ends[position.index - 1] if position.index else 0
+        first = self.schedule.at(start, self.steps_per_epoch).lr
+        mask = None
+        if self.masks:
+            mask = [
+                LayerMask(**dataclasses.asdict(layer), again=self.weights.again.get(layer.name))
+                for layer in dsd.mask_report(self.model, self.masks)
+            ]
+        clipping = None
+        if self.task.recipe.clip_norm is not None:
+            clipping = Clipping(share=self._clipped / position.steps, factor=self._clip_factors / position.steps)
+        self.phases.append(
+            PhaseResult(
+                kind=position.phase.kind,
+                steps=position.steps,
+                epochs=position.steps / self.steps_per_epoch,
+                first_lr=first,
+                last_lr=position.lr,
+                test=result.metrics,
+                mask=mask,
+                cost=Cost(
+                    seconds=round(self._phase_seconds, 2),
+                    steps=position.steps,
+                    samples=position.steps * self.task.recipe.batch_size,
+                ),
+                clipping=clipping,
+                regrown=self.weights.end(self.model, position.phase.kind),
+                train=on_training,
+                pruned=self._pruned,
+            )
+        )
+        self._phase_seconds, self._pruned = 0.0, None
+        self._clipped, self._clip_factors = 0, 0.0
+
+    def _clock(self, started: float) -> None:
+        if next(self.model.parameters()).is_cuda:
+            torch.cuda.synchronize()  # else what this arm asked of the GPU would be on the next arm's bill
+        self.spend(time.perf_counter() - started)
+
+
+def _lot(sample: dict[str, str]) -> int:
+    """Return a number that chooses among test examples by name: for all arms, seeds and machines the same ones."""
+    return derive("sample", next(iter(sample.values())))
+
+
+def _mean_update(before: list[Tensor], after: Iterable[nn.Parameter], masks: dict[str, Tensor]) -> float:
+    """Return the mean |change| over the weights that were free to move."""
+    moved = sum(float((a.detach() - b).abs().sum(dtype=torch.float64)) for a, b in zip(after, before, strict=True))
+    free = sum(b.numel() for b in before) - sum(int((~kept).sum()) for kept in masks.values())
+    return moved / max(free, 1)

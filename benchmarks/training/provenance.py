@@ -1,0 +1,100 @@
+"""Where a record comes from: commit, versions, hardware, the command that reruns it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.records.schema import Hardware
+from benchmarks.rows import BFLOAT16
+from benchmarks.training import repository
+from tasks import processes
+
+_PACKAGES = (
+    *("torch", "torchvision", "torchaudio", "numpy", "pillow", "scipy", "pandas"),
+    *("nltk", "jiwer", "rapidfuzz", "soundfile", "espeakng-loader"),
+)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What runs, where: read once, when a process starts, since files may be edited while it trains.
+
+    `warning` says why commit or dirty flag is not known, where that is so.
+    """
+
+    commit: str | None
+    dirty: bool | None
+    versions: dict[str, str]
+    hardware: Hardware
+    precision: str
+    warning: str = ""
+
+    def sentence(self) -> str:
+        """Return it in one line, without what can change no result."""
+        state = {None: "", True: " (dirty)", False: ""}[self.dirty]
+        where = self.hardware.gpu or f"{self.hardware.cpu}, {self.hardware.threads} threads"
+        return f"commit {(self.commit or 'unknown')[:12]}{state}, torch {self.versions.get('torch')}, {where}, {self.precision}"
+
+
+def read(device: torch.device, autocast: bool = False) -> Provenance:
+    """Return the provenance of this process; `autocast` is whether networks compute in bfloat16."""
+    head, dirty, warning = repository.state()
+    arithmetic = BFLOAT16 if autocast else precision(device)
+    return Provenance(head, dirty, versions(), hardware(device), arithmetic, warning)
+
+
+def commit() -> tuple[str | None, bool | None]:
+    """Return the checkout's commit and whether code in it differs from that; None where git cannot tell."""
+    head, dirty, _ = repository.state()
+    return head, dirty
+
+
+def precision(device: torch.device) -> str:
+    """Return the arithmetic of training: torch lets convolutions on a GPU round their inputs to TF32 unless told not to."""
+    if device.type == "cuda" and (torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32):
+        convolutions, matmul = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        return "float32 (TF32 in " + " and ".join(["convolutions"] * convolutions + ["matrix products"] * matmul) + ")"
+    return "float32"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of every package that can change a result, with CUDA and cuDNN where present."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    if torch.cuda.is_available():
+        found["cuda"] = str(torch.version.cuda)
+        found["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
+    return found
+
+
+def hardware(device: torch.device) -> Hardware:
+    """Return what the trial runs on."""
+    return Hardware(
+        cpu=_cpu_model(),
+        cores=os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        platform=f"{platform.system()} {platform.machine()}",
+        processes=processes.size(),
+    )
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,371 @@
+"""One trial: D once, fork, then every arm on the same batches, one step each in turn."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.arms.plan import ArmPlan, arm_plan, dense_schedule
+from benchmarks.records import outcomes, outputs, store
+from benchmarks.records.schema import Arm, Cost, Data, Dense, Failure, Record
+from benchmarks.rows import SUITE
+from benchmarks.statistics.bootstrap import OUTCOME_SCALE, Bootstrap, bootstrap
+from benchmarks.training import checkpoint, lock
+from benchmarks.training.interruption import InterruptedTrial, Stop
+from benchmarks.training.learner import Learner, NonFiniteError, make_optimizer
+from benchmarks.training.plan import Plan, ended
+from benchmarks.training.progress import Progress
+from tasks import processes
+from tasks.seed import derive
+from tasks.task import Batch, Evaluation, Task
+from tasks.threads import LoaderError
+
+CHECKPOINT_EVERY_SECONDS = 120.0
+CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
+
+
+def forks(plans: Sequence[ArmPlan], steps_per_epoch: int) -> dict[str, tuple[str, int]]:
+    """Return, for every arm that begins as an earlier one does, the name of that one and how many phases they share."""
+    found = {}
+    for number, plan in enumerate(plans):
+        shared = {other.name: other.shared_phases(plan, steps_per_epoch) for other in plans[:number]}
+        most = max(shared.values(), default=0)
+        if most:
+            found[plan.name] = next(name for name, phases in shared.items() if phases == most), most
+    return found
+
+
+class Trial:
+    """Trains one trial from wherever it stands (with `fresh`, from the beginning), and writes its record.
+
+    `met` are the operations without a deterministic algorithm that this process has run (see `benchmarks.training.determinism`).
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        task: Task,
+        progress: Progress,
+        stop: Stop,
+        fresh: bool = False,
+        met: set[str] | None = None,
+    ) -> None:
+        self.plan, self.task, self.progress, self.stop, self.fresh = plan, task, progress, stop, fresh
+        self.given = plan.dense
+        self.met = set() if met is None else met
+        self.path = plan.checkpoint(task)
+        spe = task.steps_per_epoch()
+        self.dense_steps = dense_schedule(plan.recipe).boundaries(spe)[-1]
+        self.plans = {name: arm_plan(plan.recipe, name, spe) for name in plan.arms}
+        self.forks = forks(list(self.plans.values()), spe)
+        self._waiting: set[str] = set()  # arms whose first phases another one trains at present
+        self.dense: Dense | None = None
+        self.dense_said: list[dict[str, str]] = []
+        self.started = _text(datetime.now(UTC))
+        self.interruptions = 0
+        self.earlier: list[str] = []
+        self._running: dict[str, Learner] = {}
+        self._evaluations: dict[str, Evaluation] = {}
+        self._saved = time.perf_counter()
+        self._save_took = 0.0
+
+    def run(self) -> Path:
+        """Train to the end and return the path of the record.
+
+        Raises:
+            InterruptedTrial: asked to stop; the checkpoint is written.
+            NonFiniteError: a loss or a score was NaN or infinite; a record of the failure is written.
+            TakenError: another process is running this trial, or has run it.
+            ValueError: the checkpoint cannot be read, or is of another version.
+        """
+        with contextlib.ExitStack() as holding:
+            processes.once(lambda: self._take(holding))
+            try:
+                return self._run()
+            finally:
+                if processes.first() and not self.path.exists():
+                    shutil.rmtree(self.path.parent, ignore_errors=True)  # some file systems keep the open lock a while
+
+    def _take(self, holding: contextlib.ExitStack) -> None:
+        """Lock the trial until `holding` is closed."""
+        holding.enter_context(lock.held(self.path.parent, self.plan.command))
+        if self.fresh:
+            self.path.unlink(missing_ok=True)
+        elif not self.path.exists() and (done := ended(self.plan, self.task)):
+            raise lock.TakenError(f"another process has just run this trial: {done[0]}")
+
+    def _run(self) -> Path:
+        saved = checkpoint.load(self.path) if self.path.exists() else None
+        processes.wait()  # nobody writes or deletes it before all have read it
+        if saved is not None:
+            if (of := saved.get("numerics") or f"suite {saved['suite']}") != self.plan.row.numerics:
+                raise ValueError(f"{self.path} is of numerics {of}, these are {self.plan.row.numerics}: use --fresh")
+            self.started, self.interruptions = saved["started"], saved["interruptions"] + 1
+            self.met.update(saved.get("met", ()))
+            sessions = [*saved["earlier"], saved["session"]]
+            self.earlier = [one for one in dict.fromkeys(sessions) if one != self.plan.provenance.sentence()]
+        learners: dict[str, Learner] = {}
+        try:
+            learners = self._fork(saved) if saved and saved["dense"] else self._fork(self._train_dense(saved))
+            self._train(learners)
+        except NonFiniteError as error:
+            failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
+            costs = [learner.spent() for learner in self._running.values()]
+            processes.once(lambda: self._conclude({}, failure, costs, {}))
+            raise
+        finally:
+            for learner in learners.values():
+                learner.finish()
+        final = {name: self._final(learner) for name, learner in learners.items()}
+        arms = {name: Arm(**learner.results(final[name])) for name, learner in learners.items()}
+        # A checkpoint of an earlier version does not tell what D said: its column is left out then.
+        said = {"dense": self.dense_said} if self.dense_said else {}
+        said |= {name: evaluation.samples for name, evaluation in final.items()}
+        costs = [learner.spent() for learner in learners.values()]
+        return processes.once(lambda: self._conclude(arms, None, costs, said))
+
+    def _conclude(
+        self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost], said: dict[str, list[dict[str, str]]]
+    ) -> Path:
+        """Write the record and drop the checkpoint."""
+        path = self._write(arms, failure, costs, said)
+        self.path.unlink(missing_ok=True)
+        return path
+
+    def _train_dense(self, saved: dict[str, Any] | None) -> dict[str, Any]:
+        """Run D (or take the given network) and return the state from which the arms start."""
+        model = self.task.model()
+        plan = ArmPlan("dense", dense_schedule(self.plan.recipe))
+        learner = Learner(plan, self.task, model, make_optimizer(self.plan.recipe, model))
+        if self.given is not None:
+            self.given.load_into(model)
+            started = time.perf_counter()
+            result = self.task.evaluate(model, True)
+            learner.seconds = time.perf_counter() - started
+        else:
+            if saved is not None:
+                learner.restore(saved["learners"]["dense"])
+                self.progress.skip(learner.step)
+            self._train({"dense": learner})
+            result = self._final(learner)
+        source, sha256 = (self.given.source, self.given.sha256) if self.given else ("trained", None)
+        self.dense = Dense(source=source, sha256=sha256, **learner.results(result))
+        return {"dense": self.dense.model_dump(), "dense_said": result.samples, "start": learner.state()}
+
+    def _fork(self, state: dict[str, Any]) -> dict[str, Learner]:
+        """Return one learner an arm, all from the same dense network and optimizer state, or from where they stood."""
+        self.dense = Dense.model_validate(state["dense"])
+        self.dense_said = state.get("dense_said", [])
+        start = self.task.model()
+        if self.given is not None:
+            self.given.load_into(start)
+        learners: dict[str, Learner] = {}
+        for name, plan in self.plans.items():
+            model = copy.deepcopy(start)
+            optimizer = make_optimizer(self.plan.recipe, model)
+            seed = derive(self.plan.stream(), "mask", name)
+            learners[name] = Learner(plan, self.task, model, optimizer, self.dense_steps, seed)
+            if name in state.get("learners", {}):
+                learners[name].restore(state["learners"][name])
+                self.progress.skip(learners[name].step)
+            elif name in self.forks:
+                self._waiting.add(name)
+            else:
+                model.load_state_dict(state["start"]["model"])
+                optimizer.load_state_dict(copy.deepcopy(state["start"]["optimizer"]))
+        if "learners" in state:
+            self.progress.skip(0 if self.given else self.dense_steps)
+        else:
+            self._save(learners)
+        return learners
+
+    def _train(self, learners: dict[str, Learner]) -> None:
+        self._running = learners
+        lead = next(iter(learners.values()))
+        steps = lead.steps
+        noise = derive(self.plan.stream(), "noise")
+        first, last = lead.offset + lead.step, lead.offset + steps
+        for number, batch in enumerate(self._fetch(learners, first, last), start=first):
+            awake = self._awake(learners)
+            shown = {name: one.train_step(batch, derive(noise, number)) for name, one in awake.items()}
+            for name, learner in awake.items():
+                if learner.due():
+                    self._evaluations[name] = learner.evaluate()
+                if self.plan.save_weights and learner.at_phase_end() and processes.first():
+                    self._save_weights(learner)
+            self._fork_off(learners)
+            self.progress.step(awake, shown)
+            self._stop_if_asked(learners)
+            if lead.step < steps and self._save_due(lead):
+                self._save(learners)
+
+    def _awake(self, learners: dict[str, Learner]) -> dict[str, Learner]:
+        return {name: one for name, one in learners.items() if name not in self._waiting}
+
+    def _fork_off(self, learners: dict[str, Learner]) -> None:
+        """Start the arms whose shared phases have just ended."""
+        for name, (leader, phases) in self.forks.items():
+            if name in self._waiting and leader not in self._waiting:
+                one = learners[leader]
+                if one.step == one.ends[phases - 1]:
+                    learners[name].fork(one, phases)
+                    self._waiting.remove(name)
+                    self.progress.skip(one.step)
+
+    def _fetch(self, learners: dict[str, Learner], first: int, last: int) -> Iterator[Batch]:
+        """Yield the batches of steps [first, last), the time that takes shared by all learners."""
+        batches = self.task.batches(first, last)
+        while True:
+            started = time.perf_counter()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except (LoaderError, RuntimeError):
+                # What stops this run may have taken the loader's processes first. Of several processes the others wait
+                # elsewhere: they go on from the last checkpoint.
+                if processes.size() == 1:
+                    self._stop_if_asked(learners)
+                raise
+            passed = time.perf_counter() - started
+            awake = self._awake(learners)
+            for learner in awake.values():
+                learner.spend(passed / len(awake))
+            yield batch
+
+    def _stop_if_asked(self, learners: dict[str, Learner]) -> None:
+        reason = self.stop.agreed()
+        if reason is not None:
+            self._save(learners)
+            processes.wait()  # where one process ends, torchrun ends the others, in the middle of writing if need be
+            raise InterruptedTrial(reason)
+
+    def _final(self, learner: Learner) -> Evaluation:
+        """Return the evaluation after the last step, made anew where it was made before an interruption."""
+        return self._evaluations.get(learner.name) or self.task.evaluate(learner.model, True)
+
+    def _save_due(self, lead: Learner) -> bool:
+        pause = max(CHECKPOINT_EVERY_SECONDS, self._save_took / CHECKPOINT_SHARE)
+        return lead.at_phase_end() or time.perf_counter() - self._saved > pause
+
+    def _save(self, learners: dict[str, Learner]) -> None:
+        if not processes.first():
+            return
+        started = time.perf_counter()
+        state = {
+            "started": self.started,
+            "interruptions": self.interruptions,
+            "numerics": self.plan.row.numerics,
+            "session": self.plan.provenance.sentence(),
+            "earlier": self.earlier,
+            "met": sorted(self.met),
+            "dense": self.dense.model_dump() if self.dense else None,
+            "dense_said": self.dense_said,
+            "learners": {name: learner.state() for name, learner in self._awake(learners).items()},
+        }
+        checkpoint.save(state, self.path)
+        self._saved = time.perf_counter()
+        self._save_took = self._saved - started
+
+    def _save_weights(self, learner: Learner) -> None:
+        """Keep the weights at the end of D, of a sparse phase or of an arm; `learner` has just ended a phase."""
+        from safetensors.torch import save_file
+
+        position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
+        if learner.step < learner.steps and position.phase.kind != "sparse":
+            return
+        number = sum(phase.kind == "sparse" for phase in learner.phases)
+        phase = "" if learner.step == learner.steps else f"sparse{number}"
+        weights = {key: value.contiguous() for key, value in learner.model.state_dict().items()}
+        # GoogLeNet from torchvision's weights changes its input; a state_dict alone would not say so.
+        metadata = {"transform_input": "1"} if getattr(learner.model, "transform_input", False) else {}
+        if self.plan.row.frozen:  # its inputs and outputs are features and words as these data number them
+            metadata["data"] = self.task.report.fingerprint
+        path = self.plan.weights(self.task, learner.name, phase)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(weights, path, metadata or None)
+
+    def _write(
+        self,
+        arms: dict[str, Arm],
+        failure: Failure | None,
+        costs: list[Cost],
+        said: dict[str, list[dict[str, str]]],
+    ) -> Path:
+        plan, report, metric, origin = self.plan, self.task.report, self.task.metric, self.plan.provenance
+        parts = [self.dense.cost, *costs] if self.dense else costs
+        now = plan.ends(self.started)
+        name = f"{plan.key(self.task)}-{now.strftime('%Y%m%dT%H%M%S%f')[:-3]}Z"  # to the millisecond
+        record = Record(
+            id=name,
+            suite=SUITE,
+            numerics=plan.row.numerics,
+            status="failed" if failure else "finished",
+            row=plan.row.name,
+            scale=plan.scale,
+            seed=plan.seed,
+            custom=list(plan.custom),
+            command=plan.command,
+            started=self.started,
+            finished=_text(now),
+            interruptions=self.interruptions,
+            earlier=self.earlier,
+            commit=origin.commit,
+            dirty=origin.dirty,
+            versions=origin.versions,
+            hardware=origin.hardware,
+            precision=origin.precision,
+            deterministic=not self.met,
+            nondeterministic=sorted(self.met),
+            data=Data(
+                name=report.name,
+                fingerprint=report.fingerprint,
+                counts=report.counts,
+                synthetic=report.synthetic,
+                subset=report.subset,
+                warnings=list(report.warnings),
+                features=report.features,
+                published=report.published,
+            ),
+            recipe=plan.recipe.as_dict(),
+            recipe_hash=plan.recipe.hash(),
+            metric=metric.name,
+            unit=metric.unit,
+            lower_is_better=metric.lower_is_better,
+            dense=self.dense,
+            arms=arms,
+            bootstrap=self._bootstrap(arms),
+            cost=Cost(
+                seconds=round(sum(part.seconds for part in parts), 2),
+                steps=sum(part.steps for part in parts),
+                samples=sum(part.samples for part in parts),
+            ),
+            failure=failure,
+            outputs=outputs.write(said, plan.out / "outputs" / f"{name}.csv.gz"),
+        )
+        return store.write(record, plan.records())
+
+    def _bootstrap(self, arms: dict[str, Arm]) -> dict[str, Bootstrap]:
+        if "control" not in arms:
+            return {}
+        base = outcomes.unpack_outcomes(arms["control"].outcomes)
+        found = {}
+        for name, arm in arms.items():
+            if name != "control":
+                found[name] = bootstrap(
+                    outcomes.unpack_outcomes(arm.outcomes),
+                    base,
+                    seed=derive(self.plan.stream(), "bootstrap", name),
+                    scale=OUTCOME_SCALE,
+                )
+        return found
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
