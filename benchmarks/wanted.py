@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks import paper
-from benchmarks.arms.names import SENSITIVITY, ArmName
+from benchmarks.arms.registry import SENSITIVITY, ArmName
 from benchmarks.paper import claim_of
 from benchmarks.records.schema import Record
 from benchmarks.rows import BFLOAT16, ROWS

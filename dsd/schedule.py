@@ -52,7 +52,20 @@ class PolynomialDecay:
         return float(max(0.0, 1.0 - epoch / epochs) ** self.power)
 
 
-Decay = Constant | StepDecay | PolynomialDecay
+@dataclass(frozen=True)
+class Continued:
+    """A piece of a longer decay: the rate falls as in a phase of `whole` epochs of which `start` are over."""
+
+    decay: Decay
+    start: float
+    whole: float
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        """Return what the phase's rate is multiplied by at `epoch` (since the start of the piece)."""
+        return self.decay.factor(self.start + epoch, self.whole)
+
+
+Decay = Constant | StepDecay | PolynomialDecay | Continued
 
 
 @dataclass(frozen=True)

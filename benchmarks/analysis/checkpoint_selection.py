@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.metrics import PERPLEXITY
-from benchmarks.analysis.summary import DENSE, LABELS, Cell
+from benchmarks.analysis.summary import LABELS, Cell
+from benchmarks.arms.registry import DENSE
 from benchmarks.records.schema import Arm, Point, Record
 from benchmarks.statistics.intervals import Paired
 

@@ -7,15 +7,15 @@ Beside the primary result, which they do not decide.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import Cell
-from benchmarks.arms.names import SENSITIVITY, SweepArm
+from benchmarks.arms import registry
+from benchmarks.arms.registry import ARMS, SENSITIVITY
 from benchmarks.statistics.intervals import Paired
 
-_SWEPT = get_args(SweepArm)
+_SWEPT = tuple(name for name in SENSITIVITY if ARMS[name].sparsity is not None)
 _OTHERS = ("random", "llr", *(name for name in SENSITIVITY if name not in _SWEPT))
 
 
@@ -58,7 +58,7 @@ def own_sparsities(group: Group) -> list[float]:
 
 
 def _choice(group: Group, name: str) -> Choice | None:
-    over = summary.control_of(name)
+    over = registry.control_of(name)
     gains = summary.gains(group, name, over)
     if not gains:
         return None
@@ -73,5 +73,5 @@ def _sparsity(group: Group, name: str) -> float | None:
     if name == "dsd":
         own = own_sparsities(group)
         return sum(own) / len(own) if own else None
-    nominal = name.removeprefix("dsd-")
-    return float(nominal) if nominal.isdigit() else None
+    percent = ARMS[name].sparsity
+    return None if percent is None else float(percent)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.analysis import metrics
 from benchmarks.analysis.groups import Group
-from benchmarks.arms.names import SENSITIVITY
+from benchmarks.arms.registry import DENSE, MAIN, SENSITIVITY, control_of, label
 from benchmarks.records.outcomes import unpack_outcomes
 from benchmarks.records.schema import Arm, LayerMask, PhaseResult, Record
 from benchmarks.statistics import bootstrap, intervals
@@ -17,27 +17,8 @@ from benchmarks.statistics.bootstrap import Spread
 from benchmarks.statistics.crossed import Crossed, Measured, contrast, measure
 from benchmarks.statistics.intervals import Paired
 
-DENSE = "dense"
-"""The name under which the end of D, which all arms share, is compared: it is no arm of its own."""
-
-LABELS = {
-    DENSE: "Baseline",
-    "dsd": "DSD",
-    "control": "Control (equal budget)",
-    "llr": "LLR",
-    "random": "Random mask",
-}
-"""Of the main arms, in the order in which a reader wants them."""
-
-_SENSITIVITY_LABELS = {
-    "control-text": "Control, D2 at the text's rate",
-    "dsd-text": "DSD, D2 at the text's rate",
-    "dsd-twice": "DSD twice, phases half as long",
-    "control-keep": "Control, optimizer state kept",
-    "dsd-keep": "DSD, optimizer state kept",
-    "swa": "Control, averaged",
-    "sam": "SAM",
-}
+LABELS = {name: label(name) for name in (DENSE, *MAIN)}
+"""Of the end of D and the main arms, in the order in which a reader wants them."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +43,6 @@ class Cell:
     mean: float
     sd: float | None
     n: int
-
-
-def label(arm: str) -> str:
-    """Return what a reader calls an arm."""
-    if arm in SENSITIVITY and arm not in _SENSITIVITY_LABELS:
-        return f"DSD at {arm.removeprefix('dsd-')} %"
-    return LABELS.get(arm) or _SENSITIVITY_LABELS.get(arm, arm)
 
 
 def main_arms(group: Group) -> list[str]:
@@ -265,11 +239,6 @@ def has_sensitivity(group: Group) -> bool:
         for arm in SENSITIVITY
         if arm in record.arms
     )
-
-
-def control_of(arm: str) -> str:
-    """Return the control that an arm is compared with: its rates, and what becomes of the optimizer's state, are the arm's."""
-    return {"dsd-keep": "control-keep", "dsd-text": "control-text"}.get(arm, "control")
 
 
 def variants(group: Group) -> list[str]:

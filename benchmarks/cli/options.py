@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from benchmarks.arms.names import DEFAULT_ARMS, ArmName
+from benchmarks.arms.registry import ARMS, DEFAULT_ARMS, ArmName
 from benchmarks.datasets import Name
 from benchmarks.rows import ROWS
 from tasks.recipe import Scale
@@ -30,6 +30,17 @@ Count = Annotated[int | None, arg(metavar="N")]
 Number = Annotated[float | None, arg(metavar="X")]
 
 
+def _arms() -> str:
+    """Return what `--help` says of the arms."""
+    names: dict[str, list[str]] = {}
+    for name, one in ARMS.items():
+        names.setdefault(one.meaning, []).append(name)
+    return "How to spend the budget after D. " + "; ".join(f"{', '.join(of)}: {text}" for text, of in names.items())
+
+
+Arms = Annotated[tuple[ArmName, ...], arg(help=_arms())]
+
+
 @dataclass(frozen=True)
 class Run:
     """Train one row: D once per seed, then every arm from that checkpoint on the same batches, and print the table."""
@@ -44,11 +55,7 @@ class Run:
     """How many seeds, one trial each. By default 1 at smoke, 5 at small, 3 at paper scale."""
     first_seed: int = 0
     """The first of the consecutive seeds: to spread trials over machines."""
-    arms: tuple[ArmName, ...] = DEFAULT_ARMS
-    """How to spend the budget after D. control: same schedule, no mask; llr: a tenth of the rate of D's last epoch; random: a mask
-    drawn at random; control-text, dsd-text: D2 at a tenth of D's rate, as the paper's text has it; dsd-50: dsd at 50 % sparsity;
-    dsd-twice: both phases twice, half as long; control-keep, dsd-keep: the optimizer's state goes on; swa: the control's weights
-    averaged over its last quarter; sam: sharpness-aware."""
+    arms: Arms = DEFAULT_ARMS
     device: Device = "auto"
     """auto takes a GPU if there is one."""
     precision: Precision = "float32"

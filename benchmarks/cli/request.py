@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import rows
-from benchmarks.arms.plan import has_text_reading
+from benchmarks.arms.registry import ARMS
 from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Report, Run, Status, Tables, Verify
 from benchmarks.rows import ROWS, Row
 from tasks.recipe import Scale
@@ -71,9 +71,9 @@ def run(options: Run) -> None:
     recipe = row.recipe(
         options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise, options.probe
     )
-    for arm in ("dsd-text", "control-text"):
-        if arm in options.arms and not has_text_reading(recipe):
-            raise ValueError(f"--arms {arm}: D2 at a tenth of D's rate is no reading of its own in {row.name}'s recipe")
+    for arm in options.arms:
+        if reason := ARMS[arm].refusal(recipe):
+            raise ValueError(f"--arms {arm}: {reason} in {row.name}'s recipe")
     _check_data(row, options.data, options.scale)
     for flag, named in (("--dense", options.dense), ("--weights", options.weights)):
         _check_weights(flag, named)
@@ -97,9 +97,9 @@ def _check_arms(options: Run) -> None:
         raise ValueError(
             f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
         )
-    for arm in ("dsd-keep", "dsd-text"):
-        own = arm.replace("dsd", "control")
-        if arm in options.arms and own not in options.arms:
+    for arm in options.arms:
+        own = ARMS[arm].compared_with
+        if own not in options.arms:
             raise ValueError(f"--arms {' '.join(options.arms)}: {arm} is compared with {own}; name it too")
 
 

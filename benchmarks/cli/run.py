@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import rows
-from benchmarks.arms.plan import arm_plan, dense_schedule
+from benchmarks.arms.arm import dense_schedule
+from benchmarks.arms.registry import arm_plan
 from benchmarks.cli import command_line, inputs, request
 from benchmarks.cli.console import CONSOLE, bars, counts, progress, say, show
 from benchmarks.cli.display import Display, duration

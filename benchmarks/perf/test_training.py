@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.arms.plan import ArmPlan
+from benchmarks.arms.arm import ArmPlan
 from benchmarks.perf.interleave import report
 from benchmarks.perf.peers import imagenet as peer
 from benchmarks.training.learner import Learner, make_optimizer

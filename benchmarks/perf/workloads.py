@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 import torch
 
-from benchmarks.arms.plan import ArmPlan
+from benchmarks.arms.arm import ArmPlan
 from benchmarks.rows import ROWS
 from benchmarks.training.learner import Learner, make_optimizer
 from dsd.schedule import Schedule

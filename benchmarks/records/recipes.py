@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.arms.names import ARMS
-from benchmarks.arms.plan import arm_plan, dense_schedule
+from benchmarks.arms.arm import dense_schedule
+from benchmarks.arms.registry import ARMS, arm_plan
 from benchmarks.records.schema import Arm, PhaseResult, Record
 from dsd.schedule import Constant, Phase, PolynomialDecay, Schedule, StepDecay
 from tasks.recipe import Recipe, RmsProp, Sgd

@@ -11,7 +11,9 @@ import pandas as pd
 from benchmarks.analysis import answers, checkpoint_selection, iterations, metrics, sensitivity, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import DENSE, LABELS
+from benchmarks.analysis.summary import LABELS
+from benchmarks.arms import registry
+from benchmarks.arms.registry import DENSE
 from benchmarks.reporting.tables import regime
 from benchmarks.reporting.wording import COMPARISONS
 from benchmarks.statistics.crossed import Crossed
@@ -91,7 +93,7 @@ def _iterations(group: Group) -> list[dict[str, Any]]:
     for stage in iterations.stages(group):
         where = f"after {stage.name} ({stage.epochs:g} epochs)"
         for name, cell in stage.tests.items() if stage.iteration else ():  # D is exported as the baseline
-            line = {"quantity": f"{summary.label(name)} {where}", "metric": group.metric, "unit": group.sample.unit}
+            line = {"quantity": f"{registry.label(name)} {where}", "metric": group.metric, "unit": group.sample.unit}
             lines.append(line | {"n": cell.n, "mean": cell.mean, "sd": cell.sd})
         if stage.gain:
             lines.append({"quantity": f"{over} {where}", "metric": group.metric} | _paired(group, stage.gain))
@@ -155,12 +157,12 @@ def _sensitivity(group: Group) -> list[dict[str, Any]]:
     """Return the means of the arms of sensitivity, and the gains of all arms in that table over the control of each."""
     lines: list[dict[str, Any]] = []
     for one in sensitivity.choices(group):
-        name = summary.label(one.arm)
+        name = registry.label(one.arm)
         if one.arm not in summary.main_arms(group):
             lines.append({"quantity": name, "metric": group.metric, "unit": group.sample.unit})
             lines[-1] |= {"n": one.test.n, "mean": one.test.mean, "sd": one.test.sd}
         if one.gain and one.arm != "dsd":  # that one is the primary gain
-            quantity = f"gain of {name} over {summary.label(one.over)}"
+            quantity = f"gain of {name} over {registry.label(one.over)}"
             lines.append({"quantity": quantity, "metric": group.metric} | _paired(group, one.gain))
     return lines
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from benchmarks.analysis import metrics, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS
-from benchmarks.arms.names import SENSITIVITY
+from benchmarks.arms import registry
+from benchmarks.arms.registry import SENSITIVITY
 from benchmarks.records.schema import Hardware, Record
 from benchmarks.reporting import formatting
 from benchmarks.reporting.formatting import NONE
@@ -115,7 +116,7 @@ def _clipping(group: Group) -> list[str]:
     """Return how much clipping shortened the gradient in every phase, by arm: arms whose norms differ take unlike steps."""
     parts = []
     for name in LABELS:
-        runs = [r.dense if name == summary.DENSE else r.arms.get(name) for r in group.records]
+        runs = [r.dense if name == registry.DENSE else r.arms.get(name) for r in group.records]
         phases = [[p.clipping for p in run.phases] for run in runs if run and run.phases]
         if not phases or any(one is None for phase in phases for one in phase):
             continue
@@ -124,7 +125,7 @@ def _clipping(group: Group) -> list[str]:
             f"{sum(c.factor for c in column) / len(column):.2f} ({100 * sum(c.share for c in column) / len(column):.0f} %)"
             for column in columns
         ]
-        parts.append(f"{'D' if name == summary.DENSE else LABELS[name]} {', '.join(shown)}")
+        parts.append(f"{'D' if name == registry.DENSE else LABELS[name]} {', '.join(shown)}")
     if not parts:
         return []
     return [
@@ -153,7 +154,7 @@ def _cost(records: Sequence[Record]) -> str:
     text += f"{mean([c.samples for c in whole])} samples"
     parts = {"D": [r.dense.cost.seconds for r in records if r.dense]}
     for name in dict.fromkeys(name for r in records for name in r.arms if name not in SENSITIVITY):
-        parts[summary.label(name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
+        parts[registry.label(name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
     others = [[arm.cost.seconds for name, arm in r.arms.items() if name in SENSITIVITY] for r in records]
     parts["arms of sensitivity"] = [sum(seconds) for seconds in others if seconds]
     shown = []

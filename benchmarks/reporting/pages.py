@@ -10,7 +10,6 @@ from benchmarks.analysis.answers import Row
 from benchmarks.analysis.checkpoint_selection import WHERE
 from benchmarks.analysis.groups import Group, failed_records, group_records, row_order
 from benchmarks.analysis.label_noise import checks
-from benchmarks.analysis.summary import LABELS
 from benchmarks.records.schema import Record
 from benchmarks.reporting import document, formatting, group_names, headings, markdown, wording
 from benchmarks.reporting.figures import names
@@ -29,7 +28,7 @@ from benchmarks.reporting.tables import gains as gains_table
 from benchmarks.reporting.tables import samples as samples_table
 from benchmarks.reporting.tables.mask_lineage import LINEAGE, lineage_lines
 from benchmarks.reporting.tables.records import failures, record_lines
-from benchmarks.reporting.wording import MEANINGS, RULE
+from benchmarks.reporting.wording import RULE
 
 GENERATED = "<!-- Generated from records/ by `python -m benchmarks tables`. Do not edit. -->"
 """The first line of every page made here; a page without it is somebody else's."""
@@ -68,8 +67,7 @@ def readme(records: Sequence[Record]) -> str:
         open_ := planned.lacking(answered, groups)
     ):
         parts.append("## What the planned rows still lack\n\n" + "\n".join(f"- {one}" for one in open_))
-    meanings = {LABELS[name]: meaning for name, meaning in MEANINGS.items()}
-    meanings |= wording.SENSITIVITY_MEANINGS if any(summary.has_sensitivity(group) for group in groups) else {}
+    meanings = wording.meanings({name for group in groups for record in group.records for name in record.arms})
     parts.append("## Arms\n\n" + "\n".join(f"- **{label}**: {meaning}" for label, meaning in meanings.items()))
     for row in rows(records):
         chosen = [group for group in groups if group.key.row == row and group.section not in ("small", "smoke")]

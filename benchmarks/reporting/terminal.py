@@ -17,9 +17,10 @@ from rich.text import Text
 from benchmarks.analysis import answers, iterations, sensitivity, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group, group_records
+from benchmarks.arms import registry
+from benchmarks.arms.registry import ARMS
 from benchmarks.records.schema import Record
 from benchmarks.reporting import formatting, group_names, headings, wording
-from benchmarks.reporting.tables import sensitivity as sensitivity_table
 
 _WIDTH = 64  # columns that the table in the terminal takes at least, and its title at most
 _LABEL = 14  # of those, what the longest of our own arms' names takes
@@ -54,8 +55,8 @@ def _terminal(group: Group, answered: Mapping[str, Row]) -> Table:
     for short, (label, cells) in stages.items():
         arm, cell = arms.get(label), cells.get(group.metric)
         gain, over_control, verdict = formatting.NONE, formatting.NONE, ""
-        if arm and arm != summary.DENSE and summary.over_baseline(group):
-            gain = formatting.mean_sd(summary.compare(group, arm, summary.DENSE), signed=True)
+        if arm and arm != registry.DENSE and summary.over_baseline(group):
+            gain = formatting.mean_sd(summary.compare(group, arm, registry.DENSE), signed=True)
         if arm == "dsd":
             over_control = formatting.gain(group).replace(" [", "\n[")
             verdict = answers.standing(group, answered)
@@ -66,14 +67,14 @@ def _terminal(group: Group, answered: Mapping[str, Row]) -> Table:
         table.add_row(*(Text(part) for part in (short, formatting.mean_sd(cell), count, gain, over_control, verdict)))
     for one in sensitivity.choices(group):
         if one.arm not in summary.main_arms(group):
-            over, standing = formatting.NONE, f"over control, {sensitivity_table.CONTROLS[one.over]}"
+            over, standing = formatting.NONE, f"over control, {ARMS[one.over].reference}"
             if one.over == "control":  # else the control's own gain over the baseline is in no line
                 over, standing = (
-                    formatting.mean_sd(summary.compare(group, one.arm, summary.DENSE), signed=True),
+                    formatting.mean_sd(summary.compare(group, one.arm, registry.DENSE), signed=True),
                     "secondary",
                 )
             gain = formatting.interval(one.gain).replace(" [", "\n[")
-            line = (summary.label(one.arm), formatting.mean_sd(one.test), str(one.test.n), over, gain, standing)
+            line = (registry.label(one.arm), formatting.mean_sd(one.test), str(one.test.n), over, gain, standing)
             table.add_row(*map(Text, line))
     return table
 

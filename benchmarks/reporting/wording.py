@@ -1,9 +1,12 @@
-"""Text from groups: table frames and the Markdown around them. Pure functions; nothing here reads or writes a file."""
+"""The sentences that several pages share: rules, headings, what each arm means."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from benchmarks.analysis.groups import Section
-from benchmarks.analysis.summary import DENSE
+from benchmarks.analysis.summary import LABELS
+from benchmarks.arms.registry import ARMS, DENSE, MAIN, SENSITIVITY
 
 SELECTION = "Selection rule: last epoch, never best on test."
 RULE = (
@@ -29,20 +32,15 @@ INTRODUCTIONS: dict[Section, str] = {
     "is given, and no figure of the paper stands beside them. Intervals are t intervals over seeds alone.",
     "smoke": "Smoke test only: generated data or a few steps. Not a result; no verdict is given.",
 }
-MEANINGS = {
-    DENSE: "the end of the dense phase D, which all arms start from",
-    "dsd": "the sparse phase S under magnitude masks, then the re-dense phase D2; both again in a row of several iterations",
-    "control": "ordinary training of equal budget: the schedule, steps and fresh optimizers of S and D2, no mask",
-    "llr": "the paper's control: dense training on for as many epochs at a tenth of the rate of D's last epoch",
-    "random": "as DSD, with as many weights of each layer drawn at random",
+MEANINGS = {LABELS[DENSE]: "the end of the dense phase D, which all arms start from"} | {
+    ARMS[name].label: ARMS[name].meaning for name in MAIN
 }
-SENSITIVITY_MEANINGS = {
-    "DSD, D2 at the text's rate": "D2 starts at a tenth of D's rate, as the paper's text has it; its control does so too",
-    "DSD at 50 %, and so on": "DSD at that sparsity in every sparse phase, in place of the recipe's",
-    "DSD twice": "two iterations of S and D2, each phase half as long",
-    "Optimizer state kept": "DSD and the control without the fresh optimizer at the start of every phase",
-    "Control, averaged": "its weights over its last quarter of steps, at its own falling rates, with statistics of batch norm made "
-    "anew (Izmailov et al., 2018, keep the rate high there)",
-    "SAM": "the control by sharpness-aware minimisation, which takes twice the arithmetic a step (Foret et al., 2021)",
-}
+
+
+def meanings(arms: Collection[str]) -> dict[str, str]:
+    """Return what the end of D, the main arms and those of `arms` mean, by what lists call them."""
+    others = [ARMS[name] for name in SENSITIVITY if name in arms]
+    return MEANINGS | {one.listed or one.label: one.meaning for one in others}
+
+
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 from torch import nn
 
-from benchmarks.arms.plan import ArmPlan, arm_plan, dense_schedule
+from benchmarks.arms.arm import ArmPlan, dense_schedule
+from benchmarks.arms.registry import arm_plan
 from benchmarks.training.learner import Learner, make_optimizer
 from benchmarks.training.timing import Probe
 from benchmarks.training.trial import CHECKPOINT_EVERY_SECONDS, CHECKPOINT_SHARE, forks
@@ -71,9 +72,9 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
     spe, recipe = task.steps_per_epoch(), task.recipe
     plans = [arm_plan(recipe, name, spe) for name in arms]
     on_gpu = found.device_memory > 0
-    means = sum(plan.averaged > 0 for plan in plans)  # of weights: a network more each, saved and held
-    copies = means + sum(plan.radius > 0 for plan in plans)  # of the weights from which `sam` climbs
-    checkpoint = len(arms) * found.state + sum(_masked(plan, 0) for plan in plans) * found.masks + means * found.model
+    saved = sum(plan.costs.networks_saved for plan in plans)
+    held = sum(plan.costs.networks_held for plan in plans)
+    checkpoint = len(arms) * found.state + sum(_masked(plan, 0) for plan in plans) * found.masks + saved * found.model
     points = 0
     parts: list[Part] = []
     saving = 0.0
@@ -117,8 +118,8 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         # Every checkpoint is read back, to ordinary memory.
         host=found.host
         + more * (found.state + (0 if on_gpu else found.resident))
-        + copies * (0 if on_gpu else found.model),
-        device_memory=found.device_memory + more * found.resident + copies * found.model if on_gpu else 0,
+        + held * (0 if on_gpu else found.model),
+        device_memory=found.device_memory + more * found.resident + held * found.model if on_gpu else 0,
     )
 
 
@@ -160,16 +161,14 @@ def _parts(
         together = sum(_step(found, one, one.schedule.at(middle, spe).index) for one in training)
         step = _step(found, plan, index) + found.waiting(together, on_gpu) / len(training)
         seconds = steps * step + evaluations(count) + _masked(plan, index) * found.selecting
-        if plan.averaged and index + 1 == len(called):
-            seconds += spe * found.dense  # the statistics of batch norm, made anew
+        if index + 1 == len(called):
+            seconds += plan.costs.closing_epochs * spe * found.dense
         yield Part(called[index], plan.name, until, steps, count, seconds)
 
 
 def _step(found: Probe, plan: ArmPlan, index: int) -> float:
     """Return the seconds of one step of an arm in its phase number `index`."""
-    if plan.radius:
-        return 2 * found.dense
-    return found.masked if _masked(plan, index) else found.dense
+    return (found.masked if _masked(plan, index) else found.dense) + (plan.costs.gradients_per_step - 1) * found.dense
 
 
 def _masked(plan: ArmPlan, index: int) -> bool:

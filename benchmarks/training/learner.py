@@ -14,9 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import dsd
-from benchmarks.arms.averaging import WeightAverage, estimate_batch_norm
-from benchmarks.arms.plan import ArmPlan
-from benchmarks.arms.sharpness import sharpen
+from benchmarks.arms.arm import ArmPlan
 from benchmarks.records.outcomes import pack_outcomes
 from benchmarks.records.schema import Clipping, Cost, LayerMask, PhaseResult, Point, Scores
 from benchmarks.training.weight_log import WeightLog
@@ -25,9 +23,6 @@ from tasks import processes
 from tasks.recipe import Recipe, RmsProp, Sgd
 from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
-
-_FOLLOWED = ("dense", "dsd", "dsd-text")
-"""Whose weights are followed: a random mask has no threshold to be below; of the others both readings of D2 are enough."""
 
 SAMPLES = 12
 """Test examples of which a record tells what the networks said."""
@@ -91,8 +86,8 @@ class Learner:
         self.step = 0
         self.seconds = 0.0
         self.masks: dict[str, Tensor] = {}
-        self.weights = WeightLog(active=plan.name in _FOLLOWED)
-        self.average = WeightAverage(plan.averaged, self.steps)
+        self.weights = WeightLog(active=plan.follow_weights)
+        self.hooks = plan.hooks()
         self.phases: list[PhaseResult] = []
         self.curve: list[Point] = []
         self.first_step_in_lr: list[float] = []
@@ -130,14 +125,13 @@ class Learner:
         numbers = dict(zip(("loss", *shown), together, strict=True))
         self._require_finite("loss", numbers["loss"])
         self._backward(loss)
-        if self.plan.radius:
-            sharpen(self.model, self.plan.radius, lambda: self._backward(self._loss(batch, noise_seed)[0]))
+        self.hooks.gradients(self.model, lambda: self._backward(self._loss(batch, noise_seed)[0]))
         self._clip()
         before = [p.detach().clone() for p in self.model.parameters()] if position.first else []
         self.optimizer.step()
         if before:
             self.first_step_in_lr.append(_mean_update(before, self.model.parameters(), self.masks) / position.lr)
-        self.average.update(self.model, self.step)
+        self.hooks.after_step(self.model, self.step)
         self.step += 1
         for key, number in numbers.items():
             self._sums[key] = self._sums.get(key, 0.0) + number
@@ -195,9 +189,9 @@ class Learner:
         """
         started = time.perf_counter()
         position = self.schedule.at(self.step - 1, self.steps_per_epoch)
-        if self.step == self.steps and self.average.into(self.model):
+        if self.step == self.steps:
             last = self.offset + self.steps
-            estimate_batch_norm(self.model, self.task, last - self.steps_per_epoch, last)
+            self.hooks.at_end(self.model, self.task, last - self.steps_per_epoch, last)
         processes.take_buffers_of_the_first(self.model)
         processes.require_same_weights(self.model)
         result = self.task.evaluate(self.model, self.at_phase_end())
@@ -266,7 +260,7 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "masks": dsd.pack(self.masks),
             "weights": self.weights.state(),
-            "average": self.average.state(),
+            "hooks": self.hooks.state(),
             "phases": [phase.model_dump() for phase in self.phases],
             "curve": [point.model_dump() for point in self.curve],
             "first_step_in_lr": self.first_step_in_lr,
@@ -292,7 +286,7 @@ class Learner:
         self._pruned = Scores.model_validate(state["pruned"]) if state.get("pruned") else None
         self.forked_from, self.shared_phases = state.get("forked_from", ""), state.get("shared_phases", 0)
         self.weights.restore(state.get("weights"))  # an older checkpoint does not tell
-        self.average.restore(state.get("average"), self.model)
+        self.hooks.restore(state["hooks"], self.model)
         self.masks = dsd.unpack(state["masks"], like=self.model)
         if self.masks:
             self._holding.enter_context(dsd.hold(self.model, self.optimizer, self.masks))

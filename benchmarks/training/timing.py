@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from benchmarks.arms.plan import ArmPlan, arm_plan, dense_schedule
+from benchmarks.arms.arm import ArmPlan, dense_schedule
+from benchmarks.arms.registry import arm_plan
 from benchmarks.records import outputs
 from benchmarks.records.outcomes import pack_outcomes
 from benchmarks.statistics.bootstrap import OUTCOME_SCALE, bootstrap

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arms.plan import ArmPlan, arm_plan, dense_schedule
+from benchmarks.arms.arm import ArmPlan, dense_schedule
+from benchmarks.arms.registry import arm_plan
 from benchmarks.records import outcomes, outputs, store
 from benchmarks.records.schema import Arm, Cost, Data, Dense, Failure, Record
 from benchmarks.rows import SUITE
@@ -141,7 +142,7 @@ class Trial:
     def _train_dense(self, saved: dict[str, Any] | None) -> dict[str, Any]:
         """Run D (or take the given network) and return the state from which the arms start."""
         model = self.task.model()
-        plan = ArmPlan("dense", dense_schedule(self.plan.recipe))
+        plan = ArmPlan("dense", dense_schedule(self.plan.recipe), follow_weights=True)
         learner = Learner(plan, self.task, model, make_optimizer(self.plan.recipe, model))
         if self.given is not None:
             self.given.load_into(model)

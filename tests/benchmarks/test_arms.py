@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.arms.averaging import WeightAverage, estimate_batch_norm
-from benchmarks.arms.names import ARMS
-from benchmarks.arms.plan import ArmPlan, arm_plan
-from benchmarks.arms.sharpness import sharpen
+from benchmarks.arms.registry import arm_plan
+from benchmarks.arms.sam import sharpen
+from benchmarks.arms.swa import Averaging, estimate_batch_norm
 from benchmarks.records.schema import Arm
 from benchmarks.training.interruption import InterruptedTrial
 from benchmarks.training.learner import Learner, make_optimizer
@@ -79,7 +78,7 @@ def test_a_phase_starts_with_the_momentum_of_the_last_one_only_where_it_is_kept(
 def test_swa_ends_at_the_mean_of_the_controls_last_quarter_with_statistics_of_its_own() -> None:
     task = toy.ToyTask()
     control, swa = learner("control", task), learner("swa", task)
-    assert swa.plan.averaged == 3  # a quarter of 12 steps
+    assert swa.plan.own_from == 9  # the last quarter of 12 steps
     path, same = trained(control, task, 12), trained(swa, task, 12)
     assert all(
         torch.equal(a, b) for one, other in zip(path, same, strict=True) for a, b in zip(one, other, strict=True)
@@ -96,13 +95,14 @@ def test_swa_ends_at_the_mean_of_the_controls_last_quarter_with_statistics_of_it
     assert not torch.equal(norm.running_mean, control.model[1].running_mean)  # type: ignore[index]
 
 
-def test_an_average_over_no_steps_changes_nothing() -> None:
-    model = nn.Linear(2, 2)
+def test_an_average_that_has_not_begun_changes_nothing() -> None:
+    model, task = nn.Linear(2, 2), toy.ToyTask()
     before = model.weight.detach().clone()
-    average = WeightAverage(0, 10)
-    average.update(model, 9)
-    assert not average.into(model)
-    assert average.state() is None
+    average = Averaging(10)
+    average.after_step(model, 9)
+    average.at_end(model, task, 0, 5)
+    assert average.state() == {}
+    assert task.served == []
     assert torch.equal(model.weight, before)
 
 
@@ -166,7 +166,5 @@ def test_stopping_changes_nothing_in_any_arm(tmp_path: Path, step: int) -> None:
 
 
 def test_an_unknown_arm_is_named() -> None:
-    with pytest.raises(ValueError, match=r"there is no arm 'dsd-33'; arms: control, dsd, "):
+    with pytest.raises(ValueError, match=r"there is no arm 'dsd-33'; arms: dsd, control, "):
         arm_plan(toy.RECIPE, "dsd-33", 5)
-    assert ArmPlan("x", toy.RECIPE.schedule).averaged == 0
-    assert len(set(ARMS)) == len(ARMS) == 19

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.arms.plan import ArmPlan, arm_plan, has_text_reading
+from benchmarks.arms.arm import ArmPlan
+from benchmarks.arms.registry import arm_plan
+from benchmarks.arms.text_rate import has_text_reading
 from benchmarks.records.schema import Arm, Record
 from benchmarks.rows import ROWS
 from benchmarks.training import trial
@@ -71,7 +73,7 @@ def test_arms_with_equal_s_share_it_and_no_others_do() -> None:
 def test_an_average_that_begins_within_a_phase_shares_it_with_nobody() -> None:
     swa = plans()["swa"]
     assert swa.shared_phases(plans()["control"], 5) == 1
-    assert dataclasses.replace(swa, averaged=6).shared_phases(plans()["control"], 5) == 0
+    assert dataclasses.replace(swa, own_from=6).shared_phases(plans()["control"], 5) == 0
 
 
 def test_a_shared_phase_changes_no_number_of_any_arm(

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks import rows
 from benchmarks.arms import names
-from benchmarks.arms.plan import arm_plan, has_text_reading
+from benchmarks.arms.registry import arm_plan
+from benchmarks.arms.text_rate import has_text_reading
 from tasks.recipe import SCALES
 
 BLOCK_TORCH = """

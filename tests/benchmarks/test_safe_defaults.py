@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from benchmarks.analysis import groups
-from benchmarks.arms.names import ARMS
-from benchmarks.arms.plan import ArmPlan, arm_plan
+from benchmarks.arms.arm import ArmPlan
+from benchmarks.arms.registry import ARMS, arm_plan
 from benchmarks.cli import display, evidence, request
 from benchmarks.cli import run as run_command
 from benchmarks.cli.options import Estimate, Evidence, Run

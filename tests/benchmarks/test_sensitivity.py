@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.analysis import sensitivity, summary
+from benchmarks.analysis import sensitivity
 from benchmarks.analysis.groups import Group, group_records
-from benchmarks.arms.names import SENSITIVITY
+from benchmarks.arms import registry
+from benchmarks.arms.registry import SENSITIVITY
 from benchmarks.records.schema import Record
 from benchmarks.reporting import results_folder
 from benchmarks.reporting.figures import files
@@ -56,7 +57,7 @@ def test_they_have_a_table_of_their_own_and_stand_in_no_other() -> None:
     ]
     assert line(table, "DSD, optimizer state kept")[-1] == "state kept"
     assert line(table, "DSD (the recipe's 30 %)")[2] == "+0.30 ± 0.10 [+0.05, +0.55]"
-    labels = {summary.label(name) for name in build.sweep(1)[0].arms if name in SENSITIVITY} - {"DSD at 30 %"}
+    labels = {registry.label(name) for name in build.sweep(1)[0].arms if name in SENSITIVITY} - {"DSD at 30 %"}
     rest = page.replace(table, "")
     assert [label for label in labels if f"| {label} " not in table] == []
     assert [label for label in labels if f"| {label} " in rest] == []

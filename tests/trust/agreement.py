@@ -23,7 +23,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: threads of its 
 import torch
 
 from benchmarks import rows
-from benchmarks.arms.plan import ArmPlan
+from benchmarks.arms.arm import ArmPlan
 from benchmarks.cli.inputs import domain
 from benchmarks.training.learner import Learner, make_optimizer
 from dsd.schedule import Phase, Schedule

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 
 from benchmarks.analysis import metrics, summary
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import DENSE
+from benchmarks.arms import registry
+from benchmarks.arms.registry import DENSE
 from benchmarks.records.schema import Point, Record
 from benchmarks.reporting import group_names, headings
 from benchmarks.reporting.figures import canvas
@@ -42,7 +43,7 @@ def curves(group: Group, path: Path) -> None:
                 look = {"colour": colours.get(arm, "#999999"), "style": "--" if arm == "control" else "-"}
                 lines = [line for record in group.records if (line := _line(record, arm, of))]
                 if lines and not (after and arm == DENSE):
-                    label = "D, shared" if arm == DENSE else summary.label(arm)
+                    label = "D, shared" if arm == DENSE else registry.label(arm)
                     fewer = f" (n = {len(lines)})" if len(lines) < len(group.records) else ""
                     _bundle(ax, lines, label + fewer, first=arm == "dsd", **look)
             ax.set_xlim(left=fork if after else 0)

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 
 from benchmarks.analysis import iterations, summary
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import DENSE, LABELS
+from benchmarks.analysis.summary import LABELS
+from benchmarks.arms.registry import DENSE
 from benchmarks.reporting import group_names, headings
 from benchmarks.reporting.figures.canvas import COLOURS
 from benchmarks.statistics.intervals import Paired

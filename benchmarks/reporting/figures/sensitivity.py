@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from benchmarks.analysis import sensitivity, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.sensitivity import Choice
+from benchmarks.arms.registry import ARMS
 from benchmarks.reporting import headings
 from benchmarks.reporting.figures import canvas
 from benchmarks.reporting.figures.canvas import COLOURS
@@ -18,17 +19,6 @@ from benchmarks.reporting.tables import sensitivity as sensitivity_table
 from benchmarks.statistics.intervals import MINIMUM_SEEDS
 
 _SWEPT, _OWN, _OTHER, _ZERO = "#A65E00", COLOURS["dsd"], "#009E73", COLOURS["control"]
-_SHORT = {
-    "random": "random mask",
-    "llr": "LLR",
-    "control-text": "control, D2 at\nthe text's rate",
-    "dsd-text": "DSD, D2 at the text's\nrate, over its control",
-    "dsd-twice": "DSD twice,\nphases half as long",
-    "dsd-keep": "DSD, state kept,\nover control, state kept",
-    "control-keep": "control, state kept",
-    "swa": "control, averaged",
-    "sam": "SAM (twice the\narithmetic)",
-}
 
 
 def draw(group: Group, heading: str, path: Path, drawn_from: str) -> None:
@@ -114,7 +104,7 @@ def _list(ax: Axes, others: Sequence[Choice], unit: str) -> None:
             ax.scatter(one.gains, [y + 0.22] * len(one.gains), s=9, color=_OTHER, alpha=0.75, linewidths=0, zorder=2)
         mean = summary.cell(one.gains).mean
         ax.scatter([mean], [y], s=34, marker="s", color=_OTHER, edgecolors="#000000", linewidths=0.6, zorder=4)
-    ax.set_yticks(range(len(others)), [f"{_SHORT.get(one.arm, one.arm)}" for one in others], fontsize=8)
+    ax.set_yticks(range(len(others)), [ARMS[one.arm].short for one in others], fontsize=8)
     ax.set_ylim(len(others) - 0.4, -0.6)
     ax.set_xlim(low, high)
     ax.set_xlabel(unit.replace(", ", ",\n"))

@@ -14,7 +14,8 @@ from pathlib import Path
 from benchmarks.analysis import samples, word_errors
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.samples import Form
-from benchmarks.analysis.summary import LABELS, label
+from benchmarks.analysis.summary import LABELS
+from benchmarks.arms.registry import label
 from benchmarks.records.recipes import runs_of
 from benchmarks.reporting import group_names
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.analysis import metrics, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import Cell
+from benchmarks.arms import registry
 from benchmarks.reporting.document import Block, Line, frame
 from benchmarks.reporting.formatting import NONE, gain, mean_sd, paper_cell
 from benchmarks.reporting.headings import metric_name, paper_heading
@@ -27,7 +28,7 @@ def metric_families(group: Group) -> list[str]:
 def stage_lines(group: Group, family: str = "") -> list[Line]:
     """Return the arms of one group with every metric of a family, the paper's figures beside them."""
     row, count = group.paper, summary.count_iterations(group)
-    arms = {summary.label(name): name for name in summary.main_arms(group) if name != "control"}
+    arms = {registry.label(name): name for name in summary.main_arms(group) if name != "control"}
     # Means of arms of unlike seeds do not compare; these gains do.
     over_control = {label: gain(group, arm, "control") for label, arm in arms.items()}
     lines = []

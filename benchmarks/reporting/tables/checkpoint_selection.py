@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.analysis import checkpoint_selection, metrics, summary
 from benchmarks.analysis.groups import Group
-from benchmarks.arms.names import SENSITIVITY
+from benchmarks.arms.registry import SENSITIVITY
 from benchmarks.reporting.document import Line
 from benchmarks.reporting.formatting import interval, mean_sd
 from benchmarks.reporting.headings import metric_name

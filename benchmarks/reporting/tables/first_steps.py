@@ -7,6 +7,7 @@ import math
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS
+from benchmarks.arms import registry
 from benchmarks.reporting.document import Line
 from benchmarks.reporting.formatting import NONE
 
@@ -14,13 +15,13 @@ from benchmarks.reporting.formatting import NONE
 def first_step_lines(group: Group) -> list[Line]:
     """Return the mean size of the first update of each phase, in learning rates, by arm."""
     found = summary.first_steps(group)
-    longest = max((len(cells) for label, cells in found.items() if label != LABELS[summary.DENSE]), default=0)
+    longest = max((len(cells) for label, cells in found.items() if label != LABELS[registry.DENSE]), default=0)
     several = longest > 2
     lines = []
     for label, cells in found.items():
         after = [f"{('S', 'D2')[i % 2]}{f', iteration {i // 2 + 1}' if several else ''}" for i in range(longest)]
         shown = [f"{cell.mean:.3g}" for cell in cells]
-        if label == LABELS[summary.DENSE]:
+        if label == LABELS[registry.DENSE]:
             line = {"arm": label, "D": shown[0]} | dict.fromkeys(after, NONE)
         else:
             line = {"arm": label, "D": NONE} | dict(zip(after, shown, strict=False))

@@ -8,6 +8,7 @@ from benchmarks.analysis import answers, checkpoint_selection, metrics, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS
+from benchmarks.arms import registry
 from benchmarks.reporting.document import Block, Line
 from benchmarks.reporting.formatting import NONE, ends, interval, p_value
 from benchmarks.reporting.headings import metric_name
@@ -39,7 +40,7 @@ def gain_lines(group: Group, rows: Mapping[str, Row]) -> list[Line]:
         *(("dsd", "control", m) for m in summary.variants(group)),
     ):
         paired = summary.compare(group, arm, over, metric)
-        if paired is None or ((arm, over) == ("dsd", summary.DENSE) and not summary.over_baseline(group)):
+        if paired is None or ((arm, over) == ("dsd", registry.DENSE) and not summary.over_baseline(group)):
             continue
         primary = (arm, over, metric) == (*COMPARISONS[0], None)
         label = f"{LABELS[arm]} over {LABELS[over].lower() if over != 'llr' else 'LLR'}"

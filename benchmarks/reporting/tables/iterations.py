@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.analysis import iterations, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS
+from benchmarks.arms import registry
 from benchmarks.paper import Row as Published
 from benchmarks.reporting.document import Block, Line
 from benchmarks.reporting.formatting import NONE, interval, mean_sd, number, p_value, paper_cell
@@ -29,7 +30,7 @@ def iteration_lines(group: Group) -> list[Line]:
     for stage in found:
         line = {"after": stage.name, "epochs in all": f"{stage.epochs:g}"}
         line |= {
-            summary.label(name): mean_sd(stage.tests[name]) for name in summary.main_arms(group) if name in stage.tests
+            registry.label(name): mean_sd(stage.tests[name]) for name in summary.main_arms(group) if name in stage.tests
         }
         line["gain over control, equal epochs"] = interval(stage.gain)
         line["n"] = str(stage.gain.n if stage.gain else max((cell.n for cell in stage.tests.values()), default=0))

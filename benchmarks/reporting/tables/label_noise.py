@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.analysis import metrics, summary
+from benchmarks.analysis import metrics
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.label_noise import Course, Level
+from benchmarks.arms import registry
 from benchmarks.reporting.document import Line
 from benchmarks.reporting.formatting import NONE, interval, mean_sd, number
 from benchmarks.reporting.headings import metric_name
@@ -79,7 +80,7 @@ def noise_course_lines(levels: Sequence[Level]) -> list[Line]:
 
 
 def _course(level: Level, arm: str, course: Course) -> Line:
-    line = {"labels wrong": _share(level), "arm": summary.label(arm)}
+    line = {"labels wrong": _share(level), "arm": registry.label(arm)}
     for where, train in zip(("D", "S", "D2"), course.train, strict=True):
         line[f"training: {where}"] = NONE if train is None else mean_sd(train)
     for where, test in zip(("D", "S", "D2"), course.test, strict=True):

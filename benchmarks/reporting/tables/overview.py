@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from benchmarks.analysis import answers, label_noise, summary
 from benchmarks.analysis.groups import SECTIONS, Group, Section
-from benchmarks.analysis.summary import DENSE, LABELS
+from benchmarks.analysis.summary import LABELS
+from benchmarks.arms.registry import DENSE
 from benchmarks.paper import Row
 from benchmarks.reporting import formatting, headings
 from benchmarks.reporting.document import Block, frame

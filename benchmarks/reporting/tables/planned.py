@@ -12,7 +12,8 @@ from benchmarks import paper
 from benchmarks.analysis import answers, metrics, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import DENSE, LABELS
+from benchmarks.analysis.summary import LABELS
+from benchmarks.arms.registry import DENSE
 from benchmarks.reporting import formatting, group_names, markdown
 from benchmarks.reporting.document import Block, frame
 from benchmarks.reporting.formatting import NONE, mean_sd, number

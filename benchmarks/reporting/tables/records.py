@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
+from benchmarks.arms import registry
 from benchmarks.records.schema import Record
 from benchmarks.reporting import formatting
 from benchmarks.reporting.formatting import NONE
@@ -13,7 +14,7 @@ from benchmarks.reporting.formatting import NONE
 
 def record_lines(group: Group, prefix: str) -> list[dict[str, str]]:
     """Return one line a record, whose links start with `prefix`."""
-    pairs = (("dsd", "control"), ("dsd", summary.DENSE), ("control", summary.DENSE))
+    pairs = (("dsd", "control"), ("dsd", registry.DENSE), ("control", registry.DENSE))
     over = [summary.gains(group, *pair) for pair in pairs]
     found = []
     states = group.states

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks.analysis import answers, gate, mask_lineage, metrics, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
+from benchmarks.arms import registry
 from benchmarks.records.schema import Arm, Record
 from benchmarks.reporting import headings
 from benchmarks.reporting.document import Block, frame
@@ -51,7 +52,7 @@ def _trial(group: Group, record: Record) -> Line:
         line[heading] = number(record.arms[name].test[record.metric]) if name in record.arms else NONE
     line["DSD over control"] = _gain(record, "dsd", "control")
     line["the text's D2"] = _gain(record, "dsd-text", "control-text")
-    line["LLR over D"] = _gain(record, "llr", summary.DENSE)
+    line["LLR over D"] = _gain(record, "llr", registry.DENSE)
     line["drop at pruning"] = _drop(record)
     line["released, %"] = (
         " and ".join(one for one in (_released(record, "dsd"), _released(record, "dsd-text")) if one) or NONE
@@ -85,7 +86,7 @@ def answer(found: gate.Result | None, so_far: bool = False) -> str:
 
 
 def _run(record: Record, name: str) -> Arm | None:
-    return record.dense if name == summary.DENSE else record.arms.get(name)
+    return record.dense if name == registry.DENSE else record.arms.get(name)
 
 
 def _gain(record: Record, name: str, over: str) -> str:

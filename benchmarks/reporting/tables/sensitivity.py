@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from benchmarks.analysis import sensitivity, summary
+from benchmarks.analysis import sensitivity
 from benchmarks.analysis.groups import Group
+from benchmarks.arms import registry
+from benchmarks.arms.registry import ARMS
 from benchmarks.reporting.document import Block, Line, frame
 from benchmarks.reporting.formatting import interval, mean_sd
 from benchmarks.reporting.headings import metric_name
 from benchmarks.reporting.wording import INTRODUCTIONS
-
-CONTROLS = {"control": "equal budget", "control-keep": "state kept", "control-text": "the text's rate"}
 
 
 def sensitivity_lines(group: Group) -> list[Line]:
     """Return DSD by sparsity and the other arms, with the gain over the control; none without an arm of sensitivity."""
     lines = []
     for one in sensitivity.choices(group):
-        label = summary.label(one.arm)
+        label = registry.label(one.arm)
         if one.arm == "dsd":
             label += f" (the recipe's {own_sparsity(group)})"
         line = {"arm": label, metric_name(group.metric, group, True): mean_sd(one.test)}
         line |= {"gain over control": interval(one.gain), "n": str(len(one.gains)), "time, s": f"{one.seconds:,.0f}"}
-        line["control"] = CONTROLS[one.over]
+        line["control"] = ARMS[one.over].reference
         lines.append(line)
     return lines
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 from torchvision import models
 
-from benchmarks.arms.plan import ArmPlan
+from benchmarks.arms.arm import ArmPlan
 from benchmarks.training.learner import Learner, make_optimizer
 from tasks.flickr8k import bleu, task, tiny
 from tasks.flickr8k.models import NeuralTalk

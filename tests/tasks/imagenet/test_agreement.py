@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.arms.plan import ArmPlan
+from benchmarks.arms.arm import ArmPlan
 from benchmarks.perf.peers import imagenet as plain
 from benchmarks.training.learner import Learner, make_optimizer
 from tasks.imagenet import task, tiny

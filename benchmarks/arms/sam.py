@@ -1,13 +1,30 @@
-"""Sharpness-aware minimisation (Foret et al. 2021): descend along the gradient of a nearby point where the loss is worse."""
+"""Sharpness-aware minimisation: descend along the gradient of a nearby point where the loss is worse."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from benchmarks.arms.arm import Arm, Card, Claim, Costs, Hooks
+
+if TYPE_CHECKING:
+    from torch import nn
+
+RADIUS = 0.05
+"""How far it looks for the worst nearby weights: the default of Foret et al., and theirs for ImageNet."""
+
+
+class Sharpness(Hooks):
+    """Gradients of the point a step of length `radius` up the gradient."""
+
+    def __init__(self, radius: float = RADIUS) -> None:
+        self.radius = radius
+
+    def gradients(self, model: nn.Module, backward: Callable[[], None]) -> None:
+        """Replace the gradients of `model`; `backward` makes those of the same batch anew, from none."""
+        sharpen(model, self.radius, backward)
 
 
 def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> None:
@@ -20,6 +37,9 @@ def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> No
         radius: length of the step, over all parameters together (the paper's rho).
         backward: makes the gradients of the same batch anew, from none.
     """
+    import torch
+    from torch import nn
+
     moved = [parameter for parameter in model.parameters() if parameter.grad is not None]
     gradients = [parameter.grad for parameter in moved if parameter.grad is not None]
     length = float(nn.utils.get_total_norm(gradients))
@@ -40,9 +60,40 @@ def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> No
 @contextmanager
 def _held_statistics(model: nn.Module) -> Iterator[None]:
     """Let batch norm normalise by the batch and learn nothing from it, so that every batch counts once."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
     layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     kept = [{name: buffer.clone() for name, buffer in layer.named_buffers()} for layer in layers]
     yield
     for layer, buffers in zip(layers, kept, strict=True):
         for name, buffer in layer.named_buffers():
             buffer.copy_(buffers[name])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sam(Arm):
+    """The control, by sharpness-aware minimisation."""
+
+    def hooks(self, steps: int) -> Hooks:
+        """Return what climbs before it descends."""
+        return Sharpness()
+
+
+ARMS = (
+    Sam(
+        name="sam",
+        label="SAM",
+        meaning="the control by sharpness-aware minimisation, which takes twice the arithmetic a step (Foret et al., 2021)",
+        short="SAM (twice the\narithmetic)",
+        rank=31,
+        costs=Costs(gradients_per_step=2.0, networks_held=1),
+        card=Card(
+            source="Foret et al., Sharpness-Aware Minimization for Efficiently Improving Generalization, ICLR 2021",
+            claims=(Claim("ResNet-50, 100 epochs", "ImageNet", "top1_error", "0.4", 2.0, 5, "Table 2", "M"),),
+            deviations=(
+                "begins after D; published, it trains from the start",
+                "as many steps as the control, so twice its arithmetic",
+            ),
+        ),
+    ),
+)

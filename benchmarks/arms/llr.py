@@ -1,0 +1,43 @@
+"""Training on at a low rate, the paper's own control."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from benchmarks.arms.arm import Arm, Card, dense_schedule, unmasked
+from dsd.schedule import Constant, Schedule
+from tasks.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowLearningRate(Arm):
+    """A tenth of the rate with which D's last epoch began.
+
+    A polynomial decay ends at zero: a tenth of its very last rate would train nothing.
+    """
+
+    def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:
+        """Return the control's phases at that one rate."""
+        dense = dense_schedule(recipe)
+        steps = dense.boundaries(steps_per_epoch)[-1]
+        rate = dense.at(max(0, steps - steps_per_epoch), steps_per_epoch).lr / 10
+        phases = unmasked(recipe).phases
+        return Schedule(tuple(dataclasses.replace(phase, lr=rate, decay=Constant()) for phase in phases))
+
+
+ARMS = (
+    LowLearningRate(
+        name="llr",
+        label="LLR",
+        meaning="the paper's control: dense training on for as many epochs at a tenth of the rate of D's last epoch",
+        short="LLR",
+        rank=2,
+        main=True,
+        card=Card(
+            source="Han et al. (ICLR 2017), Section 4: dense training on at a lower learning rate",
+            deviations=("as many epochs as S and D2 together",),
+            unknown=("how long the paper trains it, and whether its rate falls",),
+        ),
+    ),
+)

@@ -1,0 +1,66 @@
+"""The other reading of D2's rate: a tenth of D's (the paper's text) in place of a tenth of S's (its tables)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from benchmarks.arms.arm import Arm, Card, masked, unmasked
+from dsd.schedule import Schedule
+from tasks.recipe import Recipe
+
+
+def has_text_reading(recipe: Recipe) -> bool:
+    """Return whether the text's rate of D2, a tenth of D's, is another than the recipe's, and not above that of S."""
+    dense, *rest = recipe.schedule.phases
+    return len(rest) == 2 and math.isclose(rest[0].lr, dense.lr / 10) and not math.isclose(rest[1].lr, dense.lr / 10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRate(Arm):
+    """D2 begins at a tenth of D's rate, with or without the mask of S before it."""
+
+    masked: bool
+
+    def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:
+        """Return the phases after D, the last one at that rate."""
+        *rest, last = (masked if self.masked else unmasked)(recipe).phases
+        return Schedule((*rest, dataclasses.replace(last, lr=recipe.schedule.phases[0].lr / 10)))
+
+    def refusal(self, recipe: Recipe) -> str:
+        """Return why the text says nothing else than the recipe does, where that is so."""
+        return "" if has_text_reading(recipe) else "D2 at a tenth of D's rate is no reading of its own"
+
+
+_MEANING = "D2 starts at a tenth of D's rate, as the paper's text has it; its control does so too"
+_CARD = Card(
+    source="Han et al. (ICLR 2017), Section 3",
+    deviations=("defined where S runs at a tenth of D's rate and D2 at less",),
+    unknown=("which of the two the published networks were trained with",),
+)
+
+ARMS = (
+    TextRate(
+        name="control-text",
+        label="Control, D2 at the text's rate",
+        meaning=_MEANING,
+        listed="DSD, D2 at the text's rate",
+        short="control, D2 at\nthe text's rate",
+        rank=10,
+        reference="the text's rate",
+        masked=False,
+        card=_CARD,
+    ),
+    TextRate(
+        name="dsd-text",
+        label="DSD, D2 at the text's rate",
+        meaning=_MEANING,
+        short="DSD, D2 at the text's\nrate, over its control",
+        rank=11,
+        compared_with="control-text",
+        follow_weights=True,
+        masked=True,
+        card=_CARD,
+    ),
+)
