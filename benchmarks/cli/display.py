@@ -88,7 +88,7 @@ class Display:
         return f"loss {self._loss[learner.name]:.3f}, {self._metric.name} {self._test(learner)}"
 
     def _test(self, learner: Learner) -> str:
-        for point in reversed(learner.curve):
+        for point in reversed(learner.journal.curve):
             if point.test is not None:
                 return f"{point.test[self._metric.name]:.2f} {self._metric.unit}"
         return "-"

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from torch import nn
-
 from benchmarks.arms.arm import ArmPlan, dense_schedule
 from benchmarks.arms.registry import arm_plan
-from benchmarks.training.learner import Learner, make_optimizer
+from benchmarks.training.learner import evaluations
 from benchmarks.training.timing import Probe
 from benchmarks.training.trial import CHECKPOINT_EVERY_SECONDS, CHECKPOINT_SHARE, forks
 from dsd.schedule import PhaseKind, Schedule
@@ -79,7 +77,7 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
     parts: list[Part] = []
     saving = 0.0
 
-    def evaluations(count: int) -> float:
+    def testing(count: int) -> float:
         return (count - 1) * found.curve + found.thorough + found.training
 
     def saves(seconds: float, size: int) -> int:
@@ -90,13 +88,13 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         parts.append(Part("dense", "shared", 0, 0, 1, found.thorough))
     else:
         ((steps, count),) = phases(task, dense_schedule(recipe))
-        seconds = steps * (found.dense + found.waiting(found.dense, on_gpu)) + evaluations(count)
+        seconds = steps * (found.dense + found.waiting(found.dense, on_gpu)) + testing(count)
         parts.append(Part("dense", "shared", 0, steps, count, seconds))
         saving += saves(seconds, found.state) * found.state * found.writing
         points += count
     saving += checkpoint * found.writing  # where the arms fork
     shared = forks(plans, spe)
-    arm_parts = [part for plan in plans for part in _parts(found, task, plan, plans, shared, on_gpu, evaluations)]
+    arm_parts = [part for plan in plans for part in _parts(found, task, plan, plans, shared, on_gpu, testing)]
     # One is written where a phase of the first arm ends; where the last one does, the record is.
     ends = plans[0].schedule.boundaries(spe)
     between = [sum(part.seconds for part in arm_parts if a < part.until <= b) for a, b in pairwise((0, *ends))]
@@ -140,7 +138,7 @@ def _parts(
     plans: Sequence[ArmPlan],
     shared: dict[str, tuple[str, int]],
     on_gpu: bool,
-    evaluations: Callable[[int], float],
+    testing: Callable[[int], float],
 ) -> Iterator[Part]:
     """Yield the phases of one arm, called as the recipe calls them where it has as many, but for those that another trains."""
     spe = task.steps_per_epoch()
@@ -160,7 +158,7 @@ def _parts(
         training = [one for one in plans if awake(one, middle)]
         together = sum(_step(found, one, one.schedule.at(middle, spe).index) for one in training)
         step = _step(found, plan, index) + found.waiting(together, on_gpu) / len(training)
-        seconds = steps * step + evaluations(count) + _masked(plan, index) * found.selecting
+        seconds = steps * step + testing(count) + _masked(plan, index) * found.selecting
         if index + 1 == len(called):
             seconds += plan.costs.closing_epochs * spe * found.dense
         yield Part(called[index], plan.name, until, steps, count, seconds)
@@ -177,12 +175,9 @@ def _masked(plan: ArmPlan, index: int) -> bool:
 
 def phases(task: Task, schedule: Schedule) -> list[tuple[int, int]]:
     """Return (steps, evaluations) of every phase: as many as a learner is due to make."""
-    learner = Learner(ArmPlan("counted", schedule), task, model := nn.Linear(1, 1), make_optimizer(task.recipe, model))
-    found, count, begin = [], 0, 0
-    for step in range(1, learner.steps + 1):
-        learner.step = step
-        count += learner.due()
-        if learner.at_phase_end():
-            found.append((step - begin, count))
-            count, begin = 0, step
-    return found
+    spe = task.steps_per_epoch()
+    tested = evaluations(schedule, spe, task.recipe.evaluate_every)
+    return [
+        (end - start, sum(start < step <= end for step in tested))
+        for start, end in pairwise((0, *schedule.boundaries(spe)))
+    ]

@@ -15,17 +15,14 @@ from torch import Tensor, nn
 
 import dsd
 from benchmarks.arms.arm import ArmPlan
-from benchmarks.records.outcomes import pack_outcomes
-from benchmarks.records.schema import Clipping, Cost, LayerMask, PhaseResult, Point, Scores
+from benchmarks.records.schema import LayerMask, Scores
+from benchmarks.training.journal import Journal
 from benchmarks.training.weight_log import WeightLog
-from dsd.schedule import Position
+from dsd.schedule import Position, Schedule
 from tasks import processes
 from tasks.recipe import Recipe, RmsProp, Sgd
 from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
-
-SAMPLES = 12
-"""Test examples of which a record tells what the networks said."""
 
 
 class NonFiniteError(RuntimeError):
@@ -59,11 +56,25 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     )
 
 
+def evaluations(schedule: Schedule, steps_per_epoch: int, every_epochs: float) -> tuple[int, ...]:
+    """Return after which steps a network is tested: every so many epochs within a phase, and at its end."""
+    # Rounded from the whole number of intervals: of a phase four intervals long, the fourth ends with the phase.
+    every = max(1.0, every_epochs * steps_per_epoch)
+    found, start = [], 0
+    for end in schedule.boundaries(steps_per_epoch):
+        within = (start + round(number * every) for number in range(1, math.ceil((end - start) / every) + 1))
+        found += [*dict.fromkeys(step for step in within if step < end), end]
+        start = end
+    return tuple(found)
+
+
 class Learner:
-    """A network, its optimizer, and where it stands in its schedule.
+    """A network, its optimizer, and where it stands in its schedule. `journal` is what a record is told of it.
 
     Args:
         plan: of the arm; that of the shared D phase is called "dense".
+        task: what is trained and tested.
+        model, optimizer: as they begin.
         offset: the step of the data stream at which the schedule begins.
         mask_seed: decides masks that are drawn at random.
     """
@@ -84,19 +95,11 @@ class Learner:
         self.steps_per_epoch = task.steps_per_epoch()
         self.ends = self.schedule.boundaries(self.steps_per_epoch)
         self.step = 0
-        self.seconds = 0.0
         self.masks: dict[str, Tensor] = {}
         self.weights = WeightLog(active=plan.follow_weights)
         self.hooks = plan.hooks()
-        self.phases: list[PhaseResult] = []
-        self.curve: list[Point] = []
-        self.first_step_in_lr: list[float] = []
-        self._sums: dict[str, float] = {}
-        self._summed = 0
-        self._phase_seconds = 0.0
-        self._clipped, self._clip_factors = 0, 0.0  # of this phase: steps clipped, and the sum over steps of the factor
-        self._pruned: Scores | None = None  # of this phase, if it prunes
-        self.forked_from, self.shared_phases = "", 0
+        self.journal = Journal(self.schedule, self.steps_per_epoch, task.recipe.batch_size)
+        self._evaluations = set(evaluations(self.schedule, self.steps_per_epoch, task.recipe.evaluate_every))
         self._holding = contextlib.ExitStack()
 
     @property
@@ -130,12 +133,11 @@ class Learner:
         before = [p.detach().clone() for p in self.model.parameters()] if position.first else []
         self.optimizer.step()
         if before:
-            self.first_step_in_lr.append(_mean_update(before, self.model.parameters(), self.masks) / position.lr)
+            moved = _mean_update(before, self.model.parameters(), self.masks)
+            self.journal.first_step_in_lr.append(moved / position.lr)
         self.hooks.after_step(self.model, self.step)
         self.step += 1
-        for key, number in numbers.items():
-            self._sums[key] = self._sums.get(key, 0.0) + number
-        self._summed += 1
+        self.journal.step(numbers)
         self._clock(started)
         return numbers
 
@@ -157,8 +159,7 @@ class Learner:
         self._require_finite("the gradient's norm", length := float(norm))
         if recipe.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, recipe.clip_norm, norm)
-            self._clipped += length > recipe.clip_norm
-            self._clip_factors += recipe.clip_norm / max(length, recipe.clip_norm)
+            self.journal.clip(length, recipe.clip_norm)
         if isinstance(recipe.optimizer, RmsProp) and recipe.optimizer.clip_value is not None:
             nn.utils.clip_grad_value_(parameters, recipe.optimizer.clip_value)
 
@@ -173,13 +174,8 @@ class Learner:
         return self.step in self.ends
 
     def due(self) -> bool:
-        """Whether to evaluate now: at the end of a phase and every so many epochs within one."""
-        if self.at_phase_end():
-            return True
-        taken = self.step - max((end for end in self.ends if end <= self.step), default=0)
-        # Rounded from the whole number of intervals: of a phase four intervals long, the fourth ends with the phase.
-        every = max(1.0, self.task.recipe.evaluate_every * self.steps_per_epoch)
-        return taken > 0 and taken == round(round(taken / every) * every)
+        """Whether to evaluate now (see `evaluations`)."""
+        return self.step in self._evaluations
 
     def evaluate(self) -> Evaluation:
         """Score the network, add a point to the curve and, at the end of a phase, the phase's result.
@@ -198,20 +194,12 @@ class Learner:
         for name, score in result.metrics.items():
             if not math.isfinite(score):
                 raise NonFiniteError(self, f"test {name} is {score}", self.step - 1, "training cannot go on from there")
-        on_training = self.task.evaluate_training(self.model) if self.at_phase_end() else {}
-        train = {key: total / self._summed for key, total in self._sums.items()}
-        self._sums, self._summed = {}, 0
-        epoch = self.step / self.steps_per_epoch
-        self.curve.append(Point(step=self.step, epoch=epoch, lr=position.lr, train=train, test=result.metrics))
+        train = self.task.evaluate_training(self.model) if self.at_phase_end() else {}
+        self.journal.evaluated(self.step, position.lr, result.metrics)
         self._clock(started)
         if self.at_phase_end():
-            self._end_phase(position, result, on_training)
+            self._end_phase(position, result, train)
         return result
-
-    def spend(self, seconds: float) -> None:
-        """Count time spent for this learner outside of it: its share of fetching batches."""
-        self.seconds += seconds
-        self._phase_seconds += seconds
 
     def finish(self) -> None:
         """Let go of the masks."""
@@ -220,73 +208,38 @@ class Learner:
 
     def results(self, final: Evaluation) -> dict[str, Any]:
         """Return the fields of a record's `Arm`."""
-        return {
-            "phases": self.phases,
-            "test": final.metrics,
-            "curve": self.curve,
-            "outcomes": pack_outcomes(final.outcomes.double().cpu().numpy()),
-            "first_step_in_lr": self.first_step_in_lr,
-            "samples": sorted(final.samples, key=_lot)[:SAMPLES],
-            "cost": self.cost(),
-            "histograms": self.weights.histograms,
-            "forked_from": self.forked_from,
-            "shared_phases": self.shared_phases,
-        }
+        return self.journal.results(final, self.step, self.weights.histograms)
 
     def fork(self, other: Learner, phases: int) -> None:
-        """Go on from where `other` stands, at the end of its first `phases` phases: this arm begins with the same ones."""
+        """Go on from where `other` stands, at the end of its first `phases` phases: this arm begins with the same ones.
+
+        This arm's hooks begin here; those of `other` had no part in these phases.
+        """
         state = copy.deepcopy(other.state())
         state["weights"] = state["weights"] if self.weights.active else self.weights.state()
-        self.restore(state | {"forked_from": other.name, "shared_phases": phases})
-
-    def spent(self) -> Cost:
-        """Return what this learner took so far, without the phases that another arm trained for it."""
-        shared = [phase.cost for phase in self.phases[: self.shared_phases]]
-        steps = self.step - sum(one.steps for one in shared)
-        seconds = self.seconds - sum(one.seconds for one in shared)
-        return Cost(seconds=round(seconds, 2), steps=steps, samples=steps * self.task.recipe.batch_size)
-
-    def cost(self) -> Cost:
-        """Return what this learner took so far."""
-        return Cost(seconds=round(self.seconds, 2), steps=self.step, samples=self.step * self.task.recipe.batch_size)
+        state["journal"] |= {"forked_from": other.name, "shared_phases": phases}
+        self.restore(state | {"hooks": self.hooks.state()})
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on from here, as tensors and plain values."""
         return {
             "step": self.step,
-            "seconds": self.seconds,
-            "phase_seconds": self._phase_seconds,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "masks": dsd.pack(self.masks),
             "weights": self.weights.state(),
             "hooks": self.hooks.state(),
-            "phases": [phase.model_dump() for phase in self.phases],
-            "curve": [point.model_dump() for point in self.curve],
-            "first_step_in_lr": self.first_step_in_lr,
-            "sums": self._sums,
-            "summed": self._summed,
-            "clipped": self._clipped,
-            "clip_factors": self._clip_factors,
-            "pruned": self._pruned.model_dump() if self._pruned else None,
-            "forked_from": self.forked_from,
-            "shared_phases": self.shared_phases,
+            "journal": self.journal.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`, inside the sparse phase if that is where it was taken."""
-        self.step, self.seconds, self._phase_seconds = state["step"], state["seconds"], state["phase_seconds"]
+        self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.phases = [PhaseResult.model_validate(phase) for phase in state["phases"]]
-        self.curve = [Point.model_validate(point) for point in state["curve"]]
-        self.first_step_in_lr = list(state["first_step_in_lr"])
-        self._sums, self._summed = dict(state["sums"]), state["summed"]
-        self._clipped, self._clip_factors = state.get("clipped", 0), state.get("clip_factors", 0.0)
-        self._pruned = Scores.model_validate(state["pruned"]) if state.get("pruned") else None
-        self.forked_from, self.shared_phases = state.get("forked_from", ""), state.get("shared_phases", 0)
-        self.weights.restore(state.get("weights"))  # an older checkpoint does not tell
+        self.weights.restore(state["weights"])
         self.hooks.restore(state["hooks"], self.model)
+        self.journal.restore(state["journal"])
         self.masks = dsd.unpack(state["masks"], like=self.model)
         if self.masks:
             self._holding.enter_context(dsd.hold(self.model, self.optimizer, self.masks))
@@ -315,57 +268,28 @@ class Learner:
             )
             self.weights.after_pruning(self.model, self.masks)
             test = self.task.evaluate(self.model, False).metrics
-            self._pruned = Scores(test=test, train=self.task.evaluate_training(self.model))
+            self.journal.pruned = Scores(test=test, train=self.task.evaluate_training(self.model))
         elif not held:  # leaving a sparse phase has restarted it already
             dsd.restart(self.optimizer, self.state_policy)
 
     def _let_go(self) -> None:
         dsd.restart(self.optimizer, self.state_policy, self.masks, model=self.model)
 
-    def _end_phase(self, position: Position, result: Evaluation, on_training: dict[str, float]) -> None:
-        start = self.ends[position.index - 1] if position.index else 0
-        first = self.schedule.at(start, self.steps_per_epoch).lr
+    def _end_phase(self, position: Position, result: Evaluation, train: dict[str, float]) -> None:
         mask = None
         if self.masks:
             mask = [
                 LayerMask(**dataclasses.asdict(layer), again=self.weights.again.get(layer.name))
                 for layer in dsd.mask_report(self.model, self.masks)
             ]
-        clipping = None
-        if self.task.recipe.clip_norm is not None:
-            clipping = Clipping(share=self._clipped / position.steps, factor=self._clip_factors / position.steps)
-        self.phases.append(
-            PhaseResult(
-                kind=position.phase.kind,
-                steps=position.steps,
-                epochs=position.steps / self.steps_per_epoch,
-                first_lr=first,
-                last_lr=position.lr,
-                test=result.metrics,
-                mask=mask,
-                cost=Cost(
-                    seconds=round(self._phase_seconds, 2),
-                    steps=position.steps,
-                    samples=position.steps * self.task.recipe.batch_size,
-                ),
-                clipping=clipping,
-                regrown=self.weights.end(self.model, position.phase.kind),
-                train=on_training,
-                pruned=self._pruned,
-            )
-        )
-        self._phase_seconds, self._pruned = 0.0, None
-        self._clipped, self._clip_factors = 0, 0.0
+        regrown = self.weights.end(self.model, position.phase.kind)
+        clips = self.task.recipe.clip_norm is not None
+        self.journal.end_phase(position, result.metrics, train, mask, regrown, clips)
 
     def _clock(self, started: float) -> None:
         if next(self.model.parameters()).is_cuda:
             torch.cuda.synchronize()  # else what this arm asked of the GPU would be on the next arm's bill
-        self.spend(time.perf_counter() - started)
-
-
-def _lot(sample: dict[str, str]) -> int:
-    """Return a number that chooses among test examples by name: for all arms, seeds and machines the same ones."""
-    return derive("sample", next(iter(sample.values())))
+        self.journal.spend(time.perf_counter() - started)
 
 
 def _mean_update(before: list[Tensor], after: Iterable[nn.Parameter], masks: dict[str, Tensor]) -> float:

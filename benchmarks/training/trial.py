@@ -13,11 +13,8 @@ from typing import Any
 
 from benchmarks.arms.arm import ArmPlan, dense_schedule
 from benchmarks.arms.registry import arm_plan
-from benchmarks.records import outcomes, outputs, store
-from benchmarks.records.schema import Arm, Cost, Data, Dense, Failure, Record
-from benchmarks.rows import SUITE
-from benchmarks.statistics.bootstrap import OUTCOME_SCALE, Bootstrap, bootstrap
-from benchmarks.training import checkpoint, lock
+from benchmarks.records.schema import Arm, Cost, Dense, Failure
+from benchmarks.training import checkpoint, lock, result, saved_weights
 from benchmarks.training.interruption import InterruptedTrial, Stop
 from benchmarks.training.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.training.plan import Plan, ended
@@ -26,6 +23,9 @@ from tasks import processes
 from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
 from tasks.threads import LoaderError
+
+FORMAT = 2
+"""Of checkpoints: raised where what they hold changes."""
 
 CHECKPOINT_EVERY_SECONDS = 120.0
 CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
@@ -68,10 +68,10 @@ class Trial:
         self._waiting: set[str] = set()  # arms whose first phases another one trains at present
         self.dense: Dense | None = None
         self.dense_said: list[dict[str, str]] = []
-        self.started = _text(datetime.now(UTC))
+        self.started = result.as_text(datetime.now(UTC))
         self.interruptions = 0
         self.earlier: list[str] = []
-        self._running: dict[str, Learner] = {}
+        self.learners: dict[str, Learner] = {}
         self._evaluations: dict[str, Evaluation] = {}
         self._saved = time.perf_counter()
         self._save_took = 0.0
@@ -105,7 +105,12 @@ class Trial:
         saved = checkpoint.load(self.path) if self.path.exists() else None
         processes.wait()  # nobody writes or deletes it before all have read it
         if saved is not None:
-            if (of := saved.get("numerics") or f"suite {saved['suite']}") != self.plan.row.numerics:
+            if saved.get("format") != FORMAT:
+                raise ValueError(
+                    f"{self.path} was written by another version of the suite ({saved.get('session')}): finish the trial with "
+                    "that one, or use --fresh"
+                )
+            if (of := saved["numerics"]) != self.plan.row.numerics:
                 raise ValueError(f"{self.path} is of numerics {of}, these are {self.plan.row.numerics}: use --fresh")
             self.started, self.interruptions = saved["started"], saved["interruptions"] + 1
             self.met.update(saved.get("met", ()))
@@ -117,7 +122,7 @@ class Trial:
             self._train(learners)
         except NonFiniteError as error:
             failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
-            costs = [learner.spent() for learner in self._running.values()]
+            costs = [learner.journal.spent(learner.step) for learner in self.learners.values()]
             processes.once(lambda: self._conclude({}, failure, costs, {}))
             raise
         finally:
@@ -125,17 +130,17 @@ class Trial:
                 learner.finish()
         final = {name: self._final(learner) for name, learner in learners.items()}
         arms = {name: Arm(**learner.results(final[name])) for name, learner in learners.items()}
-        # A checkpoint of an earlier version does not tell what D said: its column is left out then.
-        said = {"dense": self.dense_said} if self.dense_said else {}
+        said = {"dense": self.dense_said}
         said |= {name: evaluation.samples for name, evaluation in final.items()}
-        costs = [learner.spent() for learner in learners.values()]
+        costs = [learner.journal.spent(learner.step) for learner in learners.values()]
         return processes.once(lambda: self._conclude(arms, None, costs, said))
 
     def _conclude(
         self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost], said: dict[str, list[dict[str, str]]]
     ) -> Path:
         """Write the record and drop the checkpoint."""
-        path = self._write(arms, failure, costs, said)
+        history = result.History(self.started, self.interruptions, tuple(self.earlier), frozenset(self.met))
+        path = result.write(self.plan, self.task, history, self.dense, arms, failure, costs, said)
         self.path.unlink(missing_ok=True)
         return path
 
@@ -147,22 +152,22 @@ class Trial:
         if self.given is not None:
             self.given.load_into(model)
             started = time.perf_counter()
-            result = self.task.evaluate(model, True)
-            learner.seconds = time.perf_counter() - started
+            final = self.task.evaluate(model, True)
+            learner.journal.spend(time.perf_counter() - started)
         else:
             if saved is not None:
                 learner.restore(saved["learners"]["dense"])
                 self.progress.skip(learner.step)
             self._train({"dense": learner})
-            result = self._final(learner)
+            final = self._final(learner)
         source, sha256 = (self.given.source, self.given.sha256) if self.given else ("trained", None)
-        self.dense = Dense(source=source, sha256=sha256, **learner.results(result))
-        return {"dense": self.dense.model_dump(), "dense_said": result.samples, "start": learner.state()}
+        self.dense = Dense(source=source, sha256=sha256, **learner.results(final))
+        return {"dense": self.dense.model_dump(), "dense_said": final.samples, "start": learner.state()}
 
     def _fork(self, state: dict[str, Any]) -> dict[str, Learner]:
         """Return one learner an arm, all from the same dense network and optimizer state, or from where they stood."""
         self.dense = Dense.model_validate(state["dense"])
-        self.dense_said = state.get("dense_said", [])
+        self.dense_said = state["dense_said"]
         start = self.task.model()
         if self.given is not None:
             self.given.load_into(start)
@@ -187,7 +192,7 @@ class Trial:
         return learners
 
     def _train(self, learners: dict[str, Learner]) -> None:
-        self._running = learners
+        self.learners = learners
         lead = next(iter(learners.values()))
         steps = lead.steps
         noise = derive(self.plan.stream(), "noise")
@@ -198,8 +203,8 @@ class Trial:
             for name, learner in awake.items():
                 if learner.due():
                     self._evaluations[name] = learner.evaluate()
-                if self.plan.save_weights and learner.at_phase_end() and processes.first():
-                    self._save_weights(learner)
+                if self.plan.save_weights and processes.first():
+                    saved_weights.save(learner, self.plan, self.task)
             self._fork_off(learners)
             self.progress.step(awake, shown)
             self._stop_if_asked(learners)
@@ -237,7 +242,7 @@ class Trial:
             passed = time.perf_counter() - started
             awake = self._awake(learners)
             for learner in awake.values():
-                learner.spend(passed / len(awake))
+                learner.journal.spend(passed / len(awake))
             yield batch
 
     def _stop_if_asked(self, learners: dict[str, Learner]) -> None:
@@ -260,6 +265,7 @@ class Trial:
             return
         started = time.perf_counter()
         state = {
+            "format": FORMAT,
             "started": self.started,
             "interruptions": self.interruptions,
             "numerics": self.plan.row.numerics,
@@ -273,100 +279,3 @@ class Trial:
         checkpoint.save(state, self.path)
         self._saved = time.perf_counter()
         self._save_took = self._saved - started
-
-    def _save_weights(self, learner: Learner) -> None:
-        """Keep the weights at the end of D, of a sparse phase or of an arm; `learner` has just ended a phase."""
-        from safetensors.torch import save_file
-
-        position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
-        if learner.step < learner.steps and position.phase.kind != "sparse":
-            return
-        number = sum(phase.kind == "sparse" for phase in learner.phases)
-        phase = "" if learner.step == learner.steps else f"sparse{number}"
-        weights = {key: value.contiguous() for key, value in learner.model.state_dict().items()}
-        # GoogLeNet from torchvision's weights changes its input; a state_dict alone would not say so.
-        metadata = {"transform_input": "1"} if getattr(learner.model, "transform_input", False) else {}
-        if self.plan.row.frozen:  # its inputs and outputs are features and words as these data number them
-            metadata["data"] = self.task.report.fingerprint
-        path = self.plan.weights(self.task, learner.name, phase)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(weights, path, metadata or None)
-
-    def _write(
-        self,
-        arms: dict[str, Arm],
-        failure: Failure | None,
-        costs: list[Cost],
-        said: dict[str, list[dict[str, str]]],
-    ) -> Path:
-        plan, report, metric, origin = self.plan, self.task.report, self.task.metric, self.plan.provenance
-        parts = [self.dense.cost, *costs] if self.dense else costs
-        now = plan.ends(self.started)
-        name = f"{plan.key(self.task)}-{now.strftime('%Y%m%dT%H%M%S%f')[:-3]}Z"  # to the millisecond
-        record = Record(
-            id=name,
-            suite=SUITE,
-            numerics=plan.row.numerics,
-            status="failed" if failure else "finished",
-            row=plan.row.name,
-            scale=plan.scale,
-            seed=plan.seed,
-            custom=list(plan.custom),
-            command=plan.command,
-            started=self.started,
-            finished=_text(now),
-            interruptions=self.interruptions,
-            earlier=self.earlier,
-            commit=origin.commit,
-            dirty=origin.dirty,
-            versions=origin.versions,
-            hardware=origin.hardware,
-            precision=origin.precision,
-            deterministic=not self.met,
-            nondeterministic=sorted(self.met),
-            data=Data(
-                name=report.name,
-                fingerprint=report.fingerprint,
-                counts=report.counts,
-                synthetic=report.synthetic,
-                subset=report.subset,
-                warnings=list(report.warnings),
-                features=report.features,
-                published=report.published,
-            ),
-            recipe=plan.recipe.as_dict(),
-            recipe_hash=plan.recipe.hash(),
-            metric=metric.name,
-            unit=metric.unit,
-            lower_is_better=metric.lower_is_better,
-            dense=self.dense,
-            arms=arms,
-            bootstrap=self._bootstrap(arms),
-            cost=Cost(
-                seconds=round(sum(part.seconds for part in parts), 2),
-                steps=sum(part.steps for part in parts),
-                samples=sum(part.samples for part in parts),
-            ),
-            failure=failure,
-            outputs=outputs.write(said, plan.out / "outputs" / f"{name}.csv.gz"),
-        )
-        return store.write(record, plan.records())
-
-    def _bootstrap(self, arms: dict[str, Arm]) -> dict[str, Bootstrap]:
-        if "control" not in arms:
-            return {}
-        base = outcomes.unpack_outcomes(arms["control"].outcomes)
-        found = {}
-        for name, arm in arms.items():
-            if name != "control":
-                found[name] = bootstrap(
-                    outcomes.unpack_outcomes(arm.outcomes),
-                    base,
-                    seed=derive(self.plan.stream(), "bootstrap", name),
-                    scale=OUTCOME_SCALE,
-                )
-        return found
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

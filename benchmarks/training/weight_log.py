@@ -50,11 +50,8 @@ class WeightLog:
             "thresholds": self._thresholds,
         }
 
-    def restore(self, state: dict[str, Any] | None) -> None:
-        """Go on from `state`; None, of a checkpoint that does not tell, leaves out what would be half known."""
-        if state is None:
-            self.active = False
-            return
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
         self.active, self.iteration = state["active"], state["iteration"]
         self.histograms = Histograms.model_validate(state["histograms"]) if state["histograms"] else None
         self.again, self._last, self._thresholds = dict(state["again"]), state["last"], dict(state["thresholds"])

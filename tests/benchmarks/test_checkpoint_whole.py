@@ -78,7 +78,7 @@ def test_a_writer_killed_between_writing_and_renaming_leaves_one_of_the_two(tmp_
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from benchmarks import checkpoint
+from benchmarks.training import checkpoint
 from tests.benchmarks.killed_writer import state
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails, as on a full disk, instead of ending the process
 for limit in map(int, sys.argv[2:]):

@@ -23,7 +23,7 @@ COMMAND = "python -m benchmarks run toy_row --out here"
 HOLD = """
 import sys, time
 from pathlib import Path
-from benchmarks import lock
+from benchmarks.training import lock
 with lock.held(Path(sys.argv[1]), sys.argv[2]):
     print("held", flush=True)
     time.sleep(60)

@@ -6,9 +6,8 @@ import sys
 import pytest
 
 from benchmarks import rows
-from benchmarks.arms import names
+from benchmarks.arms import registry
 from benchmarks.arms.registry import arm_plan
-from benchmarks.arms.text_rate import has_text_reading
 from tasks.recipe import SCALES
 
 BLOCK_TORCH = """
@@ -73,13 +72,16 @@ def test_the_reductions_keep_the_papers_proportions(name: str) -> None:
 
 @pytest.mark.parametrize("name", rows.ROWS)
 @pytest.mark.parametrize("scale", SCALES)
-def test_all_arms_take_the_same_steps_in_the_same_phases(name: str, scale: str) -> None:
+def test_all_arms_take_the_same_steps_and_end_their_phases_where_the_recipe_does(name: str, scale: str) -> None:
     recipe = rows.row(name).recipe(scale)  # type: ignore[arg-type]
-    arms = [arm for arm in names.ARMS if not arm.endswith("-text") or has_text_reading(recipe)]
+    arms = [arm for arm in registry.ARMS if not registry.ARMS[arm].refusal(recipe)]
     ends = {arm: arm_plan(recipe, arm, 78).schedule.boundaries(78) for arm in arms}
-    twice = ends.pop("dsd-twice")
-    (shared,) = set(ends.values())
-    assert (len(twice), twice[-1]) == (2 * len(shared), shared[-1])
+    control = ends["control"]
+    assert {of[-1] for of in ends.values()} == {control[-1]}
+    assert len(ends.pop("dsd-twice")) == 2 * len(control)
+    assert set(control) <= set(acdc := ends.pop("acdc"))
+    assert len(acdc) == 4 * len(control)
+    assert set(ends.values()) == {control}
 
 
 def test_hashes_tell_recipes_apart_and_ignore_prose() -> None:

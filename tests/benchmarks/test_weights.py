@@ -14,12 +14,10 @@ from benchmarks.analysis.groups import group_records
 from benchmarks.analysis.mask_lineage import ALL
 from benchmarks.records.schema import MOMENTS, Record, Regrown
 from benchmarks.reporting.figures import files
-from benchmarks.training import checkpoint
-from benchmarks.training.interruption import InterruptedTrial
 from benchmarks.training.weight_log import WeightLog
 from dsd.schedule import Phase, Schedule
 from tests.benchmarks import toy
-from tests.benchmarks.test_trial import StopAt, run
+from tests.benchmarks.test_trial import run
 from tests.golden import build
 
 TWICE = dataclasses.replace(
@@ -158,20 +156,6 @@ def test_the_masks_between_two_sparse_phases_take_a_bit_a_weight() -> None:
     log.after_release(model, masks)
     tensors = [entry["bits"] for entry in log.state()["last"].values()]
     assert [(one.dtype, one.numel()) for one in tensors] == [(torch.uint8, 64 * 32 // 8)]
-
-
-def test_an_older_checkpoint_that_tells_of_no_weights_is_gone_on_with(tmp_path: Path) -> None:
-    with pytest.raises(InterruptedTrial):
-        run(toy.ToyTask(TWICE), tmp_path, StopAt(14))
-    (path,) = tmp_path.glob("checkpoints/*/trial.pt")
-    state = checkpoint.load(path)
-    for learner in state["learners"].values():
-        del learner["weights"]
-    checkpoint.save(state, path)
-    arm = run(toy.ToyTask(TWICE), tmp_path)[0].arms["dsd"]
-    assert arm.histograms is None
-    assert [phase.regrown for phase in arm.phases] == [None] * 4
-    assert {layer.again for phase in arm.phases for layer in phase.mask or ()} == {None}
 
 
 def test_percentages_over_all_tensors_weigh_each_weight_alike() -> None:
