@@ -13,33 +13,45 @@ from dsd.schedule import Constant, Phase, PolynomialDecay, Position, Schedule, S
 
 if TYPE_CHECKING:
     from dsd.context import hold, sparse
-    from dsd.mask import Masks, magnitude_mask, mask_report, pack, select, unpack
+    from dsd.holding import Held
+    from dsd.mask import magnitude_mask, select
+    from dsd.packing import Masks, apply, mask_report, pack, unpack
+    from dsd.phases import Phases
     from dsd.selection import Prunable, prunable
+    from dsd.sparsity import erk
     from dsd.state import restart
 
 _LAZY = {
-    "Masks": "dsd.mask",
-    "magnitude_mask": "dsd.mask",
-    "mask_report": "dsd.mask",
-    "pack": "dsd.mask",
-    "select": "dsd.mask",
-    "unpack": "dsd.mask",
+    "Held": "dsd.holding",
+    "Masks": "dsd.packing",
+    "Phases": "dsd.phases",
     "Prunable": "dsd.selection",
-    "prunable": "dsd.selection",
+    "apply": "dsd.packing",
+    "erk": "dsd.sparsity",
     "hold": "dsd.context",
-    "sparse": "dsd.context",
+    "magnitude_mask": "dsd.mask",
+    "mask_report": "dsd.packing",
+    "pack": "dsd.packing",
+    "prunable": "dsd.selection",
     "restart": "dsd.state",
+    "select": "dsd.mask",
+    "sparse": "dsd.context",
+    "unpack": "dsd.packing",
 }
 
 __all__ = [
     "Constant",
+    "Held",
     "Masks",
     "Phase",
+    "Phases",
     "PolynomialDecay",
     "Position",
     "Prunable",
     "Schedule",
     "StepDecay",
+    "apply",
+    "erk",
     "hold",
     "magnitude_mask",
     "mask_report",

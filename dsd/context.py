@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from dsd.holding import Holding, fitting
-from dsd.mask import Masks, Scope, Selection
+from dsd.holding import Held, Holding
+from dsd.mask import Scope, Selection
 from dsd.mask import select as select_masks
+from dsd.packing import Masks
 from dsd.selection import unwrap
+from dsd.sparsity import Sparsity
 from dsd.state import Policy, check_policy, planned, restart
-from dsd.wrapping import followed
+from dsd.wrapping import Optimizers, followed
 
 
 @contextmanager
 def sparse(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    sparsity: float,
+    optimizer: Optimizers,
+    sparsity: Sparsity,
     *,
     skip: Iterable[str] = (),
     scope: Scope = "layer",
     select: Selection = "magnitude",
     generator: torch.Generator | None = None,
     state: Policy = "fresh",
-) -> Iterator[dict[str, Tensor]]:
+) -> Iterator[Held]:
     """Run a sparse phase: draw masks, hold them while the body trains, then let go.
 
         with dsd.sparse(model, optimizer, sparsity=0.3) as masks:
@@ -36,12 +38,12 @@ def sparse(
     Entering and leaving both start a phase, so both `restart` the optimizer under the policy `state` (leaving
     by an exception does not): all of the optimizer's parameters, under a mask or not. The model stays plain throughout,
     and nothing is left on it or on the optimizer afterwards. To go on inside a sparse phase from a checkpoint, use `hold`,
-    and after it `restart`, as leaving does here.
+    and after it `restart`, as leaving does here; or `Phases`, which does it for you.
 
     Args:
         model: the model, wrapped or not.
-        optimizer: the one that steps its weights, or a wrapper around it.
-        sparsity: the share of weights to prune, in [0, 1].
+        optimizer: the one that steps its weights, a wrapper around it, or a list of them.
+        sparsity: the share of weights to prune, in [0, 1], or shares by pattern; see `select`.
         skip: what to spare; see `prunable`.
         scope: "layer" or "global"; see `select`.
         select: "magnitude" or "random"; see `select`.
@@ -49,22 +51,26 @@ def sparse(
         state: what becomes of the optimizer's state; see `restart`.
 
     Yields:
-        mask by parameter name.
+        mask by parameter name; see `Held`.
 
     Raises:
         ValueError: see `select`, `hold` and `restart`; model and optimizer have not been changed then.
         RuntimeError: see `hold`.
     """
     check_policy(state)
-    optimizers = followed(optimizer)
+    followed(optimizer)  # refused before the masks are drawn
     masks = select_masks(model, sparsity, skip=skip, scope=scope, select=select, generator=generator)
-    with _held(model, optimizers, masks, planned(optimizers, state, masks, model)):
-        yield masks
-    restart(optimizer, state, masks, model=model)
+    holding = take_hold(model, optimizer, masks, state)
+    try:
+        yield holding.held
+        holding.check()
+    finally:
+        holding.release()
+    restart(optimizer, state, holding.masks, model=model)
 
 
 @contextmanager
-def hold(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks) -> Iterator[Masks]:
+def hold(model: nn.Module, optimizer: Optimizers, masks: Masks) -> Iterator[Held]:
     """Keep pruned weights at exactly +0.0 while the body runs: after entry, and after every step.
 
     Selects nothing and leaves the optimizer's state alone: the verb for going on inside a sparse phase. Where that phase
@@ -76,12 +82,13 @@ def hold(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks) -> It
 
     Args:
         model: the model, wrapped or not.
-        optimizer: the one that steps its weights, or a wrapper around it: what is followed is every step, of the wrapper and of
-            the optimizers inside, that has torch's step hooks.
-        masks: by parameter name; of the weight's shape, True where kept.
+        optimizer: the one that steps its weights, a wrapper around it, or a list of them: what is followed is every step, of
+            the wrapper and of the optimizers inside, that has torch's step hooks.
+        masks: by parameter name; of the weight's shape, True where kept. One of the weight's strides and device is held
+            itself, another as a copy: do not write to them.
 
     Yields:
-        `masks`.
+        the masks that are held, which can `move`.
 
     Raises:
         ValueError: a mask names no parameter, or is not bool of the parameter's shape; the optimizer does not hold its
@@ -92,20 +99,24 @@ def hold(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks) -> It
             steps that are followed, such as a second optimizer (raised by `step` or `backward` after a warning the first time,
             or on leaving).
     """
-    with _held(model, followed(optimizer), masks, ()):
-        yield masks
+    holding = take_hold(model, optimizer, masks)
+    try:
+        yield holding.held
+        holding.check()
+    finally:
+        holding.release()
 
 
-@contextmanager
-def _held(
-    model: nn.Module, optimizers: list[torch.optim.Optimizer], masks: Masks, at_entry: Iterable[Callable[[], None]]
-) -> Iterator[None]:
-    """Hold the masks; do what is planned for the entry after all that can be refused, before the body."""
-    plain = unwrap(model)
-    holding = Holding(plain, optimizers, fitting(plain, optimizers, masks))
-    with ExitStack() as stack:
-        holding.start(stack)
-        for change in at_entry:
-            change()
-        yield
-        holding.end()
+def take_hold(model: nn.Module, optimizer: Optimizers, masks: Masks, state: Policy | None = None) -> Holding:
+    """Hold the masks; where a phase begins, restart the optimizer under the policy `state`. All that can be refused comes first.
+
+    Raises:
+        ValueError: see `hold` and `restart`. Nothing has been changed then.
+    """
+    plain, optimizers = unwrap(model), followed(optimizer)
+    holding = Holding(plain, optimizers, masks)
+    changes = planned(optimizers, state, masks, model) if state is not None else []
+    holding.start()
+    for change in changes:
+        change()
+    return holding

@@ -3,102 +3,191 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dsd.mask import GradientMask, Masks, any_pruned, held_mask, zero_pruned_
+from dsd.mask import from_rank_0
+from dsd.packing import Masks, mask_like
 from dsd.selection import all_names, did_you_mean, unfit
-from dsd.wrapping import names, stepped
-
-Held = dict[str, tuple[nn.Parameter, Tensor]]
-
-ALL_OF_THE_FIRST = 32
-"""Steps before which every pruned weight is looked at."""
-ONE_IN = 97
-"""Of the later steps, before which they are: a prime, to meet whatever happens every so many steps."""
+from dsd.sharding import local, sharded
+from dsd.state import moved
+from dsd.wrapping import names, others, stepped
+from dsd.zeroing import GradientMask, any_pruned, held_mask, prunes, zero_pruned_
 
 
-def fitting(plain: nn.Module, optimizers: list[torch.optim.Optimizer], masks: Masks) -> Held:
-    """Return parameter and mask by name, without the masks that prune nothing.
+class Held(Mapping[str, Tensor]):
+    """The masks of a sparse phase by parameter name: those in force, while they are held and afterwards.
 
-    Raises:
-        ValueError: one does not fit.
+    They are the very tensors that are held: replace them with `move`, never write to them. A copy and a pickle are a plain dict.
     """
-    parameters = dict(all_names(plain))
-    reached = stepped(optimizers)
-    held: Held = {}
-    for name, mask in masks.items():
-        if name not in parameters:
-            raise ValueError(f"mask {name!r} belongs to no parameter of the model{did_you_mean(name, parameters)}")
-        parameter = parameters[name]
-        if mask.shape != parameter.shape or mask.dtype != torch.bool:
-            raise ValueError(
-                f"the mask of {name} must be bool {tuple(parameter.shape)}, got {mask.dtype} {tuple(mask.shape)}"
-            )
-        if id(parameter) not in reached:
-            raise ValueError(f"the optimizer does not hold {name}; add it to a parameter group or to `skip`")
-        if reason := unfit(parameter):
-            raise ValueError(f"{name} {reason}")
-        if held_mask(parameter) is not None or any(parameter is other for other, _ in held.values()):
-            raise ValueError(f"{name} is held by a mask already")
-        if not mask.all():
-            GradientMask.check(name, parameter)
-            # The weight's own layout and device: zero_pruned_ is then one pass over memory.
-            held[name] = (parameter, torch.empty_like(parameter, dtype=torch.bool, requires_grad=False).copy_(mask))
-    return held
+
+    def __init__(self, masks: dict[str, Tensor], holding: Holding) -> None:
+        self._masks, self._holding = masks, holding
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._masks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._masks)
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def __repr__(self) -> str:
+        return f"Held({self._masks!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self._masks,)
+
+    def move(self, masks: Masks) -> None:
+        """Put other masks in the place of those held, between two steps.
+
+        A weight that is newly pruned becomes +0.0, with its gradient and optimizer state. One that is newly kept starts at
+        +0.0 (where it was held), its momentum too; its decaying averages (`exp_avg_sq`, `square_avg` ...) start at the mean
+        over the tensor's weights that both masks keep: at zero its first step would be 3 learning rates under Adam, 10 to 32
+        under RMSprop. Step counts go on; LBFGS forgets its curvature pairs.
+
+        Under `torch.distributed` with more than one process, every process must call this with masks of the same names; all
+        get those of rank 0.
+
+        Args:
+            masks: bool, of the weights' shapes, True where kept. Those of other names stay as they are.
+
+        Raises:
+            ValueError: a name is not held, a mask is not bool of the weight's shape, or the optimizer's state holds a name
+                that `torch.optim` does not use (see `restart`). Nothing has been changed then.
+            RuntimeError: the sparse phase is over.
+        """
+        self._holding.move(masks)
 
 
 class Holding:
     """Zeroes what is pruned after every step of `optimizers`, and looks whether anything else has moved it.
 
-    Looking is cheap: at a tensor's version, which changes with most ways to write to it, and at all values before the
-    first steps and some of the later ones.
+    Looking is cheap: before each step at every tensor's version, which changes with most ways to write to it, and at all
+    values of one tensor, in turn.
     """
 
-    def __init__(self, plain: nn.Module, optimizers: list[torch.optim.Optimizer], held: Held) -> None:
-        self.plain, self.optimizers, self.held = plain, optimizers, held
+    def __init__(self, plain: nn.Module, optimizers: list[torch.optim.Optimizer], masks: Masks) -> None:
+        self.plain, self.optimizers = plain, optimizers
+        self.parameters: dict[str, nn.Parameter] = {}
+        self.masks: dict[str, Tensor] = {}
+        self.held = Held(self.masks, self)
+        self._pruned: list[str] = []  # a mask that prunes nothing costs nothing
+        self._on_steps: list[RemovableHandle] = []
+        self._on_gradients: dict[str, RemovableHandle] = {}
         self._versions: dict[str, int] = {}
+        self._over = False
         self._steps = 0
         self._moved = 0  # how often something else was found to have moved them
         self._moved_now: set[str] = set()  # since the last step
         self._raised = False  # whether the user has been told already
+        known, reached = dict(all_names(plain)), stepped(optimizers)
+        for name, mask in masks.items():
+            self._fit(name, mask, known, reached)
 
-    def start(self, stack: ExitStack) -> None:
-        """Register all hooks, to be removed by `stack`; then zero what is pruned."""
-        for one in self.optimizers if self.held else ():
-            stack.callback(one.register_step_pre_hook(self._before_step).remove)
-            stack.callback(one.register_step_post_hook(self._after_step).remove)
-        masks = [GradientMask(name, kept, self._after_backward) for name, (_, kept) in self.held.items()]
-        for mask, (parameter, _) in zip(masks, self.held.values(), strict=True):
-            if parameter.requires_grad:
-                stack.callback(_register(parameter, mask).remove)
-        for mask, (parameter, _) in zip(masks, self.held.values(), strict=True):
-            self._zero(mask.name)
-            mask.apply(parameter)  # a gradient that is there already
+    def start(self) -> None:
+        """Register all hooks, then zero what is pruned."""
+        try:
+            self._register()
+        except BaseException:
+            self.release()
+            raise
+        for name in self._pruned:
+            self._apply(name)
 
-    def end(self) -> None:
+    def release(self) -> None:
+        """Remove all hooks."""
+        self._over = True
+        for handle in (*self._on_steps, *self._on_gradients.values()):
+            handle.remove()
+
+    def check(self) -> None:
         """Look at everything once more.
 
         Raises:
             RuntimeError: a pruned weight is not zero, or a parameter is no longer the model's.
         """
-        for name, (parameter, kept) in self.held.items() if not self._raised else ():
+        for name in self._pruned if not self._raised else ():
             self._require_in_place(name)
-            if any_pruned(parameter, kept):
+            if any_pruned(self.parameters[name], self.masks[name]):
                 raise RuntimeError(self._explain(name, "at the end of the sparse phase"))
 
+    def move(self, masks: Masks) -> None:
+        """See `Held.move`."""
+        if self._over:
+            raise RuntimeError("the sparse phase is over: its masks no longer move")
+        changes, arrived = [], {}
+        for name, mask in masks.items():
+            if name not in self.masks:
+                raise ValueError(f"{name} is not held, so its mask cannot move{did_you_mean(name, self.masks)}")
+            self._require_fit(name, mask, self.parameters[name])
+            GradientMask.check(name, self.parameters[name])
+            own = mask.detach().clone()  # the caller may go on writing to what it has given
+            own = mask_like(self.parameters[name], own if sharded(own) else from_rank_0(own))
+            changes += moved(self.optimizers, self.parameters[name], name, self.masks[name], own)
+            arrived[name] = own
+        for change in changes:
+            change()
+        self.masks |= arrived
+        self._register()
+        for name in arrived:
+            if name in self._pruned:
+                self._apply(name)
+
+    def _fit(self, name: str, mask: Tensor, known: Mapping[str, nn.Parameter], reached: set[int]) -> None:
+        if name not in known:
+            raise ValueError(f"mask {name!r} belongs to no parameter of the model{did_you_mean(name, known)}")
+        parameter = known[name]
+        self._require_fit(name, mask, parameter)
+        if id(parameter) not in reached:
+            raise ValueError(f"the optimizer does not hold {name}; add it to a parameter group or to `skip`")
+        if reason := unfit(parameter):
+            raise ValueError(f"{name} {reason}")
+        if held_mask(parameter) is not None or any(parameter is other for other in self.parameters.values()):
+            raise ValueError(f"{name} is held by a mask already")
+        if prunes(mask):
+            GradientMask.check(name, parameter)
+        self.parameters[name], self.masks[name] = parameter, mask_like(parameter, mask)
+
+    @staticmethod
+    def _require_fit(name: str, mask: Tensor, parameter: Tensor) -> None:
+        if mask.shape != parameter.shape or mask.dtype != torch.bool:
+            raise ValueError(
+                f"the mask of {name} must be bool {tuple(parameter.shape)}, got {mask.dtype} {tuple(mask.shape)}"
+            )
+
+    def _register(self) -> None:
+        """Give every mask that prunes something its hooks, and no other."""
+        self._pruned = [name for name, mask in self.masks.items() if prunes(mask)]
+        for handle in self._on_gradients.values():
+            handle.remove()
+        self._on_gradients.clear()
+        for name in self._pruned:
+            if self.parameters[name].requires_grad:
+                hook = GradientMask(name, self.masks[name], self._after_backward)
+                self._on_gradients[name] = self.parameters[name].register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
+        if self._pruned and not self._on_steps:
+            for one in self.optimizers:
+                self._on_steps.append(one.register_step_pre_hook(self._before_step))
+                self._on_steps.append(one.register_step_post_hook(self._after_step))
+
+    def _apply(self, name: str) -> None:
+        self._zero(name)
+        GradientMask(name, self.masks[name]).apply(self.parameters[name])  # a gradient that is there already
+
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        turn = self._pruned[self._steps % len(self._pruned)] if self._pruned else ""
         self._steps += 1
-        for name in self.held:
-            self._look(name, everything=self._steps <= ALL_OF_THE_FIRST or self._steps % ONE_IN == 0)
+        for name in self._pruned:
+            self._look(name, everything=name == turn)
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        for name in self.held:
+        for name in self._pruned:
             self._require_in_place(name)
             self._zero(name)
         self._moved_now.clear()
@@ -108,13 +197,13 @@ class Holding:
             self._look(name)
 
     def _look(self, name: str, everything: bool = False) -> None:
-        parameter, kept = self.held[name]
-        changed = parameter._version != self._versions[name]
+        version = local(self.parameters[name])._version
+        changed = version != self._versions[name]
         if not (changed or everything):
             return
-        self._versions[name] = parameter._version
+        self._versions[name] = version
         again = name in self._moved_now
-        if (again and not changed) or not any_pruned(parameter, kept):
+        if (again and not changed) or not any_pruned(self.parameters[name], self.masks[name]):
             return
         first = not self._moved_now
         self._moved_now.add(name)
@@ -129,28 +218,24 @@ class Holding:
         warnings.warn(f"{what}. The next step zeroes them; a second time is an error", stacklevel=3)
 
     def _zero(self, name: str) -> None:
-        parameter, kept = self.held[name]
-        zero_pruned_(parameter, kept)
-        self._versions[name] = parameter._version
+        zero_pruned_(self.parameters[name], self.masks[name])
+        self._versions[name] = local(self.parameters[name])._version
 
     def _require_in_place(self, name: str) -> None:
         try:
             there: object = self.plain.get_parameter(name)
         except AttributeError:
             there = None
-        if there is not self.held[name][0]:
+        if there is not self.parameters[name]:
             self._raised = True
             raise RuntimeError(f"{name} was replaced while its mask was held; leave the phase first, then hold again")
 
     def _explain(self, name: str, when: str) -> str:
+        who = names(others(self.parameters[name], self.optimizers))
+        found = f" {who} holds it too." if who else ""
         return (
             f"pruned weights of {name} are not zero {when}: something beside {names(self.optimizers)} has changed them, such as "
             f"a second optimizer that holds {name}, a wrapper that writes weights after the step that it wraps (pass that "
-            f"optimizer, if it has step hooks), or load_state_dict. Step {name} with the optimizer given here alone, or add it "
-            "to `skip`"
+            f"optimizer, if it has step hooks), or load_state_dict.{found} Step {name} with the optimizers given here alone, or "
+            "add it to `skip`"
         )
-
-
-def _register(parameter: nn.Parameter, mask: Callable[[Tensor], None]) -> RemovableHandle:
-    handle: RemovableHandle = parameter.register_post_accumulate_grad_hook(mask)  # type: ignore[no-untyped-call]
-    return handle

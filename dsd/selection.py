@@ -13,6 +13,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrize import ParametrizationList
 
+from dsd.sharding import local, sharded
+
 _NORMALISATIONS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm, _NormBase)
 
 
@@ -30,16 +32,18 @@ class Prunable:
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """Return the model inside any DataParallel, DistributedDataParallel and `torch.compile` wrappers."""
+    """Return the model inside any DataParallel, DistributedDataParallel, `torch.compile` and Lightning Fabric wrappers."""
     while True:
         if isinstance(model, torch.jit.ScriptModule):
             return model
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
-        elif isinstance(inner := model._modules.get("_orig_mod"), nn.Module):
-            model = inner
-        else:
+            continue
+        wrapped = (model._modules.get(name) for name in ("_orig_mod", "_forward_module"))
+        inner = next((one for one in wrapped if isinstance(one, nn.Module)), None)
+        if inner is None:
             return model
+        model = inner
 
 
 def all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -73,7 +77,7 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
     for name, parameter in names:
         first.setdefault(id(parameter), name)
         for entry in entries:
-            if any(entry == path or fnmatchcase(path, entry) for path in _paths(name)):
+            if matches(entry, name):
                 skipped.setdefault(id(parameter), entry)
                 unmatched.pop(entry, None)
     for entry in unmatched:
@@ -112,8 +116,11 @@ def unfit(parameter: nn.Parameter) -> str | None:
     """Say why no mask can be held on a parameter, and what to do; None where one can."""
     if parameter.layout != torch.strided:
         return f"is sparse ({parameter.layout}): make it dense"
-    if type(parameter.data) is not Tensor:
-        return f"is a {type(parameter.data).__name__} (sharded or quantised) and no plain tensor: prune before it is made one"
+    plain = local(parameter.data)
+    if type(plain) is not Tensor:
+        return f"is a {type(plain).__name__} (sharded or quantised) and no plain tensor: prune before it is made one"
+    if sharded(parameter) and any(placement.is_partial() for placement in parameter.placements):  # type: ignore[attr-defined]
+        return "is a DTensor of partial sums: redistribute it"
     if parameter.element_size() == 1:
         return f"is {parameter.dtype}: hold the mask in a wider type"
     if parameter.is_meta:
@@ -165,6 +172,11 @@ def _refused(owners: _Owners) -> str | None:
                     "with. Remove the hook (remove_weight_norm, remove_spectral_norm, prune.remove)"
                 )
     return None
+
+
+def matches(entry: str, name: str) -> bool:
+    """Return whether an entry names the parameter of that name or a module above it, or is a pattern of either."""
+    return any(entry == path or fnmatchcase(path, entry) for path in _paths(name))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import dsd
-from dsd.mask import pruned_count
+from dsd.sparsity import pruned_count
 
 
 def stable_order_mask(weight: Tensor, count: int) -> Tensor:

@@ -269,6 +269,41 @@ def test_an_average_for_the_whole_tensor_is_left_alone() -> None:
     assert torch.equal(optimizer.state[layer.weight]["exp_avg"], torch.eye(4))
 
 
+def test_a_state_of_unknown_names_cannot_be_kept_and_nothing_has_changed() -> None:
+    layer = nn.Linear(4, 4)
+    optimizer = optim.Adam(layer.parameters(), lr=LR)
+    noisy = torch.ones(2, 4)
+    layer(noisy).sum().backward()
+    optimizer.step()
+    optimizer.state[layer.weight]["slow_buffer"] = torch.ones(4, 4)
+    before = copy.deepcopy([layer.weight.detach(), *optimizer.state[layer.weight].values()])
+    with pytest.raises(ValueError, match=r"Adam keeps 'slow_buffer' for weight, .* use state='fresh'"):  # noqa: SIM117
+        with dsd.sparse(layer, optimizer, 0.5, state="keep"):
+            raise AssertionError
+    after = [layer.weight.detach(), *optimizer.state[layer.weight].values()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert not optimizer._optimizer_step_post_hooks
+    with dsd.sparse(layer, optimizer, 0.0, state="keep"):  # prunes nothing
+        pass
+    with dsd.sparse(layer, optimizer, 0.5):
+        assert not optimizer.state
+
+
+@pytest.mark.parametrize("made", [3, torch.tensor(3.0)])
+def test_fresh_counters_of_a_whole_group_start_anew(made: object) -> None:
+    layer = nn.Linear(4, 4)
+    optimizer = optim.SGD(layer.parameters(), lr=LR)
+    optimizer.defaults |= {"k": 0, "weight_sum": 0.0, "lr_max": -1.0}
+    optimizer.param_groups[0] |= {"step": made, "k": 5, "weight_sum": 2.0, "lr_max": LR, "warmup": 7}
+    dsd.restart(optimizer, "keep")
+    assert optimizer.param_groups[0]["k"] == 5
+    dsd.restart(optimizer)
+    group = optimizer.param_groups[0]
+    assert [group[name] for name in ("step", "k", "weight_sum", "lr_max", "warmup")] == [0, 0, 0.0, -1.0, 7]
+    assert type(group["step"]) is type(made)
+    assert group["lr"] == LR
+
+
 def test_what_makes_no_sense_is_refused() -> None:
     layer = nn.Linear(2, 2)
     optimizer = optim.SGD(layer.parameters(), lr=0.1)

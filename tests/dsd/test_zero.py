@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import dsd
-from dsd.mask import zero_pruned_
+from dsd.zeroing import zero_pruned_
 
 BITS = {torch.float32: torch.int32, torch.float64: torch.int64, torch.bfloat16: torch.int16, torch.float16: torch.int16}
 AWKWARD = torch.tensor([float("nan"), float("-inf"), float("inf"), -0.0, 0.0, -1.5, 3.25, 1e-40])

@@ -1,0 +1,74 @@
+"""Sharded tensors (FSDP2's `DTensor`): their local part, the whole of them, and masks that are sharded alike."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def sharded(tensor: Tensor) -> bool:
+    """Return whether `tensor` is a DTensor. Nothing is imported: where the module is not loaded there is none."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)
+
+
+def local(tensor: Tensor) -> Tensor:
+    """Return this process's shard, sharing its memory; a plain tensor as it is."""
+    if not sharded(tensor):
+        return tensor
+    shards: Any = tensor
+    with torch.no_grad():
+        shard: Tensor = shards.to_local()
+    return shard
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return the values of all shards, gathered (every process must ask); a plain tensor as it is."""
+    if not sharded(tensor):
+        return tensor
+    if tensor.dtype != torch.bool:
+        shards: Any = tensor
+        gathered: Tensor = shards.full_tensor()
+        return gathered
+    # Not every backend gathers bool.
+    return whole(_of_shards(local(tensor).view(torch.uint8), tensor, tensor)).view(torch.bool)
+
+
+def shard_like(weight: Tensor, values: Tensor) -> Tensor:
+    """Return `values`, of the whole shape and the same in every process, sharded as `weight` is and in its shards' layout."""
+    from torch.distributed.tensor import DTensor, Replicate
+
+    mesh, placements = weight.device_mesh, weight.placements  # type: ignore[attr-defined]
+    replicated = DTensor.from_local(values, mesh, [Replicate()] * mesh.ndim, run_check=False)
+    part = local(replicated.redistribute(placements=placements))
+    shard = torch.empty_like(local(weight), dtype=values.dtype, requires_grad=False).copy_(part)
+    return _of_shards(shard, weight, values)
+
+
+def total(part: Tensor, like: Tensor) -> Tensor:
+    """Return the sum of every process's `part` over the shards of `like`; of a plain tensor `part` itself."""
+    if not sharded(like):
+        return part
+    from torch.distributed.tensor import DTensor, Partial, Replicate
+
+    mesh, placements = like.device_mesh, like.placements  # type: ignore[attr-defined]
+    how = [Replicate() if placement.is_replicate() else Partial() for placement in placements]
+    return whole(DTensor.from_local(part.to(local(like).device), mesh, how, run_check=False))
+
+
+def _of_shards(shard: Tensor, placed: Tensor, whole_values: Tensor) -> Tensor:
+    from torch.distributed.tensor import DTensor
+
+    where: Any = placed
+    made: Tensor = DTensor.from_local(
+        shard,
+        where.device_mesh,
+        where.placements,
+        run_check=False,
+        shape=whole_values.shape,
+        stride=whole_values.stride(),
+    )
+    return made

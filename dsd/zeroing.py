@@ -1,0 +1,134 @@
+"""Pruned entries are set to zero, and looked at: in weights, in gradients, and in what an average has gathered."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dsd.sharding import local, total
+from dsd.smallest import INTEGERS, in_memory_order
+
+BUFFER = 1024  # values
+PART = 1 << 16  # values looked at together: their flags stay in the first cache
+
+
+def zero_pruned_(tensor: Tensor, kept: Tensor) -> None:
+    """Set the pruned entries of `tensor` to exactly +0.0, in place; NaN and negative numbers too.
+
+    Where both lie in memory in the same order, one pass over the bits: an integer times 0 is 0, whatever the float was.
+    On one core that takes 1.6 times as long as reading the weights, `masked_fill_` 24 times (11 and 103 million float32
+    weights, torch 2.12, numpy 2.4).
+
+    Args:
+        tensor: floating point, any shape; of a sharded one, each process its shard.
+        kept: bool, the same shape and device.
+    """
+    tensor, kept = local(tensor), local(kept)
+    integer = INTEGERS.get(tensor.element_size())
+    values, mask = _in_memory_order(tensor.detach()), _in_memory_order(kept)
+    if integer is None or values is None or mask is None or in_memory_order(tensor) != in_memory_order(kept):
+        with torch.no_grad():
+            tensor.masked_fill_(~kept, 0)
+        return
+    bits, ones = values.view(integer), mask.view(torch.uint8)
+    if tensor.device.type != "cpu":
+        bits.mul_(ones)
+        return
+    if torch.get_num_threads() == 1:
+        # numpy widens the mask by bufferfuls, which at this size stay in the first cache; its own default takes twice as long
+        before = np.setbufsize(BUFFER)
+        np.multiply(bits.numpy(), ones.numpy(), out=bits.numpy())
+        np.setbufsize(before)
+        torch.autograd.graph.increment_version(tensor)
+        return
+    # torch shares a part among its threads, but multiplies mixed types slowly (5 to 16 reads): widen the mask first.
+    scratch = _scratch(integer, threading.get_ident())
+    for start in range(0, bits.numel(), scratch.numel()):
+        part = bits[start : start + scratch.numel()]
+        part.mul_(scratch[: part.numel()].copy_(ones[start : start + scratch.numel()]))
+
+
+def any_pruned(tensor: Tensor, kept: Tensor) -> bool:
+    """Return whether any pruned entry of `tensor` is not zero; a sharded tensor's, whether any of this process's shard."""
+    tensor, kept = local(tensor).detach(), local(kept)
+    values, mask = _in_memory_order(tensor), _in_memory_order(kept)
+    ordered = values is not None and mask is not None and in_memory_order(tensor) == in_memory_order(kept)
+    if tensor.device.type != "cpu" or not ordered or tensor.dtype not in (torch.float32, torch.float64):
+        return bool((tensor != 0).logical_and_(~kept).any())
+    assert values is not None
+    assert mask is not None
+    return any(
+        _looked_at(values.numpy(), mask.numpy())
+    )  # by parts: 2 reads, where whole tensors take 14 and their memory
+
+
+def prunes(kept: Tensor) -> bool:
+    """Return whether a mask prunes anything, at a sixth of a read (`all` takes four); a sharded one's, in any process."""
+    shard = local(kept)
+    found = bool(shard.numel()) and not bool(shard.view(torch.uint8).min())
+    if shard is kept:
+        return found
+    return bool(total(torch.tensor(float(found)), kept))
+
+
+class GradientMask:
+    """A hook that masks `.grad` once it is accumulated: before gradient clipping, and before DistributedDataParallel."""
+
+    def __init__(self, name: str, kept: Tensor, look: Callable[[str], None] = lambda name: None) -> None:
+        self.name, self.kept, self.look = name, kept, look
+
+    def __call__(self, parameter: Tensor) -> None:
+        """Zero the gradient of pruned weights, and `look` at the weight of that name.
+
+        Raises:
+            ValueError: the gradient is sparse.
+        """
+        self.apply(parameter)
+        self.look(self.name)
+
+    def apply(self, parameter: Tensor) -> None:
+        """Zero the gradient of pruned weights, if there is one."""
+        self.check(self.name, parameter)
+        if parameter.grad is not None:
+            zero_pruned_(parameter.grad, self.kept)
+
+    @staticmethod
+    def check(name: str, parameter: Tensor) -> None:
+        """Raise ValueError if the parameter has a sparse gradient."""
+        if parameter.grad is not None and parameter.grad.layout != torch.strided:
+            raise ValueError(f"the gradient of {name} is sparse, which a mask cannot hold; add {name} to `skip`")
+
+
+def held_mask(parameter: Tensor) -> Tensor | None:
+    """Return the mask that is held on a parameter, None where none is.
+
+    It is known from the parameter's own hook alone, so copies and forgotten models cannot mislead.
+    """
+    hooks = (parameter._post_accumulate_grad_hooks or {}).values()
+    return next((hook.kept for hook in hooks if isinstance(hook, GradientMask)), None)
+
+
+def _looked_at(values: Any, kept: Any) -> Iterator[bool]:
+    nonzero = np.empty(PART, np.bool_)
+    for start in range(0, values.size, PART):
+        part = values[start : start + PART]
+        flags = np.not_equal(part, 0, out=nonzero[: part.size])
+        yield bool(np.greater(flags, kept[start : start + PART], out=flags).any())
+
+
+def _in_memory_order(tensor: Tensor) -> Tensor | None:
+    """Return a flat view of a tensor without gaps, or None of another."""
+    ordered = tensor.permute(in_memory_order(tensor))
+    return ordered.view(-1) if ordered.is_contiguous() else None
+
+
+@functools.lru_cache(maxsize=8)
+def _scratch(dtype: torch.dtype, thread: int) -> Tensor:
+    """Return a buffer of this thread's: allocating one each time costs a page fault every 4 KiB."""
+    return torch.empty(1 << 20, dtype=dtype)
