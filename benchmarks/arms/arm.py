@@ -33,11 +33,11 @@ class Hooks:
     def masks_at(
         self, position: Position, model: nn.Module, masks: dict[str, Tensor], generator: torch.Generator
     ) -> dict[str, Tensor] | None:
-        """Return the masks to hold from now on, or None to leave them; asked in S, after the backward pass of every step.
+        """Return the masks to hold from now on, or None to leave them; asked in S before every step but its first.
 
         Args:
             position: of the step that is about to be taken.
-            model: the network; the gradients of pruned weights are zero.
+            model: the network; its pruned weights are zero.
             masks: those held, name to boolean tensor of what is kept.
             generator: for what is drawn, of this step and arm alone.
         """

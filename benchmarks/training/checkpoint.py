@@ -17,7 +17,7 @@ import torch
 
 from tasks.weights import reason, refuse_compressed
 
-FORMAT = 1
+FORMAT = 2  # raised where what a checkpoint holds changes
 
 
 def save(state: dict[str, Any], path: Path) -> None:

@@ -7,14 +7,14 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import dsd
-from benchmarks.arms.arm import ArmPlan
+from benchmarks.arms.arm import ArmPlan, Hooks
 from benchmarks.records.schema import LayerMask, Scores
 from benchmarks.training.journal import Journal
 from benchmarks.training.weight_log import WeightLog
@@ -95,7 +95,7 @@ class Learner:
         self.steps_per_epoch = task.steps_per_epoch()
         self.ends = self.schedule.boundaries(self.steps_per_epoch)
         self.step = 0
-        self.masks: dict[str, Tensor] = {}
+        self._held: Mapping[str, Tensor] = {}
         self.weights = WeightLog(active=plan.follow_weights)
         self.hooks = plan.hooks()
         self.journal = Journal(self.schedule, self.steps_per_epoch, task.recipe.batch_size)
@@ -106,6 +106,11 @@ class Learner:
     def steps(self) -> int:
         """Total number of steps in the schedule."""
         return self.ends[-1]
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """The masks in force, name to what is kept; none outside of sparse phases."""
+        return dict(self._held)
 
     def position(self) -> Position:
         """Return where the next step stands."""
@@ -121,6 +126,8 @@ class Learner:
         position = self.position()
         if position.first:
             self._start_phase(position)
+        elif self._held:
+            self._move_masks(position)
         for group in self.optimizer.param_groups:
             group["lr"] = position.lr
         loss, shown = self._loss(batch, noise_seed)
@@ -204,7 +211,7 @@ class Learner:
     def finish(self) -> None:
         """Let go of the masks."""
         self._holding.close()
-        self.masks = {}
+        self._held = {}
 
     def results(self, final: Evaluation) -> dict[str, Any]:
         """Return the fields of a record's `Arm`."""
@@ -240,30 +247,27 @@ class Learner:
         self.weights.restore(state["weights"])
         self.hooks.restore(state["hooks"], self.model)
         self.journal.restore(state["journal"])
-        self.masks = dsd.unpack(state["masks"], like=self.model)
-        if self.masks:
-            self._holding.enter_context(dsd.hold(self.model, self.optimizer, self.masks))
+        if masks := dsd.unpack(state["masks"], like=self.model):
+            self._held = self._holding.enter_context(dsd.hold(self.model, self.optimizer, masks))
             self._holding.callback(self._let_go)
 
     def _start_phase(self, position: Position) -> None:
         held = self.masks
         self._holding.close()
-        self.masks = {}
+        self._held = {}
         self.weights.after_release(self.model, held)
         if position.phase.sparsity > 0:
             self.weights.before_pruning(self.model, self.task.recipe.skip)
             generator = torch.Generator().manual_seed(self.mask_seed + position.index)
-            self.masks = dict(
-                self._holding.enter_context(
-                    dsd.sparse(
-                        self.model,
-                        self.optimizer,
-                        position.phase.sparsity,
-                        skip=self.task.recipe.skip,
-                        select=self.plan.select,
-                        generator=generator,
-                        state=self.state_policy,
-                    )
+            self._held = self._holding.enter_context(
+                dsd.sparse(
+                    self.model,
+                    self.optimizer,
+                    position.phase.sparsity,
+                    skip=self.task.recipe.skip,
+                    select=self.plan.select,
+                    generator=generator,
+                    state=self.state_policy,
                 )
             )
             self.weights.after_pruning(self.model, self.masks)
@@ -271,6 +275,15 @@ class Learner:
             self.journal.pruned = Scores(test=test, train=self.task.evaluate_training(self.model))
         elif not held:  # leaving a sparse phase has restarted it already
             dsd.restart(self.optimizer, self.state_policy)
+
+    def _move_masks(self, position: Position) -> None:
+        if type(self.hooks).masks_at is Hooks.masks_at:
+            return
+        generator = torch.Generator().manual_seed(derive(self.mask_seed, "move", self.step))
+        masks = self.hooks.masks_at(position, self.model, self.masks, generator)
+        if masks is not None:
+            assert isinstance(self._held, dsd.Held)
+            self._held.move(masks)
 
     def _let_go(self) -> None:
         dsd.restart(self.optimizer, self.state_policy, self.masks, model=self.model)

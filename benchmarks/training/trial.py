@@ -24,9 +24,6 @@ from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
 from tasks.threads import LoaderError
 
-FORMAT = 2
-"""Of checkpoints: raised where what they hold changes."""
-
 CHECKPOINT_EVERY_SECONDS = 120.0
 CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
 
@@ -105,11 +102,6 @@ class Trial:
         saved = checkpoint.load(self.path) if self.path.exists() else None
         processes.wait()  # nobody writes or deletes it before all have read it
         if saved is not None:
-            if saved.get("format") != FORMAT:
-                raise ValueError(
-                    f"{self.path} was written by another version of the suite ({saved.get('session')}): finish the trial with "
-                    "that one, or use --fresh"
-                )
             if (of := saved["numerics"]) != self.plan.row.numerics:
                 raise ValueError(f"{self.path} is of numerics {of}, these are {self.plan.row.numerics}: use --fresh")
             self.started, self.interruptions = saved["started"], saved["interruptions"] + 1
@@ -265,7 +257,6 @@ class Trial:
             return
         started = time.perf_counter()
         state = {
-            "format": FORMAT,
             "started": self.started,
             "interruptions": self.interruptions,
             "numerics": self.plan.row.numerics,

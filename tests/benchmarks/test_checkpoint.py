@@ -28,7 +28,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     checkpoint.save(state, tmp_path / "deep" / "trial.pt")
     loaded = checkpoint.load(tmp_path / "deep" / "trial.pt")
     assert torch.equal(loaded.pop("tensors")["w"], torch.arange(5.0))
-    assert loaded == {"format": 1, "step": 7, "curve": [{"loss": 0.1}], "none": None}
+    assert loaded == {"format": 2, "step": 7, "curve": [{"loss": 0.1}], "none": None}
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["trial.pt"]
 
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_read_back_does_not_replace_what_was_there(
 def test_no_pickle_is_executed(tmp_path: Path) -> None:
     for name, write in (("pickle.pt", pickle.dump), ("torch.pt", torch.save)):
         with (tmp_path / name).open("wb") as file:
-            write({"format": 1, "step": Bomb(tmp_path / "executed")}, file)
+            write({"format": 2, "step": Bomb(tmp_path / "executed")}, file)
         with pytest.raises(ValueError, match="not a readable checkpoint"):
             checkpoint.load(tmp_path / name)
     assert not (tmp_path / "executed").exists()
@@ -99,5 +99,5 @@ def test_no_pickle_is_executed(tmp_path: Path) -> None:
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     torch.save({"w": torch.zeros(1)}, tmp_path / "weights.pt")
-    with pytest.raises(ValueError, match="not a checkpoint of format 1"):
+    with pytest.raises(ValueError, match="not a checkpoint of format 2"):
         checkpoint.load(tmp_path / "weights.pt")
