@@ -104,8 +104,8 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests."""
-    _run(session, "-m", "pytest", *session.posargs)
+    """Run the tests, on every core."""
+    _run(session, "-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session
