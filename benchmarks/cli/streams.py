@@ -56,8 +56,9 @@ def settle() -> None:
 def complain(text: str) -> None:
     """Write a line on standard error, if it is still there."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        stream = _own(sys.stderr)
+        stream.write(f"{text}\n")
+        stream.flush()
 
 
 def leave() -> None:
@@ -107,7 +108,7 @@ class Output:
         return getattr(sys.stdout, "encoding", None) or "utf-8"
 
     def _try(self, what: Callable[[TextIO], int | None]) -> int | None:
-        stream = sys.stdout
+        stream = _own(sys.stdout)
         try:
             return what(stream)
         except UnicodeEncodeError:
@@ -125,6 +126,11 @@ class Output:
         except ValueError:  # it was closed
             pass
         return None
+
+
+def _own(stream: TextIO) -> TextIO:
+    """Return the stream itself. As long as rich shows a bar, its own stands before it, which would write to us again."""
+    return getattr(stream, "rich_proxied_file", stream)
 
 
 def _detach(stream: TextIO) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tasks.files import some
 from tasks.flickr8k import matrix
-from tasks.flickr8k.listing import SPLITS, Listing, Tokens, unsafe
+from tasks.flickr8k.listing import SPLITS, Listing, Split, Tokens, unsafe
 from tasks.flickr8k.official import FOLDERS
 
 NAMES = ("dataset_flickr8k.json", "dataset.json")
@@ -27,10 +27,10 @@ def json_file(root: Path) -> Path | None:
 
 
 def read(root: Path) -> Listing:
-    """Read the JSON's pictures.
+    """Read the JSON's pictures. An entry that is not as it should be is a problem of the listing, and is passed over.
 
     Raises:
-        ValueError: an entry is not as it should be (the message names it), or there are neither pictures nor features.
+        ValueError: the file is not JSON or holds no list of images, or there are neither pictures nor features.
     """
     path = json_file(root)
     assert path is not None, "the caller saw it"
@@ -41,29 +41,25 @@ def read(root: Path) -> Listing:
     listing.sources = dict.fromkeys(SPLITS, path.name)
     listing.names = {split: [] for split in SPLITS}
     owners: dict[int, str] = {}
+    empty = list(SPLITS)
     for index, entry in enumerate(_images(path)):
-        where = f"{path}, images[{index}]"
-        name = _field(entry, "filename", str, where)
-        if reason := unsafe(name):
-            raise ValueError(f"{where}: filename {name[:80]!r} {reason}")
-        split = _field(entry, "split", str, where)
-        if split not in SPLITS:
-            raise ValueError(f"{where}: split {split[:80]!r} is none of {', '.join(SPLITS)}")
-        sentences = _field(entry, "sentences", list, where)
-        listing.captions[name] = [_tokens(s, f"{where}.sentences[{k}]") for k, s in enumerate(sentences)]
-        if "imgid" in entry:
-            column = listing.columns[name] = _field(entry, "imgid", int, where)
-            if column < 0:
-                raise ValueError(f"{where}: imgid {column} is below 0")
+        if isinstance(entry, dict) and entry.get("split") in empty:
+            empty.remove(entry["split"])
+        try:
+            name, split, captions, column = _entry(entry, f"{path.name}, images[{index}]")
+        except ValueError as error:
+            listing.problems.append(str(error))
+            continue
+        listing.captions[name] = captions
+        if column is not None:
+            listing.columns[name] = column
             if owners.setdefault(column, name) != name:
                 listing.problems.append(f"{path.name}: {owners[column]} and {name} have the same imgid, {column}")
         listing.names[split].append(name)
-    listing.problems += [
-        f"{path.name} has no pictures in the {split} split" for split in SPLITS if not listing.names[split]
-    ]
+    listing.problems += [f"{path.name} has no pictures in the {split} split" for split in empty]
     if listing.features:
         listing.problems += _features(listing.features, listing)
-    elif not any((folder / name).is_file() for name in listing.captions):
+    elif not listing.problems and not any((folder / name).is_file() for name in listing.captions):
         expected = ", ".join(f"{name}/" for name in ("imgs", *FOLDERS))
         raise ValueError(
             f"{root} has captions but no pictures: not one that {path.name} names lies in {folder}; "
@@ -72,21 +68,55 @@ def read(root: Path) -> Listing:
     return listing
 
 
+def _entry(entry: Any, where: str) -> tuple[str, Split, list[Tokens], int | None]:
+    """Return the name, split, captions and imgid (if it has one) of an element of `images`.
+
+    Raises:
+        ValueError: something in it is not as it should be; the message names it.
+    """
+    name = _field(entry, "filename", str, where)
+    if reason := unsafe(name):
+        raise ValueError(f"{where}: filename {name[:80]!r} {reason}")
+    called = _field(entry, "split", str, where)
+    split = next((one for one in SPLITS if one == called), None)
+    if split is None:
+        raise ValueError(f"{where}: split {called[:80]!r} is none of {', '.join(SPLITS)}")
+    sentences = _field(entry, "sentences", list, where)
+    captions = [_tokens(sentence, f"{where}.sentences[{k}]") for k, sentence in enumerate(sentences)]
+    column = _field(entry, "imgid", int, where) if "imgid" in entry else None
+    if column is not None and column < 0:
+        raise ValueError(f"{where}: imgid {column} is below 0")
+    return name, split, captions, column
+
+
+class _Ambiguous(dict[str, Any]):
+    """An object of the JSON with several values under the key `again`, of which `json` would drop all but one without a word."""
+
+    again = ""
+
+
 def _images(path: Path) -> list[Any]:
     try:
-        whole = json.loads(path.read_bytes(), object_pairs_hook=_object)
+        whole = json.loads(path.read_bytes(), object_pairs_hook=_object, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     return _field(whole, "images", list, str(path))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of the JSON; of two values under one key, `json` would drop the first without a word."""
     entry = dict(pairs)
     if len(entry) < len(pairs):
-        again = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise ValueError(f"an object has {again[:80]!r} twice")
+        entry = _Ambiguous(entry)
+        entry.again = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
     return entry
+
+
+def _integer(digits: str) -> int | float:
+    """Return a whole number; infinity where it has more digits than Python reads, which is no imgid."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
 
 
 def _tokens(sentence: Any, where: str) -> Tokens:
@@ -100,6 +130,8 @@ def _tokens(sentence: Any, where: str) -> Tokens:
 def _field(entry: Any, key: str, kind: type[_Type], where: str) -> _Type:
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: expected an object with {key!r}, got {type(entry).__name__}")
+    if isinstance(entry, _Ambiguous):
+        raise ValueError(f"{where}: it has {entry.again[:80]!r} twice")
     if key not in entry:
         raise ValueError(f"{where}: there is no {key!r}")
     value = entry[key]

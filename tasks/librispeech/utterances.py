@@ -119,6 +119,11 @@ def _wrong_recording(file: str, header: Header | str | None, line: Line | None) 
         yield f"{file} has {header.channels} channels; expected one: mix it down, or {ADVICE}"
     elif not audio.supported(header.rate):
         yield f"{file} has {header.rate:,} samples a second; expected {audio.rates()}; {ADVICE}"
+    elif audio.too_long(header):
+        yield (
+            f"{file} lasts {header.samples / header.rate:,.2f} s, more than {audio.LONGEST} s, and a batch takes the memory of "
+            f"its longest recording; cut it into utterances, or {ADVICE}"
+        )
 
 
 def _wrong_transcript(file: str, line: Line | None, transcript: str, contents: Contents) -> Iterator[str]:

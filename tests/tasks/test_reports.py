@@ -18,7 +18,7 @@ from tasks.files import require, telling
 from tasks.flickr8k import captions, frozen
 from tasks.imagenet import augment, folder
 from tasks.imagenet.settings import Augmentation
-from tasks.librispeech import speech
+from tasks.librispeech import audio, speech
 from tasks.task import DataReport
 
 pytestmark = pytest.mark.promise(7)
@@ -314,4 +314,27 @@ def test_a_caption_without_end_is_a_problem(tmp_path: Path) -> None:
     put(path, path.read_text().replace("A picture of train1", "word " * 501, 1))
     assert report(root).problems == (
         "captions of more than 500 words, which no memory is meant for: 1 (train1.png: 501 words)",
+    )
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+def test_a_recording_without_end_is_a_problem_and_is_not_decoded(
+    tmp_path: Path, rate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = spoken(tmp_path / "set")
+    chapter = root / "train-a" / "1" / "1"
+    for name, extra in (("0001", 0), ("0002", rate // 4)):
+        soundfile.write(chapter / f"1-1-{name}.flac", np.zeros(60 * rate + extra, np.int16), rate)
+    lines = "1-1-0000 HE HOPED\n1-1-0001 SIX\n"
+    put(chapter / "1-1.trans.txt", lines)
+    put(root / "quarantine.txt", "train-a/1/1/1-1-0002.flac")
+    assert report(root).problems == ()
+    assert max(audio.resampled_samples(one.samples, one.rate) for one in speech.scan(root).train) == 60 * 16_000
+    (root / "quarantine.txt").unlink()
+    put(chapter / "1-1.trans.txt", f"{lines}1-1-0002 SIX\n")
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("it is decoded"))
+    (problem,) = report(root).problems
+    assert problem.startswith(
+        "train-a/1/1/1-1-0002.flac lasts 60.25 s, more than 60 s, and a batch takes the memory of its longest recording; "
+        "cut it into utterances, or list it in quarantine.txt"
     )

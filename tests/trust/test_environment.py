@@ -290,6 +290,36 @@ def test_a_dumb_terminal_is_written_to_as_a_log(monkeypatch: pytest.MonkeyPatch)
     assert Console(file=terminal).is_terminal  # as rich has it: nothing would be shown at all
 
 
+@pytest.mark.timeout(60)
+def test_beside_a_bar_on_a_terminal_every_line_comes_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(console, "CONSOLE", console.make())
+    with console.bars() as bar:
+        console.progress(bar)("verifying pictures", 1_000, 3_000)
+        console.say("a line")
+        sys.stdout.write("a library's\n")  # rich takes it, lest it break the bar
+        assert sys.stdout is not terminal
+    assert sys.stdout is terminal
+    assert [terminal.getvalue().count(text) for text in ("a line", "a library's")] == [1, 1]
+
+
+@pytest.mark.timeout(60)
+def test_a_terminal_that_is_gone_is_told_once_beside_a_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", gone := Gone(errno.EIO))
+    monkeypatch.setattr(gone, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(console, "CONSOLE", console.make())
+    with console.bars():
+        console.say("a line")
+    assert gone.tried > 1
+    assert capsys.readouterr().err.count("standard output cannot be written") == 1
+
+
 def test_a_log_hears_of_what_takes_long(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(console, "_LINE_EVERY_SECONDS", 0.0)
     with console.bars() as bar:
