@@ -1,37 +1,16 @@
 """DistributedDataParallel on two gloo processes with different data."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
-import dsd
+from tests.dsd.processes import run_two
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="gloo was not built in")
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    folder = tmp_path_factory.mktemp("ddp")
-    root = str(Path(dsd.__file__).parent.parent)
-    environment = os.environ | {"PYTHONPATH": root, "GLOO_SOCKET_IFNAME": "lo"}
-    worker = str(Path(__file__).with_name("ddp_worker.py"))
-    processes = [
-        subprocess.Popen([sys.executable, worker, str(rank), str(folder)], env=environment, stderr=subprocess.PIPE)
-        for rank in range(2)
-    ]
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors.decode()
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    return run_two("ddp_worker.py", tmp_path_factory.mktemp("ddp"))
 
 
 def equal(first: dict, second: dict) -> bool:
