@@ -82,7 +82,8 @@ class Wanted:
     def title(self) -> str:
         """What a reader calls it."""
         kinds = [f"{self.label_noise:.0%} wrong labels"] if self.label_noise else []
-        kinds += ["sensitivity"] * bool(set(self.arms) & set(SENSITIVITY) - {"control-text", "dsd-text"})
+        if set(self.arms) & set(SENSITIVITY) - {"control-text", "dsd-text"}:
+            kinds.append("sensitivity")
         return ROWS[self.row].title + (f" ({', '.join(kinds)})" if kinds else "")
 
 

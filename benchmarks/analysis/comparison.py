@@ -5,6 +5,7 @@ Every difference is B less A, in the metric's own unit and direction: it is no g
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -223,7 +224,7 @@ def _judged(raw: Sequence[tuple[Line, float | None]], primary: str) -> tuple[Lin
     for index, (line, p) in enumerate(raw):
         rounding = abs(line.difference) <= _ROUNDING * max(abs(line.a.mean), abs(line.b.mean))
         within = line.within if p is None else rounding or adjusted[index] > 1 - intervals.CONFIDENCE
-        found.append(Line(**(vars(line) | {"within": within})))
+        found.append(dataclasses.replace(line, within=within))
     return tuple(found)
 
 

@@ -58,8 +58,11 @@ def commit() -> tuple[str | None, bool | None]:
 def precision(device: torch.device) -> str:
     """Return the arithmetic of training: torch lets convolutions on a GPU round their inputs to TF32 unless told not to."""
     if device.type == "cuda" and (torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32):
-        convolutions, matmul = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-        return "float32 (TF32 in " + " and ".join(["convolutions"] * convolutions + ["matrix products"] * matmul) + ")"
+        allowed = {
+            "convolutions": torch.backends.cudnn.allow_tf32,
+            "matrix products": torch.backends.cuda.matmul.allow_tf32,
+        }
+        return f"float32 (TF32 in {' and '.join(name for name, found in allowed.items() if found)})"
     return "float32"
 
 
