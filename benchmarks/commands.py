@@ -20,7 +20,7 @@ from benchmarks.plan import Plan, ended
 from benchmarks.provenance import Provenance
 from benchmarks.record import Record
 from benchmarks.registry import DEFAULT_SEEDS, Row
-from benchmarks.stop import InterruptedTrial, Stop
+from benchmarks.stop import REASONS, InterruptedTrial, Stop
 from benchmarks.trial import Trial
 from tasks import processes, weights
 from tasks.precision import MixedPrecision
@@ -185,7 +185,7 @@ def _trials(
         except InterruptedTrial as interrupted:
             same = "the same command, without --fresh," if fresh else "the same command"
             display.say(f"stopped ({interrupted.reason}); {trial.path} holds everything: {same} goes on from there")
-            return 130 if interrupted.reason == "SIGINT" else 143
+            return REASONS[interrupted.reason]
         except NonFiniteError as error:
             display.say(f"seed {plan.seed} failed: {error}")
             status = 1
