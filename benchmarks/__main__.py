@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import tyro
-from tyro.conf import FlagCreatePairsOff, subcommand
+from tyro.conf import subcommand
 
 from benchmarks.cli import request, streams
 from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Prepare, Report, Run, Status, Tables, Verify
+from tasks import commandline
 
 Command = (
     Annotated[Run, subcommand("run")]
@@ -30,13 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     streams.settle()
     try:
-        command = tyro.cli(
-            Command,
-            prog="python -m benchmarks",
-            description="Train baseline and DSD side by side, and make tables from the records.",
-            config=(FlagCreatePairsOff,),
-            args=words,
-        )
+        about = "Train baseline and DSD side by side, and make tables from the records."
+        command: Command = commandline.parse(Command, words, "python -m benchmarks", about)
+    except ValueError as error:
+        _tell(error)
+        return 2
     except BrokenPipeError:  # whoever read the help (`| head`) has seen enough
         return 0
     except OSError as error:

@@ -35,8 +35,8 @@ from torch.utils.data._utils import signal_handling
 
 from tasks.threads import PATIENCE, LoaderError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C reaches every process of a terminal, Slurm's signals every one of a job: they are for the trainer to act on."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C and its end reach every process of a terminal, Slurm's signals every one of a job: they are for the trainer to act on."""
 
 _KILLED = 5.0  # seconds that a killed process has to be gone; one that waits for a dead file server never is
 _NOT_HANDED_OVER = 75  # exit status of a worker that cannot pass on its batch
@@ -279,9 +279,10 @@ def _start_forkserver(module: str) -> None:
     SIGNALS are blocked, in its children, too.
     """
     multiprocessing.set_forkserver_preload([__name__, module])
-    multiprocessing.resource_tracker.ensure_running()  # here, not below: it would let the signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
+        multiprocessing.resource_tracker.ensure_running()  # which ignores SIGINT and SIGTERM, and lets them through here again
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         multiprocessing.forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,15 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
+def processors() -> int:
+    """Return how many processors this process may use: taskset, Slurm and a container's cpuset grant fewer than there are."""
+    if sys.version_info >= (3, 13):
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class LoaderError(ChildProcessError):
     """A loader process or thread was killed, is stuck or failed; the message is one line."""
 
@@ -29,13 +39,13 @@ class Threads:
     """A pool of threads. Unlike those of an executor, one that is stuck keeps neither `close` nor the process from ending.
 
     Args:
-        count: how many; 0 takes one per processor.
+        count: how many; 0 takes one for each of `processors()`.
     """
 
     def __init__(self, count: int = 0) -> None:
         self.closed = False
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[Any], Any], Any] | None] = queue.SimpleQueue()
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count or os.cpu_count() or 1)]
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count or processors())]
         for thread in self._threads:
             thread.start()
 

@@ -21,7 +21,7 @@ from benchmarks.records.schema import Record
 from benchmarks.reporting import results_folder, terminal
 from benchmarks.rows import DEFAULT_SEEDS, Row
 from benchmarks.training import determinism, provenance
-from benchmarks.training.interruption import InterruptedTrial, Stop
+from benchmarks.training.interruption import REASONS, InterruptedTrial, Stop
 from benchmarks.training.learner import NonFiniteError
 from benchmarks.training.plan import Plan, ended
 from benchmarks.training.provenance import Provenance
@@ -189,7 +189,7 @@ def _trials(
         except InterruptedTrial as interrupted:
             same = "the same command, without --fresh," if fresh else "the same command"
             display.say(f"stopped ({interrupted.reason}); {trial.path} holds everything: {same} goes on from there")
-            return 130 if interrupted.reason == "SIGINT" else 143
+            return REASONS[interrupted.reason]
         except NonFiniteError as error:
             display.say(f"seed {plan.seed} failed: {error}")
             status = 1

@@ -8,6 +8,7 @@ import time
 from types import FrameType, TracebackType
 
 from tasks import processes
+from tasks.loading import SIGNALS
 
 STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"
 """Environment variable in which nox sessions pass their process id. Without it a run may outlive its shell, as with nohup."""
@@ -16,7 +17,8 @@ _UNDER_TORCHRUN = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes th
 _FORWARDED = 5.0
 """Seconds in which a second signal is taken for the first one: Ctrl-C reaches every process, and torchrun sends it on again."""
 
-REASONS = ("SIGINT", "SIGTERM", "the process that started this one is gone")
+REASONS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "the process that started this one is gone": 143}
+"""Why a run stops, and its exit status then."""
 
 
 class InterruptedTrial(Exception):  # noqa: N818 - not an error: the run was asked to stop and did
@@ -28,7 +30,11 @@ class InterruptedTrial(Exception):  # noqa: N818 - not an error: the run was ask
 
 
 class Stop:
-    """Context in which SIGINT and SIGTERM only set `reason`. A second signal ends the process at once, without saving."""
+    """Context in which SIGINT, SIGTERM and SIGHUP only set `reason`. A second signal ends the process at once, without saving.
+
+    SIGHUP, of a terminal that is closed, is neither the first nor the second of two: the shell and the kernel send one each, and
+    the end of a session sends SIGTERM beside it. Where it is ignored, as under nohup, it stays so.
+    """
 
     def __init__(self) -> None:
         self._signal: str | None = None
@@ -44,19 +50,21 @@ class Stop:
         if self._signal is not None:
             return self._signal
         if self._parent is not None and os.getppid() != self._parent:
-            return REASONS[-1]
+            return list(REASONS)[-1]
         return None
 
     def agreed(self) -> str | None:
         """Return why to stop, the same in every process of a run, or None; to be asked by all at the same step."""
         if processes.size() == 1:
             return self.reason
-        code = processes.highest(REASONS.index(self.reason) if self.reason else -1)
-        return None if code < 0 else REASONS[code]
+        reasons = list(REASONS)
+        code = processes.highest(reasons.index(self.reason) if self.reason else -1)
+        return None if code < 0 else reasons[code]
 
     def __enter__(self) -> Stop:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._handle)
+        for number in SIGNALS:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -66,7 +74,8 @@ class Stop:
             signal.signal(number, previous)  # type: ignore[arg-type]  # what signal.signal returned, it takes
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._signal is None:
-            self._signal, self._at = signal.Signals(number).name, time.monotonic()
-        elif time.monotonic() - self._at >= self._forwarded:
+        name = signal.Signals(number).name
+        if self._signal in (None, "SIGHUP"):
+            self._signal, self._at = name, time.monotonic()
+        elif name != "SIGHUP" and time.monotonic() - self._at >= self._forwarded:
             os._exit(128 + number)

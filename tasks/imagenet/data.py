@@ -22,6 +22,7 @@ from tasks.imagenet.folder import Folder, Split
 from tasks.imagenet.settings import Augmentation
 from tasks.loading import loaded
 from tasks.pictures import decode
+from tasks.threads import processors
 
 Batch = tuple[Tensor, Tensor]
 """x: (B, 3, side, side) float32, normalised, channels last; y: (B,) int64 class numbers. Both on the device."""
@@ -253,5 +254,5 @@ def _collate(samples: list[_Sample]) -> tuple[Tensor, Colour | None, Tensor]:
 def _loader(dataset: Any, plan: Any, workers: int | None, device: torch.device) -> Iterator[Any]:
     if workers is None:
         held = dataset.pictures.in_memory
-        workers = 0 if held else max(1, min(16, (os.cpu_count() or 1) // processes.on_this_machine()))
+        workers = 0 if held else max(1, min(16, processors() // processes.on_this_machine()))
     return loaded(dataset, plan, _collate, workers, pin_memory=device.type == "cuda")

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import tyro
 from torch import nn
 from tyro.conf import Positional
 
 from dsd.schedule import Phase, PolynomialDecay, Schedule
+from tasks import commandline
 from tasks.files import require
 from tasks.librispeech import layout, speech, task
 from tasks.librispeech.data import Waveforms
@@ -123,9 +123,10 @@ def train(recipe: Recipe, heard: task.Source, device: torch.device) -> Iterator[
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0 as soon as a WER is below 5 %, 1 where none is, 2 for wrong input."""
-    options = tyro.cli(Overfit, prog="python -m tasks.librispeech.overfit", args=arguments)
+    words = sys.argv[1:] if arguments is None else arguments
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
+        options: Overfit = commandline.parse(Overfit, words, "python -m tasks.librispeech.overfit")
         heard = source(options.data, lambda *_: None)
         counts = heard.report.counts
         _say(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
 import shutil
 import signal
@@ -15,6 +17,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.records import schema, store
+from benchmarks.training import checkpoint
 from tests.benchmarks.test_trial import comparable
 
 ROOT = Path(__file__).parents[2]
@@ -246,6 +249,48 @@ def test_verify_passes_the_embedded_set_and_fails_a_damaged_one(
     assert f"{picture.relative_to(tmp_path / 'set')} is not a readable image" in capsys.readouterr().out
     assert main(["run", ROW, "--data", str(tmp_path / "set"), "--out", str(tmp_path / "out")]) == 2
     assert picture.name in capsys.readouterr().err
+
+
+def on_a_terminal(words: list[str], environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a command on a terminal of its own; return it, and the end of the terminal at which somebody sits."""
+    here, there = pty.openpty()
+    code = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests may run under nohup
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        cwd=ROOT,
+        env=environment,
+        stdin=there,
+        stdout=there,
+        stderr=there,
+        start_new_session=True,
+    )
+    os.close(there)
+    os.set_blocking(here, False)
+    return process, here
+
+
+def test_a_run_whose_terminal_is_closed_saves(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "benchmarks", *RUN, "--out", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"}
+    process, terminal = on_a_terminal(words, environment)
+    deadline = time.monotonic() + 240
+    while not (saved := list(tmp_path.glob("checkpoints/*/trial.pt"))):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+        with contextlib.suppress(BlockingIOError):
+            os.read(terminal, 1 << 16)
+    before = saved[0].stat().st_mtime_ns
+    os.close(terminal)
+    assert process.wait(60) == 129
+    assert saved[0].stat().st_mtime_ns > before
+    assert checkpoint.load(saved[0])["learners"]
+    assert not (tmp_path / "records").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

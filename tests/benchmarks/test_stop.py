@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,15 @@ import pytest
 from benchmarks.training.interruption import Stop
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.fixture(autouse=True)
+def _hangup() -> Iterator[None]:
+    """Tests may run under nohup, and one that fails must not end them all."""
+    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_only_sets_the_reason(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with Stop() as stop:
@@ -27,7 +36,7 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     code = textwrap.dedent(
         """
         import os, signal
-        from benchmarks.stop import Stop
+        from benchmarks.training.interruption import Stop
         with Stop():
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
@@ -39,11 +48,41 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     assert "went on" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        ((signal.SIGHUP, signal.SIGHUP), "SIGHUP"),  # from the shell and from the kernel
+        ((signal.SIGHUP, signal.SIGTERM), "SIGTERM"),  # at the end of a session
+        ((signal.SIGTERM, signal.SIGHUP), "SIGTERM"),
+    ],
+)
+def test_the_end_of_a_terminal_is_not_the_second_of_two_signals(sent: tuple[signal.Signals, ...], reason: str) -> None:
+    with Stop() as stop:
+        for number in sent:
+            os.kill(os.getpid(), number)
+        assert stop.reason == reason
+
+
+def test_under_nohup_a_terminal_may_end() -> None:
+    code = textwrap.dedent(
+        """
+        import os, signal
+        from benchmarks.training.interruption import Stop
+        with Stop() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            print(stop.reason)
+        """
+    )
+    command = ["nohup", sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "None\n"
+
+
 def test_a_run_whose_parent_died_stops_only_where_asked_to(tmp_path: Path) -> None:
     child = textwrap.dedent(
         """
         import os, sys, time
-        from benchmarks.stop import Stop
+        from benchmarks.training.interruption import Stop
         stop = Stop()
         print(stop.reason, flush=True)
         open(sys.argv[2], "w").close()

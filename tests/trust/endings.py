@@ -65,8 +65,17 @@ def terminated(data: Path) -> None:
     time.sleep(1)  # let it arrive everywhere
 
 
+def hung_up(data: Path) -> None:
+    """Send SIGHUP to every process of the terminal, twice, as its end does."""
+    del data
+    for _ in range(2):
+        os.killpg(0, signal.SIGHUP)
+    time.sleep(1)
+
+
 ENDINGS: dict[str, Callable[[Path], None]] = {
-    one.__name__: one for one in (killed_worker, killed_forkserver, vanished, killed, second_ctrl_c, terminated)
+    one.__name__: one
+    for one in (killed_worker, killed_forkserver, vanished, killed, second_ctrl_c, terminated, hung_up)
 }
 
 
@@ -78,6 +87,7 @@ def end(name: str, out: Path) -> dict[str, object]:
     child = os.fork()
     if child == 0:
         os.setsid()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests may run under nohup
         log = os.open(out / "log", os.O_WRONLY | os.O_CREAT)
         os.dup2(log, 1)
         os.dup2(log, 2)

@@ -20,6 +20,7 @@ EXPECTED = {
     "killed": (-9, None),
     "second_ctrl_c": (130, None),
     "terminated": (143, None),
+    "hung_up": (129, None),
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks import files
+from tasks import files, threads
 from tasks.flickr8k import captions, official, vocabulary
 from tasks.task import DataReport
 
@@ -271,7 +271,7 @@ def test_pictures_are_decoded_in_parallel(root: Path, monkeypatch: pytest.Monkey
         add(root, files.QUARANTINE, f"{name}.jpg\n")
     both = threading.Barrier(2, timeout=20)  # broken, and so an error, unless two decode at once
     monkeypatch.setattr(captions, "pixels", lambda data: both.wait())
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(threads, "processors", lambda: 2)
     assert report(root).problems == ()
 
 

@@ -210,6 +210,16 @@ def test_the_global_generators_are_left_alone(pictures: data.Pictures, found: fo
     assert before[1:] == after[1:]
 
 
+@pytest.mark.parametrize(("usable", "workers"), [(1, 1), (3, 3), (64, 16)])
+def test_loader_processes_are_as_many_as_processors_that_may_be_used(
+    found: folder.Folder, usable: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = data.Pictures(found, "train", cache=False)
+    monkeypatch.setattr(data, "processors", lambda: usable)
+    monkeypatch.setattr(data, "loaded", lambda dataset, plan, collate, workers, pin_memory: iter([workers]))
+    assert next(data._loader(data._Training(pictures, AUGMENTATION, 0), [], None, CPU)) == workers
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_every_process_does_not_kill_the_workers(found: folder.Folder, number: signal.Signals) -> None:
     """Ctrl-C and Slurm send it so; the trainer still has its checkpoint to write."""

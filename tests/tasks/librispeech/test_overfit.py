@@ -63,6 +63,22 @@ def test_wrong_input_is_named(
     assert capsys.readouterr().err == f"error: {message}\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "DATA is missing"),
+        (["DIR", "--widt", "64"], "there is no flag --widt (did you mean --width?)"),
+        (["DIR", "--epochs", "ten"], "--epochs: expected a whole number, got 'ten'"),
+    ],
+)
+def test_wrong_words_are_answered_in_one_line(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert overfit.main(words) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", f"error: {message}\n")
+
+
 def test_a_folder_without_speech_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert overfit.main([str(tmp_path)]) == 2
     assert f"error: {tmp_path} has no folders whose names begin with train or test" in capsys.readouterr().err
