@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ def test_the_three_lines_work_as_printed() -> None:
     exec(snippet, namespace)  # noqa: S102 - the README's own code
     model, masks = namespace["model"], namespace["masks"]
     assert isinstance(model, torch.nn.Module)
-    assert isinstance(masks, dict)
+    assert isinstance(masks, Mapping)
     pruned = {name: int((~mask).sum()) for name, mask in masks.items()}
     assert pruned == {"0.weight": round(0.3 * 20 * 64), "2.weight": round(0.3 * 64)}
     weights = dict(model.named_parameters())
