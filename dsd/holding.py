@@ -18,6 +18,9 @@ from dsd.state import moved
 from dsd.wrapping import names, others, stepped
 from dsd.zeroing import GradientMask, any_pruned, held_mask, prunes, zero_pruned_
 
+PACE = 100
+"""Steps between two looks where the answer has to come from a GPU, which would wait for it."""
+
 
 class Held(Mapping[str, Tensor]):
     """The masks of a sparse phase by parameter name: those in force, while they are held and afterwards.
@@ -69,7 +72,7 @@ class Holding:
     """Zeroes what is pruned after every step of `optimizers`, and looks whether anything else has moved it.
 
     Looking is cheap: before each step at every tensor's version, which changes with most ways to write to it, and at all
-    values of one tensor, in turn.
+    values of one tensor, in turn; on a GPU every hundredth step.
     """
 
     def __init__(self, plain: nn.Module, optimizers: list[torch.optim.Optimizer], masks: Masks) -> None:
@@ -82,6 +85,7 @@ class Holding:
         self._on_gradients: dict[str, RemovableHandle] = {}
         self._versions: dict[str, int] = {}
         self._over = False
+        self._pace = 1
         self._steps = 0
         self._moved = 0  # how often something else was found to have moved them
         self._moved_now: set[str] = set()  # since the last step
@@ -89,6 +93,8 @@ class Holding:
         known, reached = dict(all_names(plain)), stepped(optimizers)
         for name, mask in masks.items():
             self._fit(name, mask, known, reached)
+        if any(mask.device.type != "cpu" for mask in self.masks.values()):
+            self._pace = PACE
 
     def start(self) -> None:
         """Register all hooks, then zero what is pruned."""
@@ -181,10 +187,10 @@ class Holding:
         GradientMask(name, self.masks[name]).apply(self.parameters[name])  # a gradient that is there already
 
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        turn = self._pruned[self._steps % len(self._pruned)] if self._pruned else ""
+        turn, between = divmod(self._steps, self._pace)
         self._steps += 1
-        for name in self._pruned:
-            self._look(name, everything=name == turn)
+        for number, name in enumerate(self._pruned):
+            self._look(name, everything=not between and number == turn % len(self._pruned))
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         for name in self._pruned:

@@ -117,14 +117,16 @@ class Phases:
         elif self._holding is not None:
             self._require_same(self._holding, model, optimizer)
         if self._holding is not None and step >= self.end[self._begun - 1]:
-            self._leave(self._holding, model, optimizer)
+            masks = self._holding.masks
+            self._let_go(self._holding)
+            restart(optimizer, self.state, masks, model=model)
         if self._begun < len(self.begin) and step >= self.begin[self._begun]:
             if step >= self.end[self._begun]:
                 raise RuntimeError(
                     f"step {step} is behind the whole sparse phase that begins at {self.begin[self._begun]}"
                 )
-            masks = select(model, self.sparsity[self._begun], **self.options)
-            self._holding = take_hold(model, optimizer, masks, self.state)
+            drawn = select(model, self.sparsity[self._begun], **self.options)
+            self._holding = take_hold(model, optimizer, drawn, self.state)
             self._begun += 1
         self._step = step
         return self.masks
@@ -137,15 +139,14 @@ class Phases:
     def close(self) -> None:
         """Let go at the end of training: pruned weights are checked and hooks removed; nothing restarts.
 
+        The state still tells the masks, and `at` goes on with them.
+
         Raises:
             RuntimeError: see `hold`.
         """
         if self._holding is not None:
-            holding, self._holding = self._holding, None
-            try:
-                holding.check()
-            finally:
-                holding.release()
+            self._saved = pack(self._holding.masks)
+            self._let_go(self._holding)
 
     def state_dict(self) -> dict[str, Any]:
         """Return position and masks, packed into bits; made of nothing but what `weights_only=True` loads.
@@ -181,9 +182,16 @@ class Phases:
         self._step, self._begun, self._holding = state["step"], state["begun"], None
         self._saved = dict(state["masks"]) if state["masks"] is not None else None
 
-    def _leave(self, holding: Holding, model: nn.Module, optimizer: Optimizers) -> None:
-        self.close()
-        restart(optimizer, self.state, holding.masks, model=model)
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle is made of: it goes on from here with a model and an optimizer of its own."""
+        return vars(self) | {"_holding": None, "_saved": self.state_dict()["masks"]}
+
+    def _let_go(self, holding: Holding) -> None:
+        self._holding = None
+        try:
+            holding.check()
+        finally:
+            holding.release()
 
     def _require_next(self, step: int) -> None:
         if self._step is None and step > self.begin[0]:

@@ -67,8 +67,13 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
     Raises:
         ValueError: an entry of `skip` matches nothing; a trained tensor that is not skipped has no shape yet (a lazy module
             that has not run), is what a parametrization or a hook (`weight_norm`, `orthogonal`, `torch.nn.utils.prune` ...)
-            computes a weight from, lies in a scripted module, or is no plain tensor (sharded, quantised, sparse ...).
+            computes a weight from, lies in a scripted module, or is no plain tensor (quantised, sparse ...), nor one that
+            `fully_shard` has sharded; the model is wrapped in FullyShardedDataParallel (FSDP1).
     """
+    if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):
+        raise ValueError(
+            "FullyShardedDataParallel flattens weights, in which nothing can be pruned: use fully_shard (FSDP2)"
+        )
     entries = (skip,) if isinstance(skip, str) else tuple(skip)
     first: dict[int, str] = {}
     skipped: dict[int, str] = {}
@@ -118,7 +123,7 @@ def unfit(parameter: nn.Parameter) -> str | None:
         return f"is sparse ({parameter.layout}): make it dense"
     plain = local(parameter.data)
     if type(plain) is not Tensor:
-        return f"is a {type(plain).__name__} (sharded or quantised) and no plain tensor: prune before it is made one"
+        return f"is a {type(plain).__name__} (quantised, perhaps) and no plain tensor: prune before it is made one"
     if sharded(parameter) and any(placement.is_partial() for placement in parameter.placements):  # type: ignore[attr-defined]
         return "is a DTensor of partial sums: redistribute it"
     if parameter.element_size() == 1:

@@ -54,7 +54,8 @@ def test_tables(benchmark: Any, tmp_path: Path) -> None:
     drawing = processor_seconds(*words)  # a figure that is drawn already is left as it is
     taken = statistics.median(processor_seconds(*words) for _ in range(3))
     code = (
-        "import sys; from pathlib import Path; from benchmarks.records import store; from benchmarks.reporting import results_folder; "
+        "import sys; from pathlib import Path; from benchmarks.records import store; "
+        "from benchmarks.reporting import results_folder; "
         "folder = Path(sys.argv[1]); results_folder.write(folder.parent, store.read_all(folder))"
     )
     without = statistics.median(processor_seconds("-c", code, str(tmp_path / "records")) for _ in range(3))

@@ -8,6 +8,8 @@ import torch
 from torch import nn, optim
 
 import dsd
+from dsd import holding
+from dsd.zeroing import any_pruned
 
 
 @pytest.fixture
@@ -181,6 +183,27 @@ def test_a_sparse_gradient_that_is_there_already_is_refused_before_anything_is_p
     with pytest.raises(ValueError, match=r"the gradient of 1\.weight is sparse"), phase:
         raise AssertionError
     assert same(bits(net), before)
+
+
+@pytest.mark.parametrize("pace", [1, 3])
+def test_one_layer_a_turn_is_looked_at_before_a_step_and_all_on_leaving(
+    pace: int, model: nn.Module, optimizer: optim.Optimizer, step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[tuple[int, ...]] = []
+
+    def look(weight: torch.Tensor, kept: torch.Tensor) -> bool:
+        looked.append(tuple(weight.shape))
+        return any_pruned(weight, kept)
+
+    monkeypatch.setattr(holding, "any_pruned", look)
+    every = [(8, 3, 3, 3), (8, 8, 3, 3), (34, 128)]
+    with dsd.sparse(model, optimizer, 0.5) as masks:
+        masks._holding._pace = pace
+        for i in range(6):
+            step(model, optimizer, i)
+        assert looked == (every * 2)[: 6 // pace]
+        looked.clear()
+    assert looked == every
 
 
 def test_a_learning_rate_scheduler_made_inside_or_outside_does_no_harm(

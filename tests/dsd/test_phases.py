@@ -191,6 +191,29 @@ def test_leaving_and_closing_look_at_every_weight(model: nn.Module) -> None:
         assert not optimizer._optimizer_step_post_hooks
 
 
+@pytest.mark.parametrize("how", ["close", "deepcopy"])
+def test_a_phase_that_was_closed_or_copied_goes_on(how: str, model: nn.Module, batch: Any, positive_zero: Any) -> None:
+    optimizer = MAKE["momentum"](model.parameters())
+    one = dsd.Phases(0.5, 0, 4)
+    masks = dict(one.at(0, model, optimizer) or {})
+    train(model, optimizer, batch(0))
+    if how == "close":
+        one.close()
+        assert not optimizer._optimizer_step_post_hooks
+        assert one.state_dict()["masks"].keys() == masks.keys()
+    else:
+        one = copy.deepcopy(one)
+        model, optimizer = copy.deepcopy((model, optimizer))
+    again = one.at(1, model, optimizer)
+    assert again is not None
+    train(model, optimizer, batch(1))
+    for name, kept in masks.items():
+        assert torch.equal(again[name], kept)
+        assert positive_zero(model.get_parameter(name)[~kept])
+    assert one.at(4, model, optimizer) is None
+    assert one.state_dict()["masks"] is None
+
+
 def test_moved_masks_are_what_is_saved(model: nn.Module, batch: Any) -> None:
     optimizer = MAKE["momentum"](model.parameters())
     one = dsd.Phases(0.5, 0, 9)

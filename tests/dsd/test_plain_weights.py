@@ -101,6 +101,19 @@ def test_a_scripted_module_is_refused_unless_skipped(make: Callable[[nn.Module],
     assert list(masks) == ["1.weight"]
 
 
+class FullyShardedDataParallel(nn.Sequential):
+    """FSDP1 by name: what it makes of weights is flat."""
+
+
+def test_flattened_weights_are_refused_before_anything_changes() -> None:
+    for net in (FullyShardedDataParallel(nn.Linear(4, 4)), nn.Sequential(FullyShardedDataParallel(nn.Linear(4, 4)))):
+        before = [p.detach().clone() for p in net.parameters()]
+        optimizer = optim.SGD(net.parameters(), lr=0.1)
+        with pytest.raises(ValueError, match="use fully_shard"), dsd.sparse(net, optimizer, 0.5):
+            raise AssertionError
+        assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+
+
 class Wrapped(torch.Tensor):
     """A tensor of another type, as quantisation and sharding make it."""
 

@@ -118,7 +118,18 @@ def compiled(module: nn.Module) -> nn.Module:
     return torch.compile(module, backend="eager")  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("wrap", [nn.DataParallel, compiled, lambda module: nn.DataParallel(compiled(module))])
+class Fabric(nn.Module):
+    """As Lightning Fabric wraps a model."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self._forward_module = module
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [nn.DataParallel, compiled, lambda module: nn.DataParallel(compiled(module)), lambda m: Fabric(nn.DataParallel(m))],
+)
 def test_wrappers_are_looked_through(wrap, model: nn.Module) -> None:
     found = dsd.prunable(wrap(model), skip=["0"])
     assert list(found.weights) == ["3.weight", "6.weight"]
