@@ -7,12 +7,13 @@ result, the last epoch, and decides nothing. The curves of the records have all 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.metrics import PERPLEXITY
-from benchmarks.analysis.summary import LABELS, Cell
+from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.arms.registry import DENSE
 from benchmarks.records.schema import Arm, Point, Record
 from benchmarks.statistics.intervals import Paired
@@ -29,25 +30,27 @@ class Chosen:
     over the control, each at its own best point, in the primary metric; None for the baseline and the control.
     """
 
-    cells: dict[str, Cell]
+    cells: dict[str, Average]
     epoch: float
     epochs: float
     gain: Paired | None
 
 
+@functools.lru_cache(maxsize=64)
 def choices(group: Group) -> dict[str, Chosen]:
     """Return label of arm to what would have been kept of it, the baseline first; empty without validation perplexity."""
     names = {name for record in group.records for name in record.arms}
     order = [DENSE, *(n for n in LABELS if n in names), *sorted(names - set(LABELS))]
-    best = {name: [point for record in group.records if (point := _best(record, name))] for name in order}
-    tests = [point.test or {} for points in best.values() for point in points]
+    best = {name: {r.id: point for r in group.records if (point := _best(r, name))} for name in order}
+    tests = [point.test or {} for points in best.values() for point in points.values()]
     shared = [metric for metric in tests[0] if all(metric in test for test in tests)] if tests else []
     found = {}
     for name, points in best.items():
         if points:
-            cells = {metric: summary.cell([(point.test or {})[metric] for point in points]) for metric in shared}
+            scores = [point.test or {} for point in points.values()]
+            cells = {metric: summary.average([one[metric] for one in scores], list(points)) for metric in shared}
             epochs = max(arm.curve[-1].epoch for r in group.records if (arm := _arm(r, name)) and arm.curve)
-            epoch = summary.cell([point.epoch for point in points]).mean
+            epoch = summary.average([point.epoch for point in points.values()]).mean
             found[LABELS.get(name, name)] = Chosen(cells, epoch, epochs, _gain(group, name))
     return found
 

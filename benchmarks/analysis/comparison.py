@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from benchmarks.analysis import differences, metrics, summary
 from benchmarks.analysis.groups import Group, Key
-from benchmarks.analysis.summary import LABELS, Cell
+from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.records.outcomes import unpack_outcomes
 from benchmarks.records.recipes import runs_of
 from benchmarks.records.schema import Record
@@ -41,8 +41,8 @@ class Line:
 
     arm: str
     metric: str
-    a: Cell
-    b: Cell
+    a: Average
+    b: Average
     difference: float
     interval: tuple[float, float] | None
     yardstick: Yardstick
@@ -178,7 +178,7 @@ def _line(
     """Return the line, not yet judged, and the p value of "no difference"."""
     ours, theirs = (side[place] for side in tests)
     first, second = ([side[seed] for seed in sorted(side)] for side in (ours, theirs))
-    cells = summary.cell(first), summary.cell(second)
+    cells = summary.average(first), summary.average(second)
     yardstick: Yardstick = "none"
     found: Difference | None = None
     if min(len(first), len(second)) > 1:

@@ -44,9 +44,11 @@ class Key:
     autocast: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """The trials of one key: one finished trial a seed, in the order of seeds, and those that are not in use.
+
+    Each is itself alone, so that what is computed of it can be kept (`functools.lru_cache`).
 
     Of two trials of a seed the newer supersedes the older only if it has all of its arms: a later, smaller run must not
     hide evidence. `unused` are the newer ones that do not, each with the reason in words.

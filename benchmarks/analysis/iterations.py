@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import LABELS, Cell
+from benchmarks.analysis.summary import LABELS, Average
+from benchmarks.arms.registry import DENSE
 from benchmarks.records.schema import PhaseResult, Record
 from benchmarks.statistics.intervals import Paired
 
@@ -28,7 +30,7 @@ class Stage:
     kind: Kind
     iteration: int
     epochs: float
-    tests: dict[str, Cell]
+    tests: dict[str, Average]
     gain: Paired | None
     last: bool = False
 
@@ -43,13 +45,14 @@ class Unequal:
     """DSD after its last iteration against the control after an earlier one: the comparison that the paper prints."""
 
     epochs: tuple[float, float]
-    dsd: Cell
-    control: Cell
+    dsd: Average
+    control: Average
     gains: tuple[float, ...]
     gain: Paired
     iteration: int
 
 
+@functools.lru_cache(maxsize=64)
 def stages(group: Group) -> list[Stage]:
     """Return the ends of the phases, D first; none where the recipe has one iteration, or no trial has the dsd arm."""
     if summary.count_iterations(group) < 2:
@@ -59,7 +62,11 @@ def stages(group: Group) -> list[Stage]:
     sample = _longest(group)
     dense = [record.dense.test[record.metric] for record in group.records if record.dense]
     epochs = _dense_epochs(sample)
-    found = [Stage("dense", 0, epochs, dict.fromkeys(order, summary.cell(dense)), None)] if dense else []
+    found = (
+        [Stage("dense", 0, epochs, dict.fromkeys(order, summary.average(dense, summary.trials(group, DENSE))), None)]
+        if dense
+        else []
+    )
     phases = sample.arms["dsd"].phases
     iteration = 0
     for index, phase in enumerate(phases):
@@ -67,9 +74,9 @@ def stages(group: Group) -> list[Stage]:
         epochs += phase.epochs
         tests = {}
         for name in order:
-            values = [value for record in group.records if (value := _at(record, name, index)) is not None]
+            values = {r.id: value for r in group.records if (value := _at(r, name, index)) is not None}
             if values:
-                tests[name] = summary.cell(values)
+                tests[name] = summary.average(list(values.values()), list(values))
         last = index == len(phases) - 1
         gain = summary.paired(group, _gains(group, index, index))
         found.append(Stage(phase.kind, iteration, epochs, tests, gain, last))
@@ -100,7 +107,9 @@ def unequal(group: Group) -> Unequal | None:
         return None
     both = [record for record in group.records if _pair(record, last, at)]
     dsd, control = (
-        summary.cell([value for record in both if (value := _at(record, name, index)) is not None])
+        summary.average(
+            [value for record in both if (value := _at(record, name, index)) is not None], [one.id for one in both]
+        )
         for name, index in (("dsd", last), ("control", at))
     )
     epochs = (ends[-1].epochs, ends[like[0]].epochs)

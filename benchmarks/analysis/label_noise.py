@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import Cell
+from benchmarks.analysis.summary import Average
 from benchmarks.records.schema import Arm, Record
 from benchmarks.statistics.intervals import Paired
 
@@ -30,8 +30,8 @@ class Course:
     """
 
     measure: str
-    train: tuple[Cell | None, ...]
-    test: tuple[Cell, ...]
+    train: tuple[Average | None, ...]
+    test: tuple[Average, ...]
     change: Paired
 
 
@@ -130,8 +130,8 @@ def _course(group: Group, records: Sequence[Record], name: str) -> Course:
     train = []
     for column in zip(*points, strict=True):
         known = [one[measure] for one in column if measure in one]
-        train.append(summary.cell(known) if known else None)
-    test = [summary.cell([one[metric] for one in column]) for column in zip(*tests, strict=True)]
+        train.append(summary.average(known) if known else None)
+    test = [summary.average([one[metric] for one in column]) for column in zip(*tests, strict=True)]
     changes = [summary.gain(record, one[1], one[2]) for record, one in zip(records, tests, strict=True)]
     change = summary.paired(group, changes)
     assert change is not None, "there is a record"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -48,6 +49,7 @@ def iterations(record: Record, name: str = "dsd") -> list[Iteration]:
     return found if any(one.again or one.below for one in found) else []
 
 
+@functools.lru_cache(maxsize=64)
 def told(group: Group) -> dict[int, list[Iteration]]:
     """Return seed to iterations, for the records that tell of them."""
     found = {record.seed: iterations(record) for record in group.records}

@@ -6,11 +6,12 @@ Beside the primary result, which they do not decide.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import Cell
+from benchmarks.analysis.summary import Average
 from benchmarks.arms import registry
 from benchmarks.arms.registry import ARMS, SENSITIVITY
 from benchmarks.statistics.intervals import Paired
@@ -31,12 +32,13 @@ class Choice:
     arm: str
     over: str
     sparsity: float | None
-    test: Cell
+    test: Average
     gains: tuple[float, ...]
     gain: Paired | None
     seconds: float
 
 
+@functools.lru_cache(maxsize=64)
 def choices(group: Group) -> list[Choice]:
     """Return DSD by sparsity, then the other arms; none where the group has no arm of sensitivity with its control."""
     if not summary.has_sensitivity(group):
@@ -53,7 +55,7 @@ def own_sparsities(group: Group) -> list[float]:
         masks = [mask for record in group.records if (mask := summary.mask(record, "dsd", number))]
         if masks:
             kept = [sum(one.kept for one in mask) / sum(one.weights for one in mask) for mask in masks]
-            found.append(round(100 * (1 - summary.cell(kept).mean), 1))
+            found.append(round(100 * (1 - summary.average(kept).mean), 1))
     return found
 
 
@@ -62,9 +64,9 @@ def _choice(group: Group, name: str) -> Choice | None:
     gains = summary.gains(group, name, over)
     if not gains:
         return None
-    arms = [record.arms[name] for record in group.records if record.seed in gains]
-    test = summary.cell([arm.test[group.metric] for arm in arms])
-    seconds = summary.cell([arm.cost.seconds for arm in arms]).mean
+    arms = {record.id: record.arms[name] for record in group.records if record.seed in gains}
+    test = summary.average([arm.test[group.metric] for arm in arms.values()], list(arms))
+    seconds = summary.average([arm.cost.seconds for arm in arms.values()]).mean
     paired = summary.paired(group, list(gains.values()))
     return Choice(name, over, _sparsity(group, name), test, tuple(gains.values()), paired, seconds)
 

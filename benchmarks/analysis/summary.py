@@ -37,12 +37,13 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A metric over the seeds that have it: mean and sample standard deviation (None at n = 1)."""
+class Average:
+    """A metric over the seeds that have it: mean and sample standard deviation (None at n = 1), and the ids of their trials."""
 
     mean: float
     sd: float | None
     n: int
+    trials: tuple[str, ...] = ()
 
 
 def main_arms(group: Group) -> list[str]:
@@ -51,33 +52,42 @@ def main_arms(group: Group) -> list[str]:
     return [*(name for name in LABELS if name in names), *sorted(names - set(LABELS))]
 
 
-def stages(group: Group) -> dict[str, dict[str, Cell]]:
-    """Return label of main arm or phase to metric to cell, in the order in which a reader wants them."""
+@functools.lru_cache(maxsize=64)
+def stages(group: Group) -> dict[str, dict[str, Average]]:
+    """Return label of main arm or phase to metric to average, in the order in which a reader wants them."""
     readers: dict[str, Callable[[Record], dict[str, float] | None]] = {
-        LABELS[DENSE]: lambda r: r.dense.test if r.dense else None
+        LABELS[DENSE]: functools.partial(_test, arm=DENSE)
     }
     iterations = count_iterations(group)
     for number in range(1, iterations + 1):
         suffix = "" if iterations == 1 else f", iteration {number}"
-        readers["Sparse" + suffix] = _phase_reader("dsd", "sparse", number)
+        readers["Sparse" + suffix] = functools.partial(_phase_test, kind="sparse", number=number)
         if number < iterations:
-            readers["DSD" + suffix] = _phase_reader("dsd", "redense", number)
-            readers["Control" + suffix] = lambda r, k=number: _control_after(r, k)  # type: ignore[misc]
+            readers["DSD" + suffix] = functools.partial(_phase_test, kind="redense", number=number)
+            readers["Control" + suffix] = functools.partial(_control_after, number=number)
     for name in main_arms(group):
-        readers[label(name)] = lambda r, n=name: r.arms[n].test if n in r.arms else None  # type: ignore[misc]
+        readers[label(name)] = functools.partial(_test, arm=name)
     result = {}
     for name, read in readers.items():
-        tests = [test for record in group.records if (test := read(record)) is not None]
-        metrics = sorted({m for test in tests for m in test}, key=lambda m: (m != group.metric, m))
+        tests = [(record.id, test) for record in group.records if (test := read(record)) is not None]
+        names = sorted({m for _, test in tests for m in test}, key=lambda m: (m != group.metric, m))
         if tests:
-            result[name] = {m: cell([test[m] for test in tests if m in test]) for m in metrics}
+            result[name] = {
+                m: average([test[m] for _, test in tests if m in test], [of for of, test in tests if m in test])
+                for m in names
+            }
     return result
 
 
-def cell(values: Sequence[float]) -> Cell:
-    """Return mean, sample standard deviation and n of `values`."""
+def trials(group: Group, *names: str) -> tuple[str, ...]:
+    """Return the ids of the trials that have all of these arms; the end of D counts as one."""
+    return tuple(record.id for record in group.records if all(_run(record, name) for name in names))
+
+
+def average(values: Sequence[float], trials: Sequence[str] = ()) -> Average:
+    """Return mean, sample standard deviation and n of `values`, which those `trials` gave."""
     summary = intervals.paired(values)
-    return Cell(summary.mean, summary.sd, summary.n)
+    return Average(summary.mean, summary.sd, summary.n, tuple(trials))
 
 
 def gains(group: Group, arm: str, over: str, metric: str | None = None) -> dict[int, float]:
@@ -203,14 +213,14 @@ def spread(group: Group) -> tuple[Spread, float, float] | None:
     return bootstrap.between_and_within([found[r.seed] for r in chosen], boots), low, high
 
 
-def first_steps(group: Group) -> dict[str, list[Cell]]:
+def first_steps(group: Group) -> dict[str, list[Average]]:
     """Return label of arm to the mean size of the first update of each phase, in learning rates, over the seeds."""
     found = {}
     for name in [DENSE, *main_arms(group)]:
-        arms = [r.dense if name == DENSE else r.arms.get(name) for r in group.records]
-        steps = [arm.first_step_in_lr for arm in arms if arm and arm.first_step_in_lr]
+        runs = {record.id: _run(record, name) for record in group.records}
+        steps = {of: run.first_step_in_lr for of, run in runs.items() if run and run.first_step_in_lr}
         if steps:
-            found[label(name)] = [cell(sizes) for sizes in zip(*steps, strict=True)]
+            found[label(name)] = [average(sizes, list(steps)) for sizes in zip(*steps.values(), strict=True)]
     return found
 
 
@@ -276,12 +286,9 @@ def _phase(record: Record, arm: str, kind: str, number: int) -> tuple[int, Phase
     return like[number - 1] if len(like) >= number else None
 
 
-def _phase_reader(arm: str, kind: str, number: int) -> Callable[[Record], dict[str, float] | None]:
-    def read(record: Record) -> dict[str, float] | None:
-        found = _phase(record, arm, kind, number)
-        return found[1].test if found else None
-
-    return read
+def _phase_test(record: Record, kind: str, number: int) -> dict[str, float] | None:
+    found = _phase(record, "dsd", kind, number)
+    return found[1].test if found else None
 
 
 def _control_after(record: Record, number: int) -> dict[str, float] | None:

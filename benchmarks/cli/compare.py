@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.analysis import comparison, metrics
 from benchmarks.analysis.comparison import Comparison, Line
 from benchmarks.analysis.groups import Group, group_records
-from benchmarks.analysis.summary import Cell
+from benchmarks.analysis.summary import Average
 from benchmarks.cli.console import say, show, title
 from benchmarks.cli.options import Compare
 from benchmarks.records import store
@@ -164,7 +164,7 @@ def _count(seeds: Sequence[int]) -> str:
     return f"{len(seeds)} {'seeds' if len(seeds) > 1 else 'seed'}"
 
 
-def _cell(cell: Cell, digits: int) -> str:
+def _cell(cell: Average, digits: int) -> str:
     spread = "" if cell.sd is None else f" ± {cell.sd:.{digits}f}"
     return f"{cell.mean:.{digits}f}{spread} ({cell.n})"
 

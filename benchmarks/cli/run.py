@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import rows
+from benchmarks.analysis.results import results
 from benchmarks.arms.arm import dense_schedule
 from benchmarks.arms.registry import arm_plan
 from benchmarks.cli import command_line, inputs, request
@@ -18,7 +19,7 @@ from benchmarks.cli.display import Display, duration
 from benchmarks.cli.options import Run
 from benchmarks.records import store
 from benchmarks.records.schema import Record
-from benchmarks.reporting import results_folder, terminal
+from benchmarks.reporting import pages, results_folder, terminal
 from benchmarks.rows import DEFAULT_SEEDS, Row
 from benchmarks.training import determinism, provenance
 from benchmarks.training.interruption import REASONS, InterruptedTrial, Stop
@@ -207,7 +208,7 @@ def _conclude(row: Row, out: Path, written: list[Path]) -> None:
     ids = {path.stem for path in written}
     mine = [one for one in found if one.id in ids]
     CONSOLE.print()
-    show(terminal.terminal(mine, row.name))
+    show(terminal.terminal(pages.end_of_run(row.name, results(mine))))
     seconds, samples, steps = (sum(getattr(one.cost, what) for one in mine) for what in ("seconds", "samples", "steps"))
     say(f"cost: {duration(seconds)}, {samples:,} samples seen by {steps:,} optimizer steps")
     say(f"saved: {out / 'records'} (records), {out / 'README.md'} and {out / 'tables'} (tables), {out / 'figures'}")

@@ -1,4 +1,4 @@
-"""Text from groups: table frames and the Markdown around them. Pure functions; nothing here reads or writes a file."""
+"""Numbers as text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Collection, Sequence
 from benchmarks import paper
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import Cell
+from benchmarks.analysis.summary import Average
 from benchmarks.records.schema import Record
+from benchmarks.reporting.document import NONE, Cell
 from benchmarks.statistics.crossed import Crossed
 from benchmarks.statistics.intervals import Paired
-
-NONE = "-"
 
 
 def number(value: float, signed: bool = False, digits: int = 2) -> str:
@@ -31,12 +30,22 @@ def ends(low: float, high: float) -> str:
     return f"[{', '.join(shown)}]"
 
 
-def mean_sd(found: Cell | Paired | None, signed: bool = False, digits: int = 2) -> str:
+def mean_sd(found: Average | Paired | None, signed: bool = False, digits: int = 2) -> str:
     """Return "mean ± sd", or the mean alone at n = 1."""
     if found is None:
         return NONE
     mean = number(found.mean, signed, digits)
     return mean if found.sd is None else f"{mean} ± {number(found.sd, digits=digits)}"
+
+
+def averaged(found: Average | None, digits: int = 2) -> Cell:
+    """Return a mean as a cell that leads to its trials."""
+    return Cell(mean_sd(found, digits=digits), found.mean, found.trials) if found else Cell()
+
+
+def gained(found: Paired | None, trials: tuple[str, ...] = (), sd: bool = True) -> Cell:
+    """Return a gain with its interval over seeds as a cell that leads to `trials`."""
+    return Cell(interval(found, sd), found.mean, trials) if found else Cell()
 
 
 def interval(found: Paired | None, sd: bool = True) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.analysis.groups import Group
 from benchmarks.reporting import headings
+from benchmarks.reporting.wording import INTRODUCTIONS
 
 SHORT = 40
 """Letters of a reduction that a network's name carries; a longer one is told beside the table."""
@@ -52,8 +53,13 @@ def title(group: Group) -> str:
     return f"{group.key.scale} scale, {headings.data_name(group)}, {recipe}{custom}{start}{processes}{autocast}"
 
 
+def caption(group: Group, name: str, sentences: str = "") -> str:
+    """Return what a table of the group is called where it stands by itself, and what must be known to read it."""
+    return f"{name}: {title(group)}. {INTRODUCTIONS[group.section]} {sentences}".rstrip()
+
+
 def _data(group: Group) -> str:
-    """Return what `render.data_name` does, in fewer words."""
+    """Return what `headings.data_name` does, in fewer words."""
     part = "" if group.key.subset == 1 else f"{100 * group.key.subset:g} % of "
     return f"{'SYNTHETIC ' if group.synthetic else ''}{part}{group.key.data}"
 

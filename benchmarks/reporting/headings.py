@@ -1,4 +1,4 @@
-"""Text from groups: table frames and the Markdown around them. Pure functions; nothing here reads or writes a file."""
+"""What a reader calls the network, the data and the metrics of a group."""
 
 from __future__ import annotations
 

@@ -1,25 +1,31 @@
-"""Text from groups: table frames and the Markdown around them. Pure functions; nothing here reads or writes a file."""
+"""The tables of a document as LaTeX."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pandas as pd
 
-from benchmarks.reporting.document import Block
+from benchmarks.reporting.document import Document, Table
 from benchmarks.reporting.wording import SELECTION
 
 
-def latex(blocks: Sequence[Block]) -> str:
-    """Return the blocks as LaTeX tables, each captioned with its heading and sentences."""
+def latex(document: Document) -> str:
+    """Return the tables, each under its caption."""
     texts = []
-    for block in blocks:
-        plain = block.frame.replace(r"\*", "", regex=True)
-        caption = _latex_text(" ".join(part for part in (block.heading + ".", block.text) if part))
-        text = plain.to_latex(index=False, escape=True, caption=caption, column_format="l" * plain.shape[1])
-        texts.append(text.replace("±", r"$\pm$"))
+    for block in document:
+        columns, rows = block.of("latex") if isinstance(block, Table) else ([], [])
+        if isinstance(block, Table) and rows:
+            cells = [[cell.text.replace("*", "") for cell in row] for row in rows]
+            headings = [column.heading for column in columns]
+            caption = _escaped(block.caption)
+            form = "l" * len(columns)
+            text = pd.DataFrame(cells, columns=headings).to_latex(
+                index=False, escape=True, caption=caption, column_format=form
+            )
+            texts.append(text.replace("±", r"$\pm$"))
     return f"% {SELECTION}\n" + "\n".join(texts)
 
 
-def _latex_text(text: str) -> str:
+def _escaped(text: str) -> str:
     for character in "%&#_$":
         text = text.replace(character, "\\" + character)
     return text

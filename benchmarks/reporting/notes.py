@@ -11,7 +11,7 @@ from benchmarks.arms import registry
 from benchmarks.arms.registry import SENSITIVITY
 from benchmarks.records.schema import Hardware, Record
 from benchmarks.reporting import formatting
-from benchmarks.reporting.formatting import NONE
+from benchmarks.reporting.document import NONE
 
 
 def facts(group: Group) -> list[str]:

@@ -1,196 +1,174 @@
-"""The Markdown pages made from groups: results/README.md, and a page per row."""
+"""The documents of a results folder: its first page, the overview, a page per row, and the table at the end of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 
 from benchmarks import paper
-from benchmarks.analysis import answers, mask_lineage, metrics, samples, summary
-from benchmarks.analysis.answers import Row
-from benchmarks.analysis.checkpoint_selection import WHERE
-from benchmarks.analysis.groups import Group, failed_records, group_records, row_order
-from benchmarks.analysis.label_noise import checks
-from benchmarks.records.schema import Record
-from benchmarks.reporting import document, formatting, group_names, headings, markdown, wording
+from benchmarks.analysis import answers, mask_lineage, samples, summary
+from benchmarks.analysis.groups import Group
+from benchmarks.analysis.results import Results
+from benchmarks.reporting import formatting, group_names, headings, wording
+from benchmarks.reporting.document import Block, Bullets, Cell, Document, Figure, Heading, Paragraph
 from benchmarks.reporting.figures import names
 from benchmarks.reporting.notes import facts
 from benchmarks.reporting.tables import (
     arms,
     checkpoint_selection,
     first_steps,
+    gains,
     iterations,
     label_noise,
     overview,
     planned,
+    quantities,
     sensitivity,
 )
-from benchmarks.reporting.tables import gains as gains_table
-from benchmarks.reporting.tables import samples as samples_table
-from benchmarks.reporting.tables.mask_lineage import LINEAGE, lineage_lines
-from benchmarks.reporting.tables.records import failures, record_lines
-from benchmarks.reporting.wording import RULE
+from benchmarks.reporting.tables import end_of_run as ending
+from benchmarks.reporting.tables.mask_lineage import lineage
+from benchmarks.reporting.tables.records import failures, trials
+from benchmarks.reporting.tables.samples import quotations
 
-GENERATED = "<!-- Generated from records/ by `python -m benchmarks tables`. Do not edit. -->"
-"""The first line of every page made here; a page without it is somebody else's."""
 _MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes), or on real data with\n" + (
     "`nox -s imagenet_resnet18 -- --scale small --data DIR`."
 )
+RULE = Paragraph(wording.RULE)
 
 
-def readme(records: Sequence[Record]) -> str:
+def readme(results: Results) -> Document:
     """Return results/README.md."""
-    groups, failed = group_records(records), failed_records(records)
-    answered = answers.rows(groups)
-    figures = names.figure_names(groups)
-    parts = [GENERATED, "# Results"]
-    if not records:
-        parts += [f"There is no record yet, hence no result. {_MAKE_SOME}"]
-        return "\n\n".join(parts) + "\n"
-    parts += ["Does DSD beat ordinary training given the same budget?", RULE]
-    superseded = sum(len(group.superseded) for group in groups)
-    used = sum(len(group.records) for group in groups)
-    unused = sum(len(group.unused) for group in groups)
-    states = {
-        "superseded by a newer trial of the same seed with all of the arms": superseded,
-        "not used, for lack of an arm that an older trial of the same seed has": unused,
-        "failed and left out": len(failed),
-    }
-    counts = [f"{used} in the tables", *(f"{count} {state}" for state, count in states.items() if count)]
-    parts.append(f"{len(records)} {'record' if len(records) == 1 else 'records'}: {', '.join(counts)}.")
-    parts += [markdown.markdown(block, 2) for block in overview.blocks(groups)]
-    if "gains.png" in figures:
-        parts.append("![Paired gains with 95 % intervals, a dot for every seed within the frame](figures/gains.png)")
-    parts.append(
-        "The same tables: [Markdown](tables/overview.md), [CSV](tables/overview.csv), [LaTeX](tables/overview.tex)."
-    )
-    if any(group.section not in ("smoke", "custom") for group in groups) and (
-        open_ := planned.lacking(answered, groups)
-    ):
-        parts.append("## What the planned rows still lack\n\n" + "\n".join(f"- {one}" for one in open_))
-    meanings = wording.meanings({name for group in groups for record in group.records for name in record.arms})
-    parts.append("## Arms\n\n" + "\n".join(f"- **{label}**: {meaning}" for label, meaning in meanings.items()))
-    for row in rows(records):
-        chosen = [group for group in groups if group.key.row == row and group.section not in ("small", "smoke")]
+    parts = [*top(results)]
+    for row in results.names:
+        chosen = [group for group in results.of(row) if group.section not in ("small", "smoke")]
         if chosen:
-            parts += [_row_heading(row, 2), _links(row)]
-            parts += [_group(group, groups, answered, prefix="") for group in chosen]
-            parts += _noise(row, groups)
+            parts += [Heading(2, row), _about(row), _links(row)]
+            parts += [block for group in chosen for block in _group(group, results, whole=False)]
+            parts += label_noise.blocks(results.groups, row)
     for section, heading in (
         ("small", f"{wording.SUPERSEDED}, row by row"),
         ("smoke", "SYNTHETIC data and smoke tests, row by row"),
     ):
-        if chosen := [group for group in groups if group.section == section]:
-            parts.append(f"## {heading}")
+        chosen = [group for group in results.groups if group.section == section]
+        parts += [Heading(2, heading)] if chosen else []
         for group in chosen:
-            parts += [_group(group, groups, answered, prefix=""), _links(group.key.row)]
-    parts += failures(failed, "")
-    return "\n\n".join(parts) + "\n"
+            parts += [*_group(group, results, whole=False), _links(group.key.row)]
+    return (*parts, *failures(results.failed))
 
 
-def row_page(row: str, records: Sequence[Record]) -> str:
-    """Return tables/ROW.md: every group of one row with all its gains."""
-    groups = group_records(records)
-    answered = answers.rows(groups)
-    parts = [GENERATED, _row_heading(row, 1), RULE]
-    parts += [_group(group, groups, answered, prefix="../") for group in groups if group.key.row == row]
-    parts += _noise(row, groups)
-    parts += failures([record for record in failed_records(records) if record.row == row], "../")
-    return "\n\n".join(parts) + "\n"
+def top(results: Results) -> Document:
+    """Return what the first page says before it comes to single rows."""
+    parts: list[Block] = [Heading(1, "Results")]
+    if not results.records:
+        return (*parts, Paragraph(f"There is no record yet, hence no result. {_MAKE_SOME}"))
+    parts += [Paragraph("Does DSD beat ordinary training given the same budget?"), RULE, _counts(results)]
+    parts += overview.blocks(results.groups, results.rows)
+    if "gains.png" in names.figure_names(results.groups):
+        parts.append(Figure("gains.png", "Paired gains with 95 % intervals, a dot for every seed within the frame"))
+    parts.append(_formats("The same tables", "overview"))
+    open_ = planned.lacking(results.rows, results.groups)
+    if open_.items and any(group.section not in ("smoke", "custom") for group in results.groups):
+        parts += [Heading(2, "What the planned rows still lack"), open_]
+    every = {name for group in results.groups for record in group.records for name in record.arms}
+    meanings = wording.meanings(every).items()
+    return (*parts, Heading(2, "Arms"), Bullets(tuple(f"**{label}**: {meaning}" for label, meaning in meanings)))
 
 
-def overview_page(groups: Sequence[Group]) -> str:
-    """Return tables/overview.md."""
-    parts = [GENERATED, "# Overview", RULE, *(markdown.markdown(block, 2) for block in overview.blocks(groups))]
-    return "\n\n".join(parts) + "\n"
+def row_page(row: str, results: Results) -> Document:
+    """Return the page of a row: every group with all its gains; for machines every mean and gain, one a line."""
+    parts: list[Block] = [Heading(1, row), _about(row), RULE, quantities.quantities([])]
+    parts += [block for group in results.of(row) for block in _group(group, results, whole=True)]
+    parts += label_noise.blocks(results.groups, row)
+    return (*parts, *failures([record for record in results.failed if record.row == row]))
 
 
-def rows(records: Sequence[Record]) -> list[str]:
-    """Return the rows that have a record, failed ones included, in the paper's order."""
-    return sorted({record.row for record in records}, key=row_order)
+def overview_page(results: Results) -> Document:
+    """Return the overview."""
+    blocks = overview.blocks(results.groups, results.rows)
+    return (Heading(1, "Overview"), RULE, *blocks, overview.export(results.groups, results.rows))
 
 
-def _row_heading(row: str, level: int) -> str:
+def end_of_run(row: str, results: Results) -> Document:
+    """Return what to print at the end of a run: a table of `row` for each group."""
+    several = any(summary.count_iterations(group) > 1 for group in results.of(row))
+    shortened = "it.: iteration.\n" if several else ""
+    rule = Paragraph(f"Control: equal budget. {shortened}{wording.SELECTION}")
+    return (*(ending.end_of_run(group, results.rows) for group in results.of(row)), rule)
+
+
+def _counts(results: Results) -> Paragraph:
+    superseded = sum(len(group.superseded) for group in results.groups)
+    used = sum(len(group.records) for group in results.groups)
+    unused = sum(len(group.unused) for group in results.groups)
+    states = {
+        "superseded by a newer trial of the same seed with all of the arms": superseded,
+        "not used, for lack of an arm that an older trial of the same seed has": unused,
+        "failed and left out": len(results.failed),
+    }
+    counts = [f"{used} in the tables", *(f"{count} {state}" for state, count in states.items() if count)]
+    count = len(results.records)
+    return Paragraph(f"{count} {'record' if count == 1 else 'records'}: {', '.join(counts)}.")
+
+
+def _about(row: str) -> Paragraph:
     published = paper.ROWS.get(row)
-    heading = f"{'#' * level} {row}"
     if published is None:
-        return f"{heading}\n\nThe paper has no such row."
+        return Paragraph("The paper has no such row.")
     text = (
         f"{published.network}; in the paper on {published.data}, figures from its Table 1 and "
         f"{published.stages['Baseline'][published.metric].source}. {published.note}"
     ).rstrip()
     if published.equal_budget:
         text += f" At equal budget (one iteration) its gain was {published.equal_budget.value:.2f}."
-    return f"{heading}\n\n{text}"
+    return Paragraph(text)
 
 
-def _group(
-    group: Group,
-    groups: Sequence[Group],
-    answered: Mapping[str, Row],
-    prefix: str,
-) -> str:
-    def picture(kind: names.Kind, words: str) -> str:
+def _group(group: Group, results: Results, whole: bool) -> Iterator[Block]:
+    """Yield the part of a page that is of one group: the `whole` of it, or the primary figure and what it rests on."""
+
+    def picture(kind: names.Kind, words: str) -> Figure:
         of = ", ".join([headings.network(group), f"{group.key.scale} scale", *group.key.custom])
-        return f"![{of}: {words}]({prefix}figures/{names.figure_name(group, groups, kind)})"
+        return Figure(names.figure_name(group, results.groups, kind), f"{of}: {words}")
 
-    parts = [f"### {group.key.row}: {group_names.title(group)}", _introduction(group), _verdict(group, answered)]
-    for family in arms.metric_families(group):
-        if prefix or not family:
-            parts += _table(metrics.sentence(family, group.metric), arms.stage_lines(group, family))
-    parts += _table(iterations.iteration_sentence(group), iterations.iteration_lines(group))
-    if prefix:  # the page of the row has everything, the README the primary figure alone
-        gains = gains_table.gain_lines(group, answered)
-        parts += _table(f"Paired gains in {headings.metric_name(group.metric, group)}:", gains)
-        parts += _table(_chosen(group), checkpoint_selection.selection_lines(group))
-        parts += _table(sensitivity.sensitivity_sentence(group), sensitivity.sensitivity_lines(group))
-        parts += _table(first_steps.first_step_sentence(group), first_steps.first_step_lines(group))
+    yield Heading(3, f"{group.key.row}: {group_names.title(group)}", group)
+    yield Paragraph(_introduction(group))
+    yield _verdict(group, results)
+    main, *others = arms.tables(group)
+    yield main
+    yield from others if whole else ()
+    by_iteration, every = iterations.tables(group)
+    yield by_iteration
+    if whole:
+        yield every
+        yield gains.table(group, results.rows)
+        yield from checkpoint_selection.tables(group)
+        yield from sensitivity.tables(group)
+        yield first_steps.first_steps(group)
     if summary.has_sensitivity(group):
-        parts.append(picture("sensitivity", "gain over the control by sparsity, and of other ways to spend the budget"))
-    parts.append(picture("curves", "training curves of the main arms"))
+        yield picture("sensitivity", "gain over the control by sparsity, and of other ways to spend the budget")
+    yield picture("curves", "training curves of the main arms")
     if form := samples.form(group):
-        parts.append(picture(form.kind, form.question[0].lower() + form.question[1:]))
-        if prefix:
-            parts += _table(samples_table.sample_sentence(group), samples_table.sample_lines(group))
+        yield picture(form.kind, form.question[0].lower() + form.question[1:])
+        if whole:
+            yield quotations(group, form)
     if mask_lineage.of_weights(group):
-        parts.append(picture("weights", "weights of the largest pruned tensor at five points, as the paper's Figure 2"))
+        yield picture("weights", "weights of the largest pruned tensor at five points, as the paper's Figure 2")
     if mask_lineage.told(group):
-        parts.append(picture("lineage", "what became of the weights that S pruned"))
-        parts += _table(LINEAGE, lineage_lines(group))
-    parts.append("\n".join(f"- {fact}" for fact in facts(group)))
-    parts.append(markdown.markdown_table(record_lines(group, prefix)))
-    return "\n\n".join(parts)
+        yield picture("lineage", "what became of the weights that S pruned")
+        yield lineage(group)
+    yield Bullets(tuple(facts(group)))
+    yield trials(group)
 
 
-def noise_heading(row: str) -> str:
-    """Return the heading of a row's check against wrong labels."""
-    return f"{row}: label noise"
+def _links(row: str) -> Paragraph:
+    return _formats("All gains", row)
 
 
-def _noise(row: str, groups: Sequence[Group]) -> list[str]:
-    """Return the check of a row against wrong labels, nothing where it has none."""
-    found = checks(groups, row)
-    parts = [f"### {noise_heading(row)}", label_noise.NOISE] if found else []
-    for levels in found:
-        parts += [label_noise.noise_answer(levels), *_table("", label_noise.noise_gain_lines(levels))]
-        parts += _table(label_noise.noise_course_sentence(levels), label_noise.noise_course_lines(levels))
-    return parts
-
-
-def _table(sentence: str, found: Sequence[document.Line]) -> list[str]:
-    """Return a table under its sentence, nothing where it has no line."""
-    return [part for part in (sentence, markdown.markdown_table(found)) if part] if found else []
-
-
-def _chosen(group: Group) -> str:
-    """Return what the table of the other selection rule is, and what it is not."""
-    return (
-        f"The test {WHERE}, in place of the last epoch; each arm at its own best point, never one of S. Beside "
-        f"the primary result, which it does not decide; gains in {headings.metric_name(group.metric, group)}:"
+def _formats(what: str, name: str) -> Paragraph:
+    markdown, csv, latex = (
+        Cell(word, address=f"tables/{name}.{suffix}")
+        for word, suffix in (("Markdown", "md"), ("CSV", "csv"), ("LaTeX", "tex"))
     )
-
-
-def _links(row: str) -> str:
-    return f"All gains: [Markdown](tables/{row}.md), [CSV](tables/{row}.csv), [LaTeX](tables/{row}.tex)."
+    return Paragraph((f"{what}: ", markdown, ", ", csv, ", ", latex, "."))
 
 
 def _introduction(group: Group) -> str:
@@ -204,31 +182,32 @@ def _introduction(group: Group) -> str:
     return text
 
 
-def _verdict(group: Group, answered: Mapping[str, Row]) -> str:
+def _verdict(group: Group, results: Results) -> Paragraph:
     """Return the primary figure and what it answers."""
-    primary, row = summary.primary(group), answers.row_of(group, answered)
-    standing = answers.standing(group, answered)
+    primary, row = summary.primary(group), answers.row_of(group, results.rows)
+    standing = answers.standing(group, results.rows)
     if primary is None:
-        return f"DSD over control: {summary.missing(group)}, hence neither a gain nor a verdict."
-    text = f"DSD over control, {headings.metric_name(group.metric, group)}: {formatting.gain(group)}, n = {primary.n}"
-    text += f" of {row.wanted.seeds} planned" if row else ""
+        return Paragraph(f"DSD over control: {summary.missing(group)}, hence neither a gain nor a verdict.")
+    gain = Cell(formatting.gain(group), primary.mean, summary.trials(group, "dsd", "control"))
+    about = f"DSD over control, {headings.metric_name(group.metric, group)}: "
+    count = f", n = {primary.n}" + (f" of {row.wanted.seeds} planned" if row else "")
     if not group.quotable:
-        return f"{'SYNTHETIC. ' if group.synthetic else ''}{text}. Verdict: {standing}."
-    text = f"**{text}. Verdict: {standing}.**"
+        text = f"{'SYNTHETIC. ' if group.synthetic else ''}{about}"
+        return Paragraph((text, gain, f"{count}. Verdict: {standing}."))
+    text = f"{count}. Verdict: {standing}.**"
     if row is None or row.lacks is not None:
-        return text
+        return Paragraph((f"**{about}", gain, text))
     answer, share, points = row.answer, 100 * row.claim.share, f"{row.claim.points:+.2f}"
     assert answer.p is not None
     assert answer.p_holm is not None
-    text += f" p {_p(answer.p)}, Holm-adjusted over the {len(answered)} planned rows {_p(answer.p_holm)}."
+    text += f" p {_p(answer.p)}, Holm-adjusted over the {len(results.rows)} planned rows {_p(answer.p_holm)}."
     if found := answer.share:
         shares = [100 * value for value in (found.share, found.low, found.high, found.lower, found.upper)]
         text += (
             f" As a share of the control {formatting.number(shares[0], True)} % {formatting.ends(*shares[1:3])}, with one-sided "
-            "bounds "
-            f"{formatting.ends(*shares[3:])}; the paper's claim is {points} points, {share:.1f} %."
+            f"bounds {formatting.ends(*shares[3:])}; the paper's claim is {points} points, {share:.1f} %."
         )
-    return text
+    return Paragraph((f"**{about}", gain, text))
 
 
 def _p(value: float) -> str:

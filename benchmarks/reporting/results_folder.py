@@ -8,16 +8,16 @@ from pathlib import Path
 from filelock import FileLock
 
 from benchmarks import ROOT, paper
-from benchmarks.analysis import answers
-from benchmarks.analysis.groups import group_records
+from benchmarks.analysis.results import results
 from benchmarks.records import store
 from benchmarks.records.schema import Record
-from benchmarks.reporting import csv, group_names, pages
+from benchmarks.reporting import pages
+from benchmarks.reporting.csv import csv
+from benchmarks.reporting.document import Document, Table
 from benchmarks.reporting.figures import files as figure_files
 from benchmarks.reporting.latex import latex
-from benchmarks.reporting.tables import arms, gains, overview, planned
-from benchmarks.reporting.tables import iterations as iterations_table
-from benchmarks.reporting.tables import sensitivity as sensitivity_table
+from benchmarks.reporting.markdown import GENERATED, markdown
+from benchmarks.reporting.tables import planned
 from benchmarks.rows import ROWS
 from tasks.cache import write_whole
 
@@ -30,29 +30,35 @@ _SUFFIXES = (".md", ".csv", ".tex")
 
 def render(records: Sequence[Record]) -> dict[str, str]:
     """Return file name (relative to the results folder) to content."""
-    groups = group_records(records)
-    answered = answers.rows(groups)
-    files = {"README.md": pages.readme(records)}
+    found = results(records)
+    files = {"README.md": _page(pages.readme(found), "README.md")}
     if records:
-        files["tables/overview.md"] = pages.overview_page(groups)
-        files["tables/overview.csv"] = csv.overview_csv(groups, answered)
-        files["tables/overview.tex"] = latex(overview.blocks(groups))
-    for row in pages.rows(records):
-        chosen = [group for group in groups if group.key.row == row]
-        blocks = [block for group in chosen for block in arms.arm_blocks(group, group_names.title(group))]
-        for group in chosen:
-            blocks += iterations_table.iteration_blocks(group, group_names.title(group))
-            blocks += gains.gain_blocks(group, answered, group_names.title(group))
-            blocks += sensitivity_table.sensitivity_blocks(group, group_names.title(group))
-        files[f"tables/{row}.md"] = pages.row_page(row, records)
-        files[f"tables/{row}.csv"] = csv.csv(chosen, answered)
-        files[f"tables/{row}.tex"] = latex(blocks)
+        documents = {"overview": pages.overview_page(found)} | {row: pages.row_page(row, found) for row in found.names}
+        for name, document in documents.items():
+            page = f"tables/{name}.md"
+            files |= {
+                page: _page(document, page),
+                f"tables/{name}.csv": csv(document),
+                f"tables/{name}.tex": latex(_arms_first(document)),
+            }
     return files
+
+
+def _arms_first(document: Document) -> Document:
+    """Return the blocks with the arms of all groups before every other table."""
+    return tuple(
+        sorted(document, key=lambda one: not (isinstance(one, Table) and one.caption.startswith(("Arms:", "Arms,"))))
+    )
+
+
+def _page(document: Document, page: str) -> str:
+    return f"{GENERATED}\n\n{markdown(document, page)}\n"
 
 
 def headline(records: Sequence[Record]) -> str:
     """Return a few sentences and one table of the planned rows, for a README at the root of the repository."""
-    return planned.headline(group_records(records))
+    found = results(records)
+    return markdown(planned.headline(found.groups, found.rows), "../README.md")
 
 
 def embed(readme: str, content: str) -> str:
@@ -105,7 +111,7 @@ def refuse_foreign(path: Path) -> None:
     Raises:
         ValueError: it does not.
     """
-    if path.suffix == ".md" and path.exists() and not path.read_bytes().startswith(pages.GENERATED.encode()):
+    if path.suffix == ".md" and path.exists() and not path.read_bytes().startswith(GENERATED.encode()):
         raise ValueError(
             f"{path} was not made by this suite, and is left as it is: give results another folder (--out)"
         )

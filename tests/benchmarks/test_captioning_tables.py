@@ -12,9 +12,10 @@ from rich.console import Console
 
 from benchmarks.analysis import checkpoint_selection, metrics, summary
 from benchmarks.analysis.groups import group_records
+from benchmarks.analysis.results import results
 from benchmarks.records.outcomes import unpack_outcomes
 from benchmarks.records.schema import Record
-from benchmarks.reporting import results_folder, terminal
+from benchmarks.reporting import pages, results_folder, terminal
 from benchmarks.statistics.bootstrap import score
 from tests.benchmarks.test_tables import cells
 from tests.golden import build, captioning
@@ -223,7 +224,7 @@ def test_variants_share_the_primary_metrics_name() -> None:
 @pytest.mark.parametrize("changes", [{}, {"synthetic": True, "scale": "smoke"}])
 def test_the_table_at_the_end_of_a_run_fits_a_terminal(changes: dict[str, Any]) -> None:
     console = Console(width=80, soft_wrap=True, record=True, file=io.StringIO())
-    console.print(terminal.terminal(build.captions(**changes), "flickr8k_neuraltalk"))
+    console.print(terminal.terminal(pages.end_of_run("flickr8k_neuraltalk", results(build.captions(**changes)))))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     dsd = next(line for line in lines if line.startswith(" DSD "))

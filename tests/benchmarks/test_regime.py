@@ -6,10 +6,11 @@ from benchmarks.analysis import answers
 from benchmarks.analysis.groups import Group, group_records
 from benchmarks.records.schema import Record, Scores
 from benchmarks.reporting import group_names, results_folder
-from benchmarks.reporting.document import Block
+from benchmarks.reporting.document import Block, Heading, Table
 from benchmarks.reporting.tables import overview, regime
 from benchmarks.rows import ROWS
 from benchmarks.wanted import WANTED
+from tests.benchmarks.test_document import texts
 from tests.benchmarks.test_gate import made
 from tests.benchmarks.test_tables import line
 from tests.golden import build
@@ -36,8 +37,8 @@ def trial(seed: int, **changed: float) -> Record:
     return one.model_copy(update=facts)
 
 
-def blocks(groups: list[Group]) -> list[Block]:
-    return regime.blocks(groups, answers.rows(groups))
+def tables(groups: list[Group]) -> list[Block]:
+    return [one for one in regime.blocks(groups, answers.rows(groups)) if isinstance(one, Table)]
 
 
 def only(records: list[Record]) -> Group:
@@ -59,17 +60,17 @@ def test_trials_of_the_plan_are_a_section_of_their_own_beside_those_of_suite_0_1
 
 
 def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
-    trials, gate = blocks([only([trial(0), trial(1, train=55.0)])])
-    first = trials.frame.iloc[0]
+    trials, gate = map(texts, tables([only([trial(0), trial(1, train=55.0)])]))
+    first = {heading: column[0] for heading, column in trials.items()}
     assert (first["network"], first["seed"], first["fit after D"], first["D"]) == ("ResNet-18", "0", "30.00", "60.00")
     assert (first["control"], first["DSD"], first["DSD over control"]) == ("59.00", "58.50", "+0.50")
     assert (first["the text's D2"], first["LLR over D"]) == ("+0.70", "+0.50")
     assert first["drop at pruning"] == "+2.50"  # 60.0 before, 62.5 right after
-    assert list(trials.frame["gate"]) == ["holds", "fails: fit"]
-    assert list(gate.frame["condition"]) == ["fit", "plateau", "trained", "not saturated"]
-    assert set(gate.frame["row"]) == {"holds so far"}  # 42.5 in the mean, at most 49
-    assert gate.frame["found"][0] == "training top1_error after D 42.50, at most 49.00 and below the test's 60.00"
-    assert set(gate.frame["n"]) == {"2"}
+    assert trials["gate"] == ["holds", "fails: fit"]
+    assert gate["condition"] == ["fit", "plateau", "trained", "not saturated"]
+    assert set(gate["row"]) == {"holds so far"}  # 42.5 in the mean, at most 49
+    assert gate["found"][0] == "training top1_error after D 42.50, at most 49.00 and below the test's 60.00"
+    assert set(gate["n"]) == {"2"}
 
 
 def test_the_pages_show_them_under_a_heading_of_their_own() -> None:
@@ -85,11 +86,12 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     group = only([other])
     assert answers.wanted_of(group) is None
     assert answers.standing(group, answers.rows([group])) == "not of the plan: none"
-    (block,) = blocks([group])
-    assert list(block.frame["gate"]) == ["-"]
-    others = next(one for one in overview.blocks([group]) if one.heading == "Small scale: trials of no plan")
-    assert list(others.frame["gain over control"]) == ["+0.50"]
+    (trials,) = map(texts, tables([group]))
+    assert trials["gate"] == ["-"]
+    blocks = overview.blocks([group], answers.rows([group]))
+    others = texts(blocks[blocks.index(Heading(2, "Small scale: trials of no plan")) + 1])
+    assert others["gain over control"] == ["+0.50"]
 
 
 def test_without_such_trials_there_is_no_table() -> None:
-    assert blocks(group_records(build.trio())) == []
+    assert tables(group_records(build.trio())) == []

@@ -17,11 +17,10 @@ from benchmarks.__main__ import main
 from benchmarks.analysis.groups import group_records
 from benchmarks.records import outputs, store
 from benchmarks.records.schema import Record
-from benchmarks.reporting import pages
+from benchmarks.reporting import results_folder
 from benchmarks.reporting.html import page as html_page
 from benchmarks.reporting.html import svg as html_svg
 from benchmarks.reporting.html import viewer
-from benchmarks.reporting.tables import planned
 from tests.golden import build
 
 SCRIPT = "<script>alert(1)</script>"
@@ -148,18 +147,18 @@ def test_words_of_a_record_stay_words(page: Page, html: str) -> None:
 
 
 def test_numbers_are_those_of_the_markdown_pages(page: Page, golden: list[Record]) -> None:
-    groups = group_records(golden)
-    expected = markdown_tables(planned.headline(groups)) + markdown_tables(pages.overview_page(groups))
+    groups, files, headline = group_records(golden), results_folder.render(golden), results_folder.headline(golden)
+    expected = markdown_tables(headline) + markdown_tables(files["tables/overview.md"])
     assert page.tables[: len(expected)] == expected
     # Seven planned rows stand in the headline and in the overview. One of them has trials: a line of scores, five of trials, and
     # four of its gate. Three groups are at paper scale, each under a line of the paper's.
     assert sum(len(table) - 1 for table in expected) == 7 + 7 + 1 + 5 + 4 + 2 * 3 + len(
         [one for one in groups if not one.quotable]
     )
-    for row in pages.rows(golden):
-        text = pages.row_page(row, golden).replace("../records/", "records/")
+    for row in {one.row for one in golden}:
+        text = files[f"tables/{row}.md"].replace("../records/", "records/")
         assert [table for table in markdown_tables(text) if table not in page.tables] == []
-    sentence = planned.headline(groups).split(" ([")[0]
+    sentence = headline.split(" ([")[0]
     assert sentence in page.text
 
 

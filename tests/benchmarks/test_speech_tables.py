@@ -13,9 +13,10 @@ from rich.console import Console
 
 from benchmarks.analysis import iterations, metrics, summary
 from benchmarks.analysis.groups import Group, group_records
+from benchmarks.analysis.results import results
 from benchmarks.records.outcomes import unpack_outcomes
 from benchmarks.records.schema import Record
-from benchmarks.reporting import results_folder, terminal
+from benchmarks.reporting import pages, results_folder, terminal
 from benchmarks.reporting.figures import curves, forest
 from benchmarks.statistics.bootstrap import bootstrap, score
 from tests.benchmarks.test_tables import cells
@@ -275,7 +276,7 @@ def test_transcripts_are_shown_with_their_errors() -> None:
 
 def test_the_table_at_the_end_of_a_run_fits_a_terminal() -> None:
     console = Console(width=80, soft_wrap=True, record=True, file=io.StringIO())
-    console.print(terminal.terminal(build.utterances(), "librispeech_deepspeech2"))
+    console.print(terminal.terminal(pages.end_of_run("librispeech_deepspeech2", results(build.utterances()))))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     one = next(line for line in lines if line.startswith(" DSD, it. 1 "))

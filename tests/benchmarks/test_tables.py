@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from benchmarks.analysis.groups import group_records
+from benchmarks.analysis.results import results
 from benchmarks.records import store
 from benchmarks.records.schema import Record
-from benchmarks.reporting import results_folder, wording
+from benchmarks.reporting import pages, results_folder, wording
 from benchmarks.reporting import terminal as reporting_terminal
 from benchmarks.reporting.figures import files as figure_files
 from tests.golden import build
@@ -318,7 +319,7 @@ def test_a_pipe_in_a_cell_does_not_break_the_table() -> None:
 def terminal(found: list[Record]) -> list[str]:
     """Return what a terminal of 80 columns shows, printed as the command does."""
     console = Console(width=80, soft_wrap=True, record=True, file=io.StringIO())
-    console.print(reporting_terminal.terminal(found, "imagenet_resnet18"))
+    console.print(reporting_terminal.terminal(pages.end_of_run("imagenet_resnet18", results(found))))
     return console.export_text().splitlines()
 
 

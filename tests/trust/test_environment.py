@@ -20,10 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.__main__ import main
+from benchmarks.analysis.results import results
 from benchmarks.cli import console, display, evidence, streams
 from benchmarks.cli import status as status_command
 from benchmarks.cli.options import Evidence
 from benchmarks.records import store
+from benchmarks.reporting import pages
 from benchmarks.reporting import terminal as reporting_terminal
 from benchmarks.training.interruption import Stop
 from benchmarks.training.trial import Trial
@@ -221,7 +223,7 @@ def test_no_character_ends_a_training_run(
 def test_tables_with_signs_come_out_in_any_encoding(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", out := stream(encoding))
     assert main(["status", "--out", str(RECORDS.parent)]) == 0
-    console.show(reporting_terminal.terminal(store.read_all(RECORDS), "imagenet_resnet18"))
+    console.show(reporting_terminal.terminal(pages.end_of_run("imagenet_resnet18", results(store.read_all(RECORDS)))))
     said = written(out)
     assert ("+-" if encoding == "ascii" else "\N{PLUS-MINUS SIGN}") in said
 

@@ -55,7 +55,7 @@ def draw(group: Group, heading: str, path: Path, drawn_from: str) -> None:
 def _by_sparsity(ax: Axes, swept: Sequence[Choice], group: Group, unit: str) -> None:
     ax.axhline(0, color=_ZERO, linewidth=1, linestyle="--", zorder=1)
     where = [one.sparsity or 0.0 for one in swept]
-    means = [summary.cell(one.gains).mean for one in swept]
+    means = [summary.average(one.gains).mean for one in swept]
     ax.plot(where, means, color="#999999", linewidth=0.9, zorder=1)
     low, high = _frame(swept)
     for x, mean, one in zip(where, means, swept, strict=True):
@@ -102,7 +102,7 @@ def _list(ax: Axes, others: Sequence[Choice], unit: str) -> None:
                 ax.scatter([x], [y], s=26, marker=marker, color=_OTHER, clip_on=False, zorder=3)
         if len(one.gains) > 1:
             ax.scatter(one.gains, [y + 0.22] * len(one.gains), s=9, color=_OTHER, alpha=0.75, linewidths=0, zorder=2)
-        mean = summary.cell(one.gains).mean
+        mean = summary.average(one.gains).mean
         ax.scatter([mean], [y], s=34, marker="s", color=_OTHER, edgecolors="#000000", linewidths=0.6, zorder=4)
     ax.set_yticks(range(len(others)), [ARMS[one.arm].short for one in others], fontsize=8)
     ax.set_ylim(len(others) - 0.4, -0.6)

@@ -81,7 +81,7 @@ def dots(group: Group, heading: str, path: Path, drawn_from: str) -> None:
                 _row_of_dots(ax, names, [read(one) for one in seeds], number, offset)
                 if title == _PANELS[0][0] and number:
                     for of, line, label in ((0, "--", "chance"), (1, ":", "at most possible")):
-                        at = summary.cell([(one.chance, one.most)[of][ALL] for one in seeds]).mean
+                        at = summary.average([(one.chance, one.most)[of][ALL] for one in seeds]).mean
                         ax.axvline(at, color=_look(number)[1], linestyle=line, linewidth=1, label=label, zorder=1)
             ax.set_xlabel(title, fontsize=8)
             ax.axhline(0.5, color="#999999", linewidth=0.6)
@@ -132,7 +132,7 @@ def _row_of_dots(ax: Axes, names: Sequence[str], seeds: Sequence[dict[str, float
         y = row + offset
         if len(values) > 1:
             ax.scatter(values, [y] * len(values), s=7, marker=marker, color=colour, alpha=0.6, linewidths=0)
-        ax.scatter([summary.cell(values).mean], [y], s=24, marker=marker, color=colour, label=label, zorder=3)
+        ax.scatter([summary.average(values).mean], [y], s=24, marker=marker, color=colour, label=label, zorder=3)
         label = None
 
 

@@ -14,12 +14,12 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from benchmarks.analysis.groups import group_records
+from benchmarks.analysis.results import results
 from benchmarks.records import outputs
 from benchmarks.records.schema import Record
 from benchmarks.reporting import pages
 from benchmarks.reporting.html import svg, viewer
-from benchmarks.reporting.html.render import Place, row_page, sentences, top
+from benchmarks.reporting.html.render import Place, html
 from benchmarks.reporting.tables import planned
 from tasks.cache import write_whole
 
@@ -55,30 +55,34 @@ def page(records: Sequence[Record], folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    groups, rows = group_records(records), pages.rows(records)
+    found = results(records)
+    groups, failed = found.groups, {row: [one.id for one in found.failed if one.row == row] for row in found.names}
     states = {name: state.partition(":")[0] for group in groups for name, state in group.states.items()}
     story = environment.get_template("record.html")
     details = {one.id: story.render(record=one, state=states.get(one.id)) for one in records}
-    place = Place(svg.as_svg(records), groups, details)
+    numbers = {record.id: number for number, group in enumerate(groups) for record in group.everything}
+    place = Place(svg.as_svg(records), numbers, details)
     script = (_FOLDER / "viewer.js").read_text(encoding="utf-8")
     parts = {
         "style": (_FOLDER / "style.css").read_text(encoding="utf-8"),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "headline": sentences(planned.headline(groups), place),
-        "overview": top(pages.readme(records), rows, place),
-        "rows": {row: row_page(pages.row_page(row, records), row, place) for row in rows},
-        "failed": {
-            row: [details[one.id] for one in records if (one.row, one.status) == (row, "failed")] for row in rows
+        "headline": html(planned.headline(groups, found.rows), place, "Headline"),
+        "overview": html(pages.top(found), place, "Results"),
+        # The top of the page has the rule.
+        "rows": {
+            row: html(tuple(one for one in pages.row_page(row, found) if one != pages.RULE), place, row)
+            for row in found.names
         },
+        "failed": {row: [details[one] for one in ids] for row, ids in failed.items()},
     }
     template = environment.get_template("template.html")
-    found = viewer.trials(groups, folder)
-    room = LIMIT - len(template.render(parts, trials=[], left_out=found).encode())
+    words = viewer.trials(groups, folder)
+    room = LIMIT - len(template.render(parts, trials=[], left_out=words).encode())
     if room < 0:
         raise ValueError(f"the report of {len(records)} records takes {LIMIT - room:,} bytes, more than {LIMIT:,}")
-    shown = _fitting(found, room)
-    return template.render(parts, trials=shown, left_out=[one for one in found if one not in shown])
+    shown = _fitting(words, room)
+    return template.render(parts, trials=shown, left_out=[one for one in words if one not in shown])
 
 
 def _fitting(found: Sequence[viewer.Trial], room: int) -> list[viewer.Trial]:

@@ -1,138 +1,119 @@
-"""The Markdown pages as HTML: the same words and numbers, with figures in place, and cells that lead to their trials."""
+"""A document as HTML: figures in place, and numbers that lead to their trials."""
 
 from __future__ import annotations
 
-import functools
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import count
 from pathlib import PurePosixPath
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from benchmarks.analysis import label_noise, samples
+from benchmarks.analysis import samples
 from benchmarks.analysis.groups import Group
-from benchmarks.reporting import group_names, pages, wording
+from benchmarks.reporting.document import (
+    NONE,
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Document,
+    Figure,
+    Heading,
+    Paragraph,
+    Table,
+    Text,
+    pieces,
+)
 
-_PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-_NUMBER = re.compile(r"(UNEQUAL epochs: )?\[?[+-]?\d|< 0\.")
-_PAPERS = re.compile(r"(the )?paper")  # the headings of what is the paper's own
-_OfLine = Callable[[int, int, list[str]], Group | None]
-"""Number of a table in a part of the text, number of a line in it, both from zero, and its cells, to the group it is of."""
-
-_UNLINKED = {"record", "picture", "utterance"}
-"""First headings of tables whose cells are no figures of several trials."""
+_PARSER = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 
 
 @dataclass(frozen=True)
 class Place:
     """What the text of the pages stands among.
 
-    `figures` are name to `<svg>`; `groups` all groups of the results in their order, whose place in it numbers their
-    anchors; `details` are id of record to HTML that says how it came about.
+    `figures` are name to `<svg>`; `numbers` id of trial to the number of its group, which is in the group's anchors;
+    `details` are id of record to HTML that says how it came about.
     """
 
     figures: Mapping[str, str]
-    groups: Sequence[Group]
+    numbers: Mapping[str, int]
     details: Mapping[str, str]
 
     def number(self, group: Group) -> int:
         """Return the number in the group's anchors."""
-        return next(k for k, one in enumerate(self.groups) if one is group)
+        return self.numbers[group.sample.id]
+
+    def trials(self, cell: Cell) -> str:
+        """Return the address of the trials that a cell leads to, empty where there are none."""
+        return f"#trials-{self.numbers[cell.trials[0]]}" if cell.trials and cell.text != NONE else ""
 
 
-def top(text: str, rows: Sequence[str], place: Place) -> str:
-    """Return what results/README.md says before it comes to single rows, its title left out."""
-    tokens = _parsed(text)
-    headings = [k for k, one in enumerate(tokens) if one.type == "heading_open" and one.tag == "h2"]
-    titles = {k: tokens[k + 1].content for k in headings}
-    cut = next(
-        (k for k, of in titles.items() if of in rows or of.endswith("row by row") or of.startswith("Failed trials")),
-        len(tokens),
-    )
-    for token in tokens:
-        token.tag = "h3" if token.tag == "h2" else token.tag
-    return _html(tokens[3:cut], place, "Results", None)
+def html(document: Document, place: Place, title: str) -> str:
+    """Return the blocks: a section for every heading, folded up where it is of a group that is no result.
 
-
-def row_page(text: str, row: str, place: Place) -> str:
-    """Return the page of a row from its first group on: a part of the page for every group, folded up where it is no result."""
-    tokens = _parsed(text.replace(wording.RULE, "", 1))  # the top of the page has it
-    groups = [group for group in place.groups if group.key.row == row]
-    starts = [k for k, one in enumerate(tokens) if one.type == "heading_open" and one.tag in ("h2", "h3")]
-    parts = [_html(tokens[3 : starts[0] if starts else len(tokens)], place, row, None)]
-    for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
-        heading, body = tokens[start + 1], tokens[start + 3 : end]
-        group = next((one for one in groups if heading.content == f"{row}: {group_names.title(one)}"), None)
-        title = f"<h3>{escape(_text(heading))}</h3>"
-        if group is None:
-            of_line = _of_noise(row, place) if heading.content == pages.noise_heading(row) else None
-            parts.append(f"<section>{title}{_html(body, place, _text(heading), None, of_line)}</section>")
-            continue
-        groups.remove(group)
-        number, inner = place.number(group), _html(body, place, _text(heading), group)
-        if group.quotable:
-            parts.append(f'<section class="group" id="group-{number}">{title}{inner}</section>')
-        else:
-            parts.append(f'<details class="group" id="group-{number}"><summary>{title}</summary>{inner}</details>')
+    The page has titles of its own: a heading of the first level is left out. `title` names the tables before any other heading.
+    """
+    starts = [number for number, block in enumerate(document) if isinstance(block, Heading)]
+    parts = [*_blocks(document[: starts[0] if starts else None], place, title)]
+    for start, end in zip(starts, [*starts[1:], len(document)], strict=False):
+        heading = document[start]
+        assert isinstance(heading, Heading)
+        top = heading.level == 1
+        inner = "".join(_blocks(document[start + 1 : end], place, title if top else heading.text))
+        parts.append(inner if top else _section(heading, inner, place))
     return "\n".join(parts)
 
 
-def sentences(text: str, place: Place) -> str:
-    """Return a piece of Markdown, such as the headline with its table."""
-    return _html(_parsed(text), place, "Headline", None)
+def _section(heading: Heading, inner: str, place: Place) -> str:
+    title = f"<h3>{_inline(heading.text, place)}</h3>"
+    if heading.group is None:
+        return f"<section>{title}{inner}</section>"
+    number = place.number(heading.group)
+    if heading.group.quotable:
+        return f'<section class="group" id="group-{number}">{title}{inner}</section>'
+    return f'<details class="group" id="group-{number}"><summary>{title}</summary>{inner}</details>'
 
 
-def _parsed(text: str) -> list[Token]:
-    return _PARSER.parse(text.removeprefix(pages.GENERATED))
+def _blocks(blocks: Sequence[Block], place: Place, title: str) -> Iterator[str]:
+    numbers = count(1)
+    for block in blocks:
+        match block:
+            case Paragraph():
+                yield f"<p>{_inline(block.text, place)}</p>\n"
+            case Bullets():
+                items = "\n".join(f"<li>{_inline(item, place)}</li>" for item in block.items)
+                yield f"<ul>\n{items}\n</ul>\n"
+            case Figure():
+                yield _figure(block, place)
+            case Table():
+                columns, rows = block.of("html")
+                if rows:
+                    yield f"<p>{_inline(block.sentences, place)}</p>\n" if block.sentences else ""
+                    yield _table(block, columns, rows, f"{title}, table {next(numbers)}", place)
 
 
-def _html(
-    tokens: Sequence[Token], place: Place, title: str, group: Group | None, of_line: _OfLine | None = None
-) -> str:
-    found: list[Token] = []
-    rest = iter(tokens)
-    tables = 0
-    known = {(group_names.name(one), group_names.where(one, place.groups)): one for one in place.groups}
-    of_line = of_line or (lambda table, line, cells: known.get((cells[0], cells[1])) if len(cells) > 1 else None)
-    for token in rest:
-        if token.type == "table_open":
-            tables += 1
-            table = [token, *_until(rest, "table_close")]
-            found += _table(table, f"{title}, table {tables}", place, group, functools.partial(of_line, tables - 1))
-        elif token.type == "inline" and token.children and [c.type for c in token.children] == ["image"]:
-            found[-1:] = [_raw(_figure(token.children[0], place))]
-            next(rest)  # of the paragraph that held it
-        else:
-            found.append(_plain(token))
-    return str(_PARSER.renderer.render(found, _PARSER.options, {}))
-
-
-def _until(tokens: Iterator[Token], kind: str) -> Iterator[Token]:
-    for token in tokens:
-        yield token
-        if token.type == kind:
-            return
-
-
-def _raw(html: str) -> Token:
-    return Token("html_block", "", 0, content=html)
-
-
-def _plain(token: Token) -> Token:
-    """Return the token with links as seen from the results folder, and the words of a picture in its place."""
-    for number, child in enumerate(token.children or []):
+def _inline(text: Text, place: Place) -> str:
+    """Return a sentence: emphasis as marked, links where its pieces lead, and nothing fetched whatever they say."""
+    marked = "".join(one if isinstance(one, str) else _link(one, place) for one in pieces(text))
+    (token,) = _PARSER.parseInline(marked)
+    children = token.children or []
+    for number, child in enumerate(children):
         if child.type == "image":  # whoever wrote it: nothing is fetched
-            token.children[number] = Token("text", "", 0, content=child.content)  # type: ignore[index]
-        if child.type == "link_open":
-            child.attrSet("href", str(child.attrGet("href")).removeprefix("../").removeprefix("results/"))
-    return token
+            children[number] = Token("text", "", 0, content=child.content)
+    return str(_PARSER.renderer.render([token], _PARSER.options, {}))
 
 
-def _figure(image: Token, place: Place) -> str:
-    name, words = PurePosixPath(str(image.attrGet("src"))).stem, escape(image.content)
+def _link(cell: Cell, place: Place) -> str:
+    address = cell.address or place.trials(cell)
+    return f"[{cell.text}]({address})" if address else cell.text
+
+
+def _figure(figure: Figure, place: Place) -> str:
+    name, words = PurePosixPath(figure.name).stem, escape(figure.words)
     if name in place.figures:
         svg = place.figures[name].replace("<svg", f'<svg role="img" aria-label="{words}"', 1)
         return (
@@ -145,69 +126,35 @@ def _figure(image: Token, place: Place) -> str:
 
 
 def _table(
-    tokens: Sequence[Token],
-    title: str,
-    place: Place,
-    group: Group | None,
-    of_line: Callable[[int, list[str]], Group | None],
-) -> list[Token]:
-    """Return a table in a frame that scrolls, each of its numbers a link to the trials that it is of."""
-    headings = [_text(tokens[k + 1]) for k, one in enumerate(tokens) if one.type == "th_open"]
-    is_records, column, line, of = headings[0] == "record", 0, -1, group
-    kind = "words" if headings[0] in _UNLINKED - {"record"} else "numbers records" if is_records else "numbers"
-    anchor = f' id="trials-{place.number(group)}"' if is_records and group else ""
+    table: Table, columns: Sequence[Column[object]], rows: Sequence[Sequence[Cell]], title: str, place: Place
+) -> str:
+    """Return a table in a frame that scrolls; of one that lists trials, how each of them came about stands under it."""
+    kind = "words" if table.words else "numbers records" if table.group else "numbers"
+    anchor = f' id="trials-{place.number(table.group)}"' if table.group else ""
     label = escape(title)
-    found = [
-        _raw(f'<div class="scroll {kind}"{anchor} role="region" tabindex="0" aria-label="{label}">'),
-        tokens[0],
-        _raw(f"<caption>{label}</caption>"),
-    ]
-    for k, token in enumerate(tokens[1:], start=1):
-        if token.type in ("th_open", "td_open"):
-            token.attrs = {"scope": "col"} if token.type == "th_open" else {}  # no alignment of its own
-        if token.type == "tr_open":
-            column = -1
-            line += 1  # that of the headings is none
-            if group is None and line:
-                row = _until(iter(tokens[1:][k:]), "tr_close")
-                of = of_line(line - 1, [_text(one) for one in row if one.type == "inline"])
-        if token.type in ("td_open", "th_open"):
-            column += 1
-        if token.type == "td_open" and column == 0:
-            token.tag, token.attrs = "th", {"scope": "row"}
-        if token.type == "td_close" and column == 0:
-            token.tag = "th"
-        if token.type == "inline" and tokens[k - 1].type == "td_open" and of and headings[0] not in _UNLINKED:
-            _link(token, headings[column], column, place.number(of), own=group is not None)
-        found.append(_plain(token))
-    found.append(_raw("</div>"))
-    if is_records and group:
-        found += [_raw(place.details[one.id]) for one in group.everything]
-    return found
+    heads = "".join(f'<th scope="col">{_inline(column.heading, place)}</th>\n' for column in columns)
+    lines = []
+    for first, *rest in rows:
+        cells = [f'<th scope="row">{_name(first, place)}</th>\n']
+        cells += [f"<td>{_number(cell, column, place)}</td>\n" for cell, column in zip(rest, columns[1:], strict=True)]
+        lines.append(f"<tr>\n{''.join(cells)}</tr>\n")
+    details = [place.details[record.id] for record in (table.group.everything if table.group else ())]
+    return (
+        f'<div class="scroll {kind}"{anchor} role="region" tabindex="0" aria-label="{label}"><table>\n<caption>{label}</caption>'
+        f"<thead>\n<tr>\n{heads}</tr>\n</thead>\n<tbody>\n{''.join(lines)}</tbody>\n</table>\n</div>{''.join(details)}"
+    )
 
 
-def _of_noise(row: str, place: Place) -> _OfLine:
-    """Return what the lines of a row's two tables for each check against wrong labels are of."""
-    checks = [[level.group for level in levels] for levels in label_noise.checks(place.groups, row)]
-    orders = [order for groups in checks for order in (groups, [one for one in groups for _ in range(2)])]
-    return lambda table, line, cells: orders[table][line]
+def _name(cell: Cell, place: Place) -> str:
+    """Return what a line is called: a link to its group, where it has one."""
+    if cell.address:
+        return _inline((cell,), place)
+    text, address = _inline(cell.text, place), place.trials(cell).replace("#trials", "#group")
+    return f'<a href="{address}">{text}</a>' if address else text
 
 
-def _link(cell: Token, heading: str, column: int, number: int, own: bool) -> None:
-    """Make the cell a link: to the trials, or from an overview's line to its group. Of the numbers the tab key finds n alone."""
-    text = _text(cell)
-    attributes: dict[str, str | int | float] = {}
-    if column == 0 and not own:
-        attributes["href"] = f"#group-{number}"
-    elif column and heading != "data" and _NUMBER.match(text) and not _PAPERS.match(heading):
-        attributes["href"] = f"#trials-{number}"
-        if heading != "n":
-            attributes["tabindex"] = "-1"
-    else:
-        return
-    opened = Token("link_open", "a", 1, attrs=attributes)
-    cell.children = [opened, *(cell.children or []), Token("link_close", "a", -1)]
-
-
-def _text(inline: Token) -> str:
-    return "".join(one.content for one in inline.children or [])
+def _number(cell: Cell, column: Column[object], place: Place) -> str:
+    """Return a cell, as a link to its trials, of which the tab key finds that of n alone."""
+    text, address = _inline(cell.text, place), place.trials(cell)
+    skipped = "" if column.heading == "n" else ' tabindex="-1"'
+    return f'<a href="{address}"{skipped}>{text}</a>' if address else text

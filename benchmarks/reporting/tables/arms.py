@@ -2,60 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
 from benchmarks.analysis import metrics, summary
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import Cell
+from benchmarks.analysis.summary import Average
 from benchmarks.arms import registry
-from benchmarks.reporting.document import Block, Line, frame
-from benchmarks.reporting.formatting import NONE, gain, mean_sd, paper_cell
+from benchmarks.paper import Figure, Row
+from benchmarks.reporting.document import NONE, PRINT, Cell, Column, Line, Table, table
+from benchmarks.reporting.formatting import averaged, gain, paper_cell
+from benchmarks.reporting.group_names import caption
 from benchmarks.reporting.headings import metric_name, paper_heading
-from benchmarks.reporting.wording import INTRODUCTIONS
+from benchmarks.reporting.tables.quantities import Quantity, quantities
 
 
-def arm_blocks(group: Group, title: str) -> list[Block]:
-    """Return the arms of one group as tables of their own, one for each family of metrics."""
-    return [
-        block(group, f"{metrics.heading(of)}: {title}", stage_lines(group, of), metrics.sentence(of, group.metric))
-        for of in metric_families(group)
-    ]
+@dataclass(frozen=True)
+class _Tested:
+    label: str
+    cells: dict[str, Average]
+    over_control: Cell
+
+    @property
+    def n(self) -> Cell:
+        most = max(self.cells.values(), key=lambda one: one.n)
+        return Cell(str(most.n), most.n, most.trials)
 
 
-def metric_families(group: Group) -> list[str]:
-    """Return the families of metrics that the group has, one table each, the main one first."""
-    return metrics.families(name for cells in summary.stages(group).values() for name in cells)
+def tables(group: Group) -> list[Table]:
+    """Return the arms of one group, a table for each family of metrics, the main one first; then all means for machines."""
+    found = metrics.families(name for cells in summary.stages(group).values() for name in cells)
+    return [*(_table(group, family) for family in found), quantities(_means(group))]
 
 
-def stage_lines(group: Group, family: str = "") -> list[Line]:
-    """Return the arms of one group with every metric of a family, the paper's figures beside them."""
-    row, count = group.paper, summary.count_iterations(group)
-    arms = {registry.label(name): name for name in summary.main_arms(group) if name != "control"}
+def _table(group: Group, family: str) -> Table:
     # Means of arms of unlike seeds do not compare; these gains do.
-    over_control = {label: gain(group, arm, "control") for label, arm in arms.items()}
-    lines = []
-    found = {label: _of_family(cells, family) for label, cells in summary.stages(group).items()}
-    names = metrics.ordered({metric for cells in found.values() for metric in cells})
-    for label, cells in found.items():
-        if not cells:
-            continue
-        line = {"arm": label}
-        line |= {metric_name(m, group, True): mean_sd(cells.get(m), digits=metrics.digits(m)) for m in names}
-        line["n"] = str(max(cell.n for cell in cells.values()))
-        if not family and set(over_control.values()) - {NONE}:
-            line["gain over control, paired"] = over_control.get(label, NONE)
-        if row:
-            for metric in names:
-                ours = row.metric if metric == group.metric else metric
-                if ours in row.stages["Baseline"]:
-                    heading = f"{paper_heading(group)}: {metric_name(metric, group, True)}"
-                    line[heading] = paper_cell(row.figure(label, ours, count))
-        lines.append(line)
-    return lines
+    over = {registry.label(arm): _over_control(group, arm) for arm in summary.main_arms(group) if arm != "control"}
+    lines = [
+        _Tested(label, cells, over.get(label, Cell()))
+        for label, every in summary.stages(group).items()
+        if (cells := {metric: one for metric, one in every.items() if metrics.family(metric) == family})
+    ]
+    names = metrics.ordered({metric for line in lines for metric in line.cells})
+    columns: list[Column[_Tested]] = [Column("arm", "arm", lambda line: Cell(line.label))]
+    columns += [metric_column(metric, group, lambda line: line.cells) for metric in names]
+    columns.append(Column("n", "n", lambda line: line.n))
+    if not family and any(cell.text != NONE for cell in over.values()):
+        columns.append(Column("over_control", "gain over control, paired", lambda line: line.over_control))
+    if row := group.paper:
+        beside = [metric for metric in names if _papers(metric, group, row) in row.stages["Baseline"]]
+        columns += [_published(metric, group, row) for metric in beside]
+    sentences = metrics.sentence(family, group.metric)
+    return table(columns, lines, PRINT, sentences=sentences, caption=caption(group, metrics.heading(family), sentences))
 
 
-def block(group: Group, heading: str, lines: list[Line], sentence: str = "") -> Block:
-    """Return a table of one group under the sentence of its section."""
-    return Block(heading, f"{INTRODUCTIONS[group.section]} {sentence}".rstrip(), frame(lines))
+def metric_column(metric: str, group: Group, read: Callable[[Line], Mapping[str, Average]]) -> Column[Line]:
+    """Return the column of a metric, of lines from which `read` gets averages by metric."""
+    heading = metric_name(metric, group, True)
+    return Column(metric, heading, lambda line: averaged(read(line).get(metric), metrics.digits(metric)))
 
 
-def _of_family(cells: dict[str, Cell], family: str) -> dict[str, Cell]:
-    return {metric: cell for metric, cell in cells.items() if metrics.family(metric) == family}
+def _over_control(group: Group, arm: str) -> Cell:
+    return Cell(gain(group, arm, "control"), trials=summary.trials(group, arm, "control"))
+
+
+def _papers(metric: str, group: Group, row: Row) -> str:
+    """Return the paper's name of a metric of ours."""
+    return row.metric if metric == group.metric else metric
+
+
+def _figure(label: str, metric: str, group: Group, row: Row) -> Figure | None:
+    return row.figure(label, _papers(metric, group, row), summary.count_iterations(group))
+
+
+def _published(metric: str, group: Group, row: Row) -> Column[_Tested]:
+    heading = f"{paper_heading(group)}: {metric_name(metric, group, True)}"
+    return Column(f"paper_{metric}", heading, lambda line: Cell(paper_cell(_figure(line.label, metric, group, row))))
+
+
+def _means(group: Group) -> Iterator[Quantity]:
+    for label, cells in summary.stages(group).items():
+        for metric, one in cells.items():
+            figure = _figure(label, metric, group, group.paper) if group.paper else None
+            published = (figure.value, figure.mark) if figure else None
+            unit = metrics.unit(metric, group.metric, group.sample.unit)
+            yield Quantity(group, label, metric, unit, one, published=published)

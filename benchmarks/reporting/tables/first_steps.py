@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import LABELS
+from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.arms import registry
-from benchmarks.reporting.document import Line
-from benchmarks.reporting.formatting import NONE
+from benchmarks.reporting.document import PAGES, Cell, Column, Table, table
+
+_Steps = tuple[str, Sequence[Average]]
 
 
-def first_step_lines(group: Group) -> list[Line]:
+def first_steps(group: Group) -> Table:
     """Return the mean size of the first update of each phase, in learning rates, by arm."""
     found = summary.first_steps(group)
-    longest = max((len(cells) for label, cells in found.items() if label != LABELS[registry.DENSE]), default=0)
+    longest = max((len(sizes) for label, sizes in found.items() if label != LABELS[registry.DENSE]), default=0)
     several = longest > 2
-    lines = []
-    for label, cells in found.items():
-        after = [f"{('S', 'D2')[i % 2]}{f', iteration {i // 2 + 1}' if several else ''}" for i in range(longest)]
-        shown = [f"{cell.mean:.3g}" for cell in cells]
-        if label == LABELS[registry.DENSE]:
-            line = {"arm": label, "D": shown[0]} | dict.fromkeys(after, NONE)
-        else:
-            line = {"arm": label, "D": NONE} | dict(zip(after, shown, strict=False))
-        lines.append(line | {"n": str(max(cell.n for cell in cells))})
-    return lines
+    after = [f"{('S', 'D2')[i % 2]}{f', iteration {i // 2 + 1}' if several else ''}" for i in range(longest)]
+    columns: list[Column[_Steps]] = [
+        Column("arm", "arm", lambda arm: Cell(arm[0])),
+        _phase("D", 0, dense=True),
+        *(_phase(name, index, dense=False) for index, name in enumerate(after)),
+        Column("n", "n", lambda arm: Cell(str(max(one.n for one in arm[1])), trials=arm[1][0].trials)),
+    ]
+    return table(columns, found.items(), PAGES, sentences=_sentences(group))
 
 
-def first_step_sentence(group: Group) -> str:
+def _phase(name: str, index: int, dense: bool) -> Column[_Steps]:
+    def cell(arm: _Steps) -> Cell:
+        label, sizes = arm
+        if (label == LABELS[registry.DENSE]) is not dense or index >= len(sizes):
+            return Cell()
+        return Cell(f"{sizes[index].mean:.3g}", sizes[index].mean, sizes[index].trials)
+
+    return Column(name, name, cell)
+
+
+def _sentences(group: Group) -> str:
     """Return what the sizes of first updates mean, with RMSprop's trap where the recipe uses it."""
     text = "Mean size of the first update of each phase, in learning rates, over the weights that may move"
     rule = group.sample.recipe.get("optimizer")

@@ -2,60 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from benchmarks.analysis import iterations, summary
 from benchmarks.analysis.groups import Group
+from benchmarks.analysis.iterations import Stage, Unequal
 from benchmarks.analysis.summary import LABELS
 from benchmarks.arms import registry
-from benchmarks.paper import Row as Published
-from benchmarks.reporting.document import Block, Line
-from benchmarks.reporting.formatting import NONE, interval, mean_sd, number, p_value, paper_cell
+from benchmarks.paper import Row
+from benchmarks.reporting.document import NONE, PRINT, Cell, Column, Table, table
+from benchmarks.reporting.formatting import averaged, interval, number, p_value, paper_cell
+from benchmarks.reporting.group_names import caption
 from benchmarks.reporting.headings import metric_name
-from benchmarks.reporting.tables.arms import block
+from benchmarks.reporting.tables.quantities import Quantity, quantities
+
+_End = Stage | Unequal
 
 
-def iteration_blocks(group: Group, title: str) -> list[Block]:
-    """Return the iterations of one group as a table of its own; none where the recipe has one."""
-    found = iteration_lines(group)
-    heading = f"By iteration, {metric_name(group.metric, group)}: {title}"
-    return [block(group, heading, found, iteration_sentence(group))] if found else []
-
-
-def iteration_lines(group: Group) -> list[Line]:
+def tables(group: Group) -> list[Table]:
     """Return all arms at the end of every phase, gains at equal epochs, then the paper's unequal comparison.
 
-    None where the recipe has one iteration.
+    They are empty where the recipe has one iteration.
     """
-    row, found = group.paper, iterations.stages(group)
-    lines = []
-    for stage in found:
-        line = {"after": stage.name, "epochs in all": f"{stage.epochs:g}"}
-        line |= {
-            registry.label(name): mean_sd(stage.tests[name]) for name in summary.main_arms(group) if name in stage.tests
-        }
-        line["gain over control, equal epochs"] = interval(stage.gain)
-        line["n"] = str(stage.gain.n if stage.gain else max((cell.n for cell in stage.tests.values()), default=0))
-        line |= {"p": p_value(stage.gain.p if stage.gain else None)} if group.quotable else {}
-        line["standing"] = ("primary" if stage.last else "secondary") if stage.gain else NONE
-        if row:
-            published = row.stage(stage.kind, stage.iteration)
-            line |= {f"the paper's, on {where}": _published(row, published, m) for m, where in row.sets.items()}
-        lines.append(line)
-    unequal = iterations.unequal(group)
-    if unequal and row:
-        line = {"after": "the paper's comparison", "epochs in all": " against ".join(f"{e:g}" for e in unequal.epochs)}
-        line |= {LABELS["dsd"]: mean_sd(unequal.dsd), LABELS["control"]: mean_sd(unequal.control)}
-        line |= {
-            "gain over control, equal epochs": f"UNEQUAL epochs: {interval(unequal.gain)}",
-            "n": str(unequal.gain.n),
-        }
-        line |= {"p": p_value(unequal.gain.p), "standing": "secondary, UNEQUAL budgets"}
-        lines.append(
-            line | {f"the paper's, on {where}": _published(row, "DSD", m, True) for m, where in row.sets.items()}
-        )
-    return lines
+    row, stages, unequal = group.paper, iterations.stages(group), iterations.unequal(group)
+    lines: list[_End] = [*stages, *([unequal] if unequal else [])]
+    both = summary.trials(group, "dsd", "control")
+    arms = [name for name in summary.main_arms(group) if any(name in stage.tests for stage in stages)]
+    columns: list[Column[_End]] = [
+        Column("after", "after", lambda end: Cell(end.name if isinstance(end, Stage) else "the paper's comparison")),
+        Column("epochs", "epochs in all", lambda end: Cell(_epochs(end))),
+        *(_arm(name) for name in arms),
+        Column("gain", "gain over control, equal epochs", lambda end: Cell(_gain(end), trials=both)),
+        Column("n", "n", lambda end: Cell(str(_n(end)), trials=both)),
+        *(
+            [Column("p", "p", lambda end: Cell(p_value(end.gain.p if end.gain else None), trials=both))]
+            if group.quotable
+            else []
+        ),
+        Column("standing", "standing", lambda end: Cell(_standing(end))),
+        *(_published(row, metric) for metric in (row.sets if row else ())),
+    ]
+    said = _sentences(group, unequal)
+    shown = table(
+        columns,
+        lines,
+        PRINT,
+        sentences=said,
+        caption=caption(group, f"By iteration, {metric_name(group.metric, group)}", said),
+    )
+    return [shown, quantities(_quantities(group, stages, unequal))]
 
 
-def iteration_sentence(group: Group) -> str:
+def _epochs(end: _End) -> str:
+    return f"{end.epochs:g}" if isinstance(end, Stage) else " against ".join(f"{e:g}" for e in end.epochs)
+
+
+def _arm(name: str) -> Column[_End]:
+    def cell(end: _End) -> Cell:
+        tests = end.tests if isinstance(end, Stage) else {"dsd": end.dsd, "control": end.control}
+        return averaged(tests.get(name))
+
+    return Column(name, registry.label(name), cell)
+
+
+def _gain(end: _End) -> str:
+    return interval(end.gain) if isinstance(end, Stage) else f"UNEQUAL epochs: {interval(end.gain)}"
+
+
+def _n(end: _End) -> int:
+    if end.gain:
+        return end.gain.n
+    return max((one.n for one in end.tests.values()), default=0) if isinstance(end, Stage) else 0
+
+
+def _standing(end: _End) -> str:
+    if isinstance(end, Unequal):
+        return "secondary, UNEQUAL budgets"
+    return ("primary" if end.last else "secondary") if end.gain else NONE
+
+
+def _published(row: Row | None, metric: str) -> Column[_End]:
+    """Return the paper's figure with its epochs in all and, where the paper compares it, its baseline and the gain."""
+    assert row is not None
+
+    def cell(end: _End) -> Cell:
+        unequal = isinstance(end, Unequal)
+        stage = row.stage(end.kind, end.iteration) if isinstance(end, Stage) else "DSD"
+        figure = row.stages[stage].get(metric) if stage else None
+        if figure is None or stage is None:
+            return Cell()
+        text = f"{paper_cell(figure)} ({row.epochs[stage]} epochs)" if stage in row.epochs else paper_cell(figure)
+        baseline = row.stages["Baseline"].get(metric)
+        equal = stage == "DSD" if unequal else row.epochs.get(stage) == row.epochs.get("Baseline")
+        if baseline and equal and row.epochs:
+            gain = (baseline.value - figure.value) * (1 if row.lower_is_better else -1)
+            text += f" against {paper_cell(baseline)} ({row.epochs['Baseline']}): {number(gain, True)}"
+        return Cell(text)
+
+    return Column(f"paper_{metric}", f"the paper's, on {row.sets[metric]}", cell)
+
+
+def _sentences(group: Group, unequal: Unequal | None) -> str:
     """Return what must be known to read the table of iterations."""
     text = (
         "All arms at the end of every phase, gains of DSD over control at equal epochs; after S a network is tested under "
@@ -63,8 +110,8 @@ def iteration_sentence(group: Group) -> str:
     )
     if group.key.start != "trained":
         text += " Epochs are those after the given dense start."
-    unequal, row = iterations.unequal(group), group.paper
-    if unequal and row:
+    row = group.paper
+    if unequal:
         text += (
             " The paper's comparison is of UNEQUAL budgets: DSD after its last iteration with a baseline of fewer epochs, "
             f"here the control after iteration {unequal.iteration}. Its baseline is listed at one rate, D's; ours has DSD's rates."
@@ -74,15 +121,18 @@ def iteration_sentence(group: Group) -> str:
     return text
 
 
-def _published(row: Published, stage: str | None, metric: str, unequal: bool = False) -> str:
-    """Return the paper's figure with its epochs in all and, where the paper compares it, its baseline and the gain."""
-    figure = row.stages[stage].get(metric) if stage else None
-    if figure is None or stage is None:
-        return NONE
-    text = f"{paper_cell(figure)} ({row.epochs[stage]} epochs)" if stage in row.epochs else paper_cell(figure)
-    baseline = row.stages["Baseline"].get(metric)
-    equal = stage == "DSD" if unequal else row.epochs.get(stage) == row.epochs.get("Baseline")
-    if baseline and equal and row.epochs:
-        gain = (baseline.value - figure.value) * (1 if row.lower_is_better else -1)
-        text += f" against {paper_cell(baseline)} ({row.epochs['Baseline']}): {number(gain, True)}"
-    return text
+def _quantities(group: Group, stages: list[Stage], unequal: Unequal | None) -> Iterator[Quantity]:
+    over = f"gain of {LABELS['dsd']} over {LABELS['control']}"
+    of = (group.metric, group.sample.unit)
+    for stage in stages:
+        where = f"after {stage.name} ({stage.epochs:g} epochs)"
+        for name, found in stage.tests.items() if stage.iteration else ():  # D is exported as the baseline
+            yield Quantity(group, f"{registry.label(name)} {where}", *of, found)
+        if stage.gain:
+            yield Quantity(group, f"{over} {where}", *of, stage.gain)
+    if unequal:
+        ours, theirs = unequal.epochs
+        name = f"{over} after {ours:g} against {theirs:g} epochs (UNEQUAL budgets, the paper's comparison)"
+        row = group.paper
+        published = (row.overview.absolute, row.overview.mark) if row else None
+        yield Quantity(group, name, *of, unequal.gain, published=published)

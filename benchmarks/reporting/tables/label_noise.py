@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from benchmarks.analysis import metrics
+from benchmarks.analysis import label_noise, metrics, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.label_noise import Course, Level
+from benchmarks.analysis.summary import Average
 from benchmarks.arms import registry
-from benchmarks.reporting.document import Line
-from benchmarks.reporting.formatting import NONE, interval, mean_sd, number
+from benchmarks.reporting.document import PAGES, Block, Cell, Column, Heading, Paragraph, Table, table
+from benchmarks.reporting.formatting import gained, interval, mean_sd, number
 from benchmarks.reporting.headings import metric_name
 from benchmarks.statistics.intervals import MINIMUM_SEEDS
 
-NOISE = (
+_NOISE = (
     "Does the re-dense phase overfit where training labels are wrong? A share of them, drawn at random, is wrong; the test's are "
     "right. No verdict: trials of a recipe of their own, which enter no comparison with the paper."
 )
 
 
-def noise_answer(levels: Sequence[Level]) -> str:
+def blocks(groups: Sequence[Group], row: str) -> list[Block]:
+    """Return the check of a row against wrong labels, nothing where it has none."""
+    found = label_noise.checks(groups, row)
+    parts: list[Block] = [Heading(3, f"{row}: label noise"), Paragraph(_NOISE)] if found else []
+    for levels in found:
+        parts += [Paragraph(_sentence(levels)), _gains(levels), _courses(levels)]
+    return parts
+
+
+def _sentence(levels: Sequence[Level]) -> str:
     """Return in a few sentences whether D2 overfits at the noisy level, from what it did to training and test."""
     noisy = levels[-1]
     dsd, control = noisy.courses["dsd"], noisy.courses["control"]
@@ -50,42 +60,49 @@ def _answer(course: Course, group: Group) -> str:
     return "it does" if fits else "the test gets worse, but so does the training: that is no overfitting"
 
 
-def noise_gain_lines(levels: Sequence[Level]) -> list[Line]:
+def _gains(levels: Sequence[Level]) -> Table:
     """Return the gains of DSD over the control at the ends of S and D2, by share of wrong labels."""
-    return [
-        {
-            "labels wrong": _share(one),
-            "gain over control after S": interval(one.sparse),
-            "after D2": interval(one.redense),
-            "added by D2": interval(one.difference),
-            "n": str(one.redense.n),
-        }
-        for one in levels
+    columns: list[Column[Level]] = [
+        Column("wrong", "labels wrong", lambda one: Cell(_share(one), one.share, _trials(one))),
+        Column("sparse", "gain over control after S", lambda one: gained(one.sparse, _trials(one))),
+        Column("redense", "after D2", lambda one: gained(one.redense, _trials(one))),
+        Column("difference", "added by D2", lambda one: gained(one.difference, _trials(one))),
+        Column("n", "n", lambda one: Cell(str(one.redense.n), trials=_trials(one))),
     ]
+    return table(columns, levels, PAGES)
 
 
-def noise_course_sentence(levels: Sequence[Level]) -> str:
-    """Return what the table of training and test at the ends of phases is."""
+def _courses(levels: Sequence[Level]) -> Table:
+    """Return training and test at the ends of phases, by share of wrong labels and arm."""
     group, measure = levels[-1].group, metrics.label(levels[-1].courses["dsd"].measure)
-    return (
+    sentences = (
         f"Training {measure} (as trained since the curve's point before, hence against the wrong labels too and under any "
         f"augmentation) and test {metric_name(group.metric, group)} at the ends of D, of the last S and of the last D2; the "
         "control has as many steps. Overfitting is a training figure that gets better while the test gets worse:"
     )
+    columns: list[Column[_Line]] = [
+        Column("wrong", "labels wrong", lambda line: Cell(_share(line[0]), line[0].share, _trials(line[0]))),
+        Column("arm", "arm", lambda line: Cell(registry.label(line[1]))),
+        *(_end("training", index, lambda course: course.train) for index in range(3)),
+        *(_end("test", index, lambda course: course.test) for index in range(3)),
+        Column("gain", "test, gain in D2", lambda line: gained(line[2].change, _trials(line[0]))),
+        Column("n", "n", lambda line: Cell(str(line[2].change.n), trials=_trials(line[0]))),
+    ]
+    lines = [(one, name, course) for one in levels for name, course in one.courses.items()]
+    return table(columns, lines, PAGES, sentences=sentences)
 
 
-def noise_course_lines(levels: Sequence[Level]) -> list[Line]:
-    """Return training and test at the ends of phases, by share of wrong labels and arm."""
-    return [_course(one, name, course) for one in levels for name, course in one.courses.items()]
+_Line = tuple[Level, str, Course]
 
 
-def _course(level: Level, arm: str, course: Course) -> Line:
-    line = {"labels wrong": _share(level), "arm": registry.label(arm)}
-    for where, train in zip(("D", "S", "D2"), course.train, strict=True):
-        line[f"training: {where}"] = NONE if train is None else mean_sd(train)
-    for where, test in zip(("D", "S", "D2"), course.test, strict=True):
-        line[f"test: {where}"] = mean_sd(test)
-    return line | {"test, gain in D2": interval(course.change), "n": str(course.change.n)}
+def _end(of: str, index: int, read: Callable[[Course], Sequence[Average | None]]) -> Column[_Line]:
+    """Return the column of training or test at the end of a phase."""
+    heading = f"{of}: {('D', 'S', 'D2')[index]}"
+    return Column(heading, heading, lambda line: Cell(mean_sd(read(line[2])[index]), trials=_trials(line[0])))
+
+
+def _trials(level: Level) -> tuple[str, ...]:
+    return summary.trials(level.group, "dsd", "control")
 
 
 def _share(level: Level) -> str:

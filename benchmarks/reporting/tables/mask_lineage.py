@@ -3,46 +3,53 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from benchmarks.analysis import mask_lineage, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.mask_lineage import Iteration
-from benchmarks.reporting import document, formatting
+from benchmarks.reporting import formatting
+from benchmarks.reporting.document import PAGES, Cell, Column, Table, table
 
-LINEAGE = (
+_SENTENCES = (
     "What became of the weights that S pruned in DSD, over all pruned tensors. Pruned again: the share of those that the S "
     "of the iteration before pruned; by chance it would be this S's sparsity. Below the threshold: the share that ends D2 "
     "with a magnitude under the smallest that S kept, which the same cut would prune again."
 )
+_Seeds = tuple[int, dict[str, Iteration]]
+"""Number of an iteration, and what became of it in each trial that has it, by id."""
 
 
-def _digits(seeds: Sequence[Iteration]) -> int:
-    """Return the decimals that tell the mean magnitude by two digits, three at the least."""
-    known = [one.size[mask_lineage.ALL] for one in seeds if one.size.get(mask_lineage.ALL)]
-    return max(3, 1 - math.floor(math.log10(sum(known) / len(known)))) if known else 3
-
-
-def lineage_lines(group: Group) -> list[document.Line]:
+def lineage(group: Group) -> Table:
     """Return one line an iteration: means over seeds."""
     told = mask_lineage.told(group)
-    found = []
-    for number in range(max(map(len, told.values()), default=0)):
-        seeds = [each[number] for each in told.values() if len(each) > number]
+    ids = {record.seed: record.id for record in group.records}
+    lines = [
+        (number + 1, {ids[seed]: each[number] for seed, each in told.items() if len(each) > number})
+        for number in range(max(map(len, told.values()), default=0))
+    ]
+    columns: list[Column[_Seeds]] = [
+        Column("iteration", "iteration", lambda line: Cell(str(line[0]))),
+        _column("again", "pruned again, %", lambda one: one.again),
+        _column("chance", "by chance, %", lambda one: one.chance if one.again else {}),
+        _column("most", "at most, %", lambda one: one.most),
+        _column("below", "below the threshold after D2, %", lambda one: one.below),
+        _column("size", "mean magnitude after D2, in the survivors'", lambda one: one.size, least=3),
+        Column("n", "n", lambda line: Cell(str(len(line[1])), trials=tuple(line[1]))),
+    ]
+    return table(columns, lines, PAGES, sentences=_SENTENCES)
 
-        def over(values: Sequence[Mapping[str, float]], digits: int = 1) -> str:
-            known = [one[mask_lineage.ALL] for one in values if mask_lineage.ALL in one]
-            return formatting.mean_sd(summary.cell(known) if known else None, digits=digits)
 
-        found.append(
-            {
-                "iteration": str(number + 1),
-                "pruned again, %": over([one.again for one in seeds]),
-                "by chance, %": over([one.chance for one in seeds if one.again]),
-                "at most, %": over([one.most for one in seeds]),
-                "below the threshold after D2, %": over([one.below for one in seeds]),
-                "mean magnitude after D2, in the survivors'": over([one.size for one in seeds], _digits(seeds)),
-                "n": str(len(seeds)),
-            }
-        )
-    return found
+def _column(key: str, heading: str, of: Callable[[Iteration], Mapping[str, float]], least: int = 1) -> Column[_Seeds]:
+    """Return the column of a share or a size; a size has `least` decimals, or as many as tell it by two digits."""
+
+    def cell(line: _Seeds) -> Cell:
+        known = {name: of(one)[mask_lineage.ALL] for name, one in line[1].items() if mask_lineage.ALL in of(one)}
+        if not known:
+            return Cell()
+        found = summary.average(list(known.values()), list(known))
+        small = least > 1 and found.mean > 0
+        digits = max(least, 1 - math.floor(math.log10(found.mean))) if small else least
+        return formatting.averaged(found, digits)
+
+    return Column(key, heading, cell)

@@ -2,130 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.analysis import answers, label_noise, summary
-from benchmarks.analysis.groups import SECTIONS, Group, Section
-from benchmarks.analysis.summary import LABELS
+from benchmarks.analysis.answers import Row
+from benchmarks.analysis.groups import SECTIONS, Group
 from benchmarks.arms.registry import DENSE
-from benchmarks.paper import Row
-from benchmarks.reporting import formatting, headings
-from benchmarks.reporting.document import Block, frame
-from benchmarks.reporting.formatting import NONE, interval, mean_sd, number
-from benchmarks.reporting.group_names import name, where
+from benchmarks.paper import Row as Published
+from benchmarks.reporting.document import CSV, NONE, Block, Cell, Column, Table, headed, table
+from benchmarks.reporting.formatting import mean_sd, number
 from benchmarks.reporting.tables import planned, regime
+from benchmarks.reporting.tables.overview_columns import BOTH, COLUMNS, Entry, metric_of, percent, pick
 from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
-
-PAPERS = "paper: "
-"""How the data cell of a line starts whose figures are the paper's."""
 
 _NOISE = "Label noise: a share of the training labels wrong, drawn at random"
 _OTHERS = "Small scale: trials of no plan"
+_PLAIN = ("network", "data", "metric", "baseline", "control", "dsd", "gain_over_control", "n")
 
 
-def blocks(groups: Sequence[Group]) -> list[Block]:
-    """Return the tables of the overview: of each kind of result that there is, and of the planned rows whatever there is."""
-    found = []
-    rows = answers.rows(groups)
+def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
+    """Return the tables of the overview: of each kind of result, and of the planned rows whatever there is."""
+    found: list[Block] = []
     for section in SECTIONS:
         chosen = [group for group in groups if group.section == section and not label_noise.share(group)]
         if section == "regime" and any(group.section not in ("smoke", "custom") for group in groups):
             found += planned.blocks(groups, rows)
             chosen = [group for group in chosen if answers.row_of(group, rows) is None]
-            if chosen:
-                found.append(Block(_OTHERS, "No verdict is given.", frame([_plain(one, groups) for one in chosen])))
-            found += regime.blocks(groups, rows)
-        elif section == "paper" and chosen:
-            lines = [
-                line for k, group in enumerate(chosen) for line in _as_table_1(group, groups, _is_first(chosen, k))
-            ]
-            found.append(Block(HEADINGS[section], _introduction(section, chosen), frame(lines)))
-        elif chosen:
-            lines = [_plain(group, groups) for group in chosen]
-            found.append(Block(HEADINGS[section], INTRODUCTIONS[section], frame(lines)))
-        if section == "custom" and (
-            noisy := [one for one in groups if one.section == section and label_noise.share(one)]
-        ):
+            found += [*_plain(chosen, groups, _OTHERS, "No verdict is given."), *regime.blocks(groups, rows)]
+        elif section == "paper":
+            found += _table_1(chosen, groups)
+        else:
+            found += _plain(chosen, groups, HEADINGS[section], INTRODUCTIONS[section])
+        if section == "custom":
+            noisy = [one for one in groups if one.section == section and label_noise.share(one)]
             text = f"{INTRODUCTIONS[section]} Beside the same without noise: under the row's heading *label noise*."
-            found.append(Block(_NOISE, text, frame([_plain(group, groups) for group in noisy])))
+            found += _plain(noisy, groups, _NOISE, text)
     return found
 
 
-def _introduction(section: Section, groups: Sequence[Group]) -> str:
+def export(groups: Sequence[Group], rows: Mapping[str, Row]) -> Table:
+    """Return the overview for machines: a line for every group, and one for every planned row without a trial."""
+    lines = [Entry(group, answers.row_of(group, rows), groups) for group in groups]
+    lines += [Entry(None, row, groups) for row in rows.values() if row.group is None]
+    return table(COLUMNS.values(), lines, CSV)
+
+
+def _plain(chosen: Sequence[Group], groups: Sequence[Group], heading: str, sentences: str) -> list[Block]:
+    """Return the table of groups that get no verdict: without the paper's figures."""
+    return headed(heading, sentences, pick(*_PLAIN), [Entry(group, None, groups) for group in chosen])
+
+
+def _introduction(groups: Sequence[Group]) -> str:
     """Return what must be known to read the paper's lines beside ours."""
-    rows = _rows(groups)
-    text = INTRODUCTIONS[section]
-    text += (
-        " Gains over the baseline stand side by side: DSD's, as in the paper's Table 1, in points and in percent of the baseline, "
-        "and the control's, which has no mask."
+    rows = [row for group in groups if (row := group.paper)]
+    text = (
+        f"{INTRODUCTIONS['paper']} Gains over the baseline stand side by side: DSD's, as in the paper's Table 1, in points and in "
+        "percent of the baseline, and the control's, which has no mask."
     )
-    text += _unequal(rows)
-    if section == "paper":
-        notes = [f"{row.network}: {row.note}" for row in rows if not row.same_data]
-        text = " ".join([text, *dict.fromkeys(notes)])
-    return text
+    if names := dict.fromkeys(row.network for row in rows if row.iterated):
+        text += f" {' and '.join(names)}: the paper compares unequal budgets, DSD having trained for longer."
+    notes = [f"{row.network}: {row.note}" for row in rows if not row.same_data]
+    return " ".join([text, *dict.fromkeys(notes)])
 
 
-def _rows(groups: Sequence[Group]) -> list[Row]:
-    return [row for group in groups if (row := group.paper)]
+_Line = Entry | Published
 
 
-def _unequal(rows: Sequence[Row]) -> str:
-    """Return of which of its figures the paper compares unequal budgets, empty where of none."""
-    names = dict.fromkeys(row.network for row in rows if row.iterated)
-    return (
-        f" {' and '.join(names)}: the paper compares unequal budgets, DSD having trained for longer." if names else ""
-    )
+def _table_1(chosen: Sequence[Group], groups: Sequence[Group]) -> list[Block]:
+    """Return the groups as in the paper's Table 1, its own line above the first of each row."""
+    lines: list[_Line] = []
+    for index, group in enumerate(chosen):
+        if group.paper and all(one.key.row != group.key.row for one in chosen[:index]):
+            lines.append(group.paper)
+        lines.append(Entry(group, None, groups))
+    return headed(HEADINGS["paper"], _introduction(chosen), _TABLE_1, lines)
 
 
-_OVER = "DSD over baseline"
+def _beside(key: str, papers: Callable[[Published], str], ours: Callable[[Entry], Cell] | None = None) -> Column[_Line]:
+    """Return a column that the paper has too; what is ours is as everywhere, where nothing else is given."""
+    column = COLUMNS[key]
+
+    def cell(line: _Line) -> Cell:
+        return Cell(papers(line)) if isinstance(line, Published) else (ours or column.cell)(line)
+
+    return Column(key, column.heading, cell)
 
 
-def _as_table_1(group: Group, groups: Sequence[Group], first: bool) -> list[dict[str, str]]:
-    """Return the paper's line, above the `first` group of its row, and ours under it."""
-    cells, over = summary.stages(group), summary.over_baseline(group)
-    ours = {
-        "network": name(group),
-        "data": where(group, groups),
-        "metric": headings.metric_name(group.metric, group),
-    }
-    for heading, arm in (("baseline", DENSE), ("control", "control"), ("DSD", "dsd")):
-        cell = cells.get(LABELS[arm], {}).get(group.metric)
-        ours[heading] = number(cell.mean) if cell else NONE
-    relative = summary.relative(group)
-    share = f" ({_percent(relative)})" if relative is not None else ""
-    ours[_OVER] = f"{mean_sd(over[0], signed=True)}{share}" if over else NONE
-    ours["control over baseline"] = mean_sd(over[1], signed=True) if over else NONE
-    ours["DSD over control [95 %]"] = formatting.gain(group)
-    ours["n"] = str(over[0].n if over else max((one[group.metric].n for one in cells.values()), default=0))
-    return [*([_papers(group.paper, ours["metric"])] if group.paper and first else []), ours]
+def _mean(arm: str) -> Callable[[Entry], Cell]:
+    def cell(entry: Entry) -> Cell:
+        found = entry.average(arm)
+        return Cell(number(found.mean), found.mean, found.trials) if found else Cell()
+
+    return cell
 
 
-def _papers(row: Row, metric: str) -> dict[str, str]:
-    mark = "" if row.overview.verified else " *unverified*"
-    of = row.overview
-    line = {"network": row.network, "data": f"{PAPERS}{row.data}", "metric": metric}
-    line |= {"baseline": f"{of.baseline:.1f}{mark}", "control": NONE, "DSD": f"{of.dsd:.1f}{mark}"}
-    return line | {_OVER: f"{of.absolute:+.1f} ({_percent(of.relative)}){mark}", "n": NONE}
+def _over_baseline(entry: Entry) -> Cell:
+    over, relative = entry.over_baseline[0], summary.relative(entry.group) if entry.group else None
+    share = f" ({percent(relative, 1)})" if relative is not None else ""
+    return Cell(f"{mean_sd(over, signed=True)}{share}", over.mean, entry.trials(DENSE, *BOTH)) if over else Cell()
 
 
-def _plain(group: Group, groups: Sequence[Group]) -> dict[str, str]:
-    """Return the line of a group that gets no verdict: without the paper's figures."""
-    primary = summary.primary(group)
-    line = {"network": name(group), "data": where(group, groups)}
-    line["metric"] = headings.metric_name(group.metric, group)
-    line |= {"baseline": _cell(group, DENSE), "control": _cell(group, "control"), "DSD": _cell(group, "dsd")}
-    line["gain over control"] = interval(primary)
-    return line | {"n": str(primary.n if primary else len(group.records))}
+def _n(entry: Entry) -> Cell:
+    stages = summary.stages(entry.group).values() if entry.group else ()
+    over, tested = entry.over_baseline[0], [one.n for cells in stages for one in list(cells.values())[:1]]
+    return Cell(str(over.n if over else max(tested, default=0)), trials=entry.trials())
 
 
-def _cell(group: Group, arm: str) -> str:
-    return mean_sd(summary.stages(group).get(LABELS[arm], {}).get(group.metric))
+def _verified(row: Published) -> str:
+    return "" if row.overview.verified else " *unverified*"
 
 
-def _percent(value: float) -> str:
-    return f"{number(value, True, digits=1)} %"
-
-
-def _is_first(groups: Sequence[Group], index: int) -> bool:
-    return all(one.key.row != groups[index].key.row for one in groups[:index])
+_TABLE_1: tuple[Column[_Line], ...] = (
+    _beside("network", lambda row: row.network),
+    _beside("data", lambda row: f"paper: {row.data}"),
+    _beside("metric", metric_of),
+    _beside("baseline", lambda row: f"{row.overview.baseline:.1f}{_verified(row)}", _mean(DENSE)),
+    _beside("control", lambda row: NONE, _mean("control")),
+    _beside("dsd", lambda row: f"{row.overview.dsd:.1f}{_verified(row)}", _mean("dsd")),
+    _beside(
+        "gain_over_baseline",
+        lambda row: f"{row.overview.absolute:+.1f} ({percent(row.overview.relative, 1)}){_verified(row)}",
+        _over_baseline,
+    ),
+    _beside("control_gain_over_baseline", lambda row: NONE),
+    Column(
+        "gain",
+        "DSD over control [95 %]",
+        lambda line: Cell() if isinstance(line, Published) else COLUMNS["crossed_mean"].cell(line),
+    ),
+    _beside("n", lambda row: NONE, _n),
+)

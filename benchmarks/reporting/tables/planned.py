@@ -9,18 +9,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from benchmarks import paper
-from benchmarks.analysis import answers, metrics, summary
+from benchmarks.analysis import answers
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import LABELS
-from benchmarks.arms.registry import DENSE
-from benchmarks.reporting import formatting, group_names, markdown
-from benchmarks.reporting.document import Block, frame
-from benchmarks.reporting.formatting import NONE, mean_sd, number
-from benchmarks.reporting.tables import regime
+from benchmarks.reporting import group_names
+from benchmarks.reporting.document import PRINT, Block, Bullets, Cell, Document, Paragraph, headed, table
+from benchmarks.reporting.formatting import number
+from benchmarks.reporting.tables.overview_columns import Entry, data, network, percent, pick
 from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
-
-Line = dict[str, str]
 
 _ANSWERS = (
     "*Gain over control* is in the metric's points, with the 95 % interval over seeds and test examples; beside it the same as a "
@@ -41,10 +37,24 @@ def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
     """Return the table of the answers, with the pool over the rows that have a verdict, and that of the scores behind it."""
     told = any(row.group and row.wanted.row.startswith("librispeech") for row in rows.values())
     parts = [INTRODUCTIONS["regime"], _ANSWERS, _reductions(rows), *([_SPEECH] if told else []), pool_sentence(rows)]
-    lines = [_line(row, groups) for row in rows.values()]
-    found = [Block(HEADINGS["regime"], " ".join(part for part in parts if part), frame(lines))]
-    scores = [_scores(row, row.group, groups) for row in rows.values() if row.group]
-    return [*found, Block(SCORES, _SCORES, frame(scores))] if scores else found
+    lines = _entries(groups, rows)
+    sentences = " ".join(part for part in parts if part)
+    picked = pick("network", "data", "metric", "crossed_mean", "share", *_SAID)
+    return [
+        *headed(HEADINGS["regime"], sentences, picked, lines),
+        *headed(SCORES, _SCORES, pick(*_SCORED), [one for one in lines if one.group]),
+    ]
+
+
+_SAID = ("claim_points", "verdict", "direction", "gate", "planned_have")
+_SCORED = (
+    *("network", "data", "baseline", "control", "dsd", "gain_over_baseline", "control_gain_over_baseline"),
+    *("text_crossed_mean", "beam20_gain", "n"),
+)
+
+
+def _entries(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Entry]:
+    return [Entry(row.group, row, groups) for row in rows.values()]
 
 
 def pool_sentence(rows: Mapping[str, Row]) -> str:
@@ -54,24 +64,25 @@ def pool_sentence(rows: Mapping[str, Row]) -> str:
         return ""
     names = ", ".join(paper.ROWS[name].network for name in found.rows)
     return (
-        f"Over the {len(found.rows)} rows with a verdict ({names}) the gain is {_percent(100 * found.mean)} of the claim "
-        f"[{_percent(100 * found.low)}, {_percent(100 * found.high)}] (random effects, 95 %; spread between rows "
+        f"Over the {len(found.rows)} rows with a verdict ({names}) the gain is {percent(100 * found.mean)} of the claim "
+        f"[{percent(100 * found.low)}, {percent(100 * found.high)}] (random effects, 95 %; spread between rows "
         f"{number(100 * found.tau, digits=0)} %). {found.note}"
     )
 
 
-def headline(groups: Sequence[Group]) -> str:
+def headline(groups: Sequence[Group], rows: Mapping[str, Row]) -> Document:
     """Return a few sentences and one table of the planned rows, for a README at the root of the repository."""
-    link = "[results/README.md](results/README.md)"
+    link = Cell("results/README.md", address="README.md")
     if all(group.section in ("smoke", "custom") for group in groups):
-        return f"No result on real data yet: see {link}."
-    rows = answers.rows(groups)
-    parts = ["Does DSD beat ordinary training of equal budget?", _standing(rows), pool_sentence(rows)]
-    parts.append(
-        f"A verdict is about DSD on this data and at this size. It takes all planned seeds and a gate that holds ({link}). "
-        "*Gain over control* is in the metric's points, positive where DSD is better, with a 95 % interval over seeds and test "
-        "examples; *the paper's claim* is its gain, in points and as a share of what it improves on (of speech, at equal budget)."
+        return (Paragraph(("No result on real data yet: see ", link, ".")),)
+    asked = ["Does DSD beat ordinary training of equal budget?", _standing(rows), pool_sentence(rows)]
+    asked.append(
+        "A verdict is about DSD on this data and at this size. It takes all planned seeds and a gate that holds ("
     )
+    parts = [
+        "). *Gain over control* is in the metric's points, positive where DSD is better, with a 95 % interval over seeds and test "
+        "examples; *the paper's claim* is its gain, in points and as a share of what it improves on (of speech, at equal budget)."
+    ]
     if published := sum(group.section == "paper" for group in groups):
         parts.append(
             f"Not in this table: {published} {_plural('group', published)} at the published recipe's full size."
@@ -80,14 +91,16 @@ def headline(groups: Sequence[Group]) -> str:
         parts.append(
             f"Not counted here: {old} {_plural('group', old)} of trials of suite 0.1 at their rows' own recipes: superseded."
         )
-    text = " ".join(part for part in parts if part)
-    return f"{text}\n\n{markdown.markdown_table([_line(row, groups, with_share=False) for row in rows.values()])}"
+    text = (" ".join(part for part in asked if part), link, " ".join(parts))
+    picked = pick("network", "data", "metric", "crossed_mean", *_SAID)
+    return (Paragraph(text), table(picked, _entries(groups, rows), PRINT))
 
 
-def lacking(rows: Mapping[str, Row], groups: Sequence[Group]) -> list[str]:
+def lacking(rows: Mapping[str, Row], groups: Sequence[Group]) -> Bullets:
     """Return a sentence for each planned row without a verdict: what is missing, and how long that takes."""
     found = []
-    for row in rows.values():
+    for entry in _entries(groups, rows):
+        row = entry.planned
         if row.lacks is None:
             continue
         parts = [row.lacks]
@@ -99,8 +112,8 @@ def lacking(rows: Mapping[str, Row], groups: Sequence[Group]) -> list[str]:
             hours = left * (sum(times) / len(times) if times else row.wanted.hours)
             where = "by the trials there are" if times else "by the plan, of one core"
             parts.append(f"{left} {_plural('trial', left)} left, about {_time(hours)} {where}")
-        found.append(f"**{_network(row)}** ({_data(row, groups)}): {'; '.join(parts)}.")
-    return found
+        found.append(f"**{network(entry)}** ({data(entry)}): {'; '.join(parts)}.")
+    return Bullets(tuple(found))
 
 
 def _standing(rows: Mapping[str, Row]) -> str:
@@ -118,41 +131,6 @@ def _standing(rows: Mapping[str, Row]) -> str:
     )
 
 
-def _line(row: Row, groups: Sequence[Group], with_share: bool = True) -> Line:
-    share = row.answer.share
-    line = {"network": _network(row), "data": _data(row, groups), "metric": _metric(row)}
-    line["gain over control [95 %]"] = _gain(row)
-    if with_share:
-        ends = (100 * share.share, 100 * share.low, 100 * share.high) if share else None
-        line["share of control, %"] = f"{number(ends[0], True)} {formatting.ends(*ends[1:])}" if ends else NONE
-    line |= {
-        "the paper's claim": _claim(row),
-        "verdict on the claim": _verdict(row),
-        "direction": row.answer.direction or NONE,
-    }
-    return line | {
-        "gate": regime.answer(row.gate, row.have < row.wanted.seeds),
-        "n": f"{row.have} of {row.wanted.seeds}",
-    }
-
-
-def _scores(row: Row, group: Group, groups: Sequence[Group]) -> Line:
-    cells, over = summary.stages(group), summary.over_baseline(group)
-    line = {"network": _network(row), "data": _data(row, groups)}
-    for heading, arm in (("baseline", DENSE), ("control", "control"), ("DSD", "dsd")):
-        line[heading] = mean_sd(cells.get(LABELS[arm], {}).get(group.metric))
-    line["DSD over baseline"] = mean_sd(over[0], signed=True) if over else NONE
-    line["control over baseline"] = mean_sd(over[1], signed=True) if over else NONE
-    line["D2 at the text's rate [95 %]"] = formatting.crossed(row.text)
-    return line | {"beam 20 [95 %, seeds]": formatting.interval(row.beam, sd=False), "n": str(len(row.records))}
-
-
-def _network(row: Row) -> str:
-    if row.group:
-        return group_names.name(row.group)
-    return group_names.reduced(paper.ROWS[row.wanted.row].network, row.wanted.recipe.reduction)
-
-
 def _reductions(rows: Mapping[str, Row]) -> str:
     """Return the reductions that are too long for a cell."""
     told = {
@@ -161,33 +139,6 @@ def _reductions(rows: Mapping[str, Row]) -> str:
     }
     long = [f"{paper.ROWS[name].network}: {text}." for name, text in told.items() if len(text) > group_names.SHORT]
     return " ".join(["Reductions:", *long]) if long else ""
-
-
-def _data(row: Row, groups: Sequence[Group]) -> str:
-    return group_names.where(row.group, groups) if row.group else row.wanted.data
-
-
-def _metric(row: Row) -> str:
-    of = paper.ROWS[row.wanted.row]
-    return metrics.with_unit(of.metric, metrics.unit(of.metric, of.metric, of.unit))
-
-
-def _gain(row: Row) -> str:
-    if row.answer.gain or row.group is None:
-        return formatting.crossed(row.answer.gain)
-    return formatting.gain(row.group)
-
-
-def _claim(row: Row) -> str:
-    return f"{row.claim.points:+.2f} ({_percent(100 * row.claim.share, 1)})"
-
-
-def _verdict(row: Row) -> str:
-    return str(row.answer.claim) if row.lacks is None else f"none: {row.lacks}"
-
-
-def _percent(value: float, digits: int = 0) -> str:
-    return f"{number(value, True, digits)} %"
 
 
 def _time(hours: float) -> str:

@@ -6,50 +6,51 @@ from collections.abc import Sequence
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
-from benchmarks.arms import registry
+from benchmarks.arms.registry import DENSE
 from benchmarks.records.schema import Record
 from benchmarks.reporting import formatting
-from benchmarks.reporting.formatting import NONE
+from benchmarks.reporting.document import NONE, PAGES, Block, Bullets, Cell, Column, Heading, Table, table
 
 
-def record_lines(group: Group, prefix: str) -> list[dict[str, str]]:
-    """Return one line a record, whose links start with `prefix`."""
-    pairs = (("dsd", "control"), ("dsd", registry.DENSE), ("control", registry.DENSE))
-    over = [summary.gains(group, *pair) for pair in pairs]
-    found = []
+def trials(group: Group) -> Table:
+    """Return one line a record of the group, whether in use or not."""
     states = group.states
-    for record in group.everything:
-        used = states[record.id] == "used"
-        values = [
-            formatting.number(gains[record.seed], True) if used and record.seed in gains else NONE for gains in over
-        ]
-        found.append(
-            {
-                # The heading says row and scale; whole ids would make the table wider than a page.
-                "record": f"[{record.id.removeprefix(f'{record.row}-{record.scale}-')}]"
-                f"({prefix}records/{record.id}.json)",
-                "seed": str(record.seed),
-                "gain over control": values[0],
-                "gain over baseline": values[1] if values[2] != NONE else NONE,
-                "control's over baseline": values[2],
-                "commit": formatting.commits([record]),
-                "finished": record.finished,
-                "state": states[record.id],
-            }
-        )
-    return found
+    over_control, dsd, control = (summary.gains(group, *pair) for pair in _PAIRS)
+
+    def gain(key: str, heading: str, gains: dict[int, float]) -> Column[Record]:
+        def text(record: Record) -> str:
+            used = states[record.id] == "used" and record.seed in gains
+            return formatting.number(gains[record.seed], True) if used else NONE
+
+        return Column(key, heading, lambda record: Cell(text(record)))
+
+    columns: list[Column[Record]] = [
+        # The heading says row and scale; whole ids would make the table wider than a page.
+        Column("record", "record", lambda one: _link(one, one.id.removeprefix(f"{one.row}-{one.scale}-"))),
+        Column("seed", "seed", lambda one: Cell(str(one.seed))),
+        gain("over_control", "gain over control", over_control),
+        gain("over_baseline", "gain over baseline", {seed: dsd[seed] for seed in dsd if seed in control}),
+        gain("control_over_baseline", "control's over baseline", control),
+        Column("commit", "commit", lambda one: Cell(formatting.commits([one]))),
+        Column("finished", "finished", lambda one: Cell(one.finished)),
+        Column("state", "state", lambda one: Cell(states[one.id])),
+    ]
+    return table(columns, group.everything, PAGES, group=group)
 
 
-def failures(failed: Sequence[Record], prefix: str) -> list[str]:
-    """Return the Markdown section of the failed trials, whose links start with `prefix`; nothing where there are none."""
-    if not failed:
-        return []
-    found = []
+_PAIRS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE))
+
+
+def failures(failed: Sequence[Record]) -> list[Block]:
+    """Return the section of the failed trials, nothing where there are none."""
+    items = []
     for record in failed:
         failure = record.failure
         where = f"{failure.arm}, {failure.phase}, step {failure.step}: " if failure else ""
         message = " ".join((failure.message if failure else "no message").split())
-        found.append(
-            f"- [{record.id}]({prefix}records/{record.id}.json): {record.scale}, seed {record.seed}, {where}{message}"
-        )
-    return [f"## Failed trials, left out: {len(failed)}\n\n" + "\n".join(found)]
+        items.append((_link(record, record.id), f": {record.scale}, seed {record.seed}, {where}{message}"))
+    return [Heading(2, f"Failed trials, left out: {len(failed)}"), Bullets(tuple(items))] if items else []
+
+
+def _link(record: Record, text: str) -> Cell:
+    return Cell(text, record.id, address=f"records/{record.id}.json")

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.analysis import answers, gate, mask_lineage, metrics, summary
 from benchmarks.analysis.answers import Row
+from benchmarks.analysis.gate import Condition
 from benchmarks.analysis.groups import Group
 from benchmarks.arms import registry
 from benchmarks.records.schema import Arm, Record
 from benchmarks.reporting import headings
-from benchmarks.reporting.document import Block, frame
-from benchmarks.reporting.formatting import NONE, number
-
-Line = dict[str, str]
+from benchmarks.reporting.document import NONE, Block, Cell, Column, headed
+from benchmarks.reporting.formatting import number
 
 HEADING = "Trials in the regime of the claim"
+_Trial = tuple[Group, Record]
+_Held = tuple[Row, Condition]
 
 
 def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
     """Return a table of all trials and one of the gate; none where there is no trial."""
-    chosen = [group for group in groups if group.section == "regime"]
-    if not chosen:
-        return []
-    trials = [_trial(group, record) for group in chosen for record in group.records]
-    found = [Block(HEADING, _TRIALS, frame(trials))]
-    lines = [line for row in rows.values() for line in _gate(row)]
-    return [*found, Block("The gate", _GATE, frame(lines))] if lines else found
+    trials = [(group, record) for group in groups if group.section == "regime" for record in group.records]
+    held = [(row, one) for row in rows.values() if row.gate and row.group for one in row.gate.conditions]
+    return [*headed(HEADING, _TRIALS, _TRIAL_COLUMNS, trials), *headed("The gate", _GATE, _GATE_COLUMNS, held)]
 
 
 _TRIALS = (
@@ -42,42 +39,6 @@ _GATE = (
 )
 
 
-def _trial(group: Group, record: Record) -> Line:
-    line = {"network": headings.network(group), "seed": str(record.seed), "metric": metrics.label(record.metric)}
-    dense = record.dense
-    fit = dense.phases[-1].train if dense and dense.phases else None
-    line["fit after D"] = number(fit[record.metric]) if fit and record.metric in fit else NONE
-    line["D"] = number(dense.test[record.metric]) if dense else NONE
-    for heading, name in (("control", "control"), ("DSD", "dsd")):
-        line[heading] = number(record.arms[name].test[record.metric]) if name in record.arms else NONE
-    line["DSD over control"] = _gain(record, "dsd", "control")
-    line["the text's D2"] = _gain(record, "dsd-text", "control-text")
-    line["LLR over D"] = _gain(record, "llr", registry.DENSE)
-    line["drop at pruning"] = _drop(record)
-    line["released, %"] = (
-        " and ".join(one for one in (_released(record, "dsd"), _released(record, "dsd-text")) if one) or NONE
-    )
-    wanted = answers.wanted_of(group)
-    line["gate"] = answer(answers.gate_of([record], wanted)) if wanted else NONE
-    return line
-
-
-def _gate(row: Row) -> list[Line]:
-    if row.gate is None or row.group is None:
-        return []
-    return [
-        {
-            "network": headings.network(row.group),
-            "row": answer(row.gate, row.have < row.wanted.seeds),
-            "condition": one.name + ("" if one.counts else " (not gated)"),
-            "holds": "yes" if one.holds else "no",
-            "found": one.detail,
-            "n": str(row.have),
-        }
-        for one in row.gate.conditions
-    ]
-
-
 def answer(found: gate.Result | None, so_far: bool = False) -> str:
     """Return what the gate says in a few words, a dash where nobody can tell."""
     if found is None:
@@ -85,13 +46,40 @@ def answer(found: gate.Result | None, so_far: bool = False) -> str:
     return ("holds so far" if so_far else "holds") if found.holds else f"fails: {', '.join(found.failed)}"
 
 
+def _column(heading: str, read: Callable[[Record], str | float | None]) -> Column[_Trial]:
+    """Return a column of numbers of single trials; a number has two decimals."""
+
+    def cell(trial: _Trial) -> Cell:
+        found = read(trial[1])
+        text = number(found) if isinstance(found, float) else found or NONE
+        return Cell(text, found, (trial[1].id,))
+
+    return Column(heading, heading, cell)
+
+
+def _test(name: str) -> Callable[[Record], float | None]:
+    def read(record: Record) -> float | None:
+        run = _run(record, name)
+        return run.test[record.metric] if run else None
+
+    return read
+
+
+def _gain(name: str, over: str) -> Callable[[Record], str]:
+    def read(record: Record) -> str:
+        after, before = _run(record, name), _run(record, over)
+        return number(summary.gain(record, before.test, after.test), True) if after and before else ""
+
+    return read
+
+
+def _fit(record: Record) -> float | None:
+    fit = record.dense.phases[-1].train if record.dense and record.dense.phases else None
+    return fit.get(record.metric) if fit else None
+
+
 def _run(record: Record, name: str) -> Arm | None:
     return record.dense if name == registry.DENSE else record.arms.get(name)
-
-
-def _gain(record: Record, name: str, over: str) -> str:
-    after, before = _run(record, name), _run(record, over)
-    return number(summary.gain(record, before.test, after.test), True) if after and before else NONE
 
 
 def _drop(record: Record) -> str:
@@ -102,11 +90,58 @@ def _drop(record: Record) -> str:
         if phase.pruned and before:
             shown.append(number(-summary.gain(record, before, phase.pruned.test), True))
         before = phase.test
-    return ", ".join(shown) or NONE
+    return ", ".join(shown)
 
 
-def _released(record: Record, name: str) -> str:
+def _released(record: Record) -> str:
+    return " and ".join(one for one in (_sizes(record, "dsd"), _sizes(record, "dsd-text")) if one)
+
+
+def _sizes(record: Record, name: str) -> str:
     sizes = [
         one.size[mask_lineage.ALL] for one in mask_lineage.iterations(record, name) if mask_lineage.ALL in one.size
     ]
     return ", ".join(f"{100 * size:.2g}" for size in sizes)
+
+
+def _own_gate(trial: _Trial) -> Cell:
+    group, record = trial
+    wanted = answers.wanted_of(group)
+    return Cell(answer(answers.gate_of([record], wanted)) if wanted else NONE)
+
+
+_TRIAL_COLUMNS: tuple[Column[_Trial], ...] = (
+    Column("network", "network", lambda trial: Cell(headings.network(trial[0]), trials=(trial[1].id,))),
+    Column("seed", "seed", lambda trial: Cell(str(trial[1].seed))),
+    Column("metric", "metric", lambda trial: Cell(metrics.label(trial[1].metric))),
+    _column("fit after D", _fit),
+    _column("D", _test(registry.DENSE)),
+    _column("control", _test("control")),
+    _column("DSD", _test("dsd")),
+    _column("DSD over control", _gain("dsd", "control")),
+    _column("the text's D2", _gain("dsd-text", "control-text")),
+    _column("LLR over D", _gain("llr", registry.DENSE)),
+    _column("drop at pruning", _drop),
+    _column("released, %", _released),
+    Column("gate", "gate", _own_gate),
+)
+
+
+def _of_gate(row: Row) -> tuple[str, ...]:
+    """Return the trials that the gate was applied to."""
+    return tuple(record.id for record in row.records if record.seed < row.wanted.seeds)
+
+
+_GATE_COLUMNS: tuple[Column[_Held], ...] = (
+    Column("network", "network", lambda held: _network(held[0])),
+    Column("row", "row", lambda held: Cell(answer(held[0].gate, held[0].have < held[0].wanted.seeds))),
+    Column("condition", "condition", lambda held: Cell(held[1].name + ("" if held[1].counts else " (not gated)"))),
+    Column("holds", "holds", lambda held: Cell("yes" if held[1].holds else "no")),
+    Column("found", "found", lambda held: Cell(held[1].detail, trials=_of_gate(held[0]))),
+    Column("n", "n", lambda held: Cell(str(held[0].have), held[0].have, _of_gate(held[0]))),
+)
+
+
+def _network(row: Row) -> Cell:
+    assert row.group is not None, "there is a gate"
+    return Cell(headings.network(row.group), trials=_of_gate(row))

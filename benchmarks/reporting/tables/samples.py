@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from benchmarks.analysis import samples, word_errors
 from benchmarks.analysis.groups import Group
+from benchmarks.analysis.samples import Form, Sample
 from benchmarks.analysis.summary import LABELS
-from benchmarks.reporting.document import Line
+from benchmarks.reporting.document import PAGES, Cell, Column, Table, table
 
 
-def sample_lines(group: Group) -> list[Line]:
-    """Return what the networks of the lowest seed say of a few test examples; none where the row has no such samples."""
-    form = samples.form(group)
-    if form is None:
-        return []
-
-    def said(text: str, reference: str) -> str:
-        return (word_errors.markdown(word_errors.marked(reference, text)) if form.marked else text) or "(empty)"
-
-    return [
-        {form.example: one.example, "reference": one.reference}
-        | {LABELS.get(name, name): said(text, one.reference) for name, text in one.said.items()}
-        for one in samples.shown(group)
+def quotations(group: Group, form: Form) -> Table:
+    """Return what the networks of the lowest seed say of a few test examples."""
+    shown, record = samples.shown(group), samples.source(group)
+    assert record is not None, "the group has samples of that form"
+    arms = dict.fromkeys(name for one in shown for name in one.said)
+    columns: list[Column[Sample]] = [
+        Column("example", form.example, lambda one: Cell(one.example)),
+        Column("reference", "reference", lambda one: Cell(one.reference)),
+        *(_said(name, form) for name in arms),
     ]
-
-
-def sample_sentence(group: Group) -> str:
-    """Return whose samples they are, and how errors are marked in them."""
-    form, record = samples.form(group), samples.source(group)
-    assert form is not None
-    assert record is not None
     marks = f"; against the reference, words are {word_errors.LEGEND}" if form.marked else ""
-    return f"{form.kind.capitalize()} of a few test {form.example}s after the last epoch, seed {record.seed}{marks}:"
+    sentences = (
+        f"{form.kind.capitalize()} of a few test {form.example}s after the last epoch, seed {record.seed}{marks}:"
+    )
+    return table(columns, shown, PAGES, sentences=sentences, words=True)
+
+
+def _said(name: str, form: Form) -> Column[Sample]:
+    def cell(one: Sample) -> Cell:
+        text = one.said[name]
+        return Cell(
+            (word_errors.markdown(word_errors.marked(one.reference, text)) if form.marked else text) or "(empty)"
+        )
+
+    return Column(name, LABELS.get(name, name), cell)

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from benchmarks.analysis import sensitivity
+from collections.abc import Iterator
+
+from benchmarks.analysis import sensitivity, summary
 from benchmarks.analysis.groups import Group
+from benchmarks.analysis.sensitivity import Choice
 from benchmarks.arms import registry
 from benchmarks.arms.registry import ARMS
-from benchmarks.reporting.document import Block, Line, frame
-from benchmarks.reporting.formatting import interval, mean_sd
+from benchmarks.reporting.document import PRINT, Cell, Column, Table, table
+from benchmarks.reporting.formatting import averaged, gained
+from benchmarks.reporting.group_names import caption
 from benchmarks.reporting.headings import metric_name
-from benchmarks.reporting.wording import INTRODUCTIONS
+from benchmarks.reporting.tables.quantities import Quantity, quantities
 
 
-def sensitivity_lines(group: Group) -> list[Line]:
-    """Return DSD by sparsity and the other arms, with the gain over the control; none without an arm of sensitivity."""
-    lines = []
-    for one in sensitivity.choices(group):
-        label = registry.label(one.arm)
-        if one.arm == "dsd":
-            label += f" (the recipe's {own_sparsity(group)})"
-        line = {"arm": label, metric_name(group.metric, group, True): mean_sd(one.test)}
-        line |= {"gain over control": interval(one.gain), "n": str(len(one.gains)), "time, s": f"{one.seconds:,.0f}"}
-        line["control"] = ARMS[one.over].reference
-        lines.append(line)
-    return lines
+def tables(group: Group) -> list[Table]:
+    """Return DSD by sparsity and the other arms, with the gain over the control; empty without an arm of sensitivity."""
+
+    def label(one: Choice) -> Cell:
+        own = f" (the recipe's {own_sparsity(group)})" if one.arm == "dsd" else ""
+        return Cell(f"{registry.label(one.arm)}{own}")
+
+    columns: list[Column[Choice]] = [
+        Column("arm", "arm", label),
+        Column(
+            "test",
+            metric_name(group.metric, group, True),
+            lambda one: averaged(one.test),
+        ),
+        Column("gain", "gain over control", lambda one: gained(one.gain, one.test.trials)),
+        Column("n", "n", lambda one: Cell(str(len(one.gains)), len(one.gains), one.test.trials)),
+        Column("seconds", "time, s", lambda one: Cell(f"{one.seconds:,.0f}", one.seconds, one.test.trials)),
+        Column("control", "control", lambda one: Cell(ARMS[one.over].reference)),
+    ]
+    said = _sentences(group)
+    shown = table(
+        columns, sensitivity.choices(group), PRINT, sentences=said, caption=caption(group, "Sensitivity", said)
+    )
+    return [shown, quantities(_quantities(group))]
 
 
-def sensitivity_sentence(group: Group) -> str:
+def _sentences(group: Group) -> str:
     """Return what must be known to read the table of sensitivity."""
     name = metric_name(group.metric, group)
     return (
@@ -36,14 +52,18 @@ def sensitivity_sentence(group: Group) -> str:
     )
 
 
-def sensitivity_blocks(group: Group, title: str) -> list[Block]:
-    """Return the sensitivity of one group as a table of its own; none where it has no such arm."""
-    found = sensitivity_lines(group)
-    text = f"{INTRODUCTIONS[group.section]} {sensitivity_sentence(group)}"
-    return [Block(f"Sensitivity: {title}", text, frame(found))] if found else []
-
-
 def own_sparsity(group: Group) -> str:
     """Return the sparsity of the recipe's own DSD, "50 %, then 25 %" where its phases differ, "mask" where no record tells."""
     found = [f"{one:g} %" for one in sensitivity.own_sparsities(group)]
     return ", then ".join(found if len(set(found)) > 1 else found[:1]) or "mask"
+
+
+def _quantities(group: Group) -> Iterator[Quantity]:
+    """Yield the means of the arms of sensitivity, and the gains of all arms in that table over the control of each."""
+    for one in sensitivity.choices(group):
+        name = registry.label(one.arm)
+        if one.arm not in summary.main_arms(group):
+            yield Quantity(group, name, group.metric, group.sample.unit, one.test)
+        if one.gain and one.arm != "dsd":  # that one is the primary gain
+            over = registry.label(one.over)
+            yield Quantity(group, f"gain of {name} over {over}", group.metric, group.sample.unit, one.gain)

@@ -1,0 +1,284 @@
+"""The columns of the overview, for its tables and for machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from benchmarks import paper
+from benchmarks.analysis import answers, metrics, summary
+from benchmarks.analysis.answers import Row
+from benchmarks.analysis.groups import Group
+from benchmarks.analysis.summary import LABELS, Average
+from benchmarks.arms.registry import DENSE
+from benchmarks.paper import Overview
+from benchmarks.reporting import formatting, group_names, headings
+from benchmarks.reporting.document import CSV, NONE, PRINT, Cell, Column
+from benchmarks.reporting.formatting import averaged, gained, mean_sd, number
+from benchmarks.reporting.tables import regime
+from benchmarks.reporting.tables.quantities import IDENTITY
+from benchmarks.statistics.crossed import Crossed
+from benchmarks.statistics.intervals import Paired
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the overview: a group of trials, the planned row that they are of, or a planned row without a trial."""
+
+    group: Group | None
+    row: Row | None
+    among: Sequence[Group]
+
+    @property
+    def planned(self) -> Row:
+        """The planned row, of a line that has one."""
+        assert self.row is not None, "a line of the planned rows"
+        return self.row
+
+    def trials(self, *arms: str) -> tuple[str, ...]:
+        """Return the trials with all of these arms."""
+        return summary.trials(self.group, *arms) if self.group else ()
+
+    def average(self, arm: str) -> Average | None:
+        """Return the group's metric of an arm."""
+        return summary.stages(self.group).get(LABELS[arm], {}).get(self.group.metric) if self.group else None
+
+    @property
+    def primary(self) -> Paired | None:
+        """The gain over the control, over seeds."""
+        return summary.primary(self.group) if self.group else None
+
+    @property
+    def crossed(self) -> Crossed | None:
+        """The gain over the control, over seeds and test examples."""
+        return summary.crossed(self.group) if self.group else None
+
+    @property
+    def quotable(self) -> bool:
+        """Whether its numbers are results."""
+        return self.group is not None and self.group.quotable
+
+    @property
+    def published(self) -> Overview | None:
+        """The paper's figures."""
+        return self.group.paper.overview if self.group and self.group.paper else None
+
+    @property
+    def over_baseline(self) -> tuple[Paired | None, Paired | None]:
+        """What DSD and the control gain over the baseline."""
+        return (summary.over_baseline(self.group) if self.group else None) or (None, None)
+
+
+BOTH = ("dsd", "control")
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """Return a signed number of percent."""
+    return f"{number(value, True, digits)} %"
+
+
+def network(entry: Entry) -> str:
+    """Return the network with its reduction."""
+    if entry.group:
+        return group_names.name(entry.group)
+    wanted = entry.planned.wanted
+    return group_names.reduced(paper.ROWS[wanted.row].network, wanted.recipe.reduction)
+
+
+def data(entry: Entry) -> str:
+    """Return the data, and what tells the group from others of its network."""
+    return group_names.where(entry.group, entry.among) if entry.group else entry.planned.wanted.data
+
+
+def _metric(entry: Entry) -> str:
+    if entry.group:
+        return headings.metric_name(entry.group.metric, entry.group)
+    return metric_of(paper.ROWS[entry.planned.wanted.row])
+
+
+def metric_of(of: paper.Row) -> str:
+    """Return what a reader calls the paper's metric of a row."""
+    return metrics.with_unit(of.metric, metrics.unit(of.metric, of.metric, of.unit))
+
+
+def _average(arm: str) -> Callable[[Entry], Cell]:
+    return lambda entry: averaged(entry.average(arm))
+
+
+def _over_baseline(index: int) -> Callable[[Entry], Cell]:
+    def cell(entry: Entry) -> Cell:
+        found = entry.over_baseline[index]
+        return Cell(mean_sd(found, signed=True), found.mean if found else None, entry.trials(DENSE, *BOTH))
+
+    return cell
+
+
+def _gain(entry: Entry) -> Cell:
+    text = formatting.gain(entry.group) if entry.group else NONE
+    return Cell(text, entry.crossed.mean if entry.crossed else None, entry.trials(*BOTH))
+
+
+def _primary(entry: Entry) -> Cell:
+    return gained(entry.primary, entry.trials(*BOTH))
+
+
+def _share(entry: Entry) -> Cell:
+    share = entry.row.answer.share if entry.row else None
+    if share is None:
+        return Cell()
+    text = f"{number(100 * share.share, True)} {formatting.ends(100 * share.low, 100 * share.high)}"
+    return Cell(text, _finite(share.share), entry.trials(*BOTH))
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _claim(entry: Entry) -> Cell:
+    if entry.row is None:
+        return Cell()
+    claim = entry.row.claim
+    return Cell(f"{claim.points:+.2f} ({percent(100 * claim.share, 1)})", claim.points)
+
+
+def _verdict(entry: Entry) -> Cell:
+    row = entry.row
+    text = (str(row.answer.claim) if row.lacks is None else f"none: {row.lacks}") if row else NONE
+    every = {row.wanted.row: row} if row else {}
+    return Cell(text, answers.standing(entry.group, every) if entry.group else text)
+
+
+def _direction(entry: Entry) -> Cell:
+    found = entry.row.answer.direction if entry.row else None
+    return Cell(found or NONE, found)
+
+
+def _gate(entry: Entry) -> Cell:
+    row = entry.row
+    if row is None or row.gate is None:
+        return Cell()
+    return Cell(regime.answer(row.gate, row.have < row.wanted.seeds), regime.answer(row.gate))
+
+
+def _text(entry: Entry) -> Cell:
+    found = entry.row.text if entry.row else None
+    return Cell(formatting.crossed(found), found.mean if found else None, entry.trials("dsd-text", "control-text"))
+
+
+def _beam(entry: Entry) -> Cell:
+    return gained(entry.row.beam if entry.row else None, entry.trials(*BOTH), sd=False)
+
+
+def _have(entry: Entry) -> Cell:
+    row = entry.row
+    return Cell(f"{row.have} of {row.wanted.seeds}", row.have, entry.trials(*BOTH)) if row else Cell()
+
+
+def _n(entry: Entry) -> Cell:
+    n = entry.primary.n if entry.primary else 0
+    return Cell(str(n or len(entry.group.records)) if entry.group else NONE, n, entry.trials(*(BOTH if n else ())))
+
+
+def _plain(key: str, read: Callable[[Entry], Any]) -> Column[Entry]:
+    """Return a column for machines alone."""
+    return Column(key, key, lambda entry: Cell(value=read(entry)), CSV)
+
+
+def _of_group(column: Column[Group]) -> Column[Entry]:
+    return Column(column.key, column.heading, lambda one: column.cell(one.group) if one.group else Cell(), CSV)
+
+
+def _unborn(key: str, read: Callable[[Row], str]) -> Column[Entry]:
+    """Return a column of `IDENTITY` that a planned row has without a trial too."""
+    known = _of_group(next(column for column in IDENTITY if column.key == key))
+    return _plain(key, lambda entry: known.cell(entry).value if entry.group else read(entry.planned))
+
+
+def _parts(prefix: str, names: Sequence[str], read: Callable[[Entry], object]) -> list[Column[Entry]]:
+    """Return a column for each of the named numbers of what `read` returns."""
+
+    def part(name: str) -> Column[Entry]:
+        return _plain(f"{prefix}{name}", lambda entry: _finite(getattr(read(entry), name, None)))
+
+    return [part(name) for name in names]
+
+
+def _ends(prefix: str, read: Callable[[Entry], Paired | None]) -> list[Column[Entry]]:
+    def end(index: int) -> Callable[[Entry], float | None]:
+        return lambda entry: (((found := read(entry)) and found.interval) or (None, None))[index]
+
+    return [_plain(f"{prefix}_low", end(0)), _plain(f"{prefix}_high", end(1))]
+
+
+def _of_row(read: Callable[[Row], Any]) -> Callable[[Entry], Any]:
+    return lambda entry: read(entry.row) if entry.row else None
+
+
+_OF_PLAN: dict[str, Callable[[Row], str]] = {
+    "row": lambda row: row.wanted.row,
+    "section": lambda row: "regime",
+    "scale": lambda row: "small",
+    "reduction": lambda row: row.wanted.recipe.reduction,
+    "recipe": lambda row: row.wanted.recipe.hash(),
+}
+_DATA: Column[Entry] = Column(
+    "data", "data", lambda entry: Cell(data(entry), entry.group.key.data if entry.group else data(entry))
+)
+
+
+def _identity() -> list[Column[Entry]]:
+    kept = {column.key: _of_group(column) for column in IDENTITY}
+    return list((kept | {key: _unborn(key, read) for key, read in _OF_PLAN.items()} | {"data": _DATA}).values())
+
+
+_ALL: tuple[Column[Entry], ...] = (
+    Column("network", "network", lambda entry: Cell(network(entry), trials=entry.trials()), PRINT),
+    *_identity(),
+    _plain("processes", lambda entry: entry.group.key.processes if entry.group else None),
+    Column("metric", "metric", lambda entry: Cell(_metric(entry), entry.group.metric if entry.group else None)),
+    _plain("unit", lambda entry: entry.group.sample.unit if entry.group else None),
+    Column("n", "n", _n),
+    Column("baseline", "baseline", _average(DENSE)),
+    _plain("baseline_sd", lambda entry: getattr(entry.average(DENSE), "sd", None)),
+    Column("control", "control", _average("control")),
+    _plain("control_sd", lambda entry: getattr(entry.average("control"), "sd", None)),
+    Column("dsd", "DSD", _average("dsd")),
+    _plain("dsd_sd", lambda entry: getattr(entry.average("dsd"), "sd", None)),
+    Column("gain_over_baseline", "DSD over baseline", _over_baseline(0)),
+    _plain("gain_over_baseline_sd", lambda entry: getattr(entry.over_baseline[0], "sd", None)),
+    Column("control_gain_over_baseline", "control over baseline", _over_baseline(1)),
+    _plain("control_gain_over_baseline_sd", lambda entry: getattr(entry.over_baseline[1], "sd", None)),
+    Column("gain_over_control", "gain over control", _primary),
+    _plain("gain_over_control_sd", lambda entry: getattr(entry.primary, "sd", None)),
+    *_ends("seeds", lambda entry: entry.primary),
+    Column("crossed_mean", "gain over control [95 %]", _gain),
+    *_parts("crossed_", ("low", "high", "lower", "upper"), lambda entry: entry.crossed),
+    _plain("crossed_p", lambda entry: entry.crossed.p if entry.crossed and entry.quotable else None),
+    Column("verdict", "verdict on the claim", _verdict),
+    Column("share", "share of control, %", _share),
+    *_parts("share_", ("low", "high", "lower", "upper"), _of_row(lambda row: row.answer.share)),
+    Column("claim_points", "the paper's claim", _claim),
+    _plain("claim_share", _of_row(lambda row: row.claim.share)),
+    _plain("claim", _of_row(lambda row: row.answer.claim)),
+    Column("direction", "direction", _direction),
+    _plain("p_holm", _of_row(lambda row: row.answer.p_holm)),
+    Column("gate", "gate", _gate),
+    _plain("planned", _of_row(lambda row: row.wanted.seeds)),
+    Column("planned_have", "n", _have),
+    Column("text_crossed_mean", "D2 at the text's rate [95 %]", _text),
+    *_parts("text_crossed_", ("low", "high", "lower", "upper", "p"), _of_row(lambda row: row.text)),
+    Column("beam20_gain", "beam 20 [95 %, seeds]", _beam),
+    *_ends("beam20_seeds", _of_row(lambda row: row.beam)),
+    *_parts("paper_", ("baseline", "dsd", "absolute", "relative"), lambda entry: entry.published),
+    _plain("paper_comparable", lambda entry: entry.group.comparable if entry.group else None),
+)
+COLUMNS: Mapping[str, Column[Entry]] = MappingProxyType({column.key: column for column in _ALL})
+"""By key, in the order in which machines get them; a table of a page picks its own."""
+
+
+def pick(*keys: str) -> list[Column[Entry]]:
+    """Return the columns of these keys."""
+    return [COLUMNS[key] for key in keys]

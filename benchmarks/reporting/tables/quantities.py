@@ -1,0 +1,127 @@
+"""A mean or a gain with what it was measured on: a line for machines, and the columns that all of them have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.analysis.groups import Group
+from benchmarks.analysis.summary import Average
+from benchmarks.reporting import formatting
+from benchmarks.reporting.document import ALL, CSV, PRINT, Cell, Column, Table, table
+from benchmarks.statistics.crossed import Crossed
+from benchmarks.statistics.intervals import Paired
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One mean or gain of a group.
+
+    Attributes:
+        name: what it is, in full.
+        found: over the seeds; of a gain with interval and p of t.
+        label: what a table of gains calls it.
+        crossed: its interval over seeds and test examples.
+        standing: what a table of gains says of it; for machines only if it is a `verdict`.
+        published: the paper's figure, and its mark.
+    """
+
+    group: Group
+    name: str
+    metric: str
+    unit: str
+    found: Average | Paired
+    trials: tuple[str, ...] = ()
+    label: str = ""
+    crossed: Crossed | None = None
+    p_holm: float | None = None
+    standing: str = "secondary"
+    verdict: bool = False
+    published: tuple[float, str] | None = None
+
+    @property
+    def paired(self) -> Paired | None:
+        """The gain, None of a mean."""
+        return self.found if isinstance(self.found, Paired) else None
+
+    @property
+    def interval(self) -> tuple[float | None, float | None]:
+        """The ends of the interval over seeds."""
+        return (self.paired and self.paired.interval) or (None, None)
+
+
+def _plain(key: str, value: Any) -> Column[Any]:
+    return Column(key, key, lambda of: Cell(value=value(of)), CSV)
+
+
+IDENTITY: tuple[Column[Group], ...] = (
+    _plain("numerics", lambda group: group.key.numerics),
+    _plain("row", lambda group: group.key.row),
+    _plain("section", lambda group: group.section),
+    _plain("scale", lambda group: group.key.scale),
+    _plain("reduction", lambda group: group.sample.recipe.get("reduction", "")),
+    _plain("data", lambda group: group.key.data),
+    _plain("synthetic", lambda group: group.synthetic),
+    _plain("subset", lambda group: group.key.subset),
+    _plain("fingerprint", lambda group: group.key.fingerprint),
+    _plain("recipe", lambda group: group.key.recipe_hash),
+    _plain("custom", lambda group: "; ".join(group.key.custom)),
+    _plain("dense_start", lambda group: group.key.start),
+)
+"""What a group was trained and tested on."""
+
+
+def _of_group(column: Column[Group]) -> Column[Quantity]:
+    return Column(column.key, column.heading, lambda one: column.cell(one.group), column.where)
+
+
+def _p(one: Quantity) -> Cell:
+    found = one.crossed.p if one.crossed and one.group.quotable else None
+    return Cell(formatting.p_value(found), found, one.trials)
+
+
+def _crossed(one: Quantity) -> Cell:
+    found = one.crossed
+    return Cell(formatting.ends(found.low, found.high), found.low, one.trials) if found else Cell()
+
+
+_N: Column[Quantity] = Column("n", "n", lambda one: Cell(str(one.found.n), one.found.n, one.trials))
+COLUMNS: tuple[Column[Quantity], ...] = (
+    *map(_of_group, IDENTITY),
+    Column("quantity", "gain", lambda one: Cell(one.label, one.name)),
+    _plain("metric", lambda one: one.metric),
+    _plain("unit", lambda one: one.unit),
+    _N.only(CSV),
+    Column(
+        "mean",
+        "mean ± sd [95 % t interval over seeds]",
+        lambda one: Cell(formatting.interval(one.paired), one.found.mean, one.trials),
+    ),
+    _N.only(ALL - CSV),
+    _plain("sd", lambda one: one.found.sd),
+    _plain("low", lambda one: one.interval[0]),
+    _plain("high", lambda one: one.interval[1]),
+    _plain("p", lambda one: one.paired.p if one.paired and one.group.quotable else None),
+    Column("crossed_low", "95 % interval over seeds and test examples", _crossed),
+    _plain("crossed_high", lambda one: one.crossed.high if one.crossed else None),
+    Column("crossed_p", "p", _p),
+    Column("p_holm", "p (Holm)", lambda one: Cell(formatting.p_value(one.p_holm), one.p_holm, one.trials)),
+    Column("verdict", "verdict", lambda one: Cell(one.standing, one.standing if one.verdict else None)),
+    _plain("paper", lambda one: one.published[0] if one.published else None),
+    _plain("paper_mark", lambda one: one.published[1] if one.published else None),
+    _plain("paper_comparable", lambda one: one.group.comparable if one.published else None),
+)
+_RESULTS, _ANSWERS = {"crossed_low"}, {"crossed_p", "p_holm"}
+
+
+def quantities(lines: Iterable[Quantity]) -> Table:
+    """Return the lines for machines alone."""
+    return table(COLUMNS, lines, CSV)
+
+
+def gains(group: Group, lines: Iterable[Quantity], **said: str) -> Table:
+    """Return a table of gains of one group, which pages show too; of what is no result they have fewer columns."""
+    hidden = (_RESULTS if group.section == "smoke" else set()) | (set() if group.quotable else _ANSWERS)
+    columns = [column.only(CSV) if column.key in hidden else column for column in COLUMNS]
+    return table(columns, lines, PRINT | CSV, **said)
