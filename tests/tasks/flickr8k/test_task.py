@@ -148,10 +148,10 @@ def test_no_phase_but_the_first_begins_with_a_leap(source: Source) -> None:
             other.optimizer.state.clear()
             other.train_step(batch, step)
             other.finish()
-            naive.append(other.first_step_in_lr[-1])
+            naive.append(other.journal.first_step_in_lr[-1])
         dsd.train_step(batch, step)
     dsd.finish()
-    dense, sparse, redense = dsd.first_step_in_lr
+    dense, sparse, redense = dsd.journal.first_step_in_lr
     assert dense > 3  # NeuralTalk's own first step, which all arms share
     assert min(naive) > 10
     # A mean square that began at zero is itself low for some 2,000 steps, here after 285 and 435: by that much a first step is
