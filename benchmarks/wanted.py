@@ -8,6 +8,7 @@ attempt stays in the tables.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks import paper
 from benchmarks.arms.registry import SENSITIVITY, ArmName
@@ -64,7 +65,12 @@ class Wanted:
     @property
     def recipe(self) -> Recipe:
         """The recipe that its trials have."""
-        return ROWS[self.row].recipe("small", label_noise=self.label_noise)
+        return ROWS[self.row].recipe("small", **self.changes)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The options that make its recipe another than the row's own."""
+        return {} if self.label_noise is None else {"label_noise": self.label_noise}
 
     @property
     def claim(self) -> float:

@@ -109,15 +109,6 @@ Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, total)."""
 
 
-@dataclass(frozen=True)
-class Frozen:
-    """The frozen network that a user names in place of the recipe's, its weights (a file or a torchvision name), its device."""
-
-    network: str | None = None
-    weights: str | None = None
-    device: str = "cpu"
-
-
 class Source(Protocol):
     """A data set that was verified and is ready to be read; the trials of all seeds share it."""
 
@@ -142,13 +133,14 @@ class Domain(Protocol):
         subset: float,
         progress: Progress,
         train: bool = True,
-        frozen: Frozen | None = None,
+        device: torch.device | None = None,
+        **own: Any,
     ) -> Source:
         """Verify the data set and load what fits in memory.
 
         Without `train`, only what `evaluate` needs: for pictures and speech the test examples, for captions everything, since
-        their vocabulary and the standardisation of their features come from the training examples. `frozen` is for rows that
-        train on a frozen network's features; others have no use for it.
+        their vocabulary and the standardisation of their features come from the training examples. `device` is for
+        what is computed while loading, `own` for the domain's options that open data (see `tasks.options`).
 
         Raises:
             ValueError: the data cannot be used; the message names the files.

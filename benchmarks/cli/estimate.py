@@ -30,10 +30,9 @@ def estimate(options: Estimate) -> int:
     run.open_source(options, asked)
     if (grown := _size(cache_dir()) - before) > 0:
         say(f"left in the cache, where the run finds it: {filesize.decimal(grown)} in {cache_dir()}")
-    domain = inputs.domain(asked.row)
     started = time.perf_counter()  # again: this time as the run will find it, verified and with its features extracted
     with bars() as bar:
-        source = domain.open_data(asked.recipe, asked.data, options.subset, progress(bar), frozen=asked.frozen)
+        source = inputs.open_data(asked.row, asked.recipe, asked.data, options, progress(bar))
     opening = time.perf_counter() - started
     plans = run.make_plans(options, asked, provenance.read(asked.device, asked.autocast))
     task = run.build(options, asked, source, plans[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks import rows
 from benchmarks.analysis import metrics
-from benchmarks.cli import inputs
+from benchmarks.cli import inputs, request
 from benchmarks.cli.console import bars, counts, progress, say
 from benchmarks.cli.options import Evaluate
 from tasks import weights
@@ -20,16 +20,13 @@ def evaluate(options: Evaluate) -> int:
     """
     row = rows.row(options.row)
     scale: Scale = options.scale if options.data else "smoke"
-    frozen = inputs.frozen(row, options)
     given = weights.read(options.model)
-    recipe = row.recipe(scale, network=options.network)
-    domain = inputs.domain(row)
+    recipe = row.recipe(scale, **request.own(row, options))
     with bars() as bar:
-        data = inputs.data(row, options.data)
-        source = domain.open_data(recipe, data, options.subset, progress(bar), train=False, frozen=frozen)
+        source = inputs.open_data(row, recipe, inputs.data(row, options.data), options, progress(bar), train=False)
     report = source.report
-    inputs.require_same_data(given, report)
-    task = domain.build(recipe, source, derive(row.name, scale, 0), inputs.device(options.device), None)
+    inputs.require_same_data(row, given, report)
+    task = inputs.domain(row).build(recipe, source, derive(row.name, scale, 0), inputs.device(options.device), None)
     model = task.model()
     given.load_into(model)
     result = task.evaluate(model, True)

@@ -25,6 +25,7 @@ _LOWEST_PRIORITY = 19
 
 def options(wanted: Wanted, root: Path, seed: int, out: Path | None) -> Run:
     """Return what `run` is to be told; the first seed keeps its weights."""
+    own = wanted.changes | ({"weights": str(root / wanted.weights)} if wanted.weights else {})
     return Run(
         row=wanted.row,
         scale="small",
@@ -32,10 +33,9 @@ def options(wanted: Wanted, root: Path, seed: int, out: Path | None) -> Run:
         seeds=1,
         first_seed=seed,
         arms=wanted.arms,
-        weights=str(root / wanted.weights) if wanted.weights else None,
-        label_noise=wanted.label_noise,
         save_weights=seed == 0,
         out=out,
+        **own,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a command line names, found and checked: the row's domain, the data, the frozen network, the device, the overrides."""
+"""What a command line names, found and checked: the row's domain, the data, the device, the overrides."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import cast
 import torch
 
 from benchmarks.cli.options import Evaluate, Run
-from benchmarks.rows import Row
+from tasks.options import flag
 from tasks.recipe import Recipe
-from tasks.task import DataReport, Domain, Frozen
+from tasks.row import Row
+from tasks.task import DataReport, Domain, Progress, Source
 from tasks.weights import Weights
 
 
@@ -26,43 +27,46 @@ def data(row: Row, given: Path | None) -> Path:
     return given if given is not None else domain(row).embedded()
 
 
-def frozen(row: Row, options: Run | Evaluate) -> Frozen | None:
-    """Return what `open_data` is told of the frozen network; None where the row has none."""
-    return Frozen(options.network, options.weights, str(device(options.device))) if row.frozen else None
+def open_data(
+    row: Row, recipe: Recipe, data: Path, options: Run | Evaluate, progress: Progress, train: bool = True
+) -> Source:
+    """Verify and load the data, telling the domain those of its own options that it wants to know.
+
+    Raises:
+        ValueError: the data cannot be used; the message names the files.
+    """
+    own = {one.name: getattr(options, one.name) for one in row.options if one.opens}
+    return domain(row).open_data(
+        recipe, data, options.subset, progress, train=train, device=device(options.device), **own
+    )
 
 
 def custom(row: Row, options: Run) -> tuple[str, ...]:
-    """Return the overrides that make it another recipe than the row's own: one that is the recipe's own value does not.
-
-    At small scale the frozen network is the user's choice: another gives another recipe hash, but is not custom.
-    """
-    scale = options.scale
-    recipe = partial(row.recipe, scale)
+    """Return the overrides that make it another recipe than the row's own: one that is the recipe's own value does not."""
+    recipe = partial(row.recipe, options.scale)
     own, found = recipe().hash(), []
     if recipe(sparsity=options.sparsity).hash() != own:
         found.append(f"sparsity={options.sparsity}")
     if recipe(lr_factor=options.lr_factor).hash() != own:
         found.append(f"lr_factor={options.lr_factor}")
-    if options.label_noise is not None and recipe(label_noise=options.label_noise).hash() != own:
-        found.append(f"label_noise={options.label_noise}")
-    if options.probe:
-        found.append("probe")
-    if scale == "paper" and recipe(network=options.network).hash() != own:
-        found.append(f"network={options.network}")
+    for one in row.options:
+        value = getattr(options, one.name)
+        if options.scale in one.custom and recipe(**{one.name: value}).hash() != own:
+            found.append(one.name if value is True else f"{one.name}={value}")
     return tuple(found)
 
 
-def require_same_data(given: Weights, report: DataReport) -> None:
+def require_same_data(row: Row, given: Weights, report: DataReport) -> None:
     """Refuse weights that say which data they were trained on, where that is not the data at hand.
 
     Raises:
         ValueError: the fingerprints differ.
     """
     if given.data and given.data != report.fingerprint:
+        flags = ", ".join(map(flag, ["subset", *(one.name for one in row.options if one.opens)]))
         raise ValueError(
             f"{given.source} was trained on data of fingerprint {given.data}, but {report.name} has {report.fingerprint}: "
-            "its words and features would be taken for others (the fingerprint changes with the folder, --subset, "
-            "--network, --weights and --scale)"
+            f"its words and features would be taken for others (the fingerprint changes with the folder, {flags} and --scale)"
         )
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from tyro.conf import Positional, arg
 
 from benchmarks.arms.registry import ARMS, DEFAULT_ARMS, ArmName
 from benchmarks.datasets import Name
-from benchmarks.rows import ROWS
+from benchmarks.rows import OPTIONS, ROWS
 from tasks.recipe import Scale
 
-Precision = Literal["float32", "bfloat16"]
+T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda"]
 
 _ROWS = f"{{{','.join(ROWS)}}}"
@@ -25,7 +27,6 @@ NetworkFile = Annotated[str, arg(metavar="FILE|NAME")]
 MaybeFolder = Annotated[Path | None, arg(metavar="DIR")]
 MaybeFile = Annotated[Path | None, arg(metavar="FILE")]
 MaybeNetworkFile = Annotated[str | None, arg(metavar="FILE|NAME")]
-MaybeNetworkName = Annotated[str | None, arg(metavar="NAME")]
 Count = Annotated[int | None, arg(metavar="N")]
 Number = Annotated[float | None, arg(metavar="X")]
 
@@ -41,6 +42,32 @@ def _arms() -> str:
 Arms = Annotated[tuple[ArmName, ...], arg(help=_arms())]
 
 
+def _with_flags_of_domains(scoring: bool = False) -> Callable[[type[T]], type[T]]:
+    """Add the flags that domains declare (`tasks.options`); where `scoring`, only those that scoring a network takes."""
+
+    def compose(command: type[T]) -> type[T]:
+        assert dataclasses.is_dataclass(command)
+        types = get_type_hints(command, include_extras=True)
+        flags: list[tuple[str, Any, Any]] = [
+            (own.name, types[own.name], dataclasses.field(default=own.default)) for own in dataclasses.fields(command)
+        ]
+        for option in OPTIONS:
+            if scoring and not option.scores:
+                continue
+            text = "As in `run`." if scoring else option.help
+            kind = Annotated[option.type, arg(metavar=option.metavar, help=text)]  # type: ignore[name-defined]
+            names = [name for name, *_ in flags]
+            place = names.index(option.after) + 1 if option.after else len(names)
+            flags.insert(place, (option.name, kind, dataclasses.field(default=option.default)))
+        # A dataclass keeps its fields in the order in which its last base has them.
+        order = dataclasses.make_dataclass("Flags", flags, frozen=True)
+        kept = {name: getattr(command, name) for name in ("__doc__", "__module__", "__qualname__")}
+        return dataclasses.make_dataclass(command.__name__, (), bases=(command, order), frozen=True, namespace=kept)
+
+    return compose
+
+
+@_with_flags_of_domains()
 @dataclass(frozen=True)
 class Run:
     """Train one row: D once per seed, then every arm from that checkpoint on the same batches, and print the table."""
@@ -58,16 +85,9 @@ class Run:
     arms: Arms = DEFAULT_ARMS
     device: Device = "auto"
     """auto takes a GPU if there is one."""
-    precision: Precision = "float32"
-    """bfloat16: networks of classification compute in it under autocast, weights, optimizer and scoring staying float32: faster
-    where the hardware has it."""
     subset: float = 1.0
     """Train on this share of every class's pictures (for captions, of all pictures; for speech, of all utterances); the test set
     stays whole."""
-    weights: MaybeNetworkFile = None
-    """Weights of the frozen network whose features a captioner is trained on: a file or a torchvision weights name."""
-    network: MaybeNetworkName = None
-    """That network, by torchvision's name, such as squeezenet1_0. By default the recipe's."""
     out: MaybeFolder = None
     """Where records, tables, figures and checkpoints go. By default runs."""
     fresh: bool = False
@@ -78,11 +98,6 @@ class Run:
     """Prune this share instead of the recipe's. The record says `custom` and enters no comparison with the paper."""
     lr_factor: Number = None
     """Multiply every learning rate. The record says `custom` too."""
-    probe: bool = False
-    """Test on examples that no trial trains or is tested on (pictures set aside at small scale, utterances of dev), to choose a
-    rate or a length before a row's first trial. The record says `custom` too."""
-    label_noise: Number = None
-    """Give this share of the training pictures a wrong class. The record says `custom` too."""
     workers: Count = None
     """Loader processes. By default none where the pictures fit in memory. The result does not depend on it."""
     save_weights: bool = False
@@ -182,6 +197,7 @@ class Status:
     """The folder that runs were told to write to. By default both runs and results."""
 
 
+@_with_flags_of_domains(scoring=True)
 @dataclass(frozen=True)
 class Evaluate:
     """Score a network with a row's own protocol."""
@@ -195,10 +211,6 @@ class Evaluate:
     set is read too: its words and the mean of its features belong to the network."""
     subset: float = 1.0
     """What the network was trained with: of captions, the vocabulary depends on it."""
-    weights: MaybeNetworkFile = None
-    """As in `run`."""
-    network: MaybeNetworkName = None
-    """As in `run`."""
     scale: Scale = "paper"
     """Whose preprocessing to use."""
     device: Device = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 from benchmarks import rows
 from benchmarks.arms.registry import ARMS
 from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Report, Run, Status, Tables, Verify
-from benchmarks.rows import ROWS, Row
+from benchmarks.rows import OPTIONS, ROWS
+from tasks.options import flag, require_network_file
 from tasks.recipe import Scale
+from tasks.row import Row
 
 _RUNS = Path("runs")
 
@@ -57,26 +60,19 @@ def run(options: Run) -> None:
         raise ValueError(
             f"--seeds {options.seeds} --first-seed {options.first_seed}: at least one seed, counted from 0"
         )
-    if options.precision != "float32" and row.domain != "imagenet":
-        raise ValueError(
-            f"--precision {options.precision}: the recurrent layers of {row.name} are written for float32; rows that can: "
-            + ", ".join(name for name, one in ROWS.items() if one.domain == "imagenet")
-        )
     if options.workers is not None and options.workers < 0:
         raise ValueError(f"--workers {options.workers}: a number of processes, 0 or more")
     if options.lr_factor is not None and not (options.lr_factor > 0 and math.isfinite(options.lr_factor)):
         raise ValueError(f"--lr-factor {options.lr_factor}: expected a positive number")
     _check_subset(options.subset)
-    _check_frozen(row, options.network, options.weights, options.scale)
-    recipe = row.recipe(
-        options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise, options.probe
-    )
+    _check_own(row, options, options.scale)
+    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, **own(row, options))
     for arm in options.arms:
         if reason := ARMS[arm].refusal(recipe):
             raise ValueError(f"--arms {arm}: {reason} in {row.name}'s recipe")
     _check_data(row, options.data, options.scale)
-    for flag, named in (("--dense", options.dense), ("--weights", options.weights)):
-        _check_weights(flag, named)
+    if options.dense is not None:
+        require_network_file("--dense", options.dense)
     _check_names(options)
     processes = _number("WORLD_SIZE", 1)
     if isinstance(options, Estimate):
@@ -108,17 +104,22 @@ def _check_subset(subset: float) -> None:
         raise ValueError(f"subset={subset}: expected the part of the training set to use, above 0 and at most 1")
 
 
-def _check_frozen(row: Row, network: str | None, weights: str | None, scale: Scale) -> None:
-    """Refuse a frozen network of which nothing would be made, for the row has none, or the scale is smoke."""
-    if network is None and weights is None:
-        return
-    if not row.frozen:
-        with_one = ", ".join(one.name for one in ROWS.values() if one.frozen)
-        raise ValueError(
-            f"--weights and --network name a frozen network, and {row.name} has none; rows with one: {with_one}"
-        )
-    if scale == "smoke":
-        raise ValueError("--weights and --network have no use at smoke scale; add --scale small --data DIR")
+def own(row: Row, options: Run | Evaluate) -> dict[str, Any]:
+    """Return the values of the row's own options that the command has, by name."""
+    return {one.name: getattr(options, one.name) for one in row.options if hasattr(options, one.name)}
+
+
+def _check_own(row: Row, options: Run | Evaluate, scale: Scale) -> None:
+    """Refuse flags of other domains' rows, and values that no data could make right."""
+    for one in OPTIONS:
+        value = getattr(options, one.name, one.default)
+        if value == one.default:
+            continue
+        if one not in row.options:
+            others = ", ".join(other.name for other in ROWS.values() if one in other.options)
+            raise ValueError(f"{one.flag}: {row.name} has no such flag; rows that have it: {others}")
+        if one.check is not None:
+            one.check(one.flag, value, scale)
 
 
 def _check_data(row: Row, given: Path | None, scale: Scale) -> None:
@@ -128,20 +129,16 @@ def _check_data(row: Row, given: Path | None, scale: Scale) -> None:
         raise ValueError(f"--scale {scale} needs --data DIR with {row.layout}; only smoke makes its own data")
 
 
-def _check_weights(flag: str, named: str | None) -> None:
-    if named is not None and "_Weights." not in named and not Path(named).is_file():
-        what = "a folder, not a file" if Path(named).is_dir() else "neither a file nor a torchvision weights name"
-        raise ValueError(f"{flag}: {named!r} is {what} such as ResNet18_Weights.IMAGENET1K_V1")
-
-
 def _check_names(options: Run) -> None:
     """Refuse a name that no record could hold: the command stands in it."""
-    for flag in ("data", "out", "dense", "weights"):
-        word = str(getattr(options, flag) or "")
+    for field in dataclasses.fields(options):
+        word = str(getattr(options, field.name))
         try:
             word.rpartition("/")[2].encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"--{flag} {word!r}: not UTF-8, which no record could hold; rename it") from error
+            raise ValueError(
+                f"{flag(field.name)} {word!r}: not UTF-8, which no record could hold; rename it"
+            ) from error
 
 
 def _check_out(out: Path) -> None:
@@ -160,11 +157,10 @@ def _check_out(out: Path) -> None:
 def _evaluate(options: Evaluate) -> None:
     row = rows.row(options.row)
     scale: Scale = options.scale if options.data else "smoke"
-    _check_frozen(row, options.network, options.weights, scale)
+    _check_own(row, options, scale)
     _check_subset(options.subset)
     _check_data(row, options.data, scale)
-    _check_weights("--model", options.model)
-    _check_weights("--weights", options.weights)
+    require_network_file("--model", options.model)
 
 
 def _verify(options: Verify) -> None:

@@ -20,7 +20,7 @@ from benchmarks.cli.options import Run
 from benchmarks.records import store
 from benchmarks.records.schema import Record
 from benchmarks.reporting import pages, results_folder, terminal
-from benchmarks.rows import DEFAULT_SEEDS, Row
+from benchmarks.rows import DEFAULT_SEEDS
 from benchmarks.training import determinism, provenance
 from benchmarks.training.interruption import REASONS, InterruptedTrial, Stop
 from benchmarks.training.learner import NonFiniteError
@@ -28,9 +28,11 @@ from benchmarks.training.plan import Plan, ended
 from benchmarks.training.provenance import Provenance
 from benchmarks.training.trial import Trial
 from tasks import processes, weights
+from tasks.options import PRECISION
 from tasks.precision import MixedPrecision
 from tasks.recipe import Recipe
-from tasks.task import Frozen, Source, Task
+from tasks.row import Row
+from tasks.task import Source, Task
 from tasks.weights import Weights
 
 
@@ -80,7 +82,6 @@ class Asked:
 
     row: Row
     recipe: Recipe
-    frozen: Frozen | None
     device: torch.device
     data: Path
     dense: Weights | None
@@ -95,15 +96,13 @@ def ask(options: Run) -> Asked:
     """
     request.run(options)
     row = rows.row(options.row)
-    frozen = inputs.frozen(row, options)
-    recipe = row.recipe(
-        options.scale, options.sparsity, options.lr_factor, options.network, options.label_noise, options.probe
-    )
+    own = request.own(row, options)
+    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, **own)
     device = inputs.device(options.device)
     inputs.require_parts(recipe, processes.size())
     data = processes.after_the_first(lambda: inputs.data(row, options.data))
     dense = weights.read(options.dense) if options.dense else None
-    return Asked(row, recipe, frozen, device, data, dense, options.precision == "bfloat16")
+    return Asked(row, recipe, device, data, dense, own.get(PRECISION.name) == "bfloat16")
 
 
 def build(options: Run, asked: Asked, source: Source, plan: Plan) -> Task:
@@ -125,14 +124,14 @@ def open_source(options: Run, asked: Asked) -> Source:
     if recipe.reduction:
         say(f"reduction: {recipe.reduction}")
     with bars() as bar:
-        source = inputs.domain(row).open_data(recipe, asked.data, options.subset, progress(bar), frozen=asked.frozen)
+        source = inputs.open_data(row, recipe, asked.data, options, progress(bar))
     for warning in source.report.warnings:
         say(f"warning: {warning}")
     say(f"data verified: {counts(source.report.counts)}, fingerprint {source.report.fingerprint}")
     if source.report.features:
         say(f"features: {source.report.features}")
     if asked.dense:
-        inputs.require_same_data(asked.dense, source.report)
+        inputs.require_same_data(row, asked.dense, source.report)
     return source
 
 
@@ -213,10 +212,10 @@ def _conclude(row: Row, out: Path, written: list[Path]) -> None:
     say(f"cost: {duration(seconds)}, {samples:,} samples seen by {steps:,} optimizer steps")
     say(f"saved: {out / 'records'} (records), {out / 'README.md'} and {out / 'tables'} (tables), {out / 'figures'}")
     if mine[0].data.synthetic:
-        frozen = " --network NAME --weights FILE" if row.frozen else ""
+        more = f" {row.small_flags}" if row.small_flags else ""
         say(
             f"this was generated data: it shows that the suite runs, not what DSD does. On real data ({row.layout}):\n"
-            f"  a recipe for small data:  nox -s {row.name} -- --scale small --data DIR{frozen}\n"
+            f"  a recipe for small data:  nox -s {row.name} -- --scale small --data DIR{more}\n"
             f"  the published recipe:     nox -s {row.name} -- --scale paper --data DIR"
         )
 

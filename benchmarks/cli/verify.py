@@ -10,8 +10,8 @@ from benchmarks.cli import inputs
 from benchmarks.cli.console import bars, counts, progress, say
 from benchmarks.cli.options import Verify
 from benchmarks.reporting import results_folder
-from benchmarks.rows import Row
 from tasks.recipe import SCALES, Scale
+from tasks.row import Row
 
 
 def verify(options: Verify) -> int:

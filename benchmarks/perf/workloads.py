@@ -85,14 +85,22 @@ def _utterance(root: Path, index: int, seconds: float, random: np.random.Generat
 
 
 def task(row: str, root: Path) -> Task:
-    """Return the row's task at its `small` recipe, with data for a few steps, written below `root` where they are files."""
-    recipe, domain = ROWS[row].recipe("small"), ROWS[row].domain
-    if domain == "imagenet":
-        crop = recipe.data.crop
-        return imagenet.build(recipe, pictures(root / str(crop), crop, recipe.batch_size // 12 + 1), 0, CPU, 0)
-    if domain == "flickr8k":
-        return flickr8k.build(recipe, captioned(), 0, CPU, 0)
-    return librispeech.build(recipe, noise(root / "noise"), 0, CPU, 0)
+    """Return the row's task at its `small` recipe, with data for a few steps, written below `root` where they are files.
+
+    Raises:
+        ValueError: the row is of a domain for which no data are generated here.
+    """
+    recipe = ROWS[row].recipe("small")
+    match ROWS[row].domain:
+        case "imagenet":
+            crop = recipe.data.crop
+            return imagenet.build(recipe, pictures(root / str(crop), crop, recipe.batch_size // 12 + 1), 0, CPU, 0)
+        case "flickr8k":
+            return flickr8k.build(recipe, captioned(), 0, CPU, 0)
+        case "librispeech":
+            return librispeech.build(recipe, noise(root / "noise"), 0, CPU, 0)
+        case domain:
+            raise ValueError(f"{row}: nothing here generates data for {domain}")
 
 
 def batch(of: Task) -> Batch:

@@ -12,9 +12,9 @@ import torch
 from benchmarks.records import store
 from benchmarks.records.naming import key
 from benchmarks.records.schema import Record
-from benchmarks.rows import Row
 from benchmarks.training.provenance import Provenance
 from tasks.recipe import Recipe, Scale
+from tasks.row import Row
 from tasks.seed import derive
 from tasks.task import Task
 from tasks.weights import Weights

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks import cache, processes, weights
+from tasks import cache, processes
 from tasks.files import require
 from tasks.flickr8k import bleu, captions, decode, features, matrix, tiny, vocabulary
 from tasks.flickr8k.captions import Picture
@@ -26,7 +26,8 @@ from tasks.flickr8k.recipes import BLEU4, Captioning, Network
 from tasks.flickr8k.vocabulary import Vocabulary
 from tasks.recipe import Recipe
 from tasks.seed import derive
-from tasks.task import DataReport, Evaluation, Frozen, Progress
+from tasks.task import DataReport, Evaluation, Progress
+from tasks.weights import read as read_weights
 
 _VALIDATION_BATCH = 500
 _DECODED_AT_ONCE = 250
@@ -63,12 +64,20 @@ def _verify(found: captions.Captions, progress: Progress) -> DataReport:
 
 
 def open_data(
-    recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True, frozen: Frozen | None = None
+    recipe: Recipe,
+    data: Path,
+    subset: float,
+    progress: Progress,
+    train: bool = True,
+    device: torch.device | None = None,
+    network: str | None = None,
+    weights: str | None = None,
 ) -> Source:
     """Verify the data set, find its vocabulary, and extract features (or read those of an earlier run).
 
     `train` is not asked: scoring too needs the training captions' vocabulary and the training pictures' features.
-    `frozen` names a network in place of the recipe's, its weights, and where it is to run.
+    `network` is the frozen network in place of the recipe's, `weights` are its own (a file or a torchvision name), `device`
+    is where it runs.
 
     Raises:
         ValueError: the data or the weights cannot be used; the message names the files.
@@ -76,8 +85,7 @@ def open_data(
     settings = recipe.data
     assert isinstance(settings, Captioning)
     found = captions.scan(data, subset)
-    frozen = frozen or Frozen()
-    extractor = _extractor(settings, frozen, found.features)
+    extractor = _extractor(settings, network, weights, found.features, device or torch.device("cpu"))
     report = processes.once(lambda: _verify(found, progress))
     require(report)
     words = vocabulary.build((c for picture in found.train for c in picture.captions), settings.minimum_count)
@@ -106,26 +114,28 @@ def open_data(
     return Source(report, words, pictures, dict(zip(pictures, parts, strict=True)))
 
 
-def _extractor(settings: Captioning, frozen: Frozen, given: Path | None) -> Extractor | None:
+def _extractor(
+    settings: Captioning, named: str | None, weights: str | None, given: Path | None, device: torch.device
+) -> Extractor | None:
     """Return what extracts features, or None where Karpathy's matrix, `given`, holds them and nothing else is asked for.
 
     Raises:
         ValueError: there is no such network, or weights are needed and none are named.
     """
-    network = frozen.network or settings.network
-    if given and network == "vgg16" and frozen.weights is None:
+    network = named or settings.network
+    if given and network == "vgg16" and weights is None:
         return None
     if network != "pixels":
         require_known(network)
-    source = frozen.weights or (settings.weights if network == settings.network else "")
+    source = weights or (settings.weights if network == settings.network else "")
     if network != "pixels" and not source:
         raise ValueError(
             f"{network} needs weights: pass --weights FILE (a .safetensors file or a saved state_dict) or the torchvision name "
             f"{default_weights(network)}; --network "
             + (f"vgg16 would use {given.name}, which is there" if given else "NAME takes another network")
         )
-    read = weights.read(source) if source else None
-    return Extractor(network, read, settings.resize, settings.crop, torch.device(frozen.device))
+    read = read_weights(source) if source else None
+    return Extractor(network, read, settings.resize, settings.crop, device)
 
 
 def _column(picture: Picture) -> int:

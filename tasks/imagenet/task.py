@@ -21,7 +21,7 @@ from tasks.imagenet.recipes import TOP1_ERROR, Network
 from tasks.imagenet.settings import Augmentation
 from tasks.recipe import Recipe
 from tasks.seed import derive
-from tasks.task import DataReport, Evaluation, Frozen, Progress
+from tasks.task import DataReport, Evaluation, Progress
 
 _TEST_BATCH = 250
 _TRAINING_SCORED = 50_000  # as many as ImageNet has test pictures
@@ -66,14 +66,19 @@ def _verify(found: Folder, progress: Progress) -> DataReport:
 
 
 def open_data(
-    recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True, frozen: Frozen | None = None
+    recipe: Recipe,
+    data: Path,
+    subset: float,
+    progress: Progress,
+    train: bool = True,
+    device: torch.device | None = None,
 ) -> Source:
     """Verify the data set and decode what fits in memory; without `train`, nothing but the test pictures.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
-    del frozen  # no network here is
+    del device  # nothing is computed on it
     found = folder.scan(data, subset, folder.SPLITS if train else ("val",), _division(recipe))
     report = processes.once(lambda: _verify(found, progress))
     require(report)

@@ -23,7 +23,7 @@ from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings
 from tasks.librispeech.utterances import Utterance
 from tasks.recipe import Recipe
 from tasks.seed import derive
-from tasks.task import DataReport, Evaluation, Frozen, Progress
+from tasks.task import DataReport, Evaluation, Progress
 
 _TEST_BATCH = 32
 
@@ -58,14 +58,19 @@ def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> Dat
 
 
 def open_data(
-    recipe: Recipe, data: Path, subset: float, progress: Progress, train: bool = True, frozen: Frozen | None = None
+    recipe: Recipe,
+    data: Path,
+    subset: float,
+    progress: Progress,
+    train: bool = True,
+    device: torch.device | None = None,
 ) -> Source:
     """Verify the data set and decode what fits in memory; without `train`, nothing but the test recordings.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
-    del frozen  # no network here is
+    del device  # nothing is computed on it
     scoring: Sequence[layout.Split] = ("dev",) if recipe.data.probing else ("test",)
     splits = layout.SPLITS if train else scoring
     found = _used(recipe, processes.after_the_first(lambda: speech.scan(data, subset, splits, progress=progress)))

@@ -79,7 +79,7 @@ def test_help_costs_no_torch() -> None:
         (["run", ROW, "--sparsity", "1.5"], "sparsity must lie in"),
         (["estimate", ROW, "--arms", "dsd"], "name control"),
         (["estimate", ROW, "--scale", "paper"], "needs --data DIR"),
-        (["run", ROW, "--network", "vgg16"], f"{ROW} has none; rows with one: flickr8k_neuraltalk"),
+        (["run", ROW, "--network", "vgg16"], f"--network: {ROW} has no such flag; rows that have it: {CAPTIONS}"),
         (
             ["run", CAPTIONS, "--weights", "w.pt"],
             "--weights and --network have no use at smoke scale; add --scale small",

@@ -193,7 +193,7 @@ def test_a_trial_that_another_process_took_first_is_passed_over(
             raise lock.TakenError("another process is running this trial")
         return 130
 
-    monkeypatch.setattr(evidence.commands, "run", run)
+    monkeypatch.setattr(evidence.run, "run", run)
     (tmp_path / SMALL.data).mkdir()
     assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (SMALL,)) == 130
     assert asked == [0, 1, 2]
@@ -211,7 +211,7 @@ def test_the_missing_trial_is_run_with_the_flags_of_its_group_and_a_stop_ends_it
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Run] = []
-    monkeypatch.setattr(evidence.commands, "run", lambda options: asked.append(options) or 130)
+    monkeypatch.setattr(evidence.run, "run", lambda options: asked.append(options) or 130)
     wanted = dataclasses.replace(RESNET18, row="imagenet_vgg16", label_noise=0.2)
     (tmp_path / "tiny-imagenet-50").mkdir()
     assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (wanted,)) == 130
@@ -228,7 +228,7 @@ def test_a_run_that_leaves_nothing_behind_is_not_asked_for_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(evidence.commands, "run", lambda options: asked.append(options.first_seed) or 0)
+    monkeypatch.setattr(evidence.run, "run", lambda options: asked.append(options.first_seed) or 0)
     (tmp_path / SMALL.data).mkdir()
     with pytest.raises(ValueError, match=r"seed 0 of ResNet-18 was run and left no record in .* that counts"):
         evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (SMALL,))

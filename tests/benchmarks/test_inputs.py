@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.cli import inputs, request
 from benchmarks.cli.options import Evaluate, Run
 from benchmarks.rows import ROWS
 from tasks.recipe import SCALES, Scale
-from tasks.task import Frozen
+from tasks.row import Row
 
 ROW = ROWS["flickr8k_neuraltalk"]
 
@@ -38,17 +41,25 @@ def test_overrides_are_named_in_a_fixed_order_and_the_recipes_own_values_are_non
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_the_frozen_network_is_told_only_where_there_is_one(scale: Scale, tmp_path: Path) -> None:
-    assert inputs.frozen(ROWS["imagenet_resnet18"], Run("imagenet_resnet18", device="cpu")) is None
-    assert inputs.frozen(ROW, Run(ROW.name, device="cpu")) == Frozen(None, None, "cpu")
+def test_a_domain_is_told_its_own_options_alone(scale: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(row: Row, options: Run | Evaluate) -> dict[str, Any]:
+        domain = SimpleNamespace(open_data=lambda *_, **own: own)
+        monkeypatch.setattr(inputs, "domain", lambda of: domain)
+        found: Any = inputs.open_data(row, row.recipe(scale), tmp_path, options, lambda *_: None)
+        assert found.pop("train")
+        assert found.pop("device") == torch.device("cpu")
+        return dict(found)
+
+    assert told(ROWS["imagenet_resnet18"], Run("imagenet_resnet18", device="cpu")) == {}
+    assert told(ROW, Run(ROW.name, device="cpu")) == {"network": None, "weights": None}
     named = str(tmp_path / "w.pt")
     Path(named).touch()
     options = Evaluate(ROW.name, named, data=tmp_path, network="resnet18", weights=named, scale=scale, device="cpu")
-    with pytest.raises(ValueError, match="imagenet_resnet18 has none; rows with one: flickr8k_neuraltalk"):
+    with pytest.raises(ValueError, match="imagenet_resnet18 has no such flag; rows that have it: flickr8k_neuraltalk"):
         request.check(dataclasses.replace(options, row="imagenet_resnet18"))
     if scale == "smoke":
         with pytest.raises(ValueError, match="no use at smoke scale; add --scale small --data DIR"):
             request.check(options)
     else:
         request.check(options)
-        assert inputs.frozen(ROW, options) == Frozen("resnet18", named, "cpu")
+        assert told(ROW, options) == {"network": "resnet18", "weights": named}

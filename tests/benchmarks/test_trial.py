@@ -17,7 +17,6 @@ from torch import nn
 from benchmarks.cli.display import Display
 from benchmarks.records import store
 from benchmarks.records.schema import Record
-from benchmarks.rows import NUMERICS
 from benchmarks.training.interruption import InterruptedTrial, Stop
 from benchmarks.training.learner import Learner, NonFiniteError
 from benchmarks.training.lock import TakenError
@@ -262,17 +261,18 @@ def test_a_trial_that_another_process_ended_meanwhile_is_not_trained_again(tmp_p
 def test_a_checkpoint_and_a_record_of_another_version_are_not_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    own, changed = toy.ROW, dataclasses.replace(toy.ROW, version=2)
     with pytest.raises(InterruptedTrial):
         run(toy.ToyTask(), tmp_path, StopAt(5))
-    monkeypatch.setitem(NUMERICS, "toy", 2)
+    monkeypatch.setattr(toy, "ROW", changed)
     with pytest.raises(ValueError, match=r"is of numerics toy 1, these are toy 2: use --fresh"):
         run(toy.ToyTask(), tmp_path)
-    monkeypatch.delitem(NUMERICS, "toy")
+    monkeypatch.setattr(toy, "ROW", own)
     run(toy.ToyTask(), tmp_path)
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
     monkeypatch.setattr("benchmarks.training.result.SUITE", "9.9")  # the suite's own version decides nothing
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
-    monkeypatch.setitem(NUMERICS, "toy", 2)
+    monkeypatch.setattr(toy, "ROW", changed)
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is None
 
 

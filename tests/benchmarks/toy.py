@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.records.schema import Hardware
-from benchmarks.rows import Row
 from benchmarks.training.plan import Plan
 from benchmarks.training.provenance import Provenance
 from dsd.schedule import Phase, Schedule, StepDecay
 from tasks.recipe import Metric, Recipe, Sgd
+from tasks.row import Row
 from tasks.seed import derive
 from tasks.task import DataReport, Evaluation
 

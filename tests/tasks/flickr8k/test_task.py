@@ -20,7 +20,6 @@ from tasks.flickr8k.models import NeuralTalk
 from tasks.flickr8k.recipes import RECIPES, Network
 from tasks.flickr8k.task import FlickrTask, Source
 from tasks.recipe import Recipe, RmsProp
-from tasks.task import Frozen
 
 CPU = torch.device("cpu")
 RECIPE = RECIPES["flickr8k_neuraltalk"]["smoke"]
@@ -149,10 +148,10 @@ def test_no_phase_but_the_first_begins_with_a_leap(source: Source) -> None:
             other.optimizer.state.clear()
             other.train_step(batch, step)
             other.finish()
-            naive.append(other.first_step_in_lr[-1])
+            naive.append(other.journal.first_step_in_lr[-1])
         dsd.train_step(batch, step)
     dsd.finish()
-    dense, sparse, redense = dsd.first_step_in_lr
+    dense, sparse, redense = dsd.journal.first_step_in_lr
     assert dense > 3  # NeuralTalk's own first step, which all arms share
     assert min(naive) > 10
     # A mean square that began at zero is itself low for some 2,000 steps, here after 285 and 435: by that much a first step is
@@ -182,7 +181,7 @@ def test_a_named_network_takes_the_place_of_the_recipes_and_changes_the_fingerpr
     save_file({k: v.contiguous() for k, v in models.squeezenet1_1(num_classes=5).state_dict().items()}, path)
     small = dataclasses.replace(RECIPES["flickr8k_neuraltalk"]["small"].data, resize=40, crop=40)
     recipe = dataclasses.replace(RECIPE, data=small)
-    found = task.open_data(recipe, root, 1.0, quiet, frozen=Frozen("squeezenet1_1", str(path)))
+    found = task.open_data(recipe, root, 1.0, quiet, network="squeezenet1_1", weights=str(path))
     assert found.features["test"].shape == (10, 512)
     assert "squeezenet1_1" in found.report.features
     assert found.report.fingerprint != source.report.fingerprint
@@ -192,9 +191,9 @@ def test_a_named_network_takes_the_place_of_the_recipes_and_changes_the_fingerpr
     ):
         task.open_data(recipe, root, 1.0, quiet)
     with pytest.raises(ValueError, match=r"resnet18 needs weights: .* ResNet18_Weights\.IMAGENET1K_V1; --network NAME"):
-        task.open_data(recipe, root, 1.0, quiet, frozen=Frozen("resnet18"))
+        task.open_data(recipe, root, 1.0, quiet, network="resnet18")
     with pytest.raises(ValueError, match=r"network='sqeezenet1_0' is no torchvision classifier .* mean squeezenet1_0"):
-        task.open_data(recipe, root, 1.0, quiet, frozen=Frozen("sqeezenet1_0"))
+        task.open_data(recipe, root, 1.0, quiet, network="sqeezenet1_0")
 
 
 def test_karpathys_matrix_takes_the_place_of_vgg16_and_is_mentioned_where_it_could(tmp_path: Path) -> None:

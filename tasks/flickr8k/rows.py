@@ -1,0 +1,70 @@
+"""The captioning row and its flags (standard library only)."""
+
+from __future__ import annotations
+
+from tasks.flickr8k.recipes import BLEU4, RECIPES, REMARKS, SOURCES
+from tasks.options import Option, require_network_file, with_data
+from tasks.recipe import Recipe, Scale
+from tasks.row import Row
+
+NUMERICS = 1
+"""Raised with whatever alters a result of this domain and stands in no recipe (see `Row.version`)."""
+
+
+def _another(recipe: Recipe, network: str) -> Recipe:
+    """Return the recipe with another frozen network, whose weights the user names."""
+    return recipe if network == recipe.data.network else with_data(recipe, network=network, weights="")
+
+
+def _needs_real_data(flag: str, named: str, scale: Scale) -> None:
+    if scale == "smoke":
+        raise ValueError("--weights and --network have no use at smoke scale; add --scale small --data DIR")
+
+
+def _needs_a_file(flag: str, named: str, scale: Scale) -> None:
+    _needs_real_data(flag, named, scale)
+    require_network_file(flag, named)
+
+
+WEIGHTS = Option(
+    "weights",
+    str | None,
+    "Weights of the frozen network whose features a captioner is trained on: a file or a torchvision weights name.",
+    metavar="FILE|NAME",
+    after="subset",
+    opens=True,
+    scores=True,
+    check=_needs_a_file,
+)
+NETWORK = Option(
+    "network",
+    str | None,
+    "That network, by torchvision's name, such as squeezenet1_0. By default the recipe's.",
+    metavar="NAME",
+    after="weights",
+    recipe=_another,
+    custom=("paper",),  # at small scale it is the user's choice: another recipe, but the row's own
+    opens=True,
+    scores=True,
+    check=_needs_real_data,
+)
+
+ROWS = (
+    Row(
+        name="flickr8k_neuraltalk",
+        title="NeuralTalk",
+        domain="flickr8k",
+        dataset="Flickr8k",
+        layout="Flicker8k_Dataset/*.jpg and Flickr8k_text/*.txt, or Karpathy's dataset_flickr8k.json",
+        train_examples=30_000,
+        test_examples=1_000,
+        metric=BLEU4,
+        recipes=RECIPES["flickr8k_neuraltalk"],
+        sources=SOURCES,
+        remarks=REMARKS,
+        frozen=True,
+        options=(WEIGHTS, NETWORK),
+        small_flags="--network NAME --weights FILE",
+        version=NUMERICS,
+    ),
+)

@@ -1,0 +1,93 @@
+"""Flags that domains declare: where they stand, what is recorded of them, and how little a domain writes for one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import tyro
+from tyro.conf import FlagCreatePairsOff
+
+from benchmarks.cli import command_line, inputs, options, request
+from benchmarks.cli.options import Evaluate, Run
+from benchmarks.rows import OPTIONS, ROWS
+from tasks.options import Option, with_data
+from tests.benchmarks import toy
+
+
+def test_flags_of_domains_stand_where_recorded_commands_have_them() -> None:
+    assert [field.name for field in dataclasses.fields(Run)] == [
+        *("row", "scale", "data", "seeds", "first_seed", "arms", "device", "precision", "subset", "weights", "network"),
+        *("out", "fresh", "dense", "sparsity", "lr_factor", "probe", "label_noise", "workers", "save_weights"),
+    ]
+    pictures = Run(
+        "imagenet_resnet18",
+        precision="bfloat16",
+        subset=0.25,
+        fresh=True,
+        lr_factor=0.5,
+        probe=True,
+        label_noise=0.2,
+        workers=0,
+    )
+    assert command_line.command("run", pictures) == (
+        "python -m benchmarks run imagenet_resnet18 --precision bfloat16 --subset 0.25 --fresh --lr-factor 0.5 --probe "
+        "--label-noise 0.2 --workers 0"
+    )
+    captions = Run("flickr8k_neuraltalk", subset=0.5, weights="w.pt", network="vgg16", out=Path("out"))
+    assert command_line.command("run", captions) == (
+        "python -m benchmarks run flickr8k_neuraltalk --subset 0.5 --weights w.pt --network vgg16 --out out"
+    )
+
+
+def test_every_flag_of_a_domain_is_some_rows_own_and_no_field_of_the_generic_commands() -> None:
+    assert {option.name for option in OPTIONS} == {"precision", "label_noise", "probe", "weights", "network"}
+    for option in OPTIONS:
+        assert any(option in row.options for row in ROWS.values())
+        assert hasattr(Run("row"), option.name)
+        assert hasattr(Evaluate("row", "model"), option.name) == option.scores
+
+
+def test_overrides_of_a_domain_make_a_record_custom_in_the_order_of_their_declaration() -> None:
+    told = Run("imagenet_resnet18", scale="small", probe=True, label_noise=0.2, precision="bfloat16", sparsity=0.5)
+    assert inputs.custom(ROWS[told.row], told) == ("sparsity=0.5", "label_noise=0.2", "probe")
+    assert inputs.custom(ROWS[told.row], dataclasses.replace(told, label_noise=0.0, probe=False, sparsity=0.3)) == ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Blobs:
+    spread: float = 1.0
+
+
+SPREAD = Option(
+    "spread",
+    float | None,
+    "How wide a blob is.",
+    metavar="X",
+    recipe=lambda recipe, spread: with_data(recipe, spread=spread),
+)
+ROW = dataclasses.replace(
+    toy.ROW,
+    recipes={scale: dataclasses.replace(toy.RECIPE, data=Blobs()) for scale in ("smoke", "paper")},
+    options=(SPREAD,),
+)
+
+
+def test_a_flag_takes_one_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "OPTIONS", (*OPTIONS, SPREAD))
+    monkeypatch.setattr(request, "OPTIONS", (*OPTIONS, SPREAD))
+    monkeypatch.setitem(ROWS, ROW.name, ROW)
+    command = options._with_flags_of_domains()(Run.__bases__[0])
+    told = tyro.cli(command, args=[ROW.name, "--spread", "2"], config=(FlagCreatePairsOff,))
+    assert request.own(ROW, told) == {"spread": 2.0}
+    assert ROW.recipe("smoke", **request.own(ROW, told)).data == Blobs(2.0)
+    assert inputs.custom(ROW, told) == ("spread=2.0",)
+    assert command_line.command("run", told) == f"python -m benchmarks run {ROW.name} --spread 2.0"
+    with pytest.raises(ValueError, match="--spread: imagenet_vgg16 has no such flag; rows that have it: toy_row"):
+        request.run(dataclasses.replace(told, row="imagenet_vgg16"))
+
+
+def test_a_row_has_no_options_of_others() -> None:
+    with pytest.raises(ValueError, match="toy_row has no option label_noise"):
+        ROW.recipe("smoke", label_noise=0.1)
