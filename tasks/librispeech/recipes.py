@@ -130,7 +130,7 @@ RECIPES: dict[str, dict[Scale, Recipe]] = {
     },
     "librispeech_deepspeech2": {
         "smoke": small(DEEPSPEECH2, DeepSpeech2Settings(64, 2, 4), 1e-2, momentum=0.9, clip_norm=10, dense_epochs=4),
-        "small": small(DEEPSPEECH2, DeepSpeech2Settings(128, 3, 8), 5e-3, momentum=0.9, clip_norm=100),
+        "small": small(DEEPSPEECH2, DeepSpeech2Settings(128, 3, 8), 1e-2, momentum=0.9, clip_norm=10),
         "paper": DEEPSPEECH2,
     },
 }
