@@ -143,9 +143,8 @@ WANTED: tuple[Wanted, ...] = (
         arms=("control", "dsd", "llr"),
         gate=_WORDS,
         seeds=10,
-        hours=0.9,
+        hours=1.9,
         spread=0.55,
-        waits="probes decide its rates",
     ),
 )
 """Seven rows, on data that one downloads in minutes, at a size that a CPU trains."""
