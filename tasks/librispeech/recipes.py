@@ -92,7 +92,8 @@ def small(
         recipe: the published one, whose epochs, decay, sparsity and ratios of rates are kept.
         model: sizes of the narrower network.
         lr: the rate at which D begins; those of later phases follow in the paper's proportions.
-        momentum, clip_norm: in place of the published ones.
+        momentum: in place of the published one.
+        clip_norm: likewise.
         dense_epochs: D's length, by which all phases and their decay are shortened; None keeps the paper's.
     """
     dense = recipe.schedule.phases[0]
