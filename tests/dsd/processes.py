@@ -27,5 +27,5 @@ def run_two(worker: str, folder: Path) -> list[dict[str, Any]]:
     finally:
         for process in processes:
             process.kill()
-            process.wait()
+            process.communicate()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]

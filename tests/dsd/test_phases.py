@@ -78,10 +78,12 @@ def test_a_run_resumed_at_any_step_equals_one_that_was_never_stopped(
         assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True)), first
 
 
-def test_it_does_what_sparse_does(model: nn.Module, batch: Any, positive_zero: Any) -> None:
+@pytest.mark.parametrize("state", ["fresh", "keep"])
+@pytest.mark.parametrize("name", MAKE)
+def test_it_does_what_sparse_does(name: str, state: Any, model: nn.Module, batch: Any, positive_zero: Any) -> None:
     other = copy.deepcopy(model)
-    optimizer, plain = (MAKE["momentum"](m.parameters()) for m in (model, other))
-    one = dsd.Phases(0.5, begin=2, end=5, skip=["0"])
+    optimizer, plain = (MAKE[name](m.parameters()) for m in (model, other))
+    one = dsd.Phases(0.5, begin=2, end=5, skip=["0"], state=state)
     held = []
     for i in range(7):
         masks = one.at(i, model, optimizer)
@@ -92,7 +94,7 @@ def test_it_does_what_sparse_does(model: nn.Module, batch: Any, positive_zero: A
     assert held == [False, False, True, True, True, False, False]
     for i in range(2):
         train(other, plain, batch(i))
-    with dsd.sparse(other, plain, 0.5, skip=["0"]):
+    with dsd.sparse(other, plain, 0.5, skip=["0"], state=state):
         for i in range(2, 5):
             train(other, plain, batch(i))
     for i in range(5, 7):
