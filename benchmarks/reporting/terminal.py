@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table as Grid
 from rich.text import Text
 
-from benchmarks.reporting.document import Document, Paragraph, Table, pieces
+from benchmarks.reporting.document import Document, Paragraph, Table, plain
 
 _WIDTH = 64  # columns that a table takes at least, and its title at most
 _LABEL = 14  # of those, what the longest of our own arms' names takes
@@ -22,8 +22,7 @@ def terminal(document: Document) -> Group:
         if isinstance(block, Table) and block.of("terminal")[1]:
             shown.append(_grid(block))
         elif isinstance(block, Paragraph):
-            text = "".join(one if isinstance(one, str) else one.text for one in pieces(block.text))
-            shown.append(Text(text, style="dim italic"))
+            shown.append(Text(plain(block.text), style="dim italic"))
     return Group(*shown)
 
 

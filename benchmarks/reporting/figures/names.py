@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from benchmarks.analysis import mask_lineage, samples
+from benchmarks.analysis import mask_lineage
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import has_gain, has_sensitivity
 
-Kind = Literal["curves", "captions", "transcripts", "weights", "lineage", "sensitivity"]
+Kind = Literal["curves", "weights", "lineage", "sensitivity"]
 """What a figure of one group shows."""
 
 
 def figure_names(all_groups: Sequence[Group]) -> list[str]:
-    """Return the files of every figure: the gains, then each group's curves, samples, weights and sensitivity."""
+    """Return the files of every figure: the gains, then each group's curves, weights and sensitivity."""
     names = ["gains.png"] if any(has_gain(group) for group in all_groups) else []
     for group in all_groups:
         names.append(figure_name(group, all_groups))
-        form = samples.form(group)
-        names += [figure_name(group, all_groups, form.kind)] if form else []
         names += [figure_name(group, all_groups, "weights")] if mask_lineage.of_weights(group) else []
         names += [figure_name(group, all_groups, "lineage")] if mask_lineage.told(group) else []
         names += [figure_name(group, all_groups, "sensitivity")] if has_sensitivity(group) else []
