@@ -7,6 +7,7 @@ attempt stays in the tables.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,3 +149,8 @@ WANTED: tuple[Wanted, ...] = (
     ),
 )
 """Seven rows, on data that one downloads in minutes, at a size that a CPU trains."""
+
+PLANNED: Mapping[str, Wanted] = {
+    name: one for name in paper.ROWS for one in WANTED if one.row == name and one.label_noise is None
+}
+"""Row to its trials on the data as they are, in the paper's order. A row of the paper that nobody planned is not here."""

@@ -20,7 +20,7 @@ from benchmarks.statistics import pool
 from benchmarks.statistics.crossed import Crossed
 from benchmarks.statistics.intervals import Paired
 from benchmarks.statistics.pool import Pool
-from benchmarks.wanted import WANTED, Wanted
+from benchmarks.wanted import PLANNED, WANTED, Wanted
 
 BEAM = "beam20_bleu4"
 """The metric of captions found by beam search of width 20; which captions those were stands in no record."""
@@ -68,16 +68,15 @@ class Row:
 
 def rows(groups: Sequence[Group]) -> dict[str, Row]:
     """Return the planned rows in the paper's order, those without trials too."""
-    planned = {one.row: one for one in WANTED if one.label_noise is None}
-    chosen = {name: _group(planned[name], groups) for name in paper.ROWS}
-    evidence = {name: found for name, one in chosen.items() if (found := _evidence(planned[name], one))}
+    chosen = {name: _group(wanted, groups) for name, wanted in PLANNED.items()}
+    evidence = {name: found for name, one in chosen.items() if (found := _evidence(PLANNED[name], one))}
     answered = verdicts.answers(evidence)
     return {
         name: Row(
-            wanted=planned[name],
+            wanted=PLANNED[name],
             group=one,
             records=_both(one),
-            gate=_gate(planned[name], one),
+            gate=_gate(PLANNED[name], one),
             evidence=evidence.get(name),
             answer=answered[name],
             text=summary.crossed(one, "dsd-text", "control-text") if one else None,

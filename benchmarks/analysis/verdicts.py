@@ -13,16 +13,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks import paper
 from benchmarks.paper import Claim
 from benchmarks.statistics import intervals
 from benchmarks.statistics.crossed import Crossed, Measured, Relative, contrast, relative
 from benchmarks.statistics.pool import Effect
+from benchmarks.wanted import PLANNED
 
 LEAST_SEEDS = 5
 """A plan of fewer seeds gives no verdict."""
 
-FAMILY = tuple(paper.ROWS)
+FAMILY = tuple(PLANNED)
 """The tests that Holm's correction counts, fixed beforehand: a row without a verdict counts as p = 1."""
 
 ClaimAnswer = Literal["reached", "not excluded", "excluded", "half excluded"]

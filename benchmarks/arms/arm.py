@@ -44,7 +44,7 @@ class Hooks:
         return None
 
     def after_step(self, model: nn.Module, step: int) -> None:
-        """Take note of the weights after step number `step` of the arm, counted from 0."""
+        """See, or change, the weights after step number `step` of the arm, counted from 0."""
 
     def at_end(self, model: nn.Module, task: Task, first_step: int, last_step: int) -> None:
         """Change the network after the arm's last step; [first_step, last_step) are the steps of its last epoch."""

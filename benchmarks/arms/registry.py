@@ -15,7 +15,7 @@ from tasks.recipe import Recipe
 
 def _found() -> dict[str, Arm]:
     names = (one.name for one in pkgutil.iter_modules(arms.__path__) if one.name not in ("arm", "registry"))
-    modules = [importlib.import_module(f"{arms.__name__}.{name}") for name in names]
+    modules = [importlib.import_module(f"benchmarks.arms.{name}") for name in names]
     every = sorted((arm for module in modules for arm in module.ARMS), key=lambda arm: (arm.rank, arm.name))
     by_name = {arm.name: arm for arm in every}
     assert len(by_name) == len(every), "two arms have one name"

@@ -98,7 +98,9 @@ SMOKE = dataclasses.replace(
     ),
 )
 
-RECIPES: dict[str, dict[Scale, Recipe]] = {"flickr8k_neuraltalk": {"smoke": SMOKE, "small": SMALL, "paper": NEURALTALK}}
+RECIPES: dict[str, dict[Scale, Recipe]] = {
+    "flickr8k_neuraltalk": {"smoke": SMOKE, "small": SMALL, "paper": NEURALTALK},
+}
 
 _TABLE, _DEFAULT = "the DSD paper, Table 5", "defaults of karpathy/neuraltalk"
 SOURCES: dict[str, str] = {

@@ -49,22 +49,25 @@ NETWORK = Option(
     check=_needs_real_data,
 )
 
-ROWS = (
+ROWS = tuple(
     Row(
-        name="flickr8k_neuraltalk",
-        title="NeuralTalk",
+        name=name,
+        title=title,
         domain="flickr8k",
         dataset="Flickr8k",
         layout="Flicker8k_Dataset/*.jpg and Flickr8k_text/*.txt, or Karpathy's dataset_flickr8k.json",
         train_examples=30_000,
         test_examples=1_000,
         metric=BLEU4,
-        recipes=RECIPES["flickr8k_neuraltalk"],
+        recipes=RECIPES[name],
         sources=SOURCES,
         remarks=REMARKS,
         frozen=True,
         options=(WEIGHTS, NETWORK),
         small_flags="--network NAME --weights FILE",
         version=NUMERICS,
-    ),
+    )
+    for name, title in {
+        "flickr8k_neuraltalk": "NeuralTalk",
+    }.items()
 )

@@ -145,7 +145,7 @@ def _of_ours(call: ast.Call) -> bool:
     name = call.args[0] if call.args else None
     if isinstance(name, ast.JoinedStr):
         start = name.values[0]
-        return isinstance(start, ast.Constant) and str(start.value).startswith("tasks.")
+        return isinstance(start, ast.Constant) and str(start.value).startswith(("tasks.", "benchmarks."))
     return isinstance(name, ast.Subscript) and isinstance(name.value, ast.Name) and name.value.id == "_LAZY"
 
 

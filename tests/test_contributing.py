@@ -1,0 +1,140 @@
+"""CONTRIBUTING shows what a new arm, row and domain take. Each change is applied to a copy of the checkout and run there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.records import store
+from tests.benchmarks.test_trial import comparable
+
+ROOT = Path(__file__).parents[1]
+CHANGES = re.findall(
+    r"^\*\*(An arm|A row|A domain).*?^```diff\n(.*?)^```",
+    (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
+    re.DOTALL | re.MULTILINE,
+)
+GIT = shutil.which("git") or ""
+SMALL = ["--subset", "0.02", "--device", "cpu"]  # of captions: a batch an epoch
+ARM = ["run", "flickr8k_neuraltalk", *SMALL, "--arms", "control", "lookahead"]
+
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not (GIT and (ROOT / ".git").exists()), reason="no checkout of git"),
+]
+
+
+def git(folder: Path, *words: str, text: str | None = None) -> str:
+    done = subprocess.run([GIT, "-C", str(folder), *words], input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tracked files with every change of CONTRIBUTING, each of which also fits alone."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in git(ROOT, "ls-files", "-z").split("\0"):
+        if (ROOT / name).is_file() and not name.startswith("results/"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    git(folder, "init", "-q")  # else paths would be those of a repository around it
+    for _, change in CHANGES:
+        git(folder, "apply", "--check", text=change)
+    for _, change in CHANGES:
+        git(folder, "apply", text=change)
+    return folder
+
+
+def commands(checkout: Path, code: str, *lines: list[str]) -> tuple[int, str]:
+    """Run command lines one after another in one process of the copy, after `code`; return status and output."""
+    source = f"""
+import sys
+import benchmarks
+from benchmarks.__main__ import main
+assert benchmarks.__path__[0].startswith({str(checkout)!r}), benchmarks.__path__
+{code}
+for words in {lines!r}:
+    if status := main(words):
+        sys.exit(status)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=checkout,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_there_is_a_change_for_each() -> None:
+    assert [of for of, _ in CHANGES] == ["An arm", "A row", "A domain"]
+
+
+def test_a_new_arm_is_trained_killed_inside_a_phase_and_resumed_tabled_and_estimated(checkout: Path) -> None:
+    status, shown = commands(checkout, "", [*ARM, "--out", "whole/runs"], ["tables", "--records", "whole/runs/records"])
+    assert status == 0, shown
+    assert re.search(r"Control, looking ahead +\d+\.\d\d +1", shown)
+    table = (checkout / "whole" / "runs" / "tables" / "flickr8k_neuraltalk.md").read_text(encoding="utf-8")
+    assert "Control, looking ahead" in table
+
+    # S has ten steps; at the eighth the slow weights have been moved once and are no longer the network's.
+    kill = f"""
+import os
+from benchmarks.cli.display import Display
+original = Display.step
+def step(self, learners, shown):
+    original(self, learners, shown)
+    if "lookahead" in learners and learners["lookahead"].step == 8:
+        os.kill(os.getpid(), {int(signal.SIGTERM)})
+Display.step = step
+"""
+    status, shown = commands(checkout, kill, [*ARM, "--out", "stopped/runs"])
+    assert status == 143, shown
+    assert list((checkout / "stopped" / "runs" / "checkpoints").glob("*/trial.pt"))
+    assert not (checkout / "stopped" / "runs" / "records").exists()
+    estimate = ["estimate", *ARM[1:], "--out", "another"]
+    status, shown = commands(checkout, "", [*ARM, "--out", "stopped/runs"], estimate)
+    assert status == 0, shown
+    assert re.search(r"\(S\) +lookahead +10 ", shown)
+
+    whole, resumed = (
+        store.read(next((checkout / out / "runs" / "records").glob("*.json"))) for out in ("whole", "stopped")
+    )
+    assert (whole.interruptions, resumed.interruptions) == (0, 1)
+    assert whole.arms["lookahead"].test != whole.arms["control"].test
+    assert comparable(resumed) == comparable(whole)
+
+
+def test_a_new_row_is_listed_and_trained(checkout: Path) -> None:
+    run = ["run", "flickr8k_wide", *SMALL, "--arms", "control", "--out", "row"]
+    status, shown = commands(checkout, "", run, ["status", "--out", "row"])
+    assert status == 0, shown
+    assert re.search(r"^flickr8k_wide +smoke +\S+ +0 +0 ", shown, re.MULTILINE)
+    (record,) = store.read_all(checkout / "row" / "records")
+    assert record.recipe["model"]["size"] == 256
+    assert "NeuralTalk, twice as wide" in (checkout / "row" / "tables" / "flickr8k_wide.md").read_text(encoding="utf-8")
+
+
+def test_a_new_domain_has_its_row_and_its_flag(checkout: Path) -> None:
+    run = ["run", "blobs_perceptron", "--device", "cpu", "--spread", "0.25", "--out", "domain"]
+    status, shown = commands(checkout, "", run, ["verify", "blobs_perceptron"])
+    assert status == 0, shown
+    assert "usable for blobs_perceptron" in shown
+    (record,) = store.read_all(checkout / "domain" / "records")
+    assert (record.numerics, record.custom) == ("blobs 1", ["spread=0.25"])
+    assert record.command.endswith("run blobs_perceptron --device cpu --out domain --spread 0.25")
+    status, shown = commands(checkout, "", ["run", "imagenet_vgg16", "--spread", "0.25"])
+    assert (status, shown) == (
+        2,
+        "error: --spread: imagenet_vgg16 has no such flag; rows that have it: blobs_perceptron\n",
+    )
