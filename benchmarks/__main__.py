@@ -95,7 +95,7 @@ def _run(command: Command) -> int:
 def _tell(error: Exception) -> None:
     """Print what is wrong, once for all processes of a run."""
     if notes := getattr(error, "__notes__", ()):
-        from tasks.processes import TOLD  # where there are notes, torch is loaded
+        from tasks.distributed import TOLD  # where there are notes, torch is loaded
 
         if TOLD in notes:
             return

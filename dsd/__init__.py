@@ -12,30 +12,30 @@ from typing import TYPE_CHECKING, Any
 from dsd.schedule import Constant, Phase, PolynomialDecay, Position, Schedule, StepDecay
 
 if TYPE_CHECKING:
-    from dsd.context import hold, sparse
     from dsd.holding import Held
-    from dsd.mask import magnitude_mask, select
+    from dsd.masks import magnitude_mask, select
+    from dsd.optimizer_state import restart
     from dsd.packing import Masks, apply, mask_report, pack, unpack
+    from dsd.parameters import Prunable, prunable
     from dsd.phases import Phases
-    from dsd.selection import Prunable, prunable
+    from dsd.sparse_phase import hold, sparse
     from dsd.sparsity import erk
-    from dsd.state import restart
 
 _LAZY = {
     "Held": "dsd.holding",
     "Masks": "dsd.packing",
     "Phases": "dsd.phases",
-    "Prunable": "dsd.selection",
+    "Prunable": "dsd.parameters",
     "apply": "dsd.packing",
     "erk": "dsd.sparsity",
-    "hold": "dsd.context",
-    "magnitude_mask": "dsd.mask",
+    "hold": "dsd.sparse_phase",
+    "magnitude_mask": "dsd.masks",
     "mask_report": "dsd.packing",
     "pack": "dsd.packing",
-    "prunable": "dsd.selection",
-    "restart": "dsd.state",
-    "select": "dsd.mask",
-    "sparse": "dsd.context",
+    "prunable": "dsd.parameters",
+    "restart": "dsd.optimizer_state",
+    "select": "dsd.masks",
+    "sparse": "dsd.sparse_phase",
     "unpack": "dsd.packing",
 }
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dsd.mask import from_rank_0
+from dsd.masks import from_rank_0
+from dsd.optimizer_state import moved
 from dsd.packing import Masks, mask_like
-from dsd.selection import all_names, did_you_mean, unfit
+from dsd.parameters import all_names, did_you_mean, unfit
 from dsd.sharding import local, sharded
-from dsd.state import moved
 from dsd.wrapping import names, others, stepped
 from dsd.zeroing import GradientMask, any_pruned, held_mask, prunes, zero_pruned_
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dsd.selection import all_names, did_you_mean
+from dsd.parameters import all_names, did_you_mean
 from dsd.sharding import local, sharded, total, whole
 from dsd.zeroing import zero_pruned_
 

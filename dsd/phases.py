@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from dsd.context import take_hold
 from dsd.holding import Held, Holding
-from dsd.mask import Scope, Selection, select
+from dsd.masks import Scope, Selection, select
+from dsd.optimizer_state import Policy, check_policy, restart
 from dsd.packing import pack, unpack
+from dsd.parameters import unwrap
 from dsd.schedule import Schedule
-from dsd.selection import unwrap
+from dsd.sparse_phase import take_hold
 from dsd.sparsity import Sparsity, check_sparsity
-from dsd.state import Policy, check_policy, restart
 from dsd.wrapping import Optimizers, followed
 
 

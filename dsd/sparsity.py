@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from torch import nn
 
-from dsd.selection import did_you_mean, matches, prunable
+from dsd.parameters import did_you_mean, matches, prunable
 
 Sparsity: TypeAlias = float | Mapping[str, float]
 """A share in [0, 1], or shares by name or pattern, of which a weight takes the first that matches."""

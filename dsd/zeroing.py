@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dsd.kth_smallest import INTEGERS, in_memory_order
 from dsd.sharding import local, total
-from dsd.smallest import INTEGERS, in_memory_order
 
 BUFFER = 1024  # values
 PART = 1 << 16  # values looked at together: their flags stay in the first cache

@@ -93,4 +93,4 @@ PRECISION = Option(
     default="float32",
     after="device",
 )
-"""Of domains whose networks train under autocast (see `tasks.precision`). The harness acts on it and records it."""
+"""Of domains whose networks train under autocast (see `tasks.mixed_precision`). The harness acts on it and records it."""

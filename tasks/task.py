@@ -74,7 +74,7 @@ class Task(Protocol):
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
         """Yield the training batches of steps [first_step, last_step); step s has the same batch however it is reached.
 
-        Of several processes (see `tasks.processes`) each has its part; the parts are equal.
+        Of several processes (see `tasks.distributed`) each has its part; the parts are equal.
         """
         ...
 

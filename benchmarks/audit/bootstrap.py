@@ -12,7 +12,7 @@ from benchmarks.records import outcomes
 from benchmarks.records.schema import Record
 from benchmarks.statistics import bootstrap, intervals
 from benchmarks.statistics.bootstrap import Bootstrap
-from tasks.seed import derive
+from tasks.random_streams import derive
 
 SLIPS = 5e-4
 """The share of resamples, as a distance between quantiles, that another machine may draw otherwise: a binomial draw compares with

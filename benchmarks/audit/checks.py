@@ -20,7 +20,7 @@ from benchmarks.records.recipes import phases_of, recipe_of, runs_of, schedules_
 from benchmarks.records.schema import Arm, Record
 from benchmarks.rows import ROWS, SUITE
 from benchmarks.statistics.bootstrap import OUTCOME_SCALE, score
-from dsd.mask import pruned_count
+from dsd.masks import pruned_count
 
 _TOLERANCE = 1e-5  # of a score in percent: one test example in a million
 _SHOWN = 3

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 from pathlib import Path
 
-from tasks import processes
+from tasks import distributed
 
 
 def command(name: str, options: object) -> str:
@@ -18,10 +18,10 @@ def command(name: str, options: object) -> str:
         ValueError: a name is not UTF-8.
     """
     assert dataclasses.is_dataclass(options)
-    several = processes.size() > 1
-    start = ["torchrun", "--nproc-per-node", str(processes.on_this_machine())] if several else ["python"]
-    if processes.on_this_machine() < processes.size():
-        start[1:1] = ["--nnodes", str(processes.size() // processes.on_this_machine())]
+    several = distributed.world_size() > 1
+    start = ["torchrun", "--nproc-per-node", str(distributed.local_world_size())] if several else ["python"]
+    if distributed.local_world_size() < distributed.world_size():
+        start[1:1] = ["--nnodes", str(distributed.world_size() // distributed.local_world_size())]
     words = [*start, "-m", "benchmarks", name]
     for field in dataclasses.fields(options):
         value, flag = getattr(options, field.name), "--" + field.name.replace("_", "-")

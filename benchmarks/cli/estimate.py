@@ -16,7 +16,7 @@ from benchmarks.training import determinism, provenance, timing
 from benchmarks.training.cost import Total, phases, trial
 from benchmarks.training.learner import NonFiniteError
 from benchmarks.training.timing import Probe
-from tasks.cache import cache_dir
+from tasks.data.cache import cache_dir
 
 
 def estimate(options: Estimate) -> int:

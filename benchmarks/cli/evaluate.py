@@ -7,9 +7,9 @@ from benchmarks.analysis import metrics
 from benchmarks.cli import inputs, request
 from benchmarks.cli.console import bars, counts, progress, say
 from benchmarks.cli.options import Evaluate
-from tasks import weights
+from tasks import pretrained
+from tasks.random_streams import derive
 from tasks.recipe import Metric, Scale
-from tasks.seed import derive
 
 
 def evaluate(options: Evaluate) -> int:
@@ -20,7 +20,7 @@ def evaluate(options: Evaluate) -> int:
     """
     row = rows.row(options.row)
     scale: Scale = options.scale if options.data else "smoke"
-    given = weights.read(options.model)
+    given = pretrained.read(options.model)
     recipe = row.recipe(scale, **request.own(row, options))
     with bars() as bar:
         source = inputs.open_data(row, recipe, inputs.data(row, options.data), options, progress(bar), train=False)

@@ -11,10 +11,10 @@ import torch
 
 from benchmarks.cli.options import Evaluate, Run
 from tasks.options import flag
+from tasks.pretrained import Weights
 from tasks.recipe import Recipe
 from tasks.row import Row
 from tasks.task import DataReport, Domain, Progress, Source
-from tasks.weights import Weights
 
 
 def domain(row: Row) -> Domain:

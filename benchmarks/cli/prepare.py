@@ -12,7 +12,7 @@ from benchmarks.cli import inputs
 from benchmarks.cli.console import bars, counts, progress, say
 from benchmarks.cli.options import Prepare
 from benchmarks.datasets import DATASETS, PLANNED, Dataset, Use
-from tasks.cache import sha256
+from tasks.data.cache import sha256
 from tasks.flickr8k import prepare as captions
 from tasks.flickr8k import squeezenet
 from tasks.imagenet import prepare as pictures

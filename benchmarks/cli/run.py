@@ -27,20 +27,20 @@ from benchmarks.training.learner import NonFiniteError
 from benchmarks.training.plan import Plan, ended
 from benchmarks.training.provenance import Provenance
 from benchmarks.training.trial import Trial
-from tasks import processes, weights
+from tasks import distributed, pretrained
+from tasks.mixed_precision import MixedPrecision
 from tasks.options import PRECISION
-from tasks.precision import MixedPrecision
+from tasks.pretrained import Weights
 from tasks.recipe import Recipe
 from tasks.row import Row
 from tasks.task import Source, Task
-from tasks.weights import Weights
 
 
 def run(options: Run) -> int:
     """Train a row's trials, write their records, tables and figures, and print the table; alone or under `torchrun`."""
     request.run(options)
-    with processes.joined(inputs.device(options.device)):
-        CONSOLE.quiet = not processes.first()
+    with distributed.joined(inputs.device(options.device)):
+        CONSOLE.quiet = not distributed.is_rank_zero()
         return _run(options)
 
 
@@ -69,7 +69,7 @@ def _run(options: Run) -> int:
             trials = list(zip(plans, tasks, strict=True))
             return _trials(trials, options.fresh, per_trial, display, stop, met, written)
     finally:
-        if written and processes.first():
+        if written and distributed.is_rank_zero():
             _conclude(row, out, written)
 
 
@@ -99,9 +99,9 @@ def ask(options: Run) -> Asked:
     own = request.own(row, options)
     recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, **own)
     device = inputs.device(options.device)
-    inputs.require_parts(recipe, processes.size())
-    data = processes.after_the_first(lambda: inputs.data(row, options.data))
-    dense = weights.read(options.dense) if options.dense else None
+    inputs.require_parts(recipe, distributed.world_size())
+    data = distributed.rank_zero_first(lambda: inputs.data(row, options.data))
+    dense = pretrained.read(options.dense) if options.dense else None
     return Asked(row, recipe, device, data, dense, own.get(PRECISION.name) == "bfloat16")
 
 
@@ -118,7 +118,7 @@ def open_source(options: Run, asked: Asked) -> Source:
         ValueError: they cannot be used, or the given dense network was trained on others.
     """
     row, recipe = asked.row, asked.recipe
-    several = f", {processes.size()} processes" if processes.size() > 1 else ""
+    several = f", {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
     on = inputs.device_name(asked.device) + several
     say(f"{row.name} ({row.title}) at {options.scale} scale on {on}, data: {asked.data.name}")
     if recipe.reduction:
@@ -168,7 +168,7 @@ def _trials(
     """Run one trial after another, adding finished records to `written`; return the exit status."""
     status = 0
     for plan, task in trials:
-        before = processes.once(partial(ended_before, plan, task, fresh))
+        before = distributed.on_rank_zero(partial(ended_before, plan, task, fresh))
         if before is not None:
             path, found = before
             display.skip(arm_steps)

@@ -29,7 +29,7 @@ from benchmarks.reporting import results_folder
 from benchmarks.rows import ROWS
 from benchmarks.training import provenance
 from benchmarks.training.learner import Learner
-from dsd.mask import magnitude_mask, zero_pruned_
+from dsd.masks import magnitude_mask, zero_pruned_
 from tasks.flickr8k import task as flickr8k
 from tasks.imagenet import task as imagenet
 from tasks.librispeech import task as librispeech

@@ -20,7 +20,7 @@ from unittest import mock
 
 import torch
 
-import dsd.context
+import dsd.holding
 from benchmarks.perf import workloads
 from benchmarks.rows import ROWS
 from benchmarks.training.learner import Learner
@@ -67,7 +67,7 @@ def watched(learner: Learner) -> Iterator[Stopwatch]:
         ("norm, clipping", torch.nn.utils, "clip_grad_value_"),
         ("optimizer", learner.optimizer, "zero_grad"),
         ("optimizer", learner.optimizer, "step"),
-        ("masks", dsd.context, "zero_pruned_"),
+        ("masks", dsd.sparse_phase, "zero_pruned_"),
         ("accounting", learner, "train_step"),
     ]
     with ExitStack() as stack:

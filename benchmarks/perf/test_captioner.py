@@ -12,7 +12,7 @@ from benchmarks.perf.interleave import report
 from benchmarks.perf.peers import captioner as plain
 from benchmarks.training.learner import make_optimizer
 from tasks.flickr8k import decode
-from tasks.flickr8k.data import Captions
+from tasks.flickr8k.batches import Captions
 from tasks.flickr8k.models import NeuralTalk
 from tasks.flickr8k.recipes import SMALL, Network
 

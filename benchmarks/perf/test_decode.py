@@ -12,7 +12,8 @@ import torch
 from benchmarks.perf import photographs
 from benchmarks.perf.interleave import report
 from benchmarks.perf.peers import imagenet as peer
-from tasks.imagenet import data, folder
+from tasks.imagenet import batches as data
+from tasks.imagenet import dataset as folder
 from tasks.imagenet.recipes import GOOGLENET
 from tasks.imagenet.settings import Augmentation
 

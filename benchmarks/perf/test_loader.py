@@ -9,23 +9,23 @@ import torch
 
 from benchmarks.perf.interleave import report
 from benchmarks.perf.peers import imagenet as peer
-from tasks.imagenet import data, folder, tiny
+from tasks.imagenet import batches, dataset, synthetic
 from tasks.imagenet.recipes import RECIPES
 from tasks.imagenet.settings import Augmentation
 
 
 def test_loader(benchmark: Any, tmp_path: Path) -> None:
     """Make 12 training batches of 64 pictures, decoded once and kept, beside torchvision's ImageFolder and transforms."""
-    tiny.generate(tmp_path / "set", train=64, val=1, size=64)
+    synthetic.generate(tmp_path / "set", train=64, val=1, size=64)
     settings = RECIPES["imagenet_resnet18"]["small"].data
     assert isinstance(settings, Augmentation)
-    pictures = data.Pictures(folder.scan(tmp_path / "set"), "train")
+    pictures = batches.Pictures(dataset.scan(tmp_path / "set"), "train")
     usual = peer.loader(tmp_path / "set" / "train", settings, 64)
 
     def ours() -> int:
         return sum(
             len(y)
-            for _, y in data.train_batches(pictures, settings, 0, 64, 0, 12, workers=0, device=torch.device("cpu"))
+            for _, y in batches.train_batches(pictures, settings, 0, 64, 0, 12, workers=0, device=torch.device("cpu"))
         )
 
     def theirs() -> int:

@@ -18,7 +18,7 @@ from benchmarks.perf.interleave import medians, report, save
 from benchmarks.perf.peers import masks as peers
 from benchmarks.rows import ROWS
 from benchmarks.training.learner import Learner, make_optimizer
-from dsd.mask import zero_pruned_
+from dsd.masks import zero_pruned_
 from tasks.imagenet import models
 from tasks.imagenet.recipes import RESNET18, VGG16
 from tasks.recipe import Recipe

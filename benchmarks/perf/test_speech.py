@@ -19,11 +19,11 @@ from benchmarks.perf import workloads
 from benchmarks.perf.interleave import medians, report, save
 from benchmarks.perf.peers import speech as plain
 from benchmarks.training.learner import make_optimizer
-from tasks.librispeech import alphabet, data, decode, spectrogram
-from tasks.librispeech.data import Batch
+from tasks.librispeech import alphabet, batches, decode, spectrogram
+from tasks.librispeech.batches import Batch
 from tasks.librispeech.models import DeepSpeech, output_lengths
 from tasks.librispeech.recipes import RECIPES
-from tasks.librispeech.recurrent import Packing
+from tasks.librispeech.recurrent_layer import Packing
 from tasks.librispeech.settings import BINS, HOP, SAMPLE_RATE, SYMBOLS, DeepSpeech1Settings
 from tasks.librispeech.task import Source, SpeechTask
 from tasks.recipe import Recipe
@@ -133,13 +133,13 @@ def test_transcribing(benchmark: Any, source: Source, recipe: Recipe) -> None:
     @torch.inference_mode()
     def batched() -> list[str]:
         heard: list[str] = []
-        for batch in data.scoring_batches(source.test, 32, CPU):
+        for batch in batches.scoring_batches(source.test, 32, CPU):
             heard += decode.greedy(*model(*spectrogram.features(batch.waveforms, batch.samples)))
         return heard
 
     @torch.inference_mode()
     def one_at_a_time() -> list[str]:
-        return [plain.greedy(said(model, source, index)) for index in data.scoring_order(source.test)]
+        return [plain.greedy(said(model, source, index)) for index in batches.scoring_order(source.test)]
 
     assert one_at_a_time() == batched()
     assert len(set(batched())) > HELD // 2  # they say something, and not the same

@@ -14,7 +14,7 @@ from benchmarks.arms.arm import ArmPlan
 from benchmarks.perf.interleave import report
 from benchmarks.perf.peers import imagenet as peer
 from benchmarks.training.learner import Learner, make_optimizer
-from tasks.imagenet import models, task, tiny
+from tasks.imagenet import models, synthetic, task
 from tasks.imagenet.recipes import RECIPES
 
 _BATCH = 32
@@ -25,7 +25,7 @@ _BATCH = 32
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve classes of eight training pictures of 64 pixels."""
     path = tmp_path_factory.mktemp("pictures") / "set"
-    tiny.generate(path, train=8, val=1, size=64)
+    synthetic.generate(path, train=8, val=1, size=64)
     return path
 
 

@@ -14,13 +14,13 @@ from benchmarks.rows import ROWS
 from benchmarks.training.learner import Learner, make_optimizer
 from dsd.schedule import Schedule
 from tasks.flickr8k import task as flickr8k
-from tasks.flickr8k.captions import Picture
+from tasks.flickr8k.dataset import Picture
 from tasks.flickr8k.vocabulary import Vocabulary
-from tasks.imagenet import data, folder, tiny
+from tasks.imagenet import batches, dataset, synthetic
 from tasks.imagenet import task as imagenet
 from tasks.librispeech import alphabet
 from tasks.librispeech import task as librispeech
-from tasks.librispeech.data import Waveforms
+from tasks.librispeech.batches import Waveforms
 from tasks.librispeech.settings import SAMPLE_RATE
 from tasks.librispeech.utterances import Utterance
 from tasks.recipe import Recipe
@@ -34,9 +34,9 @@ WORDS, FEATURES = 2538, 512
 
 def pictures(root: Path, size: int, train: int, val: int = 1, in_memory: bool = True) -> imagenet.Source:
     """Return pictures of `size` pixels, so many of each of 12 classes."""
-    tiny.generate(root, train=train, val=val, size=size)
-    found = folder.scan(root)
-    splits = (data.Pictures(found, split, cache=in_memory) for split in folder.SPLITS)
+    synthetic.generate(root, train=train, val=val, size=size)
+    found = dataset.scan(root)
+    splits = (batches.Pictures(found, split, cache=in_memory) for split in dataset.SPLITS)
     return imagenet.Source(REPORT, len(found.classes), *splits)
 
 

@@ -9,7 +9,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.cache import sha256, write_whole
+from tasks.data.cache import sha256, write_whole
 
 Said = dict[str, list[dict[str, str]]]
 """Arm ("dense" for the shared start) to what it said of each test example, in the data set's order.

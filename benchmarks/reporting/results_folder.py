@@ -19,7 +19,7 @@ from benchmarks.reporting.latex import latex
 from benchmarks.reporting.markdown import GENERATED, markdown
 from benchmarks.reporting.tables import planned
 from benchmarks.rows import ROWS
-from tasks.cache import write_whole
+from tasks.data.cache import write_whole
 
 _BEGIN, _END = "<!-- results:begin -->", "<!-- results:end -->"
 _SUFFIXES = (".md", ".csv", ".tex")

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from tasks.weights import reason, refuse_compressed
+from tasks.pretrained import reason, refuse_compressed
 
 FORMAT = 2  # raised where what a checkpoint holds changes
 

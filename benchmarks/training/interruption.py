@@ -7,8 +7,8 @@ import signal
 import time
 from types import FrameType, TracebackType
 
-from tasks import processes
-from tasks.loading import SIGNALS
+from tasks import distributed
+from tasks.data.loading import SIGNALS
 
 STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"
 """Environment variable in which nox sessions pass their process id. Without it a run may outlive its shell, as with nohup."""
@@ -55,10 +55,10 @@ class Stop:
 
     def agreed(self) -> str | None:
         """Return why to stop, the same in every process of a run, or None; to be asked by all at the same step."""
-        if processes.size() == 1:
+        if distributed.world_size() == 1:
             return self.reason
         reasons = list(REASONS)
-        code = processes.highest(reasons.index(self.reason) if self.reason else -1)
+        code = distributed.max_over_ranks(reasons.index(self.reason) if self.reason else -1)
         return None if code < 0 else reasons[code]
 
     def __enter__(self) -> Stop:

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.records.outcomes import pack_outcomes
 from benchmarks.records.schema import Clipping, Cost, Histograms, LayerMask, PhaseResult, Point, Regrown, Scores
 from dsd.schedule import Position, Schedule
-from tasks.seed import derive
+from tasks.random_streams import derive
 from tasks.task import Evaluation
 
 SAMPLES = 12

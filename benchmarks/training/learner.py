@@ -19,9 +19,9 @@ from benchmarks.records.schema import LayerMask, Scores
 from benchmarks.training.journal import Journal
 from benchmarks.training.weight_log import WeightLog
 from dsd.schedule import Position, Schedule
-from tasks import processes
+from tasks import distributed
+from tasks.random_streams import derive
 from tasks.recipe import Recipe, RmsProp, Sgd
-from tasks.seed import derive
 from tasks.task import Batch, Evaluation, Task
 
 
@@ -131,7 +131,7 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = position.lr
         loss, shown = self._loss(batch, noise_seed)
-        together = processes.mean([float(loss.detach()), *shown.values()])
+        together = distributed.mean_over_ranks([float(loss.detach()), *shown.values()])
         numbers = dict(zip(("loss", *shown), together, strict=True))
         self._require_finite("loss", numbers["loss"])
         self._backward(loss)
@@ -150,14 +150,14 @@ class Learner:
 
     def _loss(self, batch: Batch, noise_seed: int) -> tuple[Tensor, dict[str, float]]:
         # Every arm draws the same dropout noise, and a resumed run draws it again; every process draws its own.
-        torch.manual_seed(derive(noise_seed, processes.rank()) if processes.rank() else noise_seed)
+        torch.manual_seed(derive(noise_seed, distributed.rank()) if distributed.rank() else noise_seed)
         self.model.train()
         return self.task.loss(self.model, batch)
 
     def _backward(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        processes.average_gradients(self.model)
+        distributed.average_gradients(self.model)
 
     def _clip(self) -> None:
         """Clip the gradient as the recipe says. Its norm is taken in any case: it is finite only if every element is."""
@@ -195,8 +195,8 @@ class Learner:
         if self.step == self.steps:
             last = self.offset + self.steps
             self.hooks.at_end(self.model, self.task, last - self.steps_per_epoch, last)
-        processes.take_buffers_of_the_first(self.model)
-        processes.require_same_weights(self.model)
+        distributed.broadcast_buffers(self.model)
+        distributed.require_same_weights(self.model)
         result = self.task.evaluate(self.model, self.at_phase_end())
         for name, score in result.metrics.items():
             if not math.isfinite(score):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tasks.cache import write_whole
+from tasks.data.cache import write_whole
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from benchmarks.records import store
 from benchmarks.records.naming import key
 from benchmarks.records.schema import Record
 from benchmarks.training.provenance import Provenance
+from tasks.pretrained import Weights
+from tasks.random_streams import derive
 from tasks.recipe import Recipe, Scale
 from tasks.row import Row
-from tasks.seed import derive
 from tasks.task import Task
-from tasks.weights import Weights
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from benchmarks.records.schema import Hardware
 from benchmarks.rows import BFLOAT16
 from benchmarks.training import repository
-from tasks import processes
+from tasks import distributed
 
 _PACKAGES = (
     *("torch", "torchvision", "torchaudio", "numpy", "pillow", "scipy", "pandas"),
@@ -89,7 +89,7 @@ def hardware(device: torch.device) -> Hardware:
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         platform=f"{platform.system()} {platform.machine()}",
-        processes=processes.size(),
+        processes=distributed.world_size(),
     )
 
 

@@ -13,7 +13,7 @@ from benchmarks.records.schema import Arm, Cost, Data, Dense, Failure, Record
 from benchmarks.rows import SUITE
 from benchmarks.statistics.bootstrap import OUTCOME_SCALE, Bootstrap, bootstrap
 from benchmarks.training.plan import Plan
-from tasks.seed import derive
+from tasks.random_streams import derive
 from tasks.task import DataReport, Task
 
 

@@ -25,9 +25,9 @@ from benchmarks.statistics.bootstrap import OUTCOME_SCALE, bootstrap
 from benchmarks.training import checkpoint
 from benchmarks.training.learner import Learner, make_optimizer
 from dsd.schedule import Schedule
-from tasks.seed import derive
+from tasks.pretrained import Weights
+from tasks.random_streams import derive
 from tasks.task import Batch, Progress, Task
-from tasks.weights import Weights
 
 STEPS, LEAST, SECONDS = 50, 5, 60.0
 """Steps to time: so many, or fewer where they are slow: those of a minute, but no fewer than LEAST."""

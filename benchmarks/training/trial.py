@@ -19,10 +19,10 @@ from benchmarks.training.interruption import InterruptedTrial, Stop
 from benchmarks.training.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.training.plan import Plan, ended
 from benchmarks.training.progress import Progress
-from tasks import processes
-from tasks.seed import derive
+from tasks import distributed
+from tasks.data.threads import LoaderError
+from tasks.random_streams import derive
 from tasks.task import Batch, Evaluation, Task
-from tasks.threads import LoaderError
 
 CHECKPOINT_EVERY_SECONDS = 120.0
 CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
@@ -83,11 +83,11 @@ class Trial:
             ValueError: the checkpoint cannot be read, or is of another version.
         """
         with contextlib.ExitStack() as holding:
-            processes.once(lambda: self._take(holding))
+            distributed.on_rank_zero(lambda: self._take(holding))
             try:
                 return self._run()
             finally:
-                if processes.first() and not self.path.exists():
+                if distributed.is_rank_zero() and not self.path.exists():
                     shutil.rmtree(self.path.parent, ignore_errors=True)  # some file systems keep the open lock a while
 
     def _take(self, holding: contextlib.ExitStack) -> None:
@@ -100,7 +100,7 @@ class Trial:
 
     def _run(self) -> Path:
         saved = checkpoint.load(self.path) if self.path.exists() else None
-        processes.wait()  # nobody writes or deletes it before all have read it
+        distributed.barrier()  # nobody writes or deletes it before all have read it
         if saved is not None:
             if (of := saved["numerics"]) != self.plan.row.numerics:
                 raise ValueError(f"{self.path} is of numerics {of}, these are {self.plan.row.numerics}: use --fresh")
@@ -115,7 +115,7 @@ class Trial:
         except NonFiniteError as error:
             failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
             costs = [learner.journal.spent(learner.step) for learner in self.learners.values()]
-            processes.once(lambda: self._conclude({}, failure, costs, {}))
+            distributed.on_rank_zero(lambda: self._conclude({}, failure, costs, {}))
             raise
         finally:
             for learner in learners.values():
@@ -125,7 +125,7 @@ class Trial:
         said = {"dense": self.dense_said}
         said |= {name: evaluation.samples for name, evaluation in final.items()}
         costs = [learner.journal.spent(learner.step) for learner in learners.values()]
-        return processes.once(lambda: self._conclude(arms, None, costs, said))
+        return distributed.on_rank_zero(lambda: self._conclude(arms, None, costs, said))
 
     def _conclude(
         self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost], said: dict[str, list[dict[str, str]]]
@@ -195,7 +195,7 @@ class Trial:
             for name, learner in awake.items():
                 if learner.due():
                     self._evaluations[name] = learner.evaluate()
-                if self.plan.save_weights and processes.first():
+                if self.plan.save_weights and distributed.is_rank_zero():
                     saved_weights.save(learner, self.plan, self.task)
             self._fork_off(learners)
             self.progress.step(awake, shown)
@@ -228,7 +228,7 @@ class Trial:
             except (LoaderError, RuntimeError):
                 # What stops this run may have taken the loader's processes first. Of several processes the others wait
                 # elsewhere: they go on from the last checkpoint.
-                if processes.size() == 1:
+                if distributed.world_size() == 1:
                     self._stop_if_asked(learners)
                 raise
             passed = time.perf_counter() - started
@@ -241,7 +241,7 @@ class Trial:
         reason = self.stop.agreed()
         if reason is not None:
             self._save(learners)
-            processes.wait()  # where one process ends, torchrun ends the others, in the middle of writing if need be
+            distributed.barrier()  # where one process ends, torchrun ends the others, in the middle of writing if need be
             raise InterruptedTrial(reason)
 
     def _final(self, learner: Learner) -> Evaluation:
@@ -253,7 +253,7 @@ class Trial:
         return lead.at_phase_end() or time.perf_counter() - self._saved > pause
 
     def _save(self, learners: dict[str, Learner]) -> None:
-        if not processes.first():
+        if not distributed.is_rank_zero():
             return
         started = time.perf_counter()
         state = {

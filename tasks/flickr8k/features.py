@@ -27,12 +27,12 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from tasks.cache import cache_dir, write_whole
-from tasks.flickr8k import frozen
-from tasks.pictures import pixels
+from tasks.data.cache import cache_dir, write_whole
+from tasks.data.images import pixels
+from tasks.data.threads import Threads
+from tasks.flickr8k import backbone
+from tasks.pretrained import Weights
 from tasks.task import Progress
-from tasks.threads import Threads
-from tasks.weights import Weights
 
 VERSION = 1
 """Raise it with any change to what is computed: it is part of the data fingerprint and of the cache's key."""
@@ -72,29 +72,29 @@ class Extractor:
             if self.weights is not None:
                 raise ValueError(f"network='pixels' takes no weights, but got {self.weights.source}")
             return
-        frozen.require_known(self.network)
+        backbone.require_known(self.network)
         if self.weights is None:
             raise ValueError(f"network={self.network!r} needs weights: a file, or a name that torchvision knows")
         if self.crop < 1 or (self.resize is not None and self.crop > self.resize):
             raise ValueError(f"crop={self.crop} and resize={self.resize}: expected 0 < crop <= resize")
-        frozen.width(self.network, self.crop)
+        backbone.width(self.network, self.crop)
 
     @property
     def width(self) -> int:
         """The number of features a picture."""
-        return 3 * GRID**2 if self.network == "pixels" else frozen.width(self.network, self.crop)
+        return 3 * GRID**2 if self.network == "pixels" else backbone.width(self.network, self.crop)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 over what the extractor computes, whichever device and version of a library computes it."""
         facts: list[Any] = [VERSION, self.network]
-        facts += [GRID] if self.weights is None else [self.weights.sha256, self.resize, self.crop, frozen.LAYER]
+        facts += [GRID] if self.weights is None else [self.weights.sha256, self.resize, self.crop, backbone.LAYER]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def key(self) -> str:
         """Return the SHA-256 over `fingerprint` and what can change a feature in its last digits: a decoder, kernels."""
         facts: list[Any] = [self.fingerprint(), PIL.__version__]
         if self.weights is not None:
-            facts += [frozen.MEAN, frozen.STD, torch.__version__, torchvision.__version__, self.device.type]
+            facts += [backbone.MEAN, backbone.STD, torch.__version__, torchvision.__version__, self.device.type]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def describe(self) -> str:
@@ -140,7 +140,7 @@ def extract(extractor: Extractor, folder: Path, names: Sequence[str], fingerprin
 def _extract(extractor: Extractor, folder: Path, names: Sequence[str], progress: Progress) -> Tensor:
     features = torch.empty(len(names), extractor.width)
     weights, device = extractor.weights, extractor.device
-    network = None if weights is None else frozen.load(extractor.network, weights, device)
+    network = None if weights is None else backbone.load(extractor.network, weights, device)
     done = 0
     # No TF32 and no choice of kernels by speed: the same features on every run.
     exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
@@ -150,7 +150,7 @@ def _extract(extractor: Extractor, folder: Path, names: Sequence[str], progress:
             if network is None:
                 output = views.flatten(1).float().div_(127.5).sub_(1)
             else:
-                output = network(frozen.normalise(views.permute(0, 3, 1, 2).to(device)))
+                output = network(backbone.normalise(views.permute(0, 3, 1, 2).to(device)))
             features[done : done + len(batch)] = output.cpu()
             done += len(batch)
             progress("extracting features", done, len(names))
@@ -173,7 +173,7 @@ def _views(extractor: Extractor, folder: Path, names: Sequence[str]) -> Generato
             raise ValueError(f"{folder / name} is not a readable image ({error})") from error
         if extractor.weights is None:
             return np.asarray(Image.fromarray(picture).resize((GRID, GRID), Image.Resampling.BOX))
-        return frozen.view(picture, extractor.resize, extractor.crop)
+        return backbone.view(picture, extractor.resize, extractor.crop)
 
     size = _BATCH_ON_CPU if extractor.device.type == "cpu" else _BATCH
     pool = Threads()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tasks.flickr8k.official import FOLDERS, LISTS, TEXT, TOKENS
+from tasks.flickr8k.layouts.official import FOLDERS, LISTS, TEXT, TOKENS
 from tasks.task import Progress
 
 PICTURES = 8_091

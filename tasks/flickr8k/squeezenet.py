@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 from torchvision import models
 
-from tasks.cache import write_whole
-from tasks.flickr8k.frozen import MEAN, STD
+from tasks.data.cache import write_whole
+from tasks.flickr8k.backbone import MEAN, STD
 
 NAME = "compressed_SqueezeNet.net"
 _CODES = 256

@@ -14,20 +14,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks import cache, processes
-from tasks.files import require
-from tasks.flickr8k import bleu, captions, decode, features, matrix, tiny, vocabulary
-from tasks.flickr8k.captions import Picture
-from tasks.flickr8k.data import Batch, Captions
+from tasks import distributed
+from tasks.data import cache
+from tasks.data.verification import require
+from tasks.flickr8k import bleu, dataset, decode, features, synthetic, vocabulary
+from tasks.flickr8k.backbone import default_weights, require_known
+from tasks.flickr8k.batches import Batch, Captions
+from tasks.flickr8k.dataset import Picture
 from tasks.flickr8k.features import Extractor
-from tasks.flickr8k.frozen import default_weights, require_known
+from tasks.flickr8k.layouts import feature_matrix
 from tasks.flickr8k.models import NeuralTalk
 from tasks.flickr8k.recipes import BLEU4, Captioning, Network
 from tasks.flickr8k.vocabulary import Vocabulary
+from tasks.pretrained import read as read_weights
+from tasks.random_streams import derive
 from tasks.recipe import Recipe
-from tasks.seed import derive
 from tasks.task import DataReport, Evaluation, Progress
-from tasks.weights import read as read_weights
 
 _VALIDATION_BATCH = 500
 _DECODED_AT_ONCE = 250
@@ -46,7 +48,7 @@ class Source:
 
 def embedded() -> Path:
     """Return the folder of the generated smoke set, made first if need be."""
-    return tiny.ensure()
+    return synthetic.ensure()
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
@@ -56,11 +58,11 @@ def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> Dat
         ValueError: `data` is no such data set at all.
     """
     del recipe
-    return _verify(captions.scan(data, subset), progress)
+    return _verify(dataset.scan(data, subset), progress)
 
 
-def _verify(found: captions.Captions, progress: Progress) -> DataReport:
-    return captions.verify(found, progress, synthetic=(found.root / tiny.MARK).exists())
+def _verify(found: dataset.Captions, progress: Progress) -> DataReport:
+    return dataset.verify(found, progress, synthetic=(found.root / synthetic.MARK).exists())
 
 
 def open_data(
@@ -84,22 +86,22 @@ def open_data(
     """
     settings = recipe.data
     assert isinstance(settings, Captioning)
-    found = captions.scan(data, subset)
+    found = dataset.scan(data, subset)
     extractor = _extractor(settings, network, weights, found.features, device or torch.device("cpu"))
-    report = processes.once(lambda: _verify(found, progress))
+    report = distributed.on_rank_zero(lambda: _verify(found, progress))
     require(report)
     words = vocabulary.build((c for picture in found.train for c in picture.captions), settings.minimum_count)
     pictures = {"train": found.train, "val": found.val, "test": found.test}
     every = [picture for split in pictures.values() for picture in split]
     if extractor is None:
         assert found.features is not None
-        vectors = matrix.load(found.features, {picture.name: _column(picture) for picture in every})
+        vectors = feature_matrix.load(found.features, {picture.name: _column(picture) for picture in every})
         digest = cache.sha256(found.features)
         by, description = digest, f"{found.features.name} ({vectors.shape[1]} features, SHA-256 {digest[:12]})"
     else:
         names = [picture.name for picture in every]
         extract = partial(features.extract, extractor, found.folder, names, report.fingerprint, progress)
-        vectors = processes.after_the_first(extract)
+        vectors = distributed.rank_zero_first(extract)
         by, description = extractor.fingerprint(), extractor.describe()
     report = dataclasses.replace(
         report,
@@ -189,7 +191,7 @@ class FlickrTask:
         """Yield the batches of steps [first_step, last_step), of several processes each its part."""
         train = self._captions["train"]
         for step in range(first_step, last_step):
-            yield train.batch(processes.part(train.draw(derive(self._seed, "data"), step, self.recipe.batch_size)))
+            yield train.batch(distributed.shard(train.draw(derive(self._seed, "data"), step, self.recipe.batch_size)))
 
     def batch_ids(self, step: int) -> list[str]:
         """Return the captions in the batch of `step`, as PICTURE#NUMBER."""
@@ -251,22 +253,22 @@ class FlickrTask:
     def _perplexity(self, model: NeuralTalk, split: str) -> float:
         captions = self._captions[split]
         mine = []
-        for start in processes.part(range(0, len(captions), _VALIDATION_BATCH)):
+        for start in distributed.shard(range(0, len(captions), _VALIDATION_BATCH)):
             batch = captions.batch(range(start, min(start + _VALIDATION_BATCH, len(captions))))
             logits = model(batch.features, batch.words, batch.sizes)
             mine.append((float(functional.cross_entropy(logits, batch.targets, reduction="sum")), len(batch.targets)))
-        totals, words = zip(*processes.collected(mine), strict=True)
+        totals, words = zip(*distributed.gather(mine), strict=True)
         return math.exp(min(sum(totals) / sum(words), 50))
 
     def _decode(self, model: NeuralTalk, width: int, vectors: Tensor) -> list[list[str]]:
         mine = []
-        for part in processes.part(torch.split(vectors, _DECODED_AT_ONCE)):
+        for part in distributed.shard(torch.split(vectors, _DECODED_AT_ONCE)):
             if width == 1:
                 indices = decode.greedy(model, part, self._settings.max_words)
             else:
                 indices = decode.beam(model, part, width, self._settings.max_words)
             mine.append([self._source.vocabulary.decode(caption) for caption in indices])
-        return [caption for part in processes.collected(mine) for caption in part]
+        return [caption for part in distributed.gather(mine) for caption in part]
 
     def _samples(self, hypotheses: Sequence[Sequence[str]]) -> list[dict[str, str]]:
         return [

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.files import read_lines
+from tasks.data.verification import read_lines
 from tasks.task import Progress
 
 NAME = "tiny-imagenet-200"

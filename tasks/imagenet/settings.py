@@ -23,7 +23,7 @@ class Augmentation:
         test_crop: side of a test picture, pixels.
         label_noise: the share of the training pictures that are given a wrong class, drawn anew for every seed.
         resize: whose bilinear filter with antialiasing makes a training crop square: Pillow's, or torch's on whole numbers, which
-            takes a fifth of the time (see `tasks.imagenet.augment.augment` for what it changes).
+            takes a fifth of the time (see `tasks.imagenet.transforms.augment` for what it changes).
         trained: the share of every class's training pictures that is trained on.
         probes: the share set aside for probes, which choose rates and lengths before a row's first trial.
         test_unused: whether the training pictures of neither share are tested on, beside `val`.

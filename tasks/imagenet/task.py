@@ -11,16 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks import processes
-from tasks.files import require
-from tasks.imagenet import data, folder, models, tiny
-from tasks.imagenet.data import Batch, Pictures
-from tasks.imagenet.folder import Division, Folder
-from tasks.imagenet.noise import mislabelled
+from tasks import distributed
+from tasks.data.verification import require
+from tasks.imagenet import batches as data
+from tasks.imagenet import dataset, models, synthetic
+from tasks.imagenet.batches import Batch, Pictures
+from tasks.imagenet.dataset import Division, Folder
+from tasks.imagenet.label_noise import mislabelled
 from tasks.imagenet.recipes import TOP1_ERROR, Network
 from tasks.imagenet.settings import Augmentation
+from tasks.random_streams import derive
 from tasks.recipe import Recipe
-from tasks.seed import derive
 from tasks.task import DataReport, Evaluation, Progress
 
 _TEST_BATCH = 250
@@ -39,7 +40,7 @@ class Source:
 
 def embedded() -> Path:
     """Return the folder of the generated smoke set, made first if need be."""
-    return tiny.ensure()
+    return synthetic.ensure()
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
@@ -48,7 +49,7 @@ def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> Dat
     Raises:
         ValueError: `data` is not a folder of pictures at all.
     """
-    return _verify(folder.scan(data, subset, division=_division(recipe)), progress)
+    return _verify(dataset.scan(data, subset, division=_division(recipe)), progress)
 
 
 def _division(recipe: Recipe) -> Division:
@@ -58,10 +59,10 @@ def _division(recipe: Recipe) -> Division:
 
 
 def _verify(found: Folder, progress: Progress) -> DataReport:
-    return folder.verify(
+    return dataset.verify(
         found,
         progress=lambda done, total: progress("verifying pictures", done, total),
-        synthetic=(found.root / tiny.MARK).exists(),
+        synthetic=(found.root / synthetic.MARK).exists(),
     )
 
 
@@ -79,11 +80,11 @@ def open_data(
         ValueError: the data cannot be used; the message names the files.
     """
     del device  # nothing is computed on it
-    found = folder.scan(data, subset, folder.SPLITS if train else ("val",), _division(recipe))
-    report = processes.once(lambda: _verify(found, progress))
+    found = dataset.scan(data, subset, dataset.SPLITS if train else ("val",), _division(recipe))
+    report = distributed.on_rank_zero(lambda: _verify(found, progress))
     require(report)
 
-    def decoded(split: folder.Split) -> Pictures:
+    def decoded(split: dataset.Split) -> Pictures:
         return Pictures(found, split, progress=lambda done, total: progress(f"decoding {split}", done, total))
 
     return Source(report, len(found.classes), decoded("train") if train else None, decoded("val"))
@@ -189,7 +190,7 @@ class ImageNetTask:
             ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == y[:, None]
             losses = functional.cross_entropy(logits, y, reduction="none")
             mine.append((ranked[:, 0].cpu(), ranked.any(1).cpu(), losses.cpu()))
-        first, five, losses = (torch.cat(parts) for parts in zip(*processes.collected(mine), strict=True))
+        first, five, losses = (torch.cat(parts) for parts in zip(*distributed.gather(mine), strict=True))
         right = first.double()
         metrics = {
             TOP1_ERROR.name: 100 * (1 - float(right.mean())),

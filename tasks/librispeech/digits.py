@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.librispeech.layout import Split
-from tasks.seed import derive
+from tasks.random_streams import derive
 
 WORDS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")

@@ -1,7 +1,7 @@
 """Speak with espeak-ng through its C interface: a program of its own, that needs the standard library only.
 
 The library keeps state between utterances that nothing resets, is not safe to call from two threads, and would leave a
-callback of ours in the process. So tiny.py runs this file as a child process: what a process says depends on
+callback of ours in the process. So synthetic.py runs this file as a child process: what a process says depends on
 its own input alone.
 
 Standard input: JSON, {"library": path, "data": path, "utterances": [{"voice", "rate", "pitch", "text"}, ...]}.

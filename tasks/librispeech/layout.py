@@ -12,9 +12,9 @@ from pathlib import Path
 from stat import S_ISFIFO
 from typing import Any, Literal
 
-from tasks.cache import cache_dir, write_whole
-from tasks.entries import listed
-from tasks.files import read_lines, some, threaded
+from tasks.data.cache import cache_dir, write_whole
+from tasks.data.entries import listed
+from tasks.data.verification import read_lines, some, threaded
 from tasks.librispeech import audio
 from tasks.librispeech.audio import Header
 from tasks.task import Progress

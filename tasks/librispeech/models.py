@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks.librispeech.recurrent import Packing, Recurrent
+from tasks.librispeech.recurrent_layer import Packing, Recurrent
 from tasks.librispeech.settings import BINS, SYMBOLS, DeepSpeech1Settings, DeepSpeech2Settings
 
 

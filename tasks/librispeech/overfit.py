@@ -19,9 +19,9 @@ from tyro.conf import Positional
 
 from dsd.schedule import Phase, PolynomialDecay, Schedule
 from tasks import commandline
-from tasks.files import require
-from tasks.librispeech import layout, speech, task
-from tasks.librispeech.data import Waveforms
+from tasks.data.verification import require
+from tasks.librispeech import dataset, layout, task
+from tasks.librispeech.batches import Waveforms
 from tasks.librispeech.recipes import DEEPSPEECH
 from tasks.librispeech.settings import DeepSpeech1Settings
 from tasks.recipe import Recipe, Sgd
@@ -82,8 +82,8 @@ def source(data: Path, progress: Progress) -> task.Source:
     """
     root = layout.find(data)
     folders = [name for split in layout.SPLITS for name in layout.folders(root, split)]
-    found = speech.scan(root, splits=("train",), train=folders, progress=progress)
-    report = speech.verify(found, progress)
+    found = dataset.scan(root, splits=("train",), train=folders, progress=progress)
+    report = dataset.verify(found, progress)
     require(report)
     waveforms = Waveforms(found.train, found.root, progress)
     return task.Source(report, waveforms, waveforms, found.train)

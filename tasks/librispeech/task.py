@@ -12,17 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks import processes
-from tasks.files import require
-from tasks.librispeech import alphabet, data, decode, layout, spectrogram, speech, tiny, wer
-from tasks.librispeech.data import Batch, Waveforms
+from tasks import distributed
+from tasks.data.verification import require
+from tasks.librispeech import alphabet, dataset, decode, layout, spectrogram, synthetic, wer
+from tasks.librispeech import batches as data
+from tasks.librispeech.batches import Batch, Waveforms
 from tasks.librispeech.models import DeepSpeech, DeepSpeech2
-from tasks.librispeech.order import Order, restore
 from tasks.librispeech.recipes import WER, Speech
+from tasks.librispeech.sampler import Order, restore
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings
 from tasks.librispeech.utterances import Utterance
+from tasks.random_streams import derive
 from tasks.recipe import Recipe
-from tasks.seed import derive
 from tasks.task import DataReport, Evaluation, Progress
 
 _TEST_BATCH = 32
@@ -44,7 +45,7 @@ class Source:
 
 def embedded() -> Path:
     """Return the folder of the generated smoke set, made first if need be."""
-    return tiny.ensure()
+    return synthetic.ensure()
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
@@ -53,8 +54,8 @@ def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> Dat
     Raises:
         ValueError: `data` is no such data set at all.
     """
-    found = _used(recipe, speech.scan(data, subset, progress=progress))
-    return speech.verify(found, progress, synthetic=_synthetic(found))
+    found = _used(recipe, dataset.scan(data, subset, progress=progress))
+    return dataset.verify(found, progress, synthetic=_synthetic(found))
 
 
 def open_data(
@@ -73,8 +74,8 @@ def open_data(
     del device  # nothing is computed on it
     scoring: Sequence[layout.Split] = ("dev",) if recipe.data.probing else ("test",)
     splits = layout.SPLITS if train else scoring
-    found = _used(recipe, processes.after_the_first(lambda: speech.scan(data, subset, splits, progress=progress)))
-    report = processes.once(lambda: speech.verify(found, progress, synthetic=_synthetic(found)))
+    found = _used(recipe, distributed.rank_zero_first(lambda: dataset.scan(data, subset, splits, progress=progress)))
+    report = distributed.on_rank_zero(lambda: dataset.verify(found, progress, synthetic=_synthetic(found)))
     require(report)
     return Source(
         report,
@@ -85,7 +86,7 @@ def open_data(
     )
 
 
-def _used(recipe: Recipe, found: speech.Speech) -> speech.Speech:
+def _used(recipe: Recipe, found: dataset.Speech) -> dataset.Speech:
     """Return the data set as the recipe uses it: a probe is tested on the utterances of dev, and on no other."""
     if not recipe.data.probing:
         return found
@@ -94,8 +95,8 @@ def _used(recipe: Recipe, found: speech.Speech) -> speech.Speech:
     return dataclasses.replace(found, test=found.dev, dev=())
 
 
-def _synthetic(found: speech.Speech) -> bool:
-    return (found.root / tiny.MARK).exists()
+def _synthetic(found: dataset.Speech) -> bool:
+    return (found.root / synthetic.MARK).exists()
 
 
 def build(recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> SpeechTask:
@@ -211,7 +212,7 @@ class SpeechTask:
         for batch in data.scoring_batches(waveforms, _TEST_BATCH, self._device, which):
             features, frames = spectrogram.features(batch.waveforms, batch.samples)
             mine.append(decode.greedy(*model(features, frames)))
-        heard = [transcript for batch in processes.collected(mine) for transcript in batch]
+        heard = [transcript for batch in distributed.gather(mine) for transcript in batch]
         return restore(data.scoring_order(waveforms, which), heard)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.files import QUARANTINE, some
+from tasks.data.verification import QUARANTINE, some
 from tasks.librispeech import alphabet, audio, layout
 from tasks.librispeech.audio import Header
 from tasks.librispeech.layout import AUDIO, Contents

@@ -191,9 +191,9 @@ def test_another_sparsity_is_custom(tmp_path: Path) -> None:
 def test_to_score_weights_the_test_pictures_are_enough(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tasks.imagenet import tiny
+    from tasks.imagenet import synthetic
 
-    tiny.generate(tmp_path / "set", train=1, val=2)
+    synthetic.generate(tmp_path / "set", train=1, val=2)
     shutil.rmtree(tmp_path / "set" / "train")
     (weights,) = (finished / "weights").glob("*-dsd.safetensors")
     words = ["evaluate", ROW, "--model", str(weights), "--scale", "smoke", "--device", "cpu"]
@@ -236,11 +236,11 @@ def test_status_tells_finished_from_missing(finished: Path) -> None:
 def test_verify_passes_the_embedded_set_and_fails_a_damaged_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tasks.imagenet import tiny
+    from tasks.imagenet import synthetic
 
     assert main(["verify", ROW]) == 0
     assert "720 train, 300 test, 12 classes" in capsys.readouterr().out
-    tiny.generate(tmp_path / "set", train=2, val=1)
+    synthetic.generate(tmp_path / "set", train=2, val=1)
     picture = sorted((tmp_path / "set" / "train").glob("*/*.JPEG"))[3]
     picture.write_bytes(picture.read_bytes()[:300])
     assert main(["verify", ROW, "--data", str(tmp_path / "set")]) == 1

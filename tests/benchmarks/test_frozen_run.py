@@ -11,8 +11,8 @@ from torchvision import models
 from benchmarks.__main__ import main
 from benchmarks.records import store
 from benchmarks.rows import ROWS
-from tasks import weights
-from tasks.flickr8k import tiny
+from tasks import pretrained
+from tasks.flickr8k import synthetic
 
 ROW = "flickr8k_neuraltalk"
 
@@ -20,7 +20,7 @@ ROW = "flickr8k_neuraltalk"
 def test_the_record_and_the_saved_weights_say_what_was_trained_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny.generate(tmp_path / "set", train=24, dev=2, test=3)
+    synthetic.generate(tmp_path / "set", train=24, dev=2, test=3)
     torch.manual_seed(0)
     torch.save(models.squeezenet1_1().state_dict(), tmp_path / "frozen.pt")
     words = ["--data", str(tmp_path / "set"), "--scale", "small", "--device", "cpu"]
@@ -34,7 +34,7 @@ def test_the_record_and_the_saved_weights_say_what_was_trained_on(
     assert record.custom == []
     dense, saved = sorted((out / "weights").iterdir(), key=lambda path: "-control" in path.name)
     assert dense.name.endswith("-dense.safetensors")
-    assert weights.read(str(saved)).data == record.data.fingerprint
+    assert pretrained.read(str(saved)).data == record.data.fingerprint
     capsys.readouterr()
     assert main(["evaluate", ROW, "--model", str(saved), *words]) == 0
     shown = capsys.readouterr().out

@@ -24,10 +24,10 @@ from benchmarks.records import store
 from benchmarks.rows import ROWS
 from benchmarks.training.interruption import Stop
 from benchmarks.training.trial import Trial
-from tasks.flickr8k import captions as flickr8k
-from tasks.flickr8k import task, tiny
+from tasks.flickr8k import dataset as flickr8k
+from tasks.flickr8k import synthetic, task
+from tasks.imagenet import synthetic as imagenet
 from tasks.imagenet import task as pictures_task
-from tasks.imagenet import tiny as imagenet
 from tests.benchmarks import toy
 
 ROW = "flickr8k_neuraltalk"
@@ -40,7 +40,7 @@ def quiet(what: str, done: int, total: int) -> None:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data") / "set"
-    tiny.generate(root, train=30, dev=4, test=6)
+    synthetic.generate(root, train=30, dev=4, test=6)
     return root
 
 
@@ -48,8 +48,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def permuted(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As many words as in `root`, in another order: two of them have changed places."""
     other = tmp_path_factory.mktemp("data") / "permuted"
-    tiny.generate(other, train=30, dev=4, test=6)
-    captions = other / tiny.TEXT / "Flickr8k.token.txt"
+    synthetic.generate(other, train=30, dev=4, test=6)
+    captions = other / synthetic.TEXT / "Flickr8k.token.txt"
     words = {"red": "left", "left": "red"}
     text = re.sub(r"\b(red|left)\b", lambda found: words[found[0]], captions.read_text(encoding="utf-8"))
     captions.write_text(text, encoding="utf-8")
@@ -141,8 +141,8 @@ def pictures(root: Path) -> str:
 
 
 def captioned(root: Path) -> str:
-    tiny.generate(root, train=30, dev=4, test=6)
-    return f"{tiny.PICTURES}/train_0003.jpg"
+    synthetic.generate(root, train=30, dev=4, test=6)
+    return f"{synthetic.PICTURES}/train_0003.jpg"
 
 
 def spoken(root: Path) -> str:
@@ -167,7 +167,7 @@ def test_no_step_is_made_on_data_of_which_a_file_is_damaged(
     path.write_bytes(data[: len(data) - 12])
     words = [row, "--data", str(tmp_path / "set")]
     assert main(["verify", *words]) == 1
-    assert f"problem: {name.removeprefix(tiny.PICTURES + '/')} is not a readable " in capsys.readouterr().out
+    assert f"problem: {name.removeprefix(synthetic.PICTURES + '/')} is not a readable " in capsys.readouterr().out
     out = tmp_path / "out"
     assert main(["run", *words, "--device", "cpu", "--out", str(out)]) == 2
     error = capsys.readouterr().err
@@ -192,7 +192,7 @@ def test_verification_says_where_there_is_as_much_as_was_published(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(root, tmp_path / "set")
-    (tmp_path / "set" / tiny.MARK).unlink()
+    (tmp_path / "set" / synthetic.MARK).unlink()
     monkeypatch.setattr(flickr8k, "PUBLISHED", {"train": 30, "val": 4, "test": 1000})
     assert main(["verify", ROW, "--data", str(tmp_path / "set")]) == 0
     shown = capsys.readouterr().out.splitlines()

@@ -12,7 +12,7 @@ from benchmarks.__main__ import main
 from benchmarks.cli import prepare
 from benchmarks.datasets import PLANNED
 from tasks.flickr8k import prepare as captions
-from tasks.flickr8k import tiny
+from tasks.flickr8k import synthetic
 
 REAL = Path(os.environ.get("DSD_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 real = pytest.mark.skipif(
@@ -58,7 +58,7 @@ def test_the_weights_land_in_data_by_default(
 def test_official_pictures_have_another_fingerprint_which_is_said_and_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny.generate(tmp_path / "source", train=6, dev=2, test=3)
+    synthetic.generate(tmp_path / "source", train=6, dev=2, test=3)
     monkeypatch.setattr(captions, "flickr8k", functools.partial(captions.flickr8k, pictures=11))
     out = tmp_path / "flickr8k"
     assert main(["prepare", "flickr8k", "--from", str(tmp_path / "source"), "--out", str(out)]) == 0

@@ -20,7 +20,7 @@ from benchmarks.rows import row
 from benchmarks.training.interruption import InterruptedTrial, Stop
 from benchmarks.training.plan import Plan
 from benchmarks.training.trial import Trial
-from tasks.librispeech import task, tiny
+from tasks.librispeech import synthetic, task
 from tasks.librispeech.recipes import DEEPSPEECH, DEEPSPEECH2, WER, small
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings
 from tasks.recipe import Recipe
@@ -58,7 +58,7 @@ RECIPES = {
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("speech") / "set"
-    tiny.generate(root, train=37, dev=1, test=6)
+    synthetic.generate(root, train=37, dev=1, test=6)
     return root
 
 

@@ -23,7 +23,7 @@ from benchmarks.training.lock import TakenError
 from benchmarks.training.plan import ended
 from benchmarks.training.trial import Trial
 from dsd.schedule import Phase, Schedule
-from tasks import weights
+from tasks import pretrained
 from tasks.task import Evaluation
 from tests.benchmarks import toy
 
@@ -379,7 +379,7 @@ def test_saved_weights_tell_the_data_whose_features_they_were_trained_on(tmp_pat
     plan = dataclasses.replace(toy.plan(tmp_path, arms=("control",)), row=row, save_weights=True)
     task = toy.ToyTask()
     Trial(plan, task, Display(Console(file=io.StringIO()), 100, toy.ERROR, toy.BATCH), Stop()).run()
-    assert weights.read(str(plan.weights(task, "control"))).data == ("f" * 16 if frozen else "")
+    assert pretrained.read(str(plan.weights(task, "control"))).data == ("f" * 16 if frozen else "")
 
 
 @pytest.mark.parametrize(

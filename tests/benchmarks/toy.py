@@ -13,9 +13,9 @@ from benchmarks.records.schema import Hardware
 from benchmarks.training.plan import Plan
 from benchmarks.training.provenance import Provenance
 from dsd.schedule import Phase, Schedule, StepDecay
+from tasks.random_streams import derive
 from tasks.recipe import Metric, Recipe, Sgd
 from tasks.row import Row
-from tasks.seed import derive
 from tasks.task import DataReport, Evaluation
 
 ERROR = Metric("error", "%", lower_is_better=True)

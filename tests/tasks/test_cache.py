@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cache import made_once
+from tasks.data.cache import made_once
 
 
 def make(root: Path) -> None:

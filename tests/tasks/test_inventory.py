@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks.cache import Good
-from tasks.inventory import duplicates, totals
+from tasks.data.cache import Good
+from tasks.data.inventory import duplicates, totals
 
 pytestmark = pytest.mark.promise(7)
 

@@ -13,12 +13,15 @@ import pytest
 import soundfile
 from PIL import Image
 
-from tasks import entries, pictures
-from tasks.files import require, telling
-from tasks.flickr8k import captions, frozen
-from tasks.imagenet import augment, folder
+from tasks.data import entries, images
+from tasks.data.verification import require, telling
+from tasks.flickr8k import backbone
+from tasks.flickr8k import dataset as captions
+from tasks.imagenet import dataset as pictures
+from tasks.imagenet import transforms
 from tasks.imagenet.settings import Augmentation
-from tasks.librispeech import audio, speech
+from tasks.librispeech import audio
+from tasks.librispeech import dataset as speech
 from tasks.task import DataReport
 
 pytestmark = pytest.mark.promise(7)
@@ -43,7 +46,7 @@ def put(path: Path, content: bytes | str) -> Path:
 
 def classes(root: Path, count: int = 3) -> Path:
     for number in range(count):
-        for place, split in enumerate(folder.SPLITS):
+        for place, split in enumerate(pictures.SPLITS):
             put(root / split / f"n{number:08d}" / "1.png", picture(2 * number + place))
     return root
 
@@ -75,7 +78,7 @@ def spoken(root: Path, count: int = 1) -> Path:
 
 def report(root: Path) -> DataReport:
     if (root / "val").exists():
-        return folder.verify(folder.scan(root))
+        return pictures.verify(pictures.scan(root))
     if (root / "Flickr8k_text").exists():
         return captions.verify(captions.scan(root), quiet)
     return speech.verify(speech.scan(root), quiet)
@@ -288,24 +291,24 @@ def test_a_picture_twice_within_training_or_validation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(1, 60_000), (60_000, 1), (3, 20_000)])
 def test_a_strip_takes_bounded_memory(height: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "LIMIT", 1 << 20)
+    monkeypatch.setattr(images, "LIMIT", 1 << 20)
     strip = np.random.Generator(np.random.PCG64(1)).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    kept = pictures.middle(strip, 256)
+    kept = images.middle(strip, 256)
     assert 256**2 <= kept.shape[0] * kept.shape[1] * (256 / min(height, width)) ** 2 <= 1 << 20
     settings = Augmentation(crop=224, test_resize=256, test_crop=224)
-    assert augment.central_view(strip, settings).shape == (224, 224, 3)
-    assert frozen.view(strip, 256, 224).shape == (224, 224, 3)
+    assert transforms.central_view(strip, settings).shape == (224, 224, 3)
+    assert backbone.view(strip, 256, 224).shape == (224, 224, 3)
 
 
 def test_what_is_cut_from_a_strip_beforehand_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     strip = np.random.Generator(np.random.PCG64(1)).integers(0, 256, (16, 2_000, 3), dtype=np.uint8)
     settings = Augmentation(crop=32, test_resize=32, test_crop=32)
-    whole = augment.central_view(strip, settings)
-    monkeypatch.setattr(pictures, "LIMIT", 32 * 400)
-    assert pictures.middle(strip, 32).shape[1] == 200
-    np.testing.assert_array_equal(augment.central_view(strip, settings), whole)
+    whole = transforms.central_view(strip, settings)
+    monkeypatch.setattr(images, "LIMIT", 32 * 400)
+    assert images.middle(strip, 32).shape[1] == 200
+    np.testing.assert_array_equal(transforms.central_view(strip, settings), whole)
     ordinary = strip[:, :20]
-    assert pictures.middle(ordinary, 32) is ordinary
+    assert images.middle(ordinary, 32) is ordinary
 
 
 def test_a_caption_without_end_is_a_problem(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.threads import Threads, processors
+from tasks.data.threads import Threads, processors
 
 
 @pytest.fixture

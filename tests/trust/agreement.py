@@ -27,7 +27,7 @@ from benchmarks.arms.arm import ArmPlan
 from benchmarks.cli.inputs import domain
 from benchmarks.training.learner import Learner, make_optimizer
 from dsd.schedule import Phase, Schedule
-from tasks import processes
+from tasks import distributed
 from tasks.flickr8k import task as flickr8k
 from tasks.flickr8k.recipes import Network
 from tasks.imagenet import task as imagenet
@@ -68,7 +68,7 @@ def evaluate(name: str, root: Path, out: Path) -> int:
         outcomes = found.outcomes.double().contiguous()
         said = hashlib.sha256(json.dumps(found.samples, sort_keys=True).encode() + outcomes.numpy().tobytes())
         result = {"examples": len(found.outcomes), "metrics": found.metrics, "said": said.hexdigest()}
-        (out / f"{processes.size()}-{processes.rank()}.json").write_text(json.dumps(result))
+        (out / f"{distributed.world_size()}-{distributed.rank()}.json").write_text(json.dumps(result))
     return 0
 
 
@@ -84,16 +84,16 @@ def train(out: Path, steps: int) -> int:
         learner = Learner(ArmPlan("dsd", schedule), task, model, make_optimizer(recipe, model))
         for step, batch in enumerate(task.batches(0, steps)):
             learner.train_step(batch, step)
-        processes.require_same_weights(model)
-        if processes.first():
-            torch.save(model.state_dict(), out / f"weights-{processes.size()}.pt")
+        distributed.require_same_weights(model)
+        if distributed.is_rank_zero():
+            torch.save(model.state_dict(), out / f"weights-{distributed.world_size()}.pt")
     return 0
 
 
 @contextmanager
 def _joined() -> Iterator[None]:
     torch.set_num_threads(1)
-    with processes.joined(torch.device("cpu")):
+    with distributed.joined(torch.device("cpu")):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Data sets that break the process that reads them, for `tasks.loading.loaded`."""
+"""Data sets that break the process that reads them, for `tasks.data.loading.loaded`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Broken(Dataset[Tensor]):
 
     def damaged(self) -> None:
         """Read a file that is no picture."""
-        from tasks.pictures import decode
+        from tasks.data.images import decode
 
         decode(self.path / "damaged.jpg")
 

@@ -21,8 +21,10 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.training import checkpoint
-from tasks import pictures, weights
-from tasks.flickr8k import frozen, matrix
+from tasks import pretrained
+from tasks.data import images
+from tasks.flickr8k import backbone
+from tasks.flickr8k.layouts import feature_matrix
 from tasks.librispeech import audio
 
 pytestmark = pytest.mark.promise(5)
@@ -40,7 +42,9 @@ def recompressed(data: bytes) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("read", [lambda path: weights.read(str(path)), checkpoint.load], ids=["weights", "checkpoint"])
+@pytest.mark.parametrize(
+    "read", [lambda path: pretrained.read(str(path)), checkpoint.load], ids=["weights", "checkpoint"]
+)
 def test_weights_and_checkpoints_that_inflate_are_refused_unread(tmp_path: Path, read: Callable[[Path], Any]) -> None:
     buffer = io.BytesIO()
     torch.save({"format": 1, "weight": torch.zeros(64 * MIB // 4)}, buffer)
@@ -67,7 +71,7 @@ def test_weights_and_checkpoints_that_inflate_are_refused_unread(tmp_path: Path,
 def test_weights_that_only_claim_a_shape_are_refused(tmp_path: Path, state: Callable[[], Any]) -> None:
     torch.save(state(), tmp_path / "a.pt")
     with pytest.raises(ValueError, match=r"a\.pt does not hold a state_dict: names and plain tensors"):
-        weights.read(str(tmp_path / "a.pt"))
+        pretrained.read(str(tmp_path / "a.pt"))
 
 
 class Claim:
@@ -81,7 +85,7 @@ class Claim:
 def test_a_tensor_beyond_its_storage_is_refused(tmp_path: Path) -> None:
     torch.save({"weight": Claim()}, tmp_path / "a.pt")
     with pytest.raises(ValueError, match=r"a\.pt is not a readable file of weights: .*storage"):
-        weights.read(str(tmp_path / "a.pt"))
+        pretrained.read(str(tmp_path / "a.pt"))
 
 
 @pytest.mark.parametrize("length", [1 << 62, 1 << 24])
@@ -92,15 +96,15 @@ def test_a_safetensors_header_that_claims_more_than_the_file_is_refused(tmp_path
     for data in (struct.pack("<Q", length) + whole[8:], struct.pack("<Q", len(header)) + header + bytes(16)):
         (tmp_path / "a.safetensors").write_bytes(data)
         with pytest.raises(ValueError, match=r"a\.safetensors is not a readable file of weights"):
-            weights.read(str(tmp_path / "a.safetensors"))
+            pretrained.read(str(tmp_path / "a.safetensors"))
 
 
 @pytest.mark.parametrize("shape", [(), (1 << 16,), (1 << 16, 1, 1, 1)])
 def test_a_last_layer_that_does_not_fit_decides_no_size(shape: tuple[int, ...]) -> None:
     """Of SqueezeNet's, with 512 inputs: as many outputs as the file says would make a network of 134 MB out of 262 kB."""
-    hostile = weights.Weights("a.pt", "0", {"classifier.1.weight": torch.zeros(shape)})
+    hostile = pretrained.Weights("a.pt", "0", {"classifier.1.weight": torch.zeros(shape)})
     with pytest.raises(ValueError, match=r"network='squeezenet1_0': a\.pt does not fit") as caught:
-        frozen.load("squeezenet1_0", hostile, CPU)
+        backbone.load("squeezenet1_0", hostile, CPU)
     assert "the shape in current model is torch.Size([1000, 512, 1, 1])" in str(caught.value)
 
 
@@ -138,13 +142,13 @@ def test_a_matlab_file_that_inflates_is_refused_unread(tmp_path: Path, bomb: str
     path.write_bytes(head + struct.pack(f"{order}II", DEFLATED, len(packed)) + packed)
     assert path.stat().st_size < MIB // 2
     tracemalloc.start()
-    found = matrix.problem(path, {"a.jpg": 0})
+    found = feature_matrix.problem(path, {"a.jpg": 0})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found == "vgg_feats.mat would inflate to more than 67,108,864 bytes: no matrix of features shrinks so far"
     assert peak < 8 * MIB
     with pytest.raises(ValueError, match=re.escape(found)):
-        matrix.load(path, {"a.jpg": 0})
+        feature_matrix.load(path, {"a.jpg": 0})
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -171,7 +175,7 @@ def test_a_matlab_file_that_lies_or_holds_objects_is_refused(
     path = tmp_path / "vgg_feats.mat"
     path.write_bytes(HEAD + b"".join(hostile))
     with pytest.raises(ValueError, match=r"vgg_feats\.mat"):
-        matrix.load(path, {"a.jpg": 0})
+        feature_matrix.load(path, {"a.jpg": 0})
 
 
 def test_what_else_a_matlab_file_holds_is_not_read(tmp_path: Path) -> None:
@@ -180,7 +184,7 @@ def test_what_else_a_matlab_file_holds_is_not_read(tmp_path: Path) -> None:
     others = b"".join(variable(1, bytes(64), name, kind) for name, kind in ((b"a", 3), (b"b", 16), (b"", 9)))
     path = tmp_path / "vgg_feats.mat"
     path.write_bytes(HEAD + others + variable(1, values.tobytes()))
-    assert matrix.load(path, {"a.jpg": 0}).tolist() == [values.tolist()]
+    assert feature_matrix.load(path, {"a.jpg": 0}).tolist() == [values.tolist()]
 
 
 def test_compressed_features_of_an_honest_size_are_read(tmp_path: Path) -> None:
@@ -188,7 +192,7 @@ def test_compressed_features_of_an_honest_size_are_read(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal((4096, 100)).clip(0.4).astype(np.float32) - np.float32(0.4)
     scipy.io.savemat(tmp_path / "vgg_feats.mat", {"feats": values}, do_compression=True)
     assert (tmp_path / "vgg_feats.mat").stat().st_size > values.nbytes / 4
-    assert np.array_equal(matrix.load(tmp_path / "vgg_feats.mat", {"a.jpg": 7})[0].numpy(), values[:, 7])
+    assert np.array_equal(feature_matrix.load(tmp_path / "vgg_feats.mat", {"a.jpg": 7})[0].numpy(), values[:, 7])
 
 
 def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
@@ -208,17 +212,17 @@ def test_a_picture_above_the_limit_is_refused_undecoded(tmp_path: Path, side: in
     with pytest.raises(
         ValueError, match=r"a\.png is not a readable image \(.*pixels.* limit of (89,478,485|178956970)"
     ):
-        pictures.decode(tmp_path / "a.png")
+        images.decode(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("chunk", [(b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0"), (b"iCCP", b"a\0\0")])
 def test_a_picture_whose_texts_inflate_is_refused(tmp_path: Path, chunk: tuple[bytes, bytes]) -> None:
     name, start = chunk
     pixels = (b"IDAT", zlib.compress(bytes(4 * 13)))
-    assert pictures.pixels(png(4, 4, (name, start + zlib.compress(b"x")), pixels)).shape == (4, 4, 3)
+    assert images.pixels(png(4, 4, (name, start + zlib.compress(b"x")), pixels)).shape == (4, 4, 3)
     (tmp_path / "a.png").write_bytes(png(4, 4, (name, start + zlib.compress(bytes(32 * MIB))), pixels))
     with pytest.raises(ValueError, match=r"a\.png is not a readable image \(.*too large"):
-        pictures.decode(tmp_path / "a.png")
+        images.decode(tmp_path / "a.png")
 
 
 def flac(samples: int = 20_000, rate: int = 16_000, channels: int = 1, bits: int = 16) -> bytes:

@@ -29,7 +29,8 @@ from benchmarks.reporting import pages
 from benchmarks.reporting import terminal as reporting_terminal
 from benchmarks.training.interruption import Stop
 from benchmarks.training.trial import Trial
-from tasks import cache, environment
+from tasks import environment
+from tasks.data import cache
 from tests.benchmarks import toy
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.flickr8k import captions, karpathy, official
-from tasks.flickr8k.listing import SPLITS, unsafe
+from tasks.flickr8k import dataset
+from tasks.flickr8k.layouts import karpathy, official
+from tasks.flickr8k.layouts.listing import SPLITS, unsafe
 from tests.trust.fuzzing import FUZZ, TEXT, answer, assert_sentences, damaged, encoded, lines_of
 
 pytestmark = pytest.mark.promise(7)
@@ -66,7 +67,7 @@ def test_every_line_of_the_official_lists_counts_or_is_complained_of(text: bytes
 
 def assert_nothing_is_lost(root: Path) -> None:
     """Fail unless every picture that a list or the folder has is used, or is in a problem or a warning."""
-    found = captions.scan(root)
+    found = dataset.scan(root)
     used = [picture for split in SPLITS for picture in found.pictures(split)]
     for picture in used:
         assert not unsafe(picture.name)
@@ -77,7 +78,7 @@ def assert_nothing_is_lost(root: Path) -> None:
     loose = {*PICTURES, "5.jpg"} - {picture.name for picture in used}
     counted = [int(m[1]) for w in found.warnings if (m := re.match(r"pictures in no split: (\d+) ", w))]
     assert sum(counted) == len(loose)
-    report = captions.verify(found, lambda what, done, total: None)
+    report = dataset.verify(found, lambda what, done, total: None)
     assert_sentences(report.problems + report.warnings)
     there = {picture.name for picture in used} & {*PICTURES, "5.jpg"}
     assert sum("is not a readable image" in problem for problem in report.problems) == len(there)

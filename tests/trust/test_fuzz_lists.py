@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.files import QUARANTINE, printable, quarantined, read_lines
+from tasks.data.verification import QUARANTINE, printable, quarantined, read_lines
 from tests.trust.fuzzing import FILE_NAMES, FUZZ, TEXT, answer, damaged, encoded, lines_of
 
 pytestmark = pytest.mark.promise(7)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.records.schema import Data
-from tasks.imagenet import folder
-from tasks.pictures import pixels
+from tasks.data.images import pixels
+from tasks.imagenet import dataset
 from tests.trust.fuzzing import FILE_NAMES, FUZZ, answer, assert_sentences, damaged
 
 pytestmark = pytest.mark.promise(7)
@@ -82,20 +82,20 @@ def test_every_picture_is_used_or_it_is_said_why_not(files: list[tuple[bytes, by
             path = root / os.fsdecode(split) / os.fsdecode(name) / os.fsdecode(file)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        found = answer(lambda: folder.scan(root), root)
+        found = answer(lambda: dataset.scan(root), root)
         if found is None:
-            assert not all((root / split).is_dir() for split in folder.SPLITS)
+            assert not all((root / split).is_dir() for split in dataset.SPLITS)
             return
         written = {path.relative_to(root).as_posix() for path in root.glob("*/*/*")}
         shown = {name for name in written if "/." not in name}
-        pictures = {name for name in shown if name.lower().endswith(folder.SUFFIXES)}
+        pictures = {name for name in shown if name.lower().endswith(dataset.SUFFIXES)}
         assert {*found.train, *found.val} == pictures
         passed_over = [int(m[1]) for warning in found.warnings if (m := re.search(r"no pictures: (\d+) ", warning))]
         assert sum(passed_over) == len(shown - pictures)
-        for split in folder.SPLITS:
+        for split in dataset.SPLITS:
             labels = found.labels(split)
             assert [found.classes[label] for label in labels] == [name.split("/")[1] for name in found.names(split)]
-        report = folder.verify(found)
+        report = dataset.verify(found)
         assert_sentences(report.problems + report.warnings)
         bad = sum(_is_bad(root / name) for name in pictures)
         assert sum("is not a readable image" in problem for problem in report.problems) == bad
@@ -112,18 +112,18 @@ def _is_bad(path: Path) -> bool:
 
 @pytest.mark.parametrize("name", ["a\n.jpg", "a\udcff.jpg"])
 def test_a_set_whose_own_folder_has_such_a_name_still_makes_a_record(tmp_path: Path, name: str) -> None:
-    for split in folder.SPLITS:
+    for split in dataset.SPLITS:
         (tmp_path / name / split / "a").mkdir(parents=True)
         (tmp_path / name / split / "a" / "1.jpg").write_bytes(picture("RGB", "JPEG"))
-    report = folder.verify(folder.scan(tmp_path / name))
+    report = dataset.verify(dataset.scan(tmp_path / name))
     assert_sentences([report.name])
     assert Data(**{key: getattr(report, key) for key in Data.model_fields} | {"warnings": []}).name == report.name
 
 
 def test_a_pipe_among_the_pictures_is_named_not_waited_for(tmp_path: Path) -> None:
-    for split in folder.SPLITS:
+    for split in dataset.SPLITS:
         (tmp_path / split / "a").mkdir(parents=True)
         (tmp_path / split / "a" / "1.jpg").write_bytes(picture("RGB", "JPEG"))
     os.mkfifo(tmp_path / "val" / "a" / "2.jpg")
-    report = folder.verify(folder.scan(tmp_path))
+    report = dataset.verify(dataset.scan(tmp_path))
     assert [problem.partition(";")[0] for problem in report.problems] == ["val/a/2.jpg is not a file"]

@@ -14,8 +14,8 @@ import soundfile
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.cache import cache_dir
-from tasks.librispeech import alphabet, layout, speech
+from tasks.data.cache import cache_dir
+from tasks.librispeech import alphabet, dataset, layout
 from tasks.librispeech.utterances import spoken_lines
 from tests.trust.fuzzing import FILE_NAMES, FUZZ, TEXT, answer, assert_sentences, damaged, encoded, lines_of
 
@@ -71,7 +71,7 @@ def test_every_line_of_a_transcript_counts_or_is_complained_of(train: bytes, tes
         assert contents == layout.read(root, [chapter.partition("/")[0] for chapter in CHAPTERS])
         spoken, again = spoken_lines(contents)
         assert len(spoken) + len(again) == sum(len(lines_of(data) or []) for data in (train, test))
-        found = answer(lambda: speech.scan(root), root)
+        found = answer(lambda: dataset.scan(root), root)
         assert found is not None
         usable = {one.file for one in (*found.train, *found.test)}
         assert all(alphabet.encode(one.transcript) for one in (*found.train, *found.test))
@@ -79,7 +79,7 @@ def test_every_line_of_a_transcript_counts_or_is_complained_of(train: bytes, tes
         broken = sum(lines_of(data) is None for data in (train, test))
         mute = len(contents.recordings.keys() - spoken.keys()) - broken
         assert len(found.problems) >= len(again) + len(spoken.keys() - usable) + broken + max(mute, 0)
-        report = speech.verify(found, lambda what, done, total: None)
+        report = dataset.verify(found, lambda what, done, total: None)
         assert_sentences(report.problems + report.warnings)
 
 
@@ -115,9 +115,9 @@ def test_every_file_of_a_layout_counts_or_is_complained_of(paths: list[bytes], s
         assert len(set(entered)) == len(entered)
         for name in files:
             assert sum(name == one or (one.endswith("/") and name.startswith(one)) for one in entered) == 1, ascii(name)
-        found = answer(lambda: speech.scan(root), root)
+        found = answer(lambda: dataset.scan(root), root)
         if found is not None:
-            report = speech.verify(found, lambda what, done, total: None)
+            report = dataset.verify(found, lambda what, done, total: None)
             assert_sentences(report.problems + report.warnings)
             chapters = {layout.transcript_file(name) for name in contents.recordings}
             missing = [chapter for chapter in chapters if contents.transcripts[chapter] is None]

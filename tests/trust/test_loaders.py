@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 
-from tasks import files, loading, threads
-from tasks.loading import loaded
-from tasks.threads import LoaderError, Threads
+from tasks.data import loading, threads, verification
+from tasks.data.loading import loaded
+from tasks.data.threads import LoaderError, Threads
 from tests.trust.broken_datasets import Broken, join
 
 pytestmark = [
@@ -152,13 +152,13 @@ def test_a_thread_that_is_stuck_ends_the_run_and_names_the_file(
     monkeypatch.setattr(threads, "_CLOSING", 0.5)
     names = ["damaged.jpg"] * 3 + ["pipe"] + ["damaged.jpg"] * 3
     with pytest.raises(LoaderError, match=r"reading \S+/pipe has not ended in 2 s; can the file be read\?$"):
-        list(files.threaded(read(files_of), names, 2, name=files_of.joinpath))
+        list(verification.threaded(read(files_of), names, 2, name=files_of.joinpath))
 
 
 def test_what_a_thread_raises_names_the_file_and_stops_the_rest(files_of: Path) -> None:
     names = ["damaged.jpg", "gone.jpg"] + ["damaged.jpg"] * 3
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
-        list(files.threaded(read(files_of), names, 2))
+        list(verification.threaded(read(files_of), names, 2))
 
 
 def test_threads_end_with_their_pool_and_are_daemons() -> None:
@@ -176,4 +176,4 @@ def test_a_timeout_that_a_read_raises_is_its_own() -> None:
         raise TimeoutError(f"the server of {name} does not answer")
 
     with pytest.raises(TimeoutError, match="the server of a does not answer"):
-        list(files.threaded(late, ["a"], 1))
+        list(verification.threaded(late, ["a"], 1))

@@ -24,10 +24,14 @@ from PIL import Image
 
 from benchmarks.records import store
 from benchmarks.training import checkpoint
-from tasks import cache, pictures, weights
-from tasks.flickr8k import captions, features, karpathy, matrix
-from tasks.imagenet import folder
-from tasks.librispeech import audio, layout, speech
+from tasks import pretrained
+from tasks.data import cache, images
+from tasks.flickr8k import dataset as captions
+from tasks.flickr8k import features
+from tasks.flickr8k.layouts import feature_matrix, karpathy
+from tasks.imagenet import dataset as pictures
+from tasks.librispeech import audio, layout
+from tasks.librispeech import dataset as speech
 from tests.benchmarks.test_checkpoint import Bomb
 
 pytestmark = pytest.mark.promise(5)
@@ -114,14 +118,14 @@ CARRIERS: dict[str, tuple[Callable[[Bomb], bytes], Callable[[bytes], Any]]] = {
 """Every format that could carry a pickle: how it is made, and how a careless reader would read it."""
 
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
-    "weights.pt": ("is not a readable file of weights", lambda path: weights.read(str(path))),
-    "weights.pth": ("is not a readable file of weights", lambda path: weights.read(str(path))),
-    "weights.safetensors": ("is not a readable file of weights", lambda path: weights.read(str(path))),
+    "weights.pt": ("is not a readable file of weights", lambda path: pretrained.read(str(path))),
+    "weights.pth": ("is not a readable file of weights", lambda path: pretrained.read(str(path))),
+    "weights.safetensors": ("is not a readable file of weights", lambda path: pretrained.read(str(path))),
     "trial.pt": ("is not a readable checkpoint", checkpoint.load),
     "record.json": ("is not a readable record", store.read),
-    "vgg_feats.mat": ("is not a readable MATLAB file", lambda path: matrix.load(path, {"a.jpg": 0})),
+    "vgg_feats.mat": ("is not a readable MATLAB file", lambda path: feature_matrix.load(path, {"a.jpg": 0})),
     "dataset.json": ("is not JSON", lambda path: karpathy.read(path.parent)),
-    "a.jpg": ("is not a readable image", pictures.decode),
+    "a.jpg": ("is not a readable image", images.decode),
     "a.flac": ("is not a readable FLAC file", audio.load),
 }
 
@@ -183,7 +187,7 @@ def test_a_damaged_list_of_good_files_is_none(tmp_path: Path, entry: str) -> Non
     assert cache.recall(tmp_path / "bad.json") == {}
 
 
-@pytest.mark.parametrize("scan", [folder.scan, captions.scan, speech.scan], ids=["pictures", "captions", "speech"])
+@pytest.mark.parametrize("scan", [pictures.scan, captions.scan, speech.scan], ids=["pictures", "captions", "speech"])
 def test_an_archive_in_the_place_of_a_data_set_is_refused_and_not_unpacked(
     tmp_path: Path, scan: Callable[[Path], Any]
 ) -> None:

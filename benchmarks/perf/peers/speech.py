@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from tasks.librispeech.alphabet import BLANK, SYMBOLS
 from tasks.librispeech.models import DeepSpeech, DeepSpeech2, NormalisedConvolution
-from tasks.librispeech.recurrent import Recurrent
+from tasks.librispeech.recurrent_layer import Recurrent
 from tasks.librispeech.settings import HOP, WINDOW
 from tasks.librispeech.spectrogram import FLOOR
 

@@ -22,7 +22,7 @@ from benchmarks.reporting.document import Places
 from benchmarks.reporting.html import svg, viewer
 from benchmarks.reporting.html.render import TRIALS, Place, html
 from benchmarks.reporting.tables import planned
-from tasks.cache import write_whole
+from tasks.data.cache import write_whole
 
 LIMIT: Final = 5_000_000
 """Bytes that a page may take."""

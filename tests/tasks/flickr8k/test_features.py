@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from tasks import weights
-from tasks.flickr8k import features, frozen
+from tasks import pretrained
+from tasks.flickr8k import backbone, features
 from tasks.flickr8k.features import Extractor, extract
-from tasks.weights import Weights
+from tasks.pretrained import Weights
 
 CPU = torch.device("cpu")
 NAMES = [f"{letter}.png" for letter in "abcdefghijk"]  # 11: more than a batch of 8
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 def squeezenet(tmp_path_factory: pytest.TempPathFactory) -> Weights:
     path = tmp_path_factory.mktemp("weights") / "squeezenet.safetensors"
     save_file(_random("squeezenet1_1", num_classes=10).state_dict(), path)
-    return weights.read(str(path))
+    return pretrained.read(str(path))
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def _random(network: str, **settings: object) -> nn.Module:
     """Return a network with random weights whose normalisations know the pictures, so that these reach its last layer."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(3)
-        model: nn.Module = frozen._construct(network, **settings)
+        model: nn.Module = backbone._construct(network, **settings)
         norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
         for norm in norms:
             norm.momentum = None
@@ -163,9 +163,9 @@ def test_googlenets_weights_bring_their_kind_of_input_and_may_lack_auxiliary_hea
     pruned = {name: value for name, value in state.items() if not name.startswith("aux")}
     assert len(pruned) < len(state)
     full, x = Weights("w", "0", state), _views(64, 64)
-    plain = frozen.load("googlenet", full, CPU)
-    assert torch.equal(plain(x), frozen.load("googlenet", Weights("w", "0", pruned), CPU)(x))
-    transforming = frozen.load("googlenet", dataclasses.replace(full, transform_input=True), CPU)
+    plain = backbone.load("googlenet", full, CPU)
+    assert torch.equal(plain(x), backbone.load("googlenet", Weights("w", "0", pruned), CPU)(x))
+    transforming = backbone.load("googlenet", dataclasses.replace(full, transform_input=True), CPU)
     scale = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
     torch.testing.assert_close(transforming(x), plain(2 * (x * scale + mean) - 1), rtol=1e-3, atol=1e-4)
@@ -174,7 +174,7 @@ def test_googlenets_weights_bring_their_kind_of_input_and_may_lack_auxiliary_hea
 
 def test_loading_uses_up_nobodys_random_numbers(squeezenet: Weights) -> None:
     before = torch.random.get_rng_state()
-    model = frozen.load("squeezenet1_1", squeezenet, CPU)
+    model = backbone.load("squeezenet1_1", squeezenet, CPU)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert not any(module.training for module in model.modules())
     assert not any(parameter.requires_grad for parameter in model.parameters())
@@ -261,9 +261,9 @@ def test_a_stale_cache_is_never_used(
         (features.torch, "__version__", "0.0", False),
         (features.torchvision, "__version__", "0.0", False),
         (features.PIL, "__version__", "0.0", False),
-        (frozen, "MEAN", (0.5, 0.5, 0.5), False),
+        (backbone, "MEAN", (0.5, 0.5, 0.5), False),
         (features, "VERSION", 99, True),
-        (frozen, "LAYER", "another", True),
+        (backbone, "LAYER", "another", True),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, value)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from tasks.flickr8k import captions
+from tasks.flickr8k import dataset
 from tasks.task import DataReport
 
 Entry = dict[str, Any]
@@ -25,7 +25,7 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def report(root: Path) -> DataReport:
-    return captions.verify(captions.scan(root), quiet)
+    return dataset.verify(dataset.scan(root), quiet)
 
 
 def entries() -> list[Entry]:
@@ -76,12 +76,12 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_pictures_beside_the_json(root: Path) -> None:
-    found = captions.scan(root)
+    found = dataset.scan(root)
     assert [(p.name, p.column) for p in found.train] == [("a.jpg", 3), ("c.jpg", 1)]
     assert [(p.name, p.column) for p in found.val + found.test] == [("b.jpg", 2), ("d.jpg", 0)]
     assert found.test[0].captions[4] == ("T-Shirt", "d", "4")  # his tokens, untouched
     assert (found.folder, found.features) == (root, None)
-    said = captions.verify(found, quiet)
+    said = dataset.verify(found, quiet)
     assert said.counts == {"train": 10, "test": 1, "train pictures": 2, "val pictures": 1, "val captions": 5}
     assert (said.problems, said.warnings) == ((), (SMALL,))
 
@@ -93,7 +93,7 @@ def test_pictures_in_a_folder_and_the_jsons_other_name(root: Path, folder: str) 
     for name in NAMES:
         (root / name).rename(root / folder / name)
     (root / "dataset_flickr8k.json").rename(root / "dataset.json")
-    assert captions.scan(root).folder == root / folder
+    assert dataset.scan(root).folder == root / folder
     assert report(root) == first
 
 
@@ -107,7 +107,7 @@ def test_features_make_pictures_unnecessary(root: Path) -> None:
     both = report(root)
     features(root, 4)
     with_features = report(root)
-    assert captions.scan(root).features == root / "vgg_feats.mat"
+    assert dataset.scan(root).features == root / "vgg_feats.mat"
     (root / "a.jpg").unlink()
     some = report(root)
     for name in NAMES[1:]:
@@ -148,7 +148,7 @@ def test_neither_pictures_nor_features(root: Path) -> None:
     for name in NAMES:
         (root / name).unlink()
     with pytest.raises(ValueError, match=r"no pictures: not one that dataset_flickr8k\.json names lies in"):
-        captions.scan(root)
+        dataset.scan(root)
 
 
 def test_problems_are_named(root: Path) -> None:
@@ -171,7 +171,7 @@ def test_problems_are_named(root: Path) -> None:
 def test_his_captions_are_taken_where_both_layouts_are(root: Path) -> None:
     (root / "Flickr8k_text").mkdir()
     (root / "Flickr8k_text" / "Flickr8k.token.txt").write_text("a.jpg#0\tOther words .\n")
-    found = captions.scan(root)
+    found = dataset.scan(root)
     assert found.train[0].captions[0] == ("T-Shirt", "a", "0")
     assert found.warnings == ("dataset_flickr8k.json was read, and Flickr8k_text/Flickr8k.token.txt passed over",)
 
@@ -237,7 +237,7 @@ def test_missing_keys_are_named(root: Path, missing: str) -> None:
 def test_an_entry_that_json_itself_reads_otherwise_is_one_problem(root: Path, entry: str, message: str) -> None:
     path = root / "dataset_flickr8k.json"
     path.write_text(json.dumps({"images": entries()})[:-2] + f", {entry}]}}")
-    found = captions.scan(root)
+    found = dataset.scan(root)
     assert found.problems == (f"dataset_flickr8k.json, images[4]: {message}",)
     assert [(p.name, len(p.captions)) for p in found.val] == [("b.jpg", 5)]
 
@@ -280,5 +280,5 @@ def test_bad_entries_are_told_where_every_picture_is_missing_too(root: Path) -> 
 def test_files_that_are_no_such_json(root: Path, content: bytes, message: str) -> None:
     (root / "dataset_flickr8k.json").write_bytes(content)
     with pytest.raises(ValueError, match=message) as caught:
-        captions.scan(root)
+        dataset.scan(root)
     assert str(root / "dataset_flickr8k.json") in str(caught.value)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.flickr8k import captions, prepare
-from tasks.flickr8k.tiny import generate
+from tasks.flickr8k import dataset, prepare
+from tasks.flickr8k.synthetic import generate
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -26,7 +26,7 @@ def generated(tmp_path: Path) -> Path:
 def test_the_loader_reads_the_same_wherever_the_parts_lay(
     generated: Path, tmp_path: Path, texts: str, pictures: str
 ) -> None:
-    before = captions.verify(captions.scan(generated), quiet)
+    before = dataset.verify(dataset.scan(generated), quiet)
     source, out = tmp_path / "source", tmp_path / "out"
     (source / "__MACOSX" / "Flicker8k_Dataset").mkdir(parents=True)
     (source / pictures).parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def test_the_loader_reads_the_same_wherever_the_parts_lay(
     seen: list[tuple[str, int, int]] = []
     prepare.flickr8k(source, out, lambda *now: seen.append(now), pictures=11)
     assert seen == [("copying pictures", done, 11) for done in range(1, 12)]
-    after = captions.verify(captions.scan(out), quiet)
+    after = dataset.verify(dataset.scan(out), quiet)
     assert after.problems == ()
     assert (after.fingerprint, after.counts) == (before.fingerprint, before.counts)
     assert sorted(path.name for path in out.iterdir()) == ["Flicker8k_Dataset", "Flickr8k_text"]

@@ -15,7 +15,7 @@ from torchvision import models
 
 from benchmarks.arms.arm import ArmPlan
 from benchmarks.training.learner import Learner, make_optimizer
-from tasks.flickr8k import bleu, task, tiny
+from tasks.flickr8k import bleu, synthetic, task
 from tasks.flickr8k.models import NeuralTalk
 from tasks.flickr8k.recipes import RECIPES, Network
 from tasks.flickr8k.task import FlickrTask, Source
@@ -32,7 +32,7 @@ def quiet(what: str, done: int, total: int) -> None:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data") / "set"
-    tiny.generate(root, train=60, dev=8, test=10)
+    synthetic.generate(root, train=60, dev=8, test=10)
     return root
 
 
@@ -144,7 +144,7 @@ def test_no_phase_but_the_first_begins_with_a_leap(source: Source) -> None:
     for step, batch in enumerate(one.batches(0, dsd.steps)):
         if step in dsd.ends:  # the same step by an optimizer made anew
             other = learner()
-            other.restore(copy.deepcopy(dsd.state()))
+            other.restore(copy.deepcopy(dsd.optimizer_state()))
             other.optimizer.state.clear()
             other.train_step(batch, step)
             other.finish()

@@ -10,14 +10,14 @@ import torch
 from benchmarks.arms.arm import ArmPlan
 from benchmarks.perf.peers import imagenet as plain
 from benchmarks.training.learner import Learner, make_optimizer
-from tasks.imagenet import task, tiny
+from tasks.imagenet import synthetic, task
 from tasks.imagenet.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pictures") / "set"
-    tiny.generate(path, train=12, val=1, size=40)
+    synthetic.generate(path, train=12, val=1, size=40)
     return path
 
 

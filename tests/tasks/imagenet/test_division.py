@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tasks.imagenet import folder, task
-from tasks.imagenet.folder import Division
+from tasks.imagenet import dataset, task
+from tasks.imagenet.dataset import Division
 from tasks.imagenet.recipes import RECIPES
 from tasks.imagenet.settings import Augmentation
 
@@ -31,8 +31,8 @@ def of_train(names: tuple[str, ...]) -> set[str]:
 
 
 def test_every_training_picture_has_one_use(root: Path) -> None:
-    plan = folder.scan(root, division=DIVISION)
-    probe = folder.scan(root, division=Division(0.375, 0.1, test_unused=True, probing=True))
+    plan = dataset.scan(root, division=DIVISION)
+    probe = dataset.scan(root, division=Division(0.375, 0.1, test_unused=True, probing=True))
     assert (len(plan.train), len(plan.val)) == (2 * 15, 2 * 3 + 2 * 21)
     assert plan.train == probe.train
     assert (len(probe.val), of_train(probe.val)) == (2 * 4, set(probe.val))
@@ -43,26 +43,26 @@ def test_every_training_picture_has_one_use(root: Path) -> None:
 
 
 def test_a_subset_is_a_part_of_what_is_trained_on_and_changes_no_test(root: Path) -> None:
-    whole, part = folder.scan(root, division=DIVISION), folder.scan(root, 0.4, division=DIVISION)
+    whole, part = dataset.scan(root, division=DIVISION), dataset.scan(root, 0.4, division=DIVISION)
     assert len(part.train) == 2 * 6
     assert set(part.train) < set(whole.train)
     assert part.val == whole.val
 
 
 def test_without_a_division_nothing_is_set_aside(root: Path) -> None:
-    found = folder.scan(root)
+    found = dataset.scan(root)
     assert (len(found.train), len(found.val)) == (80, 6)
-    assert found == folder.scan(root, division=Division())
+    assert found == dataset.scan(root, division=Division())
 
 
 def test_pictures_of_train_are_found_where_only_testing_is_asked_for(root: Path) -> None:
-    found = folder.scan(root, splits=("val",), division=DIVISION)
+    found = dataset.scan(root, splits=("val",), division=DIVISION)
     assert (found.train, len(found.val)) == ((), 48)
 
 
 def test_the_fingerprint_tells_divisions_apart(root: Path) -> None:
     divisions = [Division(), DIVISION, Division(0.375, 0.1), Division(0.375, 0.1, probing=True)]
-    assert len({folder.verify(folder.scan(root, division=one)).fingerprint for one in divisions}) == 4
+    assert len({dataset.verify(dataset.scan(root, division=one)).fingerprint for one in divisions}) == 4
 
 
 def test_the_recipes_of_small_scale_test_on_pictures_that_nobody_trains_on(root: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.imagenet import folder, prepare
+from tasks.imagenet import dataset, prepare
 from tasks.imagenet.prepare import Layout
 
 REAL = Path(os.environ.get("DSD_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data")) / "tiny-imagenet-50"
@@ -140,4 +140,4 @@ def test_the_set_of_the_results_is_made_again_to_the_byte(tmp_path: Path) -> Non
     assert names[out] == names[REAL]
     assert len(names[out]) == 27_501
     assert filecmp.cmpfiles(out, REAL, names[out], shallow=False) == (names[out], [], [])
-    assert folder.verify(folder.scan(out, 0.25)).fingerprint == "ca16dc0971286cb0"  # in records
+    assert dataset.verify(dataset.scan(out, 0.25)).fingerprint == "ca16dc0971286cb0"  # in records

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tasks.imagenet import task, tiny
+from tasks.imagenet import synthetic, task
 from tasks.imagenet.recipes import RECIPES
 from tasks.imagenet.task import ImageNetTask, Source
 
@@ -22,7 +22,7 @@ def quiet(what: str, done: int, total: int) -> None:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
     root = tmp_path_factory.mktemp("data") / "set"
-    tiny.generate(root, train=4, val=3)
+    synthetic.generate(root, train=4, val=3)
     return task.open_data(RECIPES["imagenet_googlenet"]["smoke"], root, 1.0, quiet)
 
 
@@ -98,6 +98,6 @@ def test_batch_ids_name_the_pictures_of_the_batch(source: Source) -> None:
 
 def test_generated_pictures_are_labelled_so_wherever_they_lie(source: Source, tmp_path: Path) -> None:
     assert source.report.synthetic
-    tiny.generate(tmp_path / "copy", train=1, val=1)
-    (tmp_path / "copy" / tiny.MARK).unlink()
+    synthetic.generate(tmp_path / "copy", train=1, val=1)
+    (tmp_path / "copy" / synthetic.MARK).unlink()
     assert not task.verify(RECIPES["imagenet_googlenet"]["smoke"], tmp_path / "copy", 1.0, quiet).synthetic

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tasks.librispeech import spectrogram, task
 from tasks.librispeech.models import DeepSpeech, DeepSpeech2
 from tasks.librispeech.recipes import DEEPSPEECH, DEEPSPEECH2, Speech
-from tasks.librispeech.recurrent import Packing, Recurrent
+from tasks.librispeech.recurrent_layer import Packing, Recurrent
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings, SpecAugment
 from tasks.recipe import Recipe
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 from dsd import prunable
 from tasks.librispeech.models import DeepSpeech, DeepSpeech2
 from tasks.librispeech.recipes import DEEPSPEECH, DEEPSPEECH2
-from tasks.librispeech.recurrent import Packing
+from tasks.librispeech.recurrent_layer import Packing
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings
 
 LENGTHS = torch.tensor([23, 40, 1, 31])

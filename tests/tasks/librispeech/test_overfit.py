@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.librispeech import overfit, tiny
+from tasks.librispeech import overfit, synthetic
 
 SMALL = ("--width", "64", "--batch-size", "4")
 
@@ -15,7 +15,7 @@ SMALL = ("--width", "64", "--batch-size", "4")
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("speech") / "set"
-    tiny.generate(root, train=6, dev=1, test=1)
+    synthetic.generate(root, train=6, dev=1, test=1)
     return root
 
 

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from scipy.signal import fftconvolve
 
-from tasks.librispeech import audio, digits, mixing, prepare, speech
+from tasks.librispeech import audio, dataset, digits, mixing, prepare
 
 REAL = Path(os.environ.get("DSD_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data")) / "speech"
 real = pytest.mark.skipif(
@@ -61,8 +61,8 @@ def made(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_loader_reads_what_was_made(made: Path) -> None:
-    found = speech.scan(made)
-    report = speech.verify(found, quiet)
+    found = dataset.scan(made)
+    report = dataset.verify(found, quiet)
     assert report.problems == ()
     assert {split: report.counts[split] for split in digits.UTTERANCES} == {"train": 1560, "dev": 150, "test": 756}
     assert [one.transcript for one in found.train] == [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.librispeech import layout, speech
+from tasks.librispeech import dataset, layout
 
 ROOT = Path(os.environ.get("DSD_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data")) / "speech"
 
@@ -21,7 +21,7 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def test_connected_digits_are_read_whole() -> None:
-    report = speech.verify(speech.scan(ROOT / "connected-digits"), quiet)
+    report = dataset.verify(dataset.scan(ROOT / "connected-digits"), quiet)
     assert report.problems == ()
     assert report.counts == {"train": 1560, "dev": 150, "test": 180, "train seconds": 3591, "speakers": 6}
     assert report.warnings == (
@@ -33,13 +33,13 @@ def test_connected_digits_are_read_whole() -> None:
 
 
 def test_real_librispeech_is_read_and_can_be_trained_on() -> None:
-    found = speech.scan(ROOT / "LibriSpeech", train=("test-clean", "test-other"))
-    report = speech.verify(found, quiet)
+    found = dataset.scan(ROOT / "LibriSpeech", train=("test-clean", "test-other"))
+    report = dataset.verify(found, quiet)
     assert report.problems == ()
     assert (report.counts["train"], report.counts["test"], report.counts["train seconds"]) == (104, 104, 788)
     assert {one.rate for one in found.test} == {16_000}
     assert found.test[1].transcript == "stuff it into you his belly counselled him"
     assert layout.find(ROOT) == ROOT / "LibriSpeech"
-    assert speech.verify(speech.scan(ROOT), quiet).problems == (
+    assert dataset.verify(dataset.scan(ROOT), quiet).problems == (
         "there is nothing to train on: no folder's name begins with train",
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tasks.librispeech import speech, task, tiny, wer
+from tasks.librispeech import dataset, synthetic, task, wer
 from tasks.librispeech.models import Spoken
 from tasks.librispeech.recipes import DEEPSPEECH, DEEPSPEECH2, Speech
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings, SpecAugment
@@ -27,7 +27,7 @@ def quiet(what: str, done: int, total: int) -> None:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data") / "set"
-    tiny.generate(root, train=40, dev=4, test=12)
+    synthetic.generate(root, train=40, dev=4, test=12)
     return root
 
 
@@ -148,7 +148,7 @@ def test_the_report_says_that_the_set_is_generated(source: Source, root: Path) -
 def test_a_probe_is_tested_on_dev_and_on_nothing_else(root: Path, source: Source) -> None:
     recipe = dataclasses.replace(ONE, data=dataclasses.replace(ONE.data, probing=True))
     probe = task.open_data(recipe, root, 1.0, quiet)
-    assert probe.test.names == [one.name for one in speech.scan(root, progress=quiet).dev]
+    assert probe.test.names == [one.name for one in dataset.scan(root, progress=quiet).dev]
     assert not set(probe.test.names) & set(source.test.names)
     assert probe.train is not None
     assert source.train is not None

@@ -1,0 +1,147 @@
+"""Masks with an exact count: which weights are kept.
+
+A mask is a bool tensor of its weight's shape and strides, True where the weight is kept: one byte a weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from dsd.kth_smallest import all_but_smallest
+from dsd.packing import mask_like
+from dsd.parameters import prunable, unfit
+from dsd.sharding import whole
+from dsd.sparsity import Sparsity, check_sparsity, shares
+from dsd.sparsity import pruned_count as pruned_count
+from dsd.zeroing import zero_pruned_ as zero_pruned_
+
+Scope: TypeAlias = Literal["layer", "global"]
+Selection: TypeAlias = Literal["magnitude", "random"]
+
+
+def magnitude_mask(weight: Tensor, sparsity: float, *, name: str = "weight") -> Tensor:
+    """Return the mask that prunes exactly `pruned_count` weights, those of smallest magnitude.
+
+    Of equal magnitudes the one of lowest index (in logical, row-major order) is pruned first, so the mask depends
+    neither on the memory format nor on the device.
+
+    Args:
+        weight: floating point, any shape and size.
+        sparsity: the share to prune, in [0, 1].
+        name: what an error calls the weight.
+
+    Returns:
+        bool, of `weight`'s shape, device and strides; True where kept.
+
+    Raises:
+        ValueError: `weight` holds NaN, or `sparsity` lies outside [0, 1].
+    """
+    return mask_like(weight, _kept({name: weight.detach()}, pruned_count(weight.numel(), sparsity))[name])
+
+
+def select(
+    model: nn.Module,
+    sparsity: Sparsity,
+    *,
+    skip: Iterable[str] = (),
+    scope: Scope = "layer",
+    select: Selection = "magnitude",
+    generator: torch.Generator | None = None,
+) -> dict[str, Tensor]:
+    """Draw a mask for every prunable weight of `model`; the model is left as it is.
+
+    Under `torch.distributed` with more than one process, every process must call this; all get the masks of rank 0.
+
+    Args:
+        model: see `prunable`.
+        sparsity: the share to prune, in [0, 1]; or shares by name of a parameter or module, or by pattern of either, as in
+            {"fc*": 0.9, "*": 0.3}: every prunable weight takes the first that matches.
+        skip: what to spare; see `prunable`.
+        scope: "layer" prunes this share of each weight tensor, "global" this share of all of them together.
+        select: "magnitude" prunes the smallest; "random" draws as many uniformly (the paper's ablation).
+        generator: for "random"; numbers are drawn on its device, by default the CPU, so that a seed gives the same mask
+            wherever the model lies and in any memory format.
+
+    Returns:
+        mask by parameter name.
+
+    Raises:
+        ValueError: a weight that is ranked by magnitude holds NaN (named), nothing is prunable though `sparsity` > 0, an
+            argument is none of the above, a pattern matches no weight or a weight no pattern, or see `prunable`.
+    """
+    if scope not in ("layer", "global"):
+        raise ValueError(f"scope must be 'layer' or 'global', got {scope!r}")
+    if select not in ("magnitude", "random"):
+        raise ValueError(f"select must be 'magnitude' or 'random', got {select!r}")
+    check_sparsity(sparsity)
+    if scope == "global" and isinstance(sparsity, Mapping):
+        raise ValueError("sparsity by pattern is a share of each layer: scope='global' takes one number")
+    found = prunable(model, skip)
+    if meta := [name for name, weight in found.weights.items() if weight.is_meta]:
+        raise ValueError(f"{meta[0]} {unfit(found.weights[meta[0]])}")
+    if not found.weights and sparsity:
+        raise ValueError(f"nothing to prune: {found.excluded or 'the model has no parameters'}")
+    share = shares(found.weights, sparsity)
+
+    def scores(weight: Tensor) -> Tensor:
+        if select == "magnitude":
+            return whole(weight.detach())
+        device = generator.device if generator is not None else "cpu"
+        return torch.rand(weight.numel(), generator=generator, device=device).to(weight.device)
+
+    if isinstance(sparsity, Mapping) or scope == "layer":
+        masks = {}
+        for name, weight in found.weights.items():
+            kept = _kept({name: scores(weight)}, pruned_count(weight.numel(), share[name]))
+            masks[name] = mask_like(weight, from_rank_0(kept[name]))
+        return masks
+    count = pruned_count(sum(weight.numel() for weight in found.weights.values()), sparsity)
+    kept = _kept({name: scores(weight) for name, weight in found.weights.items()}, count)
+    return {name: mask_like(weight, from_rank_0(kept[name])) for name, weight in found.weights.items()}
+
+
+def _kept(scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+    """Return masks of the scores' shapes, False at the `count` smallest magnitudes of all of them, the first of equals.
+
+    Raises:
+        ValueError: a tensor (named) holds NaN.
+    """
+    if not scores or next(iter(scores.values())).device.type == "cpu":
+        return all_but_smallest({name: score.cpu() for name, score in scores.items()}, count)
+    device = next(iter(scores.values())).device
+    every = torch.cat([_magnitudes(name, score).to(device) for name, score in scores.items()])
+    kept = torch.ones_like(every, dtype=torch.bool)
+    if count:
+        threshold = every.kthvalue(count).values
+        kept = every > threshold
+        surplus = every.numel() - int(kept.count_nonzero()) - count
+        if surplus:  # the threshold is tied: keep its last occurrences
+            ties = (every == threshold).nonzero().view(-1)
+            kept[ties[-surplus:]] = True
+    parts = torch.split(kept, [score.numel() for score in scores.values()])
+    return {name: part.view(score.shape) for (name, score), part in zip(scores.items(), parts, strict=True)}
+
+
+def _magnitudes(name: str, weight: Tensor) -> Tensor:
+    """Return |weight| in row-major order, (n,), float32 or float64; ValueError at NaN."""
+    wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
+    magnitudes = wide.abs().contiguous().view(-1)
+    if magnitudes.numel() and magnitudes.max().isnan():  # max propagates NaN, at a quarter of isnan().any()
+        raise ValueError(f"{name} holds NaN, which has no magnitude to prune by")
+    return magnitudes
+
+
+def from_rank_0(kept: Tensor) -> Tensor:
+    """Return rank 0's mask (n,): replicas that differ in a last bit must not hold different masks."""
+    if (
+        torch.distributed.is_available()
+        and torch.distributed.is_initialized()
+        and torch.distributed.get_world_size() > 1
+    ):
+        kept = kept.contiguous()
+        torch.distributed.broadcast(kept.view(torch.uint8), src=0)
+    return kept

@@ -1,0 +1,1 @@
+"""What every domain's data need: verified, cached, decoded and loaded."""

@@ -1,0 +1,253 @@
+"""Files of a data set, checked in parallel and remembered when good; which are used, and which data is let pass."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, TypeVar
+
+from tasks.data.cache import Good, cache_dir, recall, remember
+from tasks.data.threads import Threads
+from tasks.task import DataReport
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) as files are read."""
+
+QUARANTINE = "quarantine.txt"
+SHOWN = 20
+_OF_A_KIND = 3
+_NAME = re.compile(r"\S*[\d/._'\"]\S*")  # a file, a number, what was quoted
+_REMEMBER_EVERY_SECONDS = 60.0
+_ADVICE = f"list it in {QUARANTINE} to leave it out, which changes the data fingerprint"
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def check(
+    root: Path,
+    names: Sequence[str],
+    decode: Callable[[bytes], object],
+    kind: str,
+    workers: int = 0,
+    progress: Progress | None = None,
+    digest: Callable[[Any], str] | None = None,
+) -> list[Good | str]:
+    """Read and decode files in parallel, each once.
+
+    Args:
+        root: the folder that `names` are relative to.
+        names: the files, with forward slashes.
+        decode: raises ValueError, saying in a few words what is wrong with the bytes of a file.
+        kind: what the files should be, such as "image".
+        workers: threads; 0 takes one per processor.
+        progress: called with (done, total) files.
+        digest: called with what `decode` returned, gives the SHA-256 that stands for a file's content where other bytes may
+            say the same. By default it is that of the bytes.
+
+    Returns:
+        For each name, in order, (size, time of change, SHA-256) of a good file or the sentence that says what is wrong
+        with it. Files found good are remembered under `cache_dir()` by name, size and time of change, and not read
+        again; one memory for each folder and kind of digest, for they must not be taken for one another.
+    """
+    rule = f"-{digest.__module__}.{digest.__qualname__}" if digest else ""
+    where = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    memory = cache_dir() / "verified" / f"{where}{rule}.json"
+    known = recall(memory)
+    checked: list[Good | str] = []
+    remembered = time.monotonic()
+
+    def keep() -> None:
+        good = {name: result for name, result in zip(names, checked, strict=False) if isinstance(result, tuple)}
+        if any(known.get(name) != result for name, result in good.items()):
+            with contextlib.suppress(OSError):  # a cache that cannot be written costs time at the next start, no more
+                remember(memory, known | good)
+
+    def check_one(name: str) -> Good | str:
+        return _check(root, name, known.get(name), decode, kind, digest)
+
+    try:
+        for result in threaded(check_one, names, workers, progress, lambda name: root / name):
+            checked.append(result)
+            if time.monotonic() - remembered > _REMEMBER_EVERY_SECONDS:
+                keep()
+                remembered = time.monotonic()
+    finally:  # an interrupted verification goes on where it stopped; a killed one, from the last minute
+        keep()
+    return checked
+
+
+def require(report: DataReport) -> None:
+    """Let usable data pass.
+
+    Raises:
+        ValueError: names 20 problems of the report, of every kind some, and says how many more there are.
+    """
+    if report.problems:
+        shown = "".join(f"\n  {problem}" for problem in telling(report.problems))
+        rest = len(report.problems) - SHOWN
+        more = f"\n  and {rest:,} more" if rest > 0 else ""
+        raise ValueError(f"{report.name}: {len(report.problems):,} problem(s) in the data:{shown}{more}")
+
+
+def telling(problems: Sequence[str], count: int = SHOWN) -> list[str]:
+    """Return at most `count` problems, in order: of every kind the first three, as long as there is room, then others.
+
+    Of a kind are sentences that differ in names and numbers alone: thousands of consequences must not hide their cause.
+    """
+    seen: Counter[str] = Counter()
+    early: list[int] = []
+    late: list[int] = []
+    for index, problem in enumerate(problems):
+        kind = _NAME.sub("", problem)
+        seen[kind] += 1
+        (early if seen[kind] <= _OF_A_KIND else late).append(index)
+    return [problems[index] for index in sorted((early + late)[:count])]
+
+
+def threaded(
+    function: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    workers: int = 0,
+    progress: Progress | None = None,
+    name: Callable[[_Item], object] = str,
+) -> Iterator[_Result]:
+    """Yield `function(item)` for every item in order, computed by threads (0: one per processor).
+
+    Pillow and hashlib let go of the interpreter lock, so threads do read pictures in parallel. Abandoning the iterator
+    (Ctrl-C) drops the work not yet begun.
+
+    Raises:
+        LoaderError: an item has kept its thread for PATIENCE seconds; `name(item)` says which file that is.
+        Exception: what `function` raises.
+    """
+    size = max(1, min(64, len(items) // 256))  # chunks, so that a million small tasks are not a million futures
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
+    pool = Threads(workers)
+    reading: dict[int, _Item] = {}  # by the number of a chunk
+
+    def compute(number: int) -> list[_Result]:
+        results = []
+        for item in chunks[number]:
+            if pool.closed:
+                break
+            reading[number] = item
+            results.append(function(item))
+        return results
+
+    done = 0
+    try:
+        futures = [pool.submit(compute, number) for number in range(len(chunks))]
+        for number in range(len(chunks)):
+            results = pool.result(futures[number], lambda number=number: name(reading[number]))  # type: ignore[misc]
+            futures[number] = None  # type: ignore[call-overload]  # what was yielded need not be held here, too
+            done += len(results)
+            if progress:
+                progress(done, len(items))
+            yield from results
+    finally:
+        pool.close()
+
+
+def quarantined(
+    root: Path, present: Collection[str], passed_over: Callable[[str], bool] = lambda name: False
+) -> tuple[set[str], list[str]]:
+    """Read `quarantine.txt` of `root`, where there is one: a name a line, # starts a comment.
+
+    Args:
+        root: the data set.
+        present: the names that can be left out.
+        passed_over: says of a name that it does not matter here, present or not.
+
+    Returns:
+        The names to leave out, and a sentence for every line that names no file.
+
+    Raises:
+        ValueError: it is no file, or not UTF-8 text.
+    """
+    path = root / QUARANTINE
+    if not path.exists():
+        return set(), []
+    excluded, problems = set(), []
+    for number, line in enumerate(read_lines(path), 1):
+        name = "" if line.startswith("#") else line.strip().removeprefix("./")
+        if name not in present:  # else what looks like a comment belongs to the name
+            name = name.split(" #")[0].strip()
+        if not name or passed_over(name):
+            continue
+        if name in present:
+            excluded.add(name)
+        else:
+            problems.append(f"{QUARANTINE}, line {number}: there is no {name}")
+    return excluded, problems
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file, with or without a byte order mark, ended by LF, CR LF or CR.
+
+    Raises:
+        ValueError: it is a folder or a pipe, or not UTF-8 text; the message names it.
+        OSError: it cannot be opened.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a file")
+    try:
+        # In one piece: `read_text` drops the first bytes of a mark that ends there (b"\xef") without a word.
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def choose(names: Sequence[str], subset: float | Fraction) -> list[str]:
+    """Return the first ceil(subset n) of n names in order of their SHA-256, sorted: a smaller subset lies within a larger."""
+    count = math.ceil(Fraction(str(subset)) * len(names))  # exact: 0.07 * 100 is above 7 in floating point
+    order = sorted(names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
+    return sorted(order[:count])
+
+
+def some(names: Sequence[str]) -> str:
+    """Return how many names there are, and the first three."""
+    return f"{len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+
+
+def printable(text: str) -> str:
+    r"""Return a text with every character that no terminal shows, or UTF-8 does not hold, written as \n, \x1b or \udcff.
+
+    File names may be any bytes; what a report says of them is a line on a terminal, and stands in records, which are UTF-8.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _check(
+    root: Path,
+    name: str,
+    known: Good | None,
+    decode: Callable[[bytes], object],
+    kind: str,
+    digest: Callable[[Any], str] | None,
+) -> Good | str:
+    """Return what is to be remembered of a good file, or the sentence that says what is wrong with it."""
+    try:
+        stat = (root / name).stat()
+        if not S_ISREG(stat.st_mode):  # a pipe would be waited for
+            return f"{name} is not a file; {_ADVICE}"
+        if known is not None and known[:2] == (stat.st_size, stat.st_mtime_ns):
+            return known
+        data = (root / name).read_bytes()
+    except OSError as error:
+        return f"{name} cannot be opened ({error.strerror})"
+    try:
+        content = decode(data)
+    except ValueError as error:
+        return f"{name} is not a readable {kind} ({error}); {_ADVICE}"
+    return stat.st_size, stat.st_mtime_ns, digest(content) if digest else hashlib.sha256(data).hexdigest()

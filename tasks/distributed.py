@@ -1,0 +1,208 @@
+"""The processes of one run, as `torchrun` starts them: who takes which part of the work, and what all must agree on.
+
+A run of one process, which is what there is without `torchrun`, passes through all of this unchanged. With several, every
+process holds the whole network; each takes its part of every batch, and gradients are averaged before the step, so that all
+take the same one. What they compute together does not depend on which of them was fast.
+
+Examples of a batch are dealt out like cards, and the mean over a batch is the mean of the parts' means: parts must be equal.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
+
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others: the first one alone verifies a data set, which may be a million pictures.
+
+A process that dies ends the run at once all the same: its connections close, and `torchrun` looks after the rest.
+"""
+
+TOLD = "raised in the first process, which tells of it"
+"""A note on exceptions that came from there."""
+
+_Sliceable = TypeVar("_Sliceable", bound=Any)
+_Result = TypeVar("_Result")
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[None]:
+    """Context in which the processes of `torchrun` know each other; nothing without it.
+
+    On GPUs each takes the one of its number on the machine, and they speak through NCCL, else through gloo.
+
+    Raises:
+        ValueError: a machine has fewer GPUs than processes.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    gpu = device.type == "cuda"
+    if gpu:
+        local = int(os.environ["LOCAL_RANK"])
+        if local >= torch.cuda.device_count():
+            raise ValueError(
+                f"process {local} of this machine finds {torch.cuda.device_count()} GPUs: start one process a GPU"
+            )
+        torch.cuda.set_device(local)
+    backend = "cpu:gloo,cuda:nccl" if gpu else "gloo"
+    store, number, count = next(rendezvous("env://", timeout=PATIENCE))
+    if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) == count:
+        # torchrun starts processes again with the store of the dead ones, in which their addresses stand
+        # (github.com/pytorch/pytorch/issues/135712). On one machine all count the same lives.
+        store = PrefixStore(f"life {_lives()}", store)
+    dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
+    yield
+    dist.destroy_process_group()  # not after an error: the others may be waiting for this process, and it would for them
+
+
+def _lives() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def world_size() -> int:
+    """Return how many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Return the number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_rank_zero() -> bool:
+    """Whether this is the process that speaks and writes."""
+    return rank() == 0
+
+
+def local_world_size() -> int:
+    """Return how many of the processes share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size() > 1 else 1
+
+
+def shard(things: _Sliceable) -> _Sliceable:
+    """Return what this process is dealt of a list or an array: of the examples of a batch, of the batches of a test set."""
+    return cast("_Sliceable", things[rank() :: world_size()])
+
+
+def barrier() -> None:
+    """Wait for all the others."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+def on_rank_zero(make: Callable[[], _Result]) -> _Result:
+    """Return what the first process makes; the others wait for it.
+
+    Raises:
+        Exception: whatever `make` raises, in every process.
+    """
+    if world_size() == 1:
+        return make()
+    made: list[Any] = [None, None]
+    if is_rank_zero():
+        try:
+            made[0] = make()
+        except Exception as error:
+            made[1] = error
+    dist.broadcast_object_list(made)
+    if made[1] is not None:
+        if not is_rank_zero():
+            made[1].add_note(TOLD)
+        raise made[1]
+    return cast("_Result", made[0])
+
+
+def rank_zero_first(make: Callable[[], _Result]) -> _Result:
+    """Return what this process makes, after the first has made it: what that one leaves in a cache is made once.
+
+    Raises:
+        Exception: whatever `make` raises, in every process.
+    """
+    if world_size() == 1:
+        return make()
+    made: list[_Result] = []
+    on_rank_zero(lambda: made.append(make()))
+    return made[0] if made else make()
+
+
+def gather(mine: Sequence[_Result]) -> list[_Result]:
+    """Return what all processes made of their `part` of some things, one result each, in the order of the things.
+
+    Evaluation deals out whole batches: as a batch is the same whatever the number of processes, so are the results.
+    """
+    if world_size() == 1:
+        return list(mine)
+    found: list[list[_Result]] = [[] for _ in range(world_size())]
+    dist.all_gather_object(found, list(mine))
+    total = sum(map(len, found))
+    return [found[number % world_size()][number // world_size()] for number in range(total)]
+
+
+def mean_over_ranks(values: Sequence[float]) -> list[float]:
+    """Return the mean over processes of each of `values`: no number anywhere is no number everywhere."""
+    if world_size() == 1:
+        return list(values)
+    together = torch.tensor(values, dtype=torch.float64)
+    dist.all_reduce(together)
+    return cast("list[float]", (together / world_size()).tolist())
+
+
+def max_over_ranks(value: int) -> int:
+    """Return the highest `value` of all processes."""
+    if world_size() == 1:
+        return value
+    together = torch.tensor(value)
+    dist.all_reduce(together, dist.ReduceOp.MAX)
+    return int(together)
+
+
+def average_gradients(model: nn.Module) -> None:
+    """Replace every gradient by its mean over processes.
+
+    All travel as one vector, laid out in the same way at every step: with three or more processes the order of a sum
+    depends on where in the vector a number stands, and a run that was resumed must give the same sums.
+    """
+    if world_size() == 1:
+        return
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    together = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(together)
+    together /= world_size()
+    parts = torch.split(together, [gradient.numel() for gradient in gradients])
+    for gradient, part_ in zip(gradients, parts, strict=True):
+        gradient.copy_(part_.view(gradient.shape))
+
+
+def broadcast_buffers(model: nn.Module) -> None:
+    """Give every process the running averages of the first one: each has those of its own part of the batches."""
+    if world_size() > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, 0)
+
+
+def require_same_weights(model: nn.Module) -> None:
+    """Check that all processes hold the same network.
+
+    Raises:
+        RuntimeError: they do not: the network they train together is none.
+    """
+    if world_size() == 1:
+        return
+    sums = [(p.detach().double().sum(), p.detach().double().square().sum()) for p in model.parameters()]
+    mine = torch.tensor(sums, dtype=torch.float64)
+    theirs = mine.clone()
+    dist.broadcast(theirs, 0)
+    if max_over_ranks(
+        int(not torch.allclose(mine, theirs, rtol=0, atol=0, equal_nan=True))
+    ):  # NaN is for others to tell of
+        raise RuntimeError(f"{world_size()} processes that train one network hold different weights")

@@ -1,0 +1,83 @@
+"""Captions as tensors: packed batches, drawn as NeuralTalk draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.flickr8k.dataset import Picture
+from tasks.flickr8k.vocabulary import Vocabulary
+from tasks.random_streams import derive
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Captions of one step, longest first, packed: nothing is padding.
+
+    Attributes:
+        features: (batch, features) float32.
+        words: (n,) int64, what is fed, time-major: the start token of every caption, then their first words ...
+        targets: (n,) int64, what is to be predicted: the next word, at last the end token.
+        sizes: captions still running at each step, the picture's own step being the first.
+    """
+
+    features: Tensor
+    words: Tensor
+    targets: Tensor
+    sizes: tuple[int, ...]
+
+
+class Captions:
+    """All captions of one split, encoded, with their pictures' features, on the device.
+
+    Args:
+        pictures: in the order of `features`.
+        features: (pictures, features) float32.
+        vocabulary: words that are not in it are dropped; a caption that loses all is an empty one, whose end is predicted.
+    """
+
+    def __init__(
+        self, pictures: Sequence[Picture], features: Tensor, vocabulary: Vocabulary, device: torch.device
+    ) -> None:
+        encoded = [(row, vocabulary.encode(c)) for row, picture in enumerate(pictures) for c in picture.captions]
+        counts = np.array([len(picture.captions) for picture in pictures])
+        self.names = [f"{picture.name}#{i}" for picture in pictures for i in range(len(picture.captions))]
+        self._counts, self._first = counts, np.cumsum(counts) - counts
+        self._lengths = torch.tensor([len(words) for _, words in encoded])
+        longest = int(self._lengths.max())
+        # One column more, of end tokens: every caption is followed by one.
+        padded = torch.zeros(len(encoded), longest + 1, dtype=torch.int64)
+        for row, (_, words) in enumerate(encoded):
+            padded[row, : len(words)] = torch.tensor(words, dtype=torch.int64)
+        self._padded = padded.to(device)
+        self._picture = torch.tensor([row for row, _ in encoded]).to(device)
+        self._features = features.to(device)
+        self._device = device
+
+    def __len__(self) -> int:
+        """Return the number of captions."""
+        return len(self.names)
+
+    def draw(self, seed: int, step: int, size: int) -> list[int]:
+        """Return the captions in the batch of `step`: a picture uniformly, then one of its captions, with replacement."""
+        generator = np.random.default_rng(derive(seed, "captions", step))
+        pictures = generator.integers(len(self._counts), size=size)
+        return (self._first[pictures] + generator.integers(self._counts[pictures])).tolist()  # type: ignore[no-any-return]
+
+    def batch(self, captions: Sequence[int]) -> Batch:
+        """Return the given captions as a batch."""
+        chosen = torch.tensor(captions)
+        chosen = chosen[self._lengths[chosen].argsort(descending=True, stable=True)]
+        lengths = self._lengths[chosen] + 1  # the end token too
+        steps = int(lengths[0])
+        running = torch.arange(steps)[:, None] < lengths  # (steps, batch)
+        rows = chosen.to(self._device)
+        targets = self._padded[rows, :steps].t()
+        fed = torch.cat((torch.zeros_like(targets[:1]), targets[:-1]))
+        mask = running.to(self._device)
+        sizes = (len(captions), *running.sum(1).tolist())
+        return Batch(self._features[self._picture[rows]], fed[mask], targets[mask], sizes)

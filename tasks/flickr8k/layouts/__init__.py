@@ -1,0 +1,1 @@
+"""The layouts in which Flickr8k's captions and features are had."""

@@ -1,0 +1,95 @@
+"""Karpathy's `vgg_feats.mat`: VGG-16's fc7, a column for every picture of his JSON file."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+import scipy.io.matlab
+import torch
+from torch import Tensor
+
+from tasks.data.verification import some
+
+_VARIABLE = "feats"
+_FC7 = 4096
+_COMPRESSED = 15  # miCOMPRESSED, the type of a variable that is deflated ("MAT-File Level 5 File Format", MathWorks)
+_LIMIT = 64 << 20  # bytes that any file may inflate to
+_RATIO = 32  # what larger ones may: numbers that a network computed shrink to no less than a third or so
+
+
+def problem(path: Path, columns: Mapping[str, int]) -> str:
+    """Return in a sentence what is wrong with a feature matrix, from its header alone; nothing where it can be used.
+
+    Args:
+        path: should be a MATLAB file (before version 7.3) with a real matrix `feats`, (4096, N).
+        columns: those wanted, by picture name, counted from 0.
+    """
+    try:
+        allowed = max(_LIMIT, _RATIO * path.stat().st_size)
+        if _inflated(path, allowed) > allowed:
+            return f"{path.name} would inflate to more than {allowed:,} bytes: no matrix of features shrinks so far"
+        # MATLAB files may hold objects and functions: only a matrix of numbers will ever be read.
+        found = [(shape, kind) for name, shape, kind in scipy.io.whosmat(path, appendmat=False) if name == _VARIABLE]
+    except NotImplementedError:
+        return f"{path.name} is a MATLAB 7.3 file (HDF5); save it in MATLAB with -v7"
+    except Exception as error:  # whatever a damaged file makes a parser raise
+        return f"{path.name} is not a readable MATLAB file ({type(error).__name__}: {error})"
+    if len(found) != 1:
+        return f"{path.name} holds {len(found) or 'no'} variable{'s' * bool(found)} called {_VARIABLE}; expected one"
+    shape, kind = found[0]
+    if kind not in ("single", "double") or len(shape) != 2 or shape[0] != _FC7:
+        return f"{path.name}: {_VARIABLE} is {kind} of shape {shape}; expected single or double of shape ({_FC7}, N)"
+    if outside := [name for name, column in columns.items() if not 0 <= column < shape[1]]:
+        return f"{path.name} has {shape[1]:,} columns, too few for the imgid of {some(outside)}"
+    return ""
+
+
+def _inflated(path: Path, enough: int) -> int:
+    """Return how many bytes the compressed variables of a MATLAB 5 file hold, none of them kept; stop above `enough`."""
+    if scipy.io.matlab.matfile_version(path, appendmat=False)[0] != 1:
+        return 0  # the other versions have no compression of their own
+    total = 0
+    with path.open("rb") as file:
+        order = "<" if file.read(128)[126:] == b"IM" else ">"  # as scipy has it
+        while len(tag := file.read(8)) == 8 and total <= enough:
+            kind, remaining = struct.unpack(f"{order}II", tag)
+            if kind != _COMPRESSED:
+                file.seek(remaining, 1)
+                continue
+            inflater = zlib.decompressobj()
+            while total <= enough and (block := file.read(min(remaining, 1 << 16))):
+                remaining -= len(block)
+                while block and total <= enough:
+                    total += len(inflater.decompress(block, 1 << 20))
+                    block = inflater.unconsumed_tail
+    return total
+
+
+def load(path: Path, columns: Mapping[str, int]) -> Tensor:
+    """Return the given columns, in order, (len(columns), 4096) float32. `path` and `columns` are as in `problem`.
+
+    Raises:
+        ValueError: there is a problem, or a value is no number.
+    """
+    if found := problem(path, columns):
+        raise ValueError(found)
+    try:
+        feats = scipy.io.loadmat(path, appendmat=False, variable_names=[_VARIABLE])[_VARIABLE]
+    except Exception as error:  # as above
+        raise ValueError(f"{path.name} is not a readable MATLAB file ({type(error).__name__}: {error})") from error
+    if feats.dtype.kind != "f":  # the header does not tell complex numbers from real ones
+        raise ValueError(f"{path.name}: {_VARIABLE} is not a matrix of real numbers")
+    with np.errstate(over="ignore"):  # to infinity, which is refused below
+        chosen = feats.T[list(columns.values())].astype(np.float32)
+    finite = np.isfinite(chosen).all(axis=1)
+    if not finite.all():
+        name = list(columns)[int(np.argmin(finite))]
+        raise ValueError(
+            f"{path.name}: column {columns[name]} of {_VARIABLE} (imgid of {name}) holds a value that is no number"
+        )
+    return torch.from_numpy(np.ascontiguousarray(chosen))

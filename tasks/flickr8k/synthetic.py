@@ -1,0 +1,246 @@
+"""The embedded set: generated pictures with five captions each in Flickr8k's layout, so that a row can be tried in a minute.
+
+A picture shows two of four shapes in two of five colours, one left of or above the other, on a black or grey ground. Its
+captions say so in five ways, and what they say is wrong for every picture of another scene. Dev and test pictures show
+scenes that no training picture shows, so that no caption can be had by recalling one. It shows that a row runs, never
+what DSD does.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.data.cache import cache_dir, made_once
+from tasks.random_streams import derive
+
+VERSION = 1
+"""Raise it with any change to the pictures or captions: it is part of the cache's key."""
+
+MARK = "GENERATED"
+"""A file of this name at a data set's root says that its pictures are generated: no result passes for a real one."""
+
+PICTURES = "Flicker8k_Dataset"
+TEXT = "Flickr8k_text"
+SPLITS = {"train": "Flickr_8k.trainImages.txt", "dev": "Flickr_8k.devImages.txt", "test": "Flickr_8k.testImages.txt"}
+CAPTIONS = 5
+"""Captions a picture."""
+
+# A linear map must find colours and shapes (NeuralTalk's first layer is one), so all colours are corners of one solid and
+# brighter than both grounds: on a brighter ground a shape would turn into its negative.
+COLOURS = {
+    "red": (1.0, 0.15, 0.15),
+    "green": (0.1, 0.85, 0.1),
+    "blue": (0.3, 0.3, 1.0),
+    "yellow": (1.0, 0.9, 0.05),
+    "white": (1.0, 1.0, 1.0),
+}
+GROUNDS = {"black": 0.05, "grey": 0.25}
+SHAPES = {
+    "circle": ("circle", "disc"),
+    "square": ("square", "box"),
+    "triangle": ("triangle", "wedge"),
+    "cross": ("cross", "plus"),
+}
+"""Shape: its usual name and a rarer one."""
+
+_CENTRES = {"row": ((0.27, 0.5), (0.73, 0.5)), "column": ((0.5, 0.27), (0.5, 0.73))}
+"""Where the first and the second object lie: x and y, the picture's side being 1."""
+_RELATIONS = {
+    "row": (("left of", "to the left of"), ("right of", "to the right of")),
+    "column": (("above", "over"), ("below", "under")),
+}
+"""How the first object lies to the second, and the second to the first; each in a usual and a rarer wording."""
+_BESIDE = {
+    "row": (("on its left", "to its left"), ("on its right", "to its right")),
+    "column": (("above it", "over it"), ("below it", "under it")),
+}
+"""The same after the other object."""
+_FRAMES = (
+    "a {subject} is {relation} a {other}",
+    "there is a {subject} {relation} a {other}",
+    "a {subject} {relation} a {other} on a {ground} background",
+    "on a {ground} surface a {subject} lies {relation} a {other}",
+    "a {other} has a {subject} {beside}",
+)
+_RARE = 0.25  # how often a rarer word is taken; well below one half, so that greedy decoding has one best sentence
+
+_RADIUS = 0.2  # half the side of an object; with all below, no object passes the middle of the picture
+_JITTER = 0.02  # of a centre, each way
+_NOISE = 0.06
+_SAMPLING = 4  # points per pixel and axis: smooth edges
+_HELD_OUT = 80  # scenes for dev, and as many for test
+_Plane = NDArray[np.float64]
+
+
+class Thing(NamedTuple):
+    """One object: keys of COLOURS and SHAPES."""
+
+    colour: str
+    shape: str
+
+
+class Scene(NamedTuple):
+    """What a picture shows.
+
+    Attributes:
+        layout: "row" (`first` is left of `second`) or "column" (`first` is above `second`).
+        first: an object.
+        second: an object of another colour.
+        ground: a key of GROUNDS. The other three decide it, so that a caption without it still fits one scene alone.
+    """
+
+    layout: str
+    first: Thing
+    second: Thing
+    ground: str
+
+
+def _scenes() -> dict[str, tuple[Scene, ...]]:
+    """Return the scenes of each split: all 640 in random order, half of them on either ground, dealt out."""
+    things = [Thing(*pair) for pair in itertools.product(COLOURS, SHAPES)]
+    arrangements = [
+        (layout, first, second)
+        for layout, first, second in itertools.product(_CENTRES, things, things)
+        if first.colour != second.colour
+    ]
+    arrangements.sort(key=lambda a: derive("flickr8k tiny", VERSION, "scene", a[0], *a[1], *a[2]))
+    grounds = itertools.cycle(GROUNDS)
+    scenes = tuple(Scene(*arrangement, ground) for arrangement, ground in zip(arrangements, grounds, strict=False))
+    return {
+        "train": scenes[2 * _HELD_OUT :],
+        "dev": scenes[:_HELD_OUT],
+        "test": scenes[_HELD_OUT : 2 * _HELD_OUT],
+    }
+
+
+SCENES = _scenes()
+"""By split; picture i shows scene i, and starts again when all were shown."""
+
+
+def ensure(cache: Path | None = None, train: int = 900, dev: int = 100, test: int = 100, size: int = 48) -> Path:
+    """Return the root of the generated set, making it first where the cache does not hold it.
+
+    Args:
+        cache: where to look for it and keep it; `cache_dir()` by default.
+        train: pictures for training.
+        dev: pictures for development.
+        test: pictures for testing.
+        size: side in pixels.
+
+    The set appears whole or not at all, whoever else makes it at the same time (see `tasks.data.cache.made_once`).
+    """
+    cache = cache_dir() if cache is None else cache
+    return made_once(
+        cache / f"tiny-flickr8k-v{VERSION}-{train}-{dev}-{test}-{size}",
+        lambda root: generate(root, train, dev, test, size),
+    )
+
+
+def generate(root: Path, train: int = 900, dev: int = 100, test: int = 100, size: int = 48) -> None:
+    """Write Flicker8k_Dataset/*.jpg and Flickr8k_text/*.txt under `root`; the arguments are those of `ensure`."""
+    (root / PICTURES).mkdir(parents=True)
+    (root / TEXT).mkdir()
+    (root / MARK).write_text(
+        f"Generated pictures and captions, version {VERSION} (tasks/flickr8k/synthetic.py). "
+        "Results on them say nothing of DSD.\n",
+        encoding="utf-8",
+    )
+    lines = []
+    for split, count in (("train", train), ("dev", dev), ("test", test)):
+        names = [f"{split}_{index:04d}.jpg" for index in range(count)]
+        for index, name in enumerate(names):
+            # Full colour resolution: half of it would smear one object's colour into the other's edge.
+            pixels = picture(scene(split, index), size, split, index)
+            Image.fromarray(pixels).save(root / PICTURES / name, quality=92, subsampling=0)
+            told = captions(scene(split, index), split, index)
+            lines += [f"{name}#{number}\t{caption}\n" for number, caption in enumerate(told)]
+        _write(root / TEXT / SPLITS[split], "".join(f"{name}\n" for name in names))
+    _write(root / TEXT / "Flickr8k.token.txt", "".join(lines))
+
+
+def scene(split: str, index: int) -> Scene:
+    """Return what picture `index` of `split` shows.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+    if split not in SCENES:
+        raise ValueError(f"split={split!r}: expected one of {tuple(SCENES)}")
+    return SCENES[split][index % len(SCENES[split])]
+
+
+def captions(scene: Scene, *purpose: str | int) -> list[str]:
+    """Return five true captions of `scene`, no two alike; `purpose` (such as the split and a number) decides which.
+
+    Each has a sentence structure of its own, and they place the first object and the second in turn.
+    """
+    uniform = _generator("captions", *purpose).random((CAPTIONS + 1, 8))
+    starts = int(uniform[CAPTIONS, CAPTIONS] < 0.5)
+    told = []
+    for number, frame in enumerate(np.argsort(uniform[CAPTIONS, :CAPTIONS], kind="stable")):
+        second = (number + starts) % 2  # 1: the sentence says where the second object is
+        things = (scene.first, scene.second)
+        rare = (uniform[number] < _RARE).astype(int)
+        words = _FRAMES[frame].format(
+            subject=_named(things[second], rare[0]),
+            other=_named(things[1 - second], rare[1]),
+            relation=_RELATIONS[scene.layout][second][rare[2]],
+            beside=_BESIDE[scene.layout][second][rare[3]],
+            ground=scene.ground,
+        )
+        told.append(f"{words[0].upper()}{words[1:]} .")
+    return told
+
+
+def picture(scene: Scene, size: int, *purpose: str | int) -> NDArray[np.uint8]:
+    """Draw one (size, size, 3) picture; `purpose` (such as the split and a number) decides all that is random.
+
+    Only sums, products and comparisons: the pixels are the same on every processor.
+    """
+    random = _generator("picture", *purpose)
+    uniform = random.random((3, 3))
+    image = np.full((size, size, 3), GROUNDS[scene.ground]) + 0.06 * (uniform[2, 0] - 0.5)
+    for thing, centre, u in zip((scene.first, scene.second), _CENTRES[scene.layout], uniform, strict=False):
+        cover = _cover(thing.shape, size, centre, u)
+        image = image * (1 - cover) + np.array(COLOURS[thing.colour]) * cover
+    noise = random.random((2, size, size, 3)).sum(0) - 1  # triangular
+    noisy: NDArray[np.uint8] = np.clip(np.rint(255 * (image + 2 * _NOISE * noise)), 0, 255).astype(np.uint8)
+    return noisy
+
+
+def _cover(shape: str, size: int, centre: tuple[float, float], u: _Plane) -> _Plane:
+    """Return (size, size, 1): which part of each pixel the shape covers; u (3,) decides its place and size."""
+    axis = (np.arange(size * _SAMPLING) + 0.5) / (size * _SAMPLING)
+    radius = _RADIUS * (0.93 + 0.12 * u[2])
+    across = (axis[None, :] - centre[0] - _JITTER * (2 * u[0] - 1)) / radius
+    down = (axis[:, None] - centre[1] - _JITTER * (2 * u[1] - 1)) / radius
+    within = np.maximum(abs(across), abs(down)) < 1
+    if shape == "circle":
+        inside = across * across + down * down < 1
+    elif shape == "square":
+        inside = np.maximum(abs(across), abs(down)) < 0.9
+    elif shape == "triangle":  # upright, on the lower side of the square around it
+        inside = within & (2 * abs(across) < 1 + down)
+    elif shape == "cross":
+        inside = within & (np.minimum(abs(across), abs(down)) < 0.3)
+    else:
+        raise ValueError(f"shape={shape!r}: expected one of {tuple(SHAPES)}")
+    return np.asarray(inside.reshape(size, _SAMPLING, size, _SAMPLING, 1).mean(axis=(1, 3)))
+
+
+def _named(thing: Thing, rare: int) -> str:
+    return f"{thing.colour} {SHAPES[thing.shape][rare]}"
+
+
+def _generator(*purpose: str | int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(derive("flickr8k tiny", VERSION, *purpose)))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")

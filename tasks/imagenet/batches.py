@@ -1,0 +1,258 @@
+"""Batches of pictures: step s has the same batch however it is reached, and with any number of workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tasks import distributed
+from tasks.data.images import decode
+from tasks.data.loading import loaded
+from tasks.data.threads import processors
+from tasks.data.verification import Progress, threaded
+from tasks.imagenet.dataset import Folder, Split
+from tasks.imagenet.settings import Augmentation
+from tasks.imagenet.transforms import Colour, augment, central_view, draws, finish
+
+Batch = tuple[Tensor, Tensor]
+"""x: (B, 3, side, side) float32, normalised, channels last; y: (B,) int64 class numbers. Both on the device."""
+
+_SAMPLED_HEADERS = 512
+
+
+class Pictures:
+    """One split's pictures as (height, width, 3) uint8 RGB arrays, held in memory where they fit.
+
+    Attributes:
+        names: relative file names, in the data set's order.
+        labels: (n,) int64 class numbers.
+        in_memory: whether every picture was decoded at the start; if not, each is decoded when it is asked for.
+
+    Args:
+        folder: what `scan` found.
+        split: "train" or "val".
+        cache: True or False decides; None holds pictures that are thought to take at most `memory_part` of memory.
+        memory_part: of the machine's (or the container's) memory.
+        workers: threads that decode at the start; 0 takes one per processor.
+        progress: called with (done, total) pictures as they are decoded.
+
+    Raises:
+        ValueError: there is no picture, or (here or later) one cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        split: Split,
+        cache: bool | None = None,
+        memory_part: float = 0.25,
+        workers: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.root = folder.root
+        self.names = folder.names(split)
+        self.labels = folder.labels(split)
+        if not self.names:
+            raise ValueError(f"{folder.root}: there are no pictures in {split}/")
+        if cache is None:
+            needed = distributed.local_world_size() * estimated_bytes(self.root, self.names)
+            cache = needed <= memory_part * memory_bytes()
+        self.in_memory = cache
+        self._held: list[NDArray[np.uint8]] | None = None
+        if cache:
+            self._held = list(threaded(self.read, range(len(self.names)), workers, progress, self._path))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return self.read(index)
+
+    def read(self, index: int, quick: bool = False) -> NDArray[np.uint8]:
+        """Return one picture; what is not held in memory is decoded now, by `tasks.data.images.decode(quick=...)`."""
+        return decode(self._path(index), quick) if self._held is None else self._held[index]
+
+    def _path(self, index: int) -> Path:
+        return self.root / self.names[index]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker process reads files: sending it a copy of every picture would cost more than it saves.
+        return {**self.__dict__, "_held": None}
+
+    def relabelled(self, labels: NDArray[np.int64]) -> Pictures:
+        """Return the same pictures (held once) under other labels, (n,)."""
+        other = object.__new__(Pictures)
+        other.__dict__.update(self.__dict__, labels=labels)
+        return other
+
+
+def estimated_bytes(root: Path, names: Sequence[str]) -> float:
+    """Return the decoded size of all pictures, from the headers of at most 512 evenly spaced ones."""
+    sampled = names[:: max(1, len(names) // _SAMPLED_HEADERS)]
+    total = 0
+    for name in sampled:
+        try:
+            with Image.open(root / name) as picture:
+                total += 3 * picture.width * picture.height
+        except OSError as error:
+            raise ValueError(f"{root / name} is not a readable image ({error})") from error
+    return total / len(sampled) * len(names)
+
+
+def memory_bytes() -> int:
+    """Return the memory of this machine, or of the container where that is less."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text().strip() if limit.exists() else "max"
+    return min(total, int(text)) if text.isdigit() else total
+
+
+@lru_cache(maxsize=4)
+def order(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
+    """Return the order of the samples in an epoch, a permutation (n,) that these arguments alone decide."""
+    permutation = np.argsort(draws(n, "order", seed, epoch), kind="stable").astype(np.int64)
+    permutation.setflags(write=False)  # it is shared by all who ask
+    return permutation
+
+
+def steps_per_epoch(n: int, batch_size: int) -> int:
+    """Return the number of full batches in `n` samples.
+
+    Raises:
+        ValueError: there is not one.
+    """
+    if n < batch_size:
+        raise ValueError(f"batch_size={batch_size} is more than the {n} training pictures there are")
+    return n // batch_size
+
+
+def batch_indices(seed: int, step: int, n: int, batch_size: int) -> tuple[int, NDArray[np.int64]]:
+    """Return the epoch of a step and the (batch_size,) sample numbers of its batch."""
+    epoch, position = divmod(step, steps_per_epoch(n, batch_size))
+    return epoch, order(seed, epoch, n)[position * batch_size : (position + 1) * batch_size]
+
+
+def batch_ids(pictures: Pictures, seed: int, batch_size: int, step: int) -> list[str]:
+    """Return the relative file names of the pictures in the training batch of `step`."""
+    _, indices = batch_indices(seed, step, len(pictures), batch_size)
+    return [pictures.names[index] for index in indices]
+
+
+def train_batches(
+    pictures: Pictures,
+    settings: Augmentation,
+    seed: int,
+    batch_size: int,
+    first_step: int,
+    last_step: int,
+    workers: int | None,
+    device: torch.device,
+) -> Iterator[Batch]:
+    """Yield this process's part of the batches of steps [first_step, last_step), augmented.
+
+    Every epoch drops its last, incomplete batch.
+
+    Args:
+        pictures: the training split.
+        settings: how each is cropped and coloured.
+        seed: of the trial: decides the order and every crop.
+        batch_size: pictures in a batch.
+        first_step: the first batch to yield, counted from the start of training.
+        last_step: the batch before which to stop.
+        workers: processes that prepare batches; 0 prepares them in this one; None takes 0 for pictures held in memory
+            and else one per processor (shared by the processes of a run), at most 16. Batches do not depend on it.
+        device: where they are to lie.
+
+    Raises:
+        ValueError: there are fewer pictures than `batch_size`, or one cannot be decoded.
+        OSError: one cannot be opened.
+        LoaderError: see `tasks.data.loading.loaded`.
+    """
+    plan = _Plan(seed, len(pictures), batch_size, first_step, last_step)
+    for views, colour, labels in _loader(_Training(pictures, settings, seed), plan, workers, device):
+        moved = Colour(*(part.to(device, non_blocking=True) for part in colour))
+        yield finish(views.to(device, non_blocking=True), moved, settings), labels.to(device, non_blocking=True)
+
+
+def scoring_batches(
+    pictures: Pictures,
+    settings: Augmentation,
+    batch_size: int,
+    workers: int | None,
+    device: torch.device,
+    which: Sequence[int] | None = None,
+) -> Iterator[Batch]:
+    """Yield this process's part of the batches in which the test view of every picture, or of those numbered `which`, stands once.
+
+    They come in order. The last batch may be smaller. `workers` and what is raised: as in `train_batches`.
+    """
+    keys = [(0, index) for index in (range(len(pictures)) if which is None else which)]
+    plan = distributed.shard([keys[start : start + batch_size] for start in range(0, len(keys), batch_size)])
+    for views, _, labels in _loader(_Testing(pictures, settings), plan, workers, device):
+        yield finish(views.to(device, non_blocking=True), None, settings), labels.to(device, non_blocking=True)
+
+
+_Key = tuple[int, int]
+"""(epoch, sample number): all that a worker needs to know."""
+_Sample = tuple[NDArray[np.uint8], Colour | None, int]
+
+
+class _Training(Dataset[_Sample]):
+    def __init__(self, pictures: Pictures, settings: Augmentation, seed: int) -> None:
+        self.pictures, self.settings, self.seed = pictures, settings, seed
+
+    def __getitem__(self, key: _Key) -> _Sample:
+        epoch, index = key
+        picture = self.pictures.read(index, quick=self.settings.resize == "torch")
+        view, colour = augment(picture, self.settings, self.seed, epoch, index)
+        return view, colour, int(self.pictures.labels[index])
+
+
+class _Testing(Dataset[_Sample]):
+    def __init__(self, pictures: Pictures, settings: Augmentation) -> None:
+        self.pictures, self.settings = pictures, settings
+
+    def __getitem__(self, key: _Key) -> _Sample:
+        return central_view(self.pictures[key[1]], self.settings), None, int(self.pictures.labels[key[1]])
+
+
+class _Plan:
+    """Lists the keys of each batch, step after step, an epoch's order at a time."""
+
+    def __init__(self, seed: int, n: int, batch_size: int, first_step: int, last_step: int) -> None:
+        self.seed, self.n, self.batch_size = seed, n, batch_size
+        self.steps = range(first_step, last_step)
+        steps_per_epoch(n, batch_size)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[list[_Key]]:
+        for step in self.steps:
+            epoch, indices = batch_indices(self.seed, step, self.n, self.batch_size)
+            yield [(epoch, int(index)) for index in distributed.shard(indices)]
+
+
+def _collate(samples: list[_Sample]) -> tuple[Tensor, Colour | None, Tensor]:
+    """Join samples into (B, 3, side, side) uint8, channels last in memory, with their colours and labels."""
+    views = torch.from_numpy(np.stack([view for view, _, _ in samples])).permute(0, 3, 1, 2)
+    colours = [colour for _, colour, _ in samples if colour is not None]
+    colour = Colour(*(torch.stack(parts) for parts in zip(*colours, strict=True))) if colours else None
+    return views, colour, torch.tensor([label for _, _, label in samples])
+
+
+def _loader(dataset: Any, plan: Any, workers: int | None, device: torch.device) -> Iterator[Any]:
+    if workers is None:
+        held = dataset.pictures.in_memory
+        workers = 0 if held else max(1, min(16, processors() // distributed.local_world_size()))
+    return loaded(dataset, plan, _collate, workers, pin_memory=device.type == "cuda")
