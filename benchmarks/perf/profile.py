@@ -67,7 +67,7 @@ def watched(learner: Learner) -> Iterator[Stopwatch]:
         ("norm, clipping", torch.nn.utils, "clip_grad_value_"),
         ("optimizer", learner.optimizer, "zero_grad"),
         ("optimizer", learner.optimizer, "step"),
-        ("masks", dsd.sparse_phase, "zero_pruned_"),
+        ("masks", dsd.holding, "zero_pruned_"),
         ("accounting", learner, "train_step"),
     ]
     with ExitStack() as stack:
