@@ -136,7 +136,7 @@ WANTED: tuple[Wanted, ...] = (
         gate=_WORDS,
         hours=1.8,
         spread=0.8,
-        waits="probes decide its rates",
+        waits="no recipe yet that learns from every seed",
     ),
     Wanted(
         "librispeech_deepspeech2",
