@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import grimp
 import pytest
 
+from benchmarks.perf import workloads
 from benchmarks.rows import DOMAINS, ROWS
+from tests.benchmarks import toy
 
 TASKS = Path(__file__).parents[2] / "tasks"
 FOLDERS = sorted(path.parent.name for path in TASKS.glob("*/__init__.py"))
@@ -30,3 +33,10 @@ def test_nobody_in_tasks_imports_a_domain_but_itself(graph: grimp.ImportGraph, d
     for module in {package, *graph.find_descendants(package)}:
         importers = graph.find_modules_that_directly_import(module)
         assert not {name for name in importers if not f"{name}.".startswith(f"{package}.")}, module
+
+
+def test_a_domain_without_a_workload_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    row = dataclasses.replace(toy.ROW, recipes={**toy.ROW.recipes, "small": toy.RECIPE})
+    monkeypatch.setitem(ROWS, row.name, row)
+    with pytest.raises(ValueError, match="toy_row: nothing here generates data for toy"):
+        workloads.task(row.name, tmp_path)
