@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from rich.box import SIMPLE
-from rich.console import Group
+from rich.console import Group as Renderables
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -15,7 +15,7 @@ _WIDTH = 64  # columns that a table takes at least, and its title at most
 _LABEL = 14  # of those, what the longest of our own arms' names takes
 
 
-def terminal(document: Document) -> Group:
+def terminal(document: Document) -> Renderables:
     """Return the tables and the paragraphs."""
     shown: list[Grid | Text] = []
     for block in document:
@@ -23,7 +23,7 @@ def terminal(document: Document) -> Group:
             shown.append(_grid(block))
         elif isinstance(block, Paragraph):
             shown.append(Text(plain(block.text), style="dim italic"))
-    return Group(*shown)
+    return Renderables(*shown)
 
 
 def _grid(table: Table) -> Grid:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
 from benchmarks import paper
-from benchmarks.analysis import mask_lineage
 from benchmarks.analysis.groups import Group, group_records
-from benchmarks.analysis.summary import has_gain, has_sensitivity
+from benchmarks.analysis.summary import has_gain
 from benchmarks.paper import claim_of
 from benchmarks.records.schema import Record
 from benchmarks.reporting import group_names, wording
 from benchmarks.reporting.figures import canvas, forest, sensitivity
 from benchmarks.reporting.figures import weights as weights_figure
 from benchmarks.reporting.figures.curves import curves
-from benchmarks.reporting.figures.names import Kind, figure_name, figure_names
+from benchmarks.reporting.figures.names import Kind, figure_name, figure_names, kinds
 from benchmarks.rows import ROWS
 
 _NAMES = re.compile(
@@ -41,22 +40,11 @@ def write(out: Path, records: Sequence[Record]) -> list[Path]:
     if "gains.png" in names and not _is_drawn(folder / "gains.png", _records(_shown(found))):
         gains(records, folder / "gains.png")
     for group in found:
-        for kind, draw in _drawings(group):
+        for kind in kinds(group):
             path = folder / figure_name(group, found, kind)
             if not _is_drawn(path, group.records):
-                draw(group, path)
+                _DRAW[kind](group, path)
     return [folder / name for name in names]
-
-
-def _drawings(group: Group) -> Iterator[tuple[Kind, Callable[[Group, Path], None]]]:
-    """Yield the figures that a group has, by kind, with what draws each."""
-    yield "curves", curves
-    if mask_lineage.of_weights(group):
-        yield "weights", weights
-    if mask_lineage.told(group):
-        yield "lineage", lineages
-    if has_sensitivity(group):
-        yield "sensitivity", sensitivities
 
 
 def _is_drawn(path: Path, records: Sequence[Record]) -> bool:
@@ -69,10 +57,7 @@ def stale(folder: Path, records: Sequence[Record]) -> list[str]:
     What a picture was drawn from stands in it; its pixels depend on the version of the font library.
     """
     found = group_records(records)
-    sources = {}
-    for group in found:
-        for kind in get_args(Kind):
-            sources[figure_name(group, found, kind)] = canvas.source(group.records)
+    sources = {figure_name(one, found, kind): canvas.source(one.records) for one in found for kind in kinds(one)}
     names = figure_names(found)
     if "gains.png" in names:
         sources["gains.png"] = canvas.source(_records(_shown(found)))
@@ -130,6 +115,14 @@ def sensitivities(group: Group, path: Path) -> None:
         ValueError: its records have no arm of sensitivity.
     """
     sensitivity.draw(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
+
+
+_DRAW: dict[Kind, Callable[[Group, Path], None]] = {
+    "curves": curves,
+    "weights": weights,
+    "lineage": lineages,
+    "sensitivity": sensitivities,
+}
 
 
 def _shown(groups: Sequence[Group]) -> list[Group]:

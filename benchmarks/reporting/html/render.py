@@ -131,8 +131,8 @@ def _table(
     heads = "".join(f'<th scope="col">{_inline(column.heading, place)}</th>\n' for column in columns)
     lines = []
     for first, *rest in rows:
-        cells = [f'<th scope="row">{_name(first, place)}</th>\n']
-        cells += [f"<td>{_number(cell, column, place)}</td>\n" for cell, column in zip(rest, columns[1:], strict=True)]
+        cells = [f'<th scope="row">{_cell(first, place)}</th>\n']
+        cells += [f"<td>{_cell(cell, place, column)}</td>\n" for cell, column in zip(rest, columns[1:], strict=True)]
         lines.append(f"<tr>\n{''.join(cells)}</tr>\n")
     details = [place.details[record.id] for record in (table.group.everything if table.group else ())]
     return (
@@ -141,16 +141,10 @@ def _table(
     )
 
 
-def _name(cell: Cell, place: Place) -> str:
-    """Return what a line is called: a link to its group, where it has one."""
-    if cell.address:
-        return _inline((cell,), place)
-    text, address = _inline(cell.text, place), place.places.address(cell).replace(TRIALS, "#group-")
-    return f'<a href="{address}">{text}</a>' if address else text
-
-
-def _number(cell: Cell, column: Column[object], place: Place) -> str:
-    """Return a cell, as a link to its trials, of which the tab key finds that of n alone."""
+def _cell(cell: Cell, place: Place, column: Column[object] | None = None) -> str:
+    """Return a cell as a link to its trials, of which the tab key finds that of n alone; without `column`, to their group."""
     text, address = _inline(cell.text, place), place.places.address(cell)
-    skipped = "" if column.heading == "n" else ' tabindex="-1"'
-    return f'<a href="{address}"{skipped}>{text}</a>' if address else text
+    if column is None:
+        address = address.replace(TRIALS, "#group-")
+    skipped = ' tabindex="-1"' if column and column.heading != "n" else ""
+    return f'<a href="{escape(address)}"{skipped}>{text}</a>' if address else text

@@ -90,7 +90,7 @@ def _courses(levels: Sequence[Level]) -> Table:
         f"augmentation) and test {metric_name(group.metric, group)} at the ends of D, of the last S and of the last D2; the "
         "control has as many steps. Overfitting is a training figure that gets better while the test gets worse:"
     )
-    columns: list[Column[_Line]] = [
+    columns: list[Column[_Followed]] = [
         Column("wrong", "labels wrong", lambda line: Cell(_share(line[0]), line[0].share, _trials(line[0]))),
         Column("arm", "arm", lambda line: Cell(registry.label(line[1]))),
         *(_end("training", index, lambda course: course.train) for index in range(3)),
@@ -102,10 +102,10 @@ def _courses(levels: Sequence[Level]) -> Table:
     return table(columns, lines, PAGES, sentences=sentences)
 
 
-_Line = tuple[Level, str, Course]
+_Followed = tuple[Level, str, Course]
 
 
-def _end(of: str, index: int, read: Callable[[Course], Sequence[Average | None]]) -> Column[_Line]:
+def _end(of: str, index: int, read: Callable[[Course], Sequence[Average | None]]) -> Column[_Followed]:
     """Return the column of training or test at the end of a phase."""
     heading = f"{of}: {('D', 'S', 'D2')[index]}"
     return Column(heading, heading, lambda line: Cell(mean_sd(read(line[2])[index]), trials=_trials(line[0])))
