@@ -62,6 +62,8 @@ def test_links_in_the_documents_lead_somewhere() -> None:
         "tasks/librispeech/README.md",
     ):
         path = ROOT / document
-        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        for target, trials in re.findall(r"\]\(([^)#]+)(?:#(t\d+))?\)", path.read_text(encoding="utf-8")):
             if not target.startswith("http"):
                 assert (path.parent / target).exists(), f"{document} links to {target}"
+                place = f'<a id="{trials}"></a>'
+                assert not trials or place in (path.parent / target).read_text(encoding="utf-8"), f"{document}: {place}"

@@ -22,7 +22,6 @@ class Form:
     kind: Literal["captions", "transcripts"]
     example: str
     said: str
-    question: str
     marked: bool
 
 
@@ -36,8 +35,8 @@ class Sample:
 
 
 FORMS = (
-    Form("captions", "picture", "caption", "What the networks say of a few test pictures", marked=False),
-    Form("transcripts", "utterance", "transcript", "What the networks hear in a few test utterances", marked=True),
+    Form("captions", "picture", "caption", marked=False),
+    Form("transcripts", "utterance", "transcript", marked=True),
 )
 
 

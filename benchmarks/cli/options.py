@@ -119,9 +119,6 @@ class Tables:
     """The folder of records; the tables go beside it."""
     check: bool = False
     """Write nothing; fail if a table differs from what the records give, or a file of outputs from what its record says."""
-    pictures: MaybeFolder = None
-    """The folder of a captioning row's photographs: draws what the networks say of some of them beside these, into the
-    folder `private` beside the records. The photographs' licences forbid passing them on."""
 
 
 @dataclass(frozen=True)

@@ -9,29 +9,21 @@ from benchmarks.cli.options import Tables
 from benchmarks.records import outputs, store
 from benchmarks.records.schema import Record
 from benchmarks.reporting import results_folder
-from benchmarks.reporting.figures import files
-from benchmarks.reporting.results_folder import PRIVATE, front_page, publish, records_folder, with_headline
+from benchmarks.reporting.results_folder import front_page, publish, records_folder, with_headline
 
 
 def tables(options: Tables) -> int:
     """Make (or compare) everything that follows from the records in a folder; return 1 where something differs.
 
     Raises:
-        ValueError: that is no folder of records; pictures are asked for and cannot be drawn.
+        ValueError: that is no folder of records.
     """
     folder = records_folder(options.records)
-    if options.check and options.pictures:
-        raise ValueError(f"--check writes nothing, so it draws no sheet of --pictures {options.pictures}")
-    if options.pictures and not options.pictures.is_dir():
-        raise ValueError(f"--pictures {options.pictures}: there is no such folder")
     out = folder.parent
     if options.check:
         return _check(out, store.read_all(folder))
     found, drawn = publish(out)
     say(f"{len(found)} records: wrote {out / 'README.md'}, {out / 'tables'}, {drawn} figures")
-    if options.pictures:
-        for path in files.private(out / PRIVATE, found, options.pictures):
-            say(f"with photographs, not to be passed on: {path}")
     return 0
 
 

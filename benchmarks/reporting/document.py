@@ -6,7 +6,7 @@ Texts are inline Markdown: emphasis and escapes, no links of their own.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -71,7 +71,7 @@ class Table:
 
     columns: tuple[Column[Any], ...]
     rows: tuple[tuple[Cell, ...], ...]
-    sentences: str = ""
+    sentences: Text = ""
     caption: str = ""
     group: Group | None = None
     words: bool = False
@@ -119,14 +119,32 @@ class Figure:
     words: str
 
 
-def headed(heading: str, sentences: str, columns: Iterable[Column[Line]], lines: Iterable[Line]) -> list[Block]:
+def headed(heading: str, sentences: Text, columns: Iterable[Column[Line]], lines: Iterable[Line]) -> list[Block]:
     """Return a table under a heading of its own, nothing where it has no line."""
-    made = table(columns, lines, PRINT, sentences=sentences, caption=f"{heading}. {sentences}".strip())
+    made = table(columns, lines, PRINT, sentences=sentences, caption=f"{heading}. {plain(sentences)}".strip())
     return [Heading(2, heading), made] if made.rows else []
 
 
 Block = Heading | Paragraph | Bullets | Figure | Table
 Document = tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a format has the trials: id to the address of those of its group, and where several groups are beside one another."""
+
+    trials: Mapping[str, str]
+    several: str = ""
+
+    def address(self, cell: Cell) -> str:
+        """Return where a cell leads, empty where nowhere."""
+        found = {self.trials[one] for one in cell.trials if one in self.trials} if cell.text != NONE else set()
+        return cell.address or (found.pop() if len(found) == 1 else self.several if found else "")
+
+
+def plain(text: Text) -> str:
+    """Return a text without its links."""
+    return "".join(one if isinstance(one, str) else one.text for one in pieces(text))
 
 
 def pieces(text: Text) -> tuple[str | Cell, ...]:

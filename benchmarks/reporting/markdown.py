@@ -7,44 +7,66 @@ from collections.abc import Iterator
 
 from tabulate import tabulate
 
-from benchmarks.reporting.document import Block, Bullets, Cell, Document, Figure, Heading, Paragraph, Text, pieces
+from benchmarks.reporting.document import (
+    Block,
+    Bullets,
+    Cell,
+    Document,
+    Figure,
+    Heading,
+    Paragraph,
+    Places,
+    Text,
+    pieces,
+)
 
 GENERATED = "<!-- Generated from records/ by `python -m benchmarks tables`. Do not edit. -->"
 """The first line of every page made here; a page without it is somebody else's."""
 
 
-def markdown(document: Document, page: str) -> str:
-    """Return the blocks of a page, whose address `page` is as seen from the results folder."""
-    return "\n\n".join(part for block in document for part in _parts(block, page))
+def markdown(document: Document, page: str, places: Places) -> str:
+    """Return the blocks of a page, whose address `page` is as seen from the results folder, as those of `places` are."""
+    return "\n\n".join(part for block in document for part in _parts(block, page, places))
 
 
-def _parts(block: Block, page: str) -> Iterator[str]:
+def _parts(block: Block, page: str, places: Places) -> Iterator[str]:
+    def shown(text: Text) -> str:
+        return "".join(one if isinstance(one, str) else linked(one) for one in pieces(text))
+
+    def linked(cell: Cell) -> str:
+        address = places.address(cell)
+        return f"[{cell.text}]({_relative(address, page)})" if address else cell.text
+
     match block:
         case Heading():
             yield f"{'#' * block.level} {block.text}"
         case Paragraph():
-            yield _text(block.text, page)
+            yield shown(block.text)
         case Bullets():
-            yield "\n".join(f"- {_text(item, page)}" for item in block.items)
+            yield "\n".join(f"- {shown(item)}" for item in block.items)
         case Figure():
             yield f"![{block.words}]({_relative(f'figures/{block.name}', page)})"
         case _:
             columns, rows = block.of("markdown")
             if rows:
-                yield from [block.sentences] if block.sentences else []
-                cells = [[_cell(cell, page).replace("|", r"\|") for cell in row] for row in rows]
+                yield from [shown(block.sentences)] if block.sentences else []
+                here, _, anchor = (
+                    places.trials.get(block.group.sample.id, "").partition("#") if block.group else ("", "", "")
+                )
+                yield from [f'<a id="{anchor}"></a>'] if here == page else []
+                # The first cell names the line, whose numbers lead to its trials.
+                cells = [[first.text if first.trials else linked(first), *map(linked, rest)] for first, *rest in rows]
                 # With numparse, tabulate would read "30.10" as a number and print 30.1.
-                yield tabulate(cells, [one.heading for one in columns], tablefmt="pipe", disable_numparse=True)
-
-
-def _text(text: Text, page: str) -> str:
-    return "".join(one if isinstance(one, str) else _cell(one, page) for one in pieces(text))
-
-
-def _cell(cell: Cell, page: str) -> str:
-    return f"[{cell.text}]({_relative(cell.address, page)})" if cell.address else cell.text
+                yield tabulate(
+                    [[cell.replace("|", r"\|") for cell in row] for row in cells],
+                    [one.heading for one in columns],
+                    tablefmt="pipe",
+                    disable_numparse=True,
+                )
 
 
 def _relative(address: str, page: str) -> str:
     """Return an address as seen from `page`, both as seen from the results folder."""
+    if address.startswith(f"{page}#"):
+        return address.removeprefix(page)
     return posixpath.relpath(f"/results/{address}", posixpath.dirname(f"/results/{page}"))

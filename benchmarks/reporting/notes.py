@@ -11,27 +11,26 @@ from benchmarks.arms import registry
 from benchmarks.arms.registry import SENSITIVITY
 from benchmarks.records.schema import Hardware, Record
 from benchmarks.reporting import formatting
-from benchmarks.reporting.document import NONE
+from benchmarks.reporting.document import NONE, Cell, Text
 
 
-def facts(group: Group) -> list[str]:
-    """Return the facts of one group, a line each."""
+def facts(group: Group) -> list[Text]:
+    """Return the facts of one group, a line each; what was measured leads to its trials."""
     records, sample = group.records, group.sample
-    found = _fit(group) + _test_set(group) + _masks(group) + _clipping(group)
-    found.append(f"Cost, mean over trials: {_cost(records)}")
-    found += [
-        "Hardware: "
-        + formatting.unique([_machine(r.hardware) for r in records]),
-        f"Software: {group.key.numerics}, "
-        + formatting.unique([f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records])
-        + f"; commit {formatting.commits(records)}",
-        f"Data: {group.key.data}, fingerprint {group.key.fingerprint}, "
-        + ", ".join(f"{count:,} {of}" for of, count in sample.data.counts.items()),
-    ]  # fmt: skip
+    data = f"Data: {group.key.data}, fingerprint {group.key.fingerprint}, " + ", ".join(
+        f"{count:,} {of}" for of, count in sample.data.counts.items()
+    )
     if others := group.other_fingerprints:
-        found[-1] += (
-            f"; by an older rule {', '.join(others)}, the same data: the same trial under each gave the same losses and outcomes"
-        )
+        same = "the same data: the same trial under each gave the same losses and outcomes"
+        data += f"; by an older rule {', '.join(others)}, {same}"
+    versions = [f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records]
+    found: list[Text] = [*_fit(group), *_test_set(group), *_masks(group), *_clipping(group)]
+    found += [
+        (Cell("Cost, mean over trials", trials=summary.trials(group)), f": {_cost(records)}"),
+        f"Hardware: {formatting.unique([_machine(r.hardware) for r in records])}",
+        f"Software: {group.key.numerics}, {formatting.unique(versions)}; commit {formatting.commits(records)}",
+        data,
+    ]
     features = {r.data.features for r in records if r.data.features}
     # Of two descriptions of which one only tells more, as newer records do, that one is enough.
     told = [one for one in features if not any(other.startswith(f"{one}; ") for other in features)]
@@ -43,7 +42,7 @@ def facts(group: Group) -> list[str]:
     return found
 
 
-def _fit(group: Group) -> list[str]:
+def _fit(group: Group) -> list[Text]:
     """Return how well the network fits at the end of D, so that a reader sees whether it was under- or overfitted."""
     fit = summary.fit(group)
     if not fit:
@@ -64,7 +63,8 @@ def _fit(group: Group) -> list[str]:
         over = "epoch" if fit.epochs == 1 else f"{fit.epochs:g} epochs"
         train = f"{scores(fit.train, 'loss', 'perplexity')} (over its last {over}, as trained: under any augmentation and dropout)"
     test = scores(fit.test, "test_loss", metrics.PERPLEXITY)
-    return [f"Fit at the end of D, mean of n = {fit.n}: training {train}; test {test}{_chance(group)}"]
+    lead = Cell(f"Fit at the end of D, mean of n = {fit.n}", trials=summary.trials(group, registry.DENSE))
+    return [(lead, f": training {train}; test {test}{_chance(group)}")]
 
 
 def _chance(group: Group) -> str:
@@ -73,14 +73,14 @@ def _chance(group: Group) -> str:
     return f"; by chance {formatting.number(100 - 100 / classes)} %" if classes and group.metric == "top1_error" else ""
 
 
-def _test_set(group: Group) -> list[str]:
+def _test_set(group: Group) -> list[Text]:
     """Return what the finite test set alone does to each trial's gain, and to the spread of gains over seeds."""
     spread = summary.spread(group)
     if not spread:
         return []
     found, low, high = spread
     text = (
-        f"Test set: bootstrap over test examples within each trial, mean 95 % interval "
+        f": bootstrap over test examples within each trial, mean 95 % interval "
         f"{formatting.ends(low, high)}; by itself a standard deviation of {formatting.number(found.within)}"
     )
     if found.share is not None:
@@ -92,10 +92,10 @@ def _test_set(group: Group) -> list[str]:
                 "the finite test set alone would let one expect, so the interval over seeds understates the uncertainty "
                 "about other test examples"
             )
-    return [text]
+    return [(Cell("Test set", trials=summary.trials(group, "dsd", "control")), text)]
 
 
-def _masks(group: Group) -> list[str]:
+def _masks(group: Group) -> list[Text]:
     """Return how much of the network the masks keep in every sparse phase, by arm, mean over the trials."""
     parts = []
     for number in range(1, summary.count_iterations(group) + 1):
@@ -109,10 +109,10 @@ def _masks(group: Group) -> list[str]:
                 kept.setdefault(f"{100 * share:.1f} % of {weights:,} weights in {tensors}", []).append(LABELS[name])
         phase = "S" if summary.count_iterations(group) == 1 else f"S{number}"
         parts += [f"{what} in {phase} ({', '.join(names)})" for what, names in kept.items()]
-    return [f"Masks keep {'; '.join(parts)}"] if parts else []
+    return [(Cell("Masks keep", trials=summary.trials(group)), f" {'; '.join(parts)}")] if parts else []
 
 
-def _clipping(group: Group) -> list[str]:
+def _clipping(group: Group) -> list[Text]:
     """Return how much clipping shortened the gradient in every phase, by arm: arms whose norms differ take unlike steps."""
     parts = []
     for name in LABELS:
@@ -128,10 +128,11 @@ def _clipping(group: Group) -> list[str]:
         parts.append(f"{'D' if name == registry.DENSE else LABELS[name]} {', '.join(shown)}")
     if not parts:
         return []
-    return [
-        f"Clipping of the gradient's norm at {group.sample.recipe['clip_norm']:g}, phase by phase: mean factor the gradient "
-        f"was scaled by (share of steps clipped): {'; '.join(parts)}"
-    ]
+    text = (
+        f" at {group.sample.recipe['clip_norm']:g}, phase by phase: mean factor the gradient was scaled by (share of steps "
+        f"clipped): {'; '.join(parts)}"
+    )
+    return [(Cell("Clipping of the gradient's norm", trials=summary.trials(group)), text)]
 
 
 def _machine(hardware: Hardware) -> str:

@@ -25,6 +25,7 @@ from benchmarks.reporting.tables import (
     sensitivity,
 )
 from benchmarks.reporting.tables import end_of_run as ending
+from benchmarks.reporting.tables.cards import INTRODUCTION, cards
 from benchmarks.reporting.tables.mask_lineage import lineage
 from benchmarks.reporting.tables.records import failures, trials
 from benchmarks.reporting.tables.samples import quotations
@@ -70,7 +71,9 @@ def top(results: Results) -> Document:
         parts += [Heading(2, "What the planned rows still lack"), open_]
     every = {name for group in results.groups for record in group.records for name in record.arms}
     meanings = wording.meanings(every).items()
-    return (*parts, Heading(2, "Arms"), Bullets(tuple(f"**{label}**: {meaning}" for label, meaning in meanings)))
+    listed = Bullets(tuple(f"**{label}**: {meaning}" for label, meaning in meanings))
+    link = Cell("claimed of each arm, and what our trials found", address="tables/arms.md")
+    return (*parts, Heading(2, "Arms"), listed, Paragraph(("What is ", link, ".")))
 
 
 def row_page(row: str, results: Results) -> Document:
@@ -93,6 +96,12 @@ def end_of_run(row: str, results: Results) -> Document:
     shortened = "it.: iteration.\n" if several else ""
     rule = Paragraph(f"Control: equal budget. {shortened}{wording.SELECTION}")
     return (*(ending.end_of_run(group, results.rows) for group in results.of(row)), rule)
+
+
+def arms_page(results: Results) -> Document:
+    """Return what each arm's authors claim, and what our trials found."""
+    title = Heading(1, "Arms: what is claimed of them, and what our trials found")
+    return (title, Paragraph(INTRODUCTION), *cards(results.groups))
 
 
 def _counts(results: Results) -> Paragraph:
@@ -146,10 +155,8 @@ def _group(group: Group, results: Results, whole: bool) -> Iterator[Block]:
     if summary.has_sensitivity(group):
         yield picture("sensitivity", "gain over the control by sparsity, and of other ways to spend the budget")
     yield picture("curves", "training curves of the main arms")
-    if form := samples.form(group):
-        yield picture(form.kind, form.question[0].lower() + form.question[1:])
-        if whole:
-            yield quotations(group, form)
+    if whole and (form := samples.form(group)):
+        yield quotations(group, form)
     if mask_lineage.of_weights(group):
         yield picture("weights", "weights of the largest pruned tensor at five points, as the paper's Figure 2")
     if mask_lineage.told(group):
@@ -200,14 +207,27 @@ def _verdict(group: Group, results: Results) -> Paragraph:
     answer, share, points = row.answer, 100 * row.claim.share, f"{row.claim.points:+.2f}"
     assert answer.p is not None
     assert answer.p_holm is not None
-    text += f" p {_p(answer.p)}, Holm-adjusted over the {len(results.rows)} planned rows {_p(answer.p_holm)}."
-    if found := answer.share:
-        shares = [100 * value for value in (found.share, found.low, found.high, found.lower, found.upper)]
-        text += (
-            f" As a share of the control {formatting.number(shares[0], True)} % {formatting.ends(*shares[1:3])}, with one-sided "
-            f"bounds {formatting.ends(*shares[3:])}; the paper's claim is {points} points, {share:.1f} %."
-        )
-    return Paragraph((f"**{about}", gain, text))
+    p, holm = (Cell(_p(value), value, gain.trials) for value in (answer.p, answer.p_holm))
+    parts = (
+        f"**{about}",
+        gain,
+        f"{text} p ",
+        p,
+        f", Holm-adjusted over the {len(results.rows)} planned rows ",
+        holm,
+        ".",
+    )
+    if (found := answer.share) is None:
+        return Paragraph(parts)
+    shares = [100 * value for value in (found.share, found.low, found.high, found.lower, found.upper)]
+    of_control = Cell(
+        f"{formatting.number(shares[0], True)} % {formatting.ends(*shares[1:3])}, with one-sided bounds "
+        f"{formatting.ends(*shares[3:])}",
+        found.share,
+        gain.trials,
+    )
+    claim = f"; the paper's claim is {points} points, {share:.1f} %."
+    return Paragraph((*parts, " As a share of the control ", of_control, claim))
 
 
 def _p(value: float) -> str:

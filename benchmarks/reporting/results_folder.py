@@ -8,21 +8,18 @@ from pathlib import Path
 from filelock import FileLock
 
 from benchmarks import ROOT, paper
-from benchmarks.analysis.results import results
+from benchmarks.analysis.results import Results, results
 from benchmarks.records import store
 from benchmarks.records.schema import Record
 from benchmarks.reporting import pages
 from benchmarks.reporting.csv import csv
-from benchmarks.reporting.document import Document, Table
+from benchmarks.reporting.document import Document, Places
 from benchmarks.reporting.figures import files as figure_files
 from benchmarks.reporting.latex import latex
 from benchmarks.reporting.markdown import GENERATED, markdown
 from benchmarks.reporting.tables import planned
 from benchmarks.rows import ROWS
 from tasks.cache import write_whole
-
-PRIVATE = "private"
-"""The folder beside the records for what shows a user's own pictures: never published."""
 
 _BEGIN, _END = "<!-- results:begin -->", "<!-- results:end -->"
 _SUFFIXES = (".md", ".csv", ".tex")
@@ -31,34 +28,32 @@ _SUFFIXES = (".md", ".csv", ".tex")
 def render(records: Sequence[Record]) -> dict[str, str]:
     """Return file name (relative to the results folder) to content."""
     found = results(records)
-    files = {"README.md": _page(pages.readme(found), "README.md")}
+    places = _places(found)
+
+    def page(document: Document, name: str) -> str:
+        return f"{GENERATED}\n\n{markdown(document, name, places)}\n"
+
+    files = {"README.md": page(pages.readme(found), "README.md")}
     if records:
+        files["tables/arms.md"] = page(pages.arms_page(found), "tables/arms.md")
         documents = {"overview": pages.overview_page(found)} | {row: pages.row_page(row, found) for row in found.names}
         for name, document in documents.items():
-            page = f"tables/{name}.md"
-            files |= {
-                page: _page(document, page),
-                f"tables/{name}.csv": csv(document),
-                f"tables/{name}.tex": latex(_arms_first(document)),
-            }
+            files[f"tables/{name}.md"] = page(document, f"tables/{name}.md")
+            files |= {f"tables/{name}.csv": csv(document), f"tables/{name}.tex": latex(document)}
     return files
-
-
-def _arms_first(document: Document) -> Document:
-    """Return the blocks with the arms of all groups before every other table."""
-    return tuple(
-        sorted(document, key=lambda one: not (isinstance(one, Table) and one.caption.startswith(("Arms:", "Arms,"))))
-    )
-
-
-def _page(document: Document, page: str) -> str:
-    return f"{GENERATED}\n\n{markdown(document, page)}\n"
 
 
 def headline(records: Sequence[Record]) -> str:
     """Return a few sentences and one table of the planned rows, for a README at the root of the repository."""
     found = results(records)
-    return markdown(planned.headline(found.groups, found.rows), "../README.md")
+    return markdown(planned.headline(found.groups, found.rows), "../README.md", _places(found))
+
+
+def _places(found: Results) -> Places:
+    """Return where the pages list the trials: on the page of the row, group by group."""
+    numbered = [(row, *one) for row in found.names for one in enumerate(found.of(row), start=1)]
+    trials = {one.id: f"tables/{row}.md#t{number}" for row, number, group in numbered for one in group.everything}
+    return Places(trials, "tables/overview.md")
 
 
 def embed(readme: str, content: str) -> str:
@@ -119,7 +114,7 @@ def refuse_foreign(path: Path) -> None:
 
 def _present(out: Path) -> set[str]:
     """Return the files in `out`/tables that could have been made here; any other is somebody else's."""
-    known = {f"{name}{suffix}" for name in (*paper.ROWS, *ROWS, "overview") for suffix in _SUFFIXES}
+    known = {f"{name}{suffix}" for name in (*paper.ROWS, *ROWS, "overview", "arms") for suffix in _SUFFIXES}
     return {f"tables/{path.name}" for path in (out / "tables").glob("*") if path.name in known}
 
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 import textwrap
 
 from rich.box import SIMPLE
-from rich.console import Group
+from rich.console import Group as Renderables
 from rich.table import Table as Grid
 from rich.text import Text
 
-from benchmarks.reporting.document import Document, Paragraph, Table, pieces
+from benchmarks.reporting.document import Document, Paragraph, Table, plain
 
 _WIDTH = 64  # columns that a table takes at least, and its title at most
 _LABEL = 14  # of those, what the longest of our own arms' names takes
 
 
-def terminal(document: Document) -> Group:
+def terminal(document: Document) -> Renderables:
     """Return the tables and the paragraphs."""
     shown: list[Grid | Text] = []
     for block in document:
         if isinstance(block, Table) and block.of("terminal")[1]:
             shown.append(_grid(block))
         elif isinstance(block, Paragraph):
-            text = "".join(one if isinstance(one, str) else one.text for one in pieces(block.text))
-            shown.append(Text(text, style="dim italic"))
-    return Group(*shown)
+            shown.append(Text(plain(block.text), style="dim italic"))
+    return Renderables(*shown)
 
 
 def _grid(table: Table) -> Grid:

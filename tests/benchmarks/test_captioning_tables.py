@@ -15,16 +15,16 @@ from benchmarks.analysis.groups import group_records
 from benchmarks.analysis.results import results
 from benchmarks.records.outcomes import unpack_outcomes
 from benchmarks.records.schema import Record
-from benchmarks.reporting import pages, results_folder, terminal
+from benchmarks.reporting import pages, terminal
 from benchmarks.statistics.bootstrap import score
-from tests.benchmarks.test_tables import cells
+from tests.benchmarks.test_tables import cells, pages_of
 from tests.golden import build, captioning
 
 PAGE = "tables/flickr8k_neuraltalk.md"
 
 
 def exported(found: list[Record]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(results_folder.render(found)["tables/flickr8k_neuraltalk.csv"])))
+    return list(csv.DictReader(io.StringIO(pages_of(found)["tables/flickr8k_neuraltalk.csv"])))
 
 
 def of(quality: int) -> float:
@@ -43,10 +43,10 @@ def test_gains_count_upwards_with_an_interval_over_seeds_and_captions() -> None:
     gains = [of(20 + seed + 4 + seed) - of(20 + seed) for seed in range(3)]
     (group,) = group_records(found)
     assert list(summary.gains(group, "dsd", "control").values()) == pytest.approx(gains, abs=1e-5)
-    page = results_folder.render(found)[PAGE]
+    page = pages_of(found)[PAGE]
     assert f"**DSD over control, BLEU-4 (no penalty): +{np.mean(gains):.2f} [" in page
     assert "n = 3. Verdict: not of the plan: none.**" in page
-    lost = results_folder.render(build.captions((-4, -5, -4)))
+    lost = pages_of(build.captions((-4, -5, -4)))
     overview = next(csv.DictReader(io.StringIO(lost["tables/overview.csv"])))
     assert (overview["verdict"], overview["p_holm"]) == ("not of the plan: none", "")
     assert float(overview["gain_over_control"]) < 0
@@ -71,7 +71,7 @@ def test_the_interval_is_of_the_corpus_score() -> None:
 
 
 def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one() -> None:
-    page = results_folder.render(build.captions((1,)))[PAGE]
+    page = pages_of(build.captions((1,)))[PAGE]
     first = cells(page, "without the brevity penalty, in percent.", "DSD")
     assert first["BLEU-4"] == f"{of(21):.2f}"
     assert first["paper (Flickr-8K, full recipe): BLEU-4"] == "18.50"
@@ -87,13 +87,13 @@ def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one(
         f"{0.9 * (of(21) - of(20)):+.2f}",
         "secondary",
     )
-    readme = results_folder.render(build.captions((1,)))["README.md"]
+    readme = pages_of(build.captions((1,)))["README.md"]
     assert "| BLEU-4 (no penalty) |" in readme  # nobody is to take it for the standard one
     assert "(standard)" not in readme
 
 
 def test_nothing_on_the_page_speaks_of_classification() -> None:
-    for name, content in results_folder.render(build.captions(data="captions")).items():
+    for name, content in pages_of(build.captions(data="captions")).items():
         for word in ("top-1", "error") if "flickr8k" in name else ():  # the plan stands in the others, with every row
             assert word not in content, (name, word)
 
@@ -127,7 +127,7 @@ def test_neuraltalks_own_choice_is_the_best_validation_perplexity_of_each_arms_l
 def test_neuraltalks_own_choice_is_paired_over_seeds_and_labelled() -> None:
     found = build.captions()
     gains = [of(20 + s) - of(19 + s) for s in range(3)]
-    files = results_folder.render(found)
+    files = pages_of(found)
     line = cells(
         files[PAGE],
         "at the best validation perplexity of the last phase (NeuralTalk's own choice), in place of the last epoch; each "
@@ -160,11 +160,11 @@ def test_of_equal_perplexities_the_first_point_is_chosen() -> None:
 def test_rows_without_validation_perplexity_have_no_such_table() -> None:
     (group,) = group_records(build.trio())
     assert checkpoint_selection.choices(group) == {}
-    assert "NeuralTalk" not in results_folder.render(build.trio())["tables/imagenet_resnet18.md"]
+    assert "NeuralTalk" not in pages_of(build.trio())["tables/imagenet_resnet18.md"]
 
 
 def test_the_first_update_of_every_phase_is_shown_beside_rmsprops_trap() -> None:
-    page = results_folder.render(build.captions())[PAGE]
+    page = pages_of(build.captions())[PAGE]
     assert (
         "RMSprop of decay 0.999 whose mean square started at zero would move a weight by anything from zero up to 32 "
         "learning rates" in page
@@ -183,7 +183,7 @@ def test_the_first_update_of_every_phase_is_shown_beside_rmsprops_trap() -> None
         "D2": "-",
         "n": "3",
     }
-    assert "RMSprop" not in results_folder.render(build.trio())["tables/imagenet_resnet18.md"]
+    assert "RMSprop" not in pages_of(build.trio())["tables/imagenet_resnet18.md"]
 
 
 def test_a_given_dense_start_has_no_first_update() -> None:
@@ -195,8 +195,8 @@ def test_a_given_dense_start_has_no_first_update() -> None:
 
 
 def test_what_the_frozen_network_made_of_the_data_is_told_with_the_data() -> None:
-    assert "- Features: fixture network, 512 numbers a picture" in results_folder.render(build.captions())["README.md"]
-    assert "Features:" not in results_folder.render(build.trio())["README.md"]
+    assert "- Features: fixture network, 512 numbers a picture" in pages_of(build.captions())["README.md"]
+    assert "Features:" not in pages_of(build.trio())["README.md"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import posixpath
+import re
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -13,7 +15,7 @@ from benchmarks.arms.registry import ARMS
 from benchmarks.records.schema import Record
 from benchmarks.reporting import results_folder
 from benchmarks.reporting.csv import csv
-from benchmarks.reporting.document import ALL, Block, Cell, Column, Format, Paragraph, Table, table
+from benchmarks.reporting.document import ALL, Block, Cell, Column, Format, Paragraph, Places, Table, table
 from benchmarks.reporting.html.render import Place, html
 from benchmarks.reporting.latex import latex
 from benchmarks.reporting.markdown import markdown
@@ -34,8 +36,8 @@ def rendered(document: Sequence[Block]) -> dict[Format, str]:
     console = Console(width=80, file=io.StringIO(), record=True)
     console.print(terminal(blocks))
     return {
-        "markdown": markdown(blocks, "README.md"),
-        "html": html(blocks, Place({}, {}, {}), "title"),
+        "markdown": markdown(blocks, "README.md", Places({})),
+        "html": html(blocks, Place({}, Places({}), {}), "title"),
         "csv": csv(blocks),
         "latex": latex(blocks),
         "terminal": console.export_text(),
@@ -98,3 +100,69 @@ def test_an_arm_stands_in_a_table_wherever_a_record_has_it() -> None:
     for arm in ARMS.values():
         assert f"| {arm.label} " in page, f"no table knows the arm {arm.name}"
         assert f",{arm.label}," in exported or f',"{arm.label}",' in exported, f"no CSV knows the arm {arm.name}"
+
+
+def test_numbers_lead_to_the_trials_on_the_page_of_their_row() -> None:
+    files = results_folder.render(build.everything()) | {"../README.md": results_folder.headline(build.everything())}
+    linked = 0
+    for name, text in files.items():
+        targets = re.findall(r"\]\(([^()\s]*)#(t\d+)\)", text)
+        assert not targets or name.endswith(".md"), f"{name} has no links"
+        for address, anchor in targets:
+            page = (
+                posixpath.normpath(posixpath.join("results", posixpath.dirname(name), address))
+                if address
+                else f"results/{name}"
+            )
+            assert f'<a id="{anchor}"></a>\n\n| record ' in files[page.removeprefix("results/")], (
+                f"{name}: {address}#{anchor}"
+            )
+        linked += len(targets)
+    assert linked > 500
+    assert "[+1.00 [+0.43, +1.57]](results/tables/imagenet_resnet18.md#t1)" in files["../README.md"]
+    assert "[+1.00 [+0.43, +1.57]](tables/imagenet_resnet18.md#t1)" in files["README.md"]
+    assert "[+1.00 [+0.43, +1.57]](imagenet_resnet18.md#t1)" in files["tables/overview.md"]
+    assert "[+1.00 [+0.43, +1.57]](#t1)" in files["tables/imagenet_resnet18.md"]
+
+
+def test_what_is_the_papers_or_a_setting_leads_nowhere() -> None:
+    overview = results_folder.render(build.everything())["tables/overview.md"]
+    (papers,) = (line for line in overview.splitlines() if line.startswith("| VGG-16 ") and "paper: ImageNet" in line)
+    assert "](" not in papers
+    page = results_folder.render(build.utterances())["tables/librispeech_deepspeech2.md"]
+    first, epochs = next(line for line in page.splitlines() if line.startswith("| S, iteration 1 ")).split("|")[1:3]
+    assert "](" not in first + epochs
+
+
+def test_what_several_groups_give_leads_to_the_overview() -> None:
+    both = [*build.planned(), *build.planned((0.5, 0.8, 0.6, 0.9, 0.7), row="imagenet_resnet50")]
+    assert re.search(
+        r"the gain is \[\+.*? of the claim \[.*?\]\]\(tables/overview\.md\)", results_folder.render(both)["README.md"]
+    )
+
+
+def test_the_page_of_the_arms_sets_what_was_found_beside_what_is_claimed() -> None:
+    page = results_folder.render(build.everything())["tables/arms.md"]
+    parts = dict(
+        zip(
+            headings := re.findall(r"^## (.*)$", page, re.MULTILINE),
+            re.split(r"^## .*$", page, flags=re.MULTILINE)[1:],
+            strict=True,
+        )
+    )
+    assert len(headings) == len(set(headings)) == len({arm.listed or arm.label for arm in ARMS.values()})
+    for arm in ARMS.values():
+        part = parts[arm.listed or arm.label]
+        assert all(text in part for text in (f"`{arm.name}`", arm.card.source, *arm.card.deviations, *arm.card.unknown))
+        for claim in arm.card.claims:
+            (line,) = (
+                text for text in part.splitlines() if text.startswith(f"| {claim.network} ") and claim.where in text
+            )
+            assert (f"| {claim.gain} *unverified* " in line) == (claim.mark == "M")
+    sam = next(line for line in parts["SAM"].splitlines() if "superseded" in line)
+    assert "| SAM   | Control (equal budget) | [+0.80 ± " in sam
+    assert sam.endswith("| [3](imagenet_resnet50.md#t2) |")
+    assert "2 gradients a step" in parts["SAM"]
+    assert "SYNTHETIC" not in page
+    assert "sparsity=0.9" not in page
+    assert "(tables/arms.md)" in results_folder.render(build.everything())["README.md"]

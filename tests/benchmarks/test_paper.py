@@ -6,10 +6,10 @@ from benchmarks import paper
 from benchmarks.analysis import answers
 from benchmarks.analysis.groups import group_records
 from benchmarks.paper import claim_of
-from benchmarks.reporting import results_folder
 from benchmarks.reporting.document import Table
 from benchmarks.reporting.tables import overview
 from tests.benchmarks.test_document import texts
+from tests.benchmarks.test_tables import pages_of
 from tests.golden import build
 
 NAMES = [
@@ -127,7 +127,7 @@ def test_the_paper_recipe_on_other_pictures_is_not_comparable() -> None:
 
 
 def test_a_recipe_without_a_reduction_claims_no_likeness() -> None:
-    page = results_folder.render([build.record(scale="paper")])["README.md"]
+    page = pages_of([build.record(scale="paper")])["README.md"]
     assert "Differs from the paper" not in page
     assert "- Recipe: a fixture: every number is made up" in page
 

@@ -14,11 +14,12 @@ from scipy import optimize, stats
 from benchmarks.analysis.groups import group_records
 from benchmarks.records.outcomes import unpack_outcomes
 from benchmarks.records.schema import Record
-from benchmarks.reporting import results_folder, wording
+from benchmarks.reporting import wording
+from benchmarks.reporting.document import plain
 from benchmarks.reporting.figures import files as figure_files
 from benchmarks.reporting.tables import planned
 from benchmarks.wanted import WANTED
-from tests.benchmarks.test_tables import cells, line
+from tests.benchmarks.test_tables import cells, headline_of, line, pages_of
 from tests.golden import build, regime
 
 ROW = "imagenet_resnet18"
@@ -57,7 +58,7 @@ def shown(ends: tuple[float, float, float]) -> str:
 
 def test_every_cell_of_a_row_by_hand() -> None:
     found = build.planned()
-    page = results_folder.render(found)["tables/overview.md"]
+    page = pages_of(found)["tables/overview.md"]
     dsd, control = right(found, "dsd"), right(found, "control")
     gain = interval(dsd - control, 0.025)
     error = 100 - control
@@ -100,7 +101,7 @@ def test_every_cell_of_a_row_by_hand() -> None:
     }
     (exported,) = (
         one
-        for one in csv.DictReader(io.StringIO(results_folder.render(found)["tables/overview.csv"]))
+        for one in csv.DictReader(io.StringIO(pages_of(found)["tables/overview.csv"]))
         if one["row"] == ROW and one["section"] == "regime"
     )
     assert float(exported["crossed_p"]) == pytest.approx(p, rel=1e-4)
@@ -113,14 +114,14 @@ def test_every_cell_of_a_row_by_hand() -> None:
 
 def test_a_record_more_or_less_takes_the_verdict_out_of_every_page() -> None:
     verdict = ("claim excluded", "| DSD better")
-    whole = results_folder.render(build.planned())
+    whole = pages_of(build.planned())
     assert all(any(word in whole[name] for word in verdict) for name in (f"tables/{ROW}.md", "tables/overview.md"))
     for found, missing in (
         (build.planned()[:4], "planned seeds missing: 4"),
         (build.planned((*regime.GAINS, 1.0)), "seeds not planned: 5"),
         (build.planned(train=60.0), "gate does not hold"),
     ):
-        files = results_folder.render(found)
+        files = pages_of(found)
         for name, content in files.items():
             text = content.replace(wording.RULE, "")
             assert not any(word in text for word in verdict), name
@@ -128,11 +129,11 @@ def test_a_record_more_or_less_takes_the_verdict_out_of_every_page() -> None:
         assert (one["verdict on the claim"], one["direction"]) == (f"none: {missing}", "-")
         assert one["gain over control [95 %]"].startswith("+1.0")
         assert f"Verdict: none: {missing}.**" in files[f"tables/{ROW}.md"]
-        assert f"none: {missing} " in results_folder.headline(found)
+        assert f"none: {missing} " in headline_of(found)
 
 
 def test_rows_without_a_trial_have_a_line_and_a_place_in_the_export() -> None:
-    files = results_folder.render(build.trio())
+    files = pages_of(build.trio())
     page = files["tables/overview.md"]
     plan = page[page.index(PLAN) :]
     assert line(plan, "GoogLeNet, width 1/2, 64 pixels")[3:] == [
@@ -149,7 +150,7 @@ def test_rows_without_a_trial_have_a_line_and_a_place_in_the_export() -> None:
 
 
 def test_what_is_missing_is_told_with_its_cost() -> None:
-    page = results_folder.render(build.planned()[:3])["README.md"]
+    page = pages_of(build.planned()[:3])["README.md"]
     part = page[page.index(LACKS) :].split("\n## ")[0]
     # 60 s a trial: six arms of D, S and D2, two trials left.
     seconds = build.planned()[0].cost.seconds
@@ -161,16 +162,16 @@ def test_what_is_missing_is_told_with_its_cost() -> None:
         "**GoogLeNet, width 1/2, 64 pixels** (tiny-imagenet-50): no trial yet; 5 trials left, about 8.0 h by the plan"
         in part
     )
-    failed = results_folder.render(build.planned(train=60.0))["README.md"]
+    failed = pages_of(build.planned(train=60.0))["README.md"]
     assert (
         "gate does not hold; fit: training top1_error after D 60.00, at most 49.00 and below the test's 60.00."
         in failed
     )
-    assert NAME not in results_folder.render(build.planned())["README.md"].split(LACKS)[1].split("\n## ")[0]
+    assert NAME not in pages_of(build.planned())["README.md"].split(LACKS)[1].split("\n## ")[0]
 
 
 def test_the_headline_counts_the_plan_and_nothing_else() -> None:
-    text = results_folder.headline(build.planned())
+    text = headline_of(build.planned())
     assert text.startswith(
         "Does DSD beat ordinary training of equal budget? Of 7 planned rows 1 has a verdict. The paper's gain is"
     )
@@ -183,29 +184,29 @@ def test_the_headline_counts_the_plan_and_nothing_else() -> None:
         "holds",
         "5 of 5",
     ]
-    with_old = results_folder.headline([*build.planned(), *build.trio()])
+    with_old = headline_of([*build.planned(), *build.trio()])
     old = " Not counted here: 1 group of trials of suite 0.1 at their rows' own recipes: superseded."
     assert with_old.replace(old, "") == text
-    none = results_folder.headline(build.trio())
+    none = headline_of(build.trio())
     assert "No verdict yet on any of the 7 planned rows: 0 of 40 planned trials are there." in none
     assert "+0.30" not in none  # a gain of suite 0.1
 
 
 def test_two_rows_with_a_verdict_are_pooled() -> None:
     both = [*build.planned(), *build.planned((0.5, 0.8, 0.6, 0.9, 0.7), row="imagenet_resnet50")]
-    text = planned.pool_sentence(planned.answers.rows(group_records(both)))
+    text = plain(planned.pool(planned.answers.rows(group_records(both)))).strip()
     assert text.startswith("Over the 2 rows with a verdict (ResNet-18, ResNet-50) the gain is +")
     assert text.endswith(
         "The CNN rows share test pictures: their gains do not err independently, as this interval takes them to do."
     )
-    for page in (results_folder.headline(both), results_folder.render(both)["tables/overview.md"]):
+    for page in (headline_of(both), pages_of(both)["tables/overview.md"]):
         assert text in page
-    assert "Over the" not in results_folder.headline(build.planned())
+    assert "Over the" not in headline_of(build.planned())
 
 
 def test_what_is_superseded_comes_last_without_verdict_and_without_the_papers_figures() -> None:
     smoke = build.record(scale="smoke", data="stripes", synthetic=True)
-    files = results_folder.render([*build.planned(), *build.trio(), smoke, *build.captions((1,))])
+    files = pages_of([*build.planned(), *build.trio(), smoke, *build.captions((1,))])
     page = files["tables/overview.md"]
     headings = [one.splitlines()[0] for one in page.split("\n## ")[1:]]
     assert headings[0].startswith("Paper scale")
@@ -245,7 +246,7 @@ def test_no_gain_over_the_baseline_stands_without_the_controls() -> None:
         for one in build.trio()
     ]
     for found in (build.everything(), build.planned(), alone):
-        for name, content in results_folder.render(found).items():
+        for name, content in pages_of(found).items():
             lines = content.splitlines()
             for number, text in enumerate(lines):
                 if text.startswith("| DSD over baseline"):
@@ -255,11 +256,11 @@ def test_no_gain_over_the_baseline_stands_without_the_controls() -> None:
                     assert headings[headings.index("DSD over baseline") + 1] == "control over baseline", name
                 if ",gain of DSD over Baseline," in text:
                     assert ",gain of Control (equal budget) over Baseline," in lines[number + 1], name
-    page = results_folder.render(alone)[f"tables/{ROW}.md"]
+    page = pages_of(alone)[f"tables/{ROW}.md"]
     assert "DSD over baseline" not in page
     assert "+2.20" not in page
     records = cells(page, "| record", "[s0-2030-01-01T10](../records/imagenet_resnet18-small-s0-2030-01-01T10.json)")
     assert records["gain over baseline"] == "-"
-    heads = results_folder.render(build.trio())[f"tables/{ROW}.md"]
+    heads = pages_of(build.trio())[f"tables/{ROW}.md"]
     assert "gain over baseline" in heads
     assert "control's over baseline" in heads

@@ -5,14 +5,14 @@ from __future__ import annotations
 from benchmarks.analysis import answers
 from benchmarks.analysis.groups import Group, group_records
 from benchmarks.records.schema import Record, Scores
-from benchmarks.reporting import group_names, results_folder
+from benchmarks.reporting import group_names
 from benchmarks.reporting.document import Block, Heading, Table
 from benchmarks.reporting.tables import overview, regime
 from benchmarks.rows import ROWS
 from benchmarks.wanted import WANTED
 from tests.benchmarks.test_document import texts
 from tests.benchmarks.test_gate import made
-from tests.benchmarks.test_tables import line
+from tests.benchmarks.test_tables import line, pages_of
 from tests.golden import build
 
 RESNET18 = next(one for one in WANTED if one.row == "imagenet_resnet18")
@@ -74,7 +74,7 @@ def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
 
 
 def test_the_pages_show_them_under_a_heading_of_their_own() -> None:
-    page = results_folder.render([trial(0), *build.trio()])["tables/overview.md"]
+    page = pages_of([trial(0), *build.trio()])["tables/overview.md"]
     parts = page.split("## ")
     (section,) = [part for part in parts if part.startswith(regime.HEADING)]
     assert line(section, "ResNet-18")[:5] == ["ResNet-18", "0", "top-1 error", "30.00", "60.00"]

@@ -17,10 +17,10 @@ from benchmarks.__main__ import main
 from benchmarks.analysis.groups import group_records
 from benchmarks.records import outputs, store
 from benchmarks.records.schema import Record
-from benchmarks.reporting import results_folder
 from benchmarks.reporting.html import page as html_page
 from benchmarks.reporting.html import svg as html_svg
 from benchmarks.reporting.html import viewer
+from tests.benchmarks.test_tables import headline_of, pages_of
 from tests.golden import build
 
 SCRIPT = "<script>alert(1)</script>"
@@ -147,7 +147,7 @@ def test_words_of_a_record_stay_words(page: Page, html: str) -> None:
 
 
 def test_numbers_are_those_of_the_markdown_pages(page: Page, golden: list[Record]) -> None:
-    groups, files, headline = group_records(golden), results_folder.render(golden), results_folder.headline(golden)
+    groups, files, headline = group_records(golden), pages_of(golden), headline_of(golden)
     expected = markdown_tables(headline) + markdown_tables(files["tables/overview.md"])
     assert page.tables[: len(expected)] == expected
     # Seven planned rows stand in the headline and in the overview. One of them has trials: a line of scores, five of trials, and
@@ -185,6 +185,7 @@ def test_numbers_of_ours_lead_to_their_trials(html: str, golden: list[Record]) -
     assert f'<a href="#group-{number}">{name}</a>' in line
     assert f'<a href="#trials-{number}" tabindex="-1">+1.00 [+0.43, +1.57]</a>' in line
     assert f'<a href="#trials-{number}">5 of 5</a>' in line
+    assert f'<a href="#trials-{number}">+1.00 [+0.43, +1.57]</a>, n = 5 of 5 planned' in html  # in a sentence
     papers = next(line for line in html.split("<tr>") if "paper: ImageNet" in line and ">VGG-16<" in line)
     assert ">31.5<" in papers
     assert "<a " not in papers
@@ -193,7 +194,9 @@ def test_numbers_of_ours_lead_to_their_trials(html: str, golden: list[Record]) -
 def test_a_share_of_the_data_is_no_number_of_ours(tmp_path: Path) -> None:
     half = build.trio()[0].data.model_copy(update={"subset": 0.5})
     content = html_page.page([one.model_copy(update={"data": half}) for one in build.trio()], tmp_path)
-    assert content.count("<td>50 % of fixture-pictures</td>") == 1  # of what is superseded
+    assert (
+        content.count("<td>50 % of fixture-pictures</td>") == 2
+    )  # of what is superseded, and of what was found of DSD
 
 
 def test_the_check_against_wrong_labels_leads_to_both_groups(html: str, golden: list[Record]) -> None:

@@ -11,10 +11,9 @@ from benchmarks.analysis.groups import Group, group_records
 from benchmarks.arms import registry
 from benchmarks.arms.registry import SENSITIVITY
 from benchmarks.records.schema import Record
-from benchmarks.reporting import results_folder
 from benchmarks.reporting.figures import files
 from benchmarks.reporting.figures.names import figure_names
-from tests.benchmarks.test_tables import line, terminal
+from tests.benchmarks.test_tables import line, pages_of, terminal
 from tests.golden import build
 
 PAGE = "tables/imagenet_resnet50.md"
@@ -43,7 +42,7 @@ def test_gains_are_over_the_arms_own_control_paired_by_seed() -> None:
 
 
 def test_they_have_a_table_of_their_own_and_stand_in_no_other() -> None:
-    page = results_folder.render(build.sweep())[PAGE]
+    page = pages_of(build.sweep())[PAGE]
     parts = page.split("\n\n")
     (table,) = (parts[k + 1] for k, part in enumerate(parts) if part.startswith("Sensitivity: gains in top-1 error %"))
     # Seeds gain 0.6, 2.0, -0.8: sd 1.4, half-width 4.302653 * 1.4 / sqrt(3) = 3.4778.
@@ -65,8 +64,8 @@ def test_they_have_a_table_of_their_own_and_stand_in_no_other() -> None:
     plain = [
         one.model_copy(update={"arms": {k: v for k, v in one.arms.items() if k not in SENSITIVITY}}) for one in whole
     ]
-    assert results_folder.render(whole)["tables/overview.md"] == results_folder.render(plain)["tables/overview.md"]
-    assert "Sensitivity" not in results_folder.render(plain)[PAGE]
+    assert pages_of(whole)["tables/overview.md"] == pages_of(plain)["tables/overview.md"]
+    assert "Sensitivity" not in pages_of(plain)[PAGE]
 
 
 def test_an_arm_without_the_control_it_is_compared_with_is_left_out() -> None:
@@ -87,7 +86,7 @@ def test_iterations_of_their_own_sparsity_are_told() -> None:
 
 
 def test_they_are_exported_with_n_and_interval() -> None:
-    content = results_folder.render(build.sweep())["tables/imagenet_resnet50.csv"]
+    content = pages_of(build.sweep())["tables/imagenet_resnet50.csv"]
     rows = {row["quantity"]: row for row in csv.DictReader(io.StringIO(content))}
     gain = rows["gain of Control, averaged over Control (equal budget)"]
     assert (gain["n"], float(gain["mean"]), float(gain["low"])) == ("3", pytest.approx(0.6), pytest.approx(-2.87779))

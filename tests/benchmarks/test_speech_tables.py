@@ -16,10 +16,10 @@ from benchmarks.analysis.groups import Group, group_records
 from benchmarks.analysis.results import results
 from benchmarks.records.outcomes import unpack_outcomes
 from benchmarks.records.schema import Record
-from benchmarks.reporting import pages, results_folder, terminal
+from benchmarks.reporting import pages, terminal
 from benchmarks.reporting.figures import curves, forest
 from benchmarks.statistics.bootstrap import bootstrap, score
-from tests.benchmarks.test_tables import cells
+from tests.benchmarks.test_tables import cells, headline_of, pages_of
 from tests.golden import build, speech
 
 PAGE = "tables/librispeech_deepspeech2.md"
@@ -97,7 +97,7 @@ def test_the_papers_comparison_is_of_unequal_budgets_and_says_so() -> None:
         pytest.approx(76 * ERROR, abs=1e-5),
     )
     for name in (PAGE, "README.md"):
-        page = results_folder.render(build.utterances())[name]
+        page = pages_of(build.utterances())[name]
         line = cells(page, "All arms at the end of every phase", "the paper's comparison")
         assert line["epochs in all"] == "6 against 4"
         assert line["standing"] == "secondary, UNEQUAL budgets"
@@ -108,7 +108,7 @@ def test_the_papers_comparison_is_of_unequal_budgets_and_says_so() -> None:
 
 
 def test_the_papers_figures_stand_beside_the_like_stages() -> None:
-    page = results_folder.render(build.utterances())[PAGE]
+    page = pages_of(build.utterances())[PAGE]
     table = "All arms at the end of every phase"
     published = {
         name: cells(page, table, name)["the paper's, on WSJ'93"] for name in ("D", "S, iteration 1", "D2, iteration 2")
@@ -132,10 +132,10 @@ def test_the_papers_figures_stand_beside_the_like_stages() -> None:
 
 
 def test_the_overview_says_that_the_papers_budgets_were_unequal() -> None:
-    files = results_folder.render(build.utterances())
+    files = pages_of(build.utterances())
     words = "DeepSpeech-2: the paper compares unequal budgets, DSD having trained for longer."
     assert words in files["tables/overview.md"]
-    assert "(of speech, at equal budget)" in results_folder.headline(build.utterances())
+    assert "(of speech, at equal budget)" in headline_of(build.utterances())
     lines = list(csv.DictReader(io.StringIO(files["tables/librispeech_deepspeech2.csv"])))
     with_paper = [line["quantity"] for line in lines if line["paper"] == "1.1"]
     assert with_paper == [
@@ -174,23 +174,23 @@ def test_one_iteration_and_no_dsd_arm_have_no_such_table() -> None:
     (record,) = build.utterances((1,))
     alone = record.model_copy(update={"arms": {"control": record.arms["control"]}})
     assert iterations.stages(only([alone])) == []
-    page = results_folder.render([alone])[PAGE]
+    page = pages_of([alone])[PAGE]
     assert "All arms at the end of every phase" not in page
-    assert "by iteration" not in results_folder.render(build.trio())["tables/imagenet_resnet18.tex"].lower()
-    assert "By iteration, WER \\%" in results_folder.render(build.utterances())["tables/librispeech_deepspeech2.tex"]
+    assert "by iteration" not in pages_of(build.trio())["tables/imagenet_resnet18.tex"].lower()
+    assert "By iteration, WER \\%" in pages_of(build.utterances())["tables/librispeech_deepspeech2.tex"]
 
 
 def test_the_page_tells_what_clipping_did_in_every_phase_of_every_arm() -> None:
-    (line,) = [line for line in results_folder.render(build.utterances())[PAGE].splitlines() if "Clipping" in line]
+    (line,) = [line for line in pages_of(build.utterances())[PAGE].splitlines() if "Clipping" in line]
     arm = "0.88 (25 %), 0.75 (50 %), 0.88 (25 %), 0.75 (50 %)"
     assert "norm at 400, phase by phase" in line
     assert "D 0.75 (50 %); " in line
     assert f"DSD {arm}; " in line
-    assert "Clipping" not in "".join(results_folder.render(build.trio()).values())
+    assert "Clipping" not in "".join(pages_of(build.trio()).values())
 
 
 def test_a_smoke_test_of_two_iterations_quotes_nothing() -> None:
-    page = results_folder.render(build.utterances(scale="smoke", data="synthetic", synthetic=True))[PAGE]
+    page = pages_of(build.utterances(scale="smoke", data="synthetic", synthetic=True))[PAGE]
     line = cells(page, "All arms at the end of every phase", "D2, iteration 2")
     assert line["gain over control, equal epochs"] == "+0.77 ± 0.38"
     assert "p" not in line
@@ -207,11 +207,11 @@ def test_a_given_dense_start_counts_epochs_after_it() -> None:
         )
         found.append(record.model_copy(update={"dense": dense}))
     assert [stage.epochs for stage in iterations.stages(only(found))] == [0, 1, 2, 3, 4]
-    assert "Epochs are those after the given dense start." in results_folder.render(found)[PAGE]
+    assert "Epochs are those after the given dense start." in pages_of(found)[PAGE]
 
 
 def test_wer_and_cer_of_all_and_of_every_folder_stand_on_the_page() -> None:
-    page = results_folder.render(build.utterances((1,)))[PAGE]
+    page = pages_of(build.utterances((1,)))[PAGE]
     first = cells(page, "| arm ", "DSD")
     assert list(first)[1:3] == ["WER %", "CER %"]
     assert (first["WER %"], first["CER %"]) == (f"{65 * ERROR:.2f}", f"{65 * ERROR / 3:.2f}")
@@ -225,7 +225,7 @@ def test_wer_and_cer_of_all_and_of_every_folder_stand_on_the_page() -> None:
         f"{before - halves[0]:+.2f}",
         "secondary",
     )
-    readme = results_folder.render(build.utterances((1,)))["README.md"]
+    readme = pages_of(build.utterances((1,)))["README.md"]
     assert "test-other" not in readme
 
 
@@ -253,7 +253,7 @@ def test_families_and_variants_of_the_word_error_rate() -> None:
 
 
 def test_nothing_on_the_page_speaks_of_captions_or_classification() -> None:
-    for name, content in results_folder.render(build.utterances()).items():
+    for name, content in pages_of(build.utterances()).items():
         if "librispeech" not in name:
             continue  # the plan stands in the others, with every row
         for word in ("top-1", "BLEU", "aption", "icture"):
@@ -261,7 +261,7 @@ def test_nothing_on_the_page_speaks_of_captions_or_classification() -> None:
 
 
 def test_transcripts_are_shown_with_their_errors() -> None:
-    page = results_folder.render(build.utterances())[PAGE]
+    page = pages_of(build.utterances())[PAGE]
     assert "seed 0; against the reference, words are **substituted**, ***inserted***, ~~left out~~:" in page
     line = cells(page, "Transcripts of a few test utterances", "11-12-0000")
     assert line == {

@@ -6,9 +6,10 @@ import pytest
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import group_records
-from benchmarks.reporting import formatting, results_folder
+from benchmarks.reporting import formatting
 from benchmarks.statistics.bootstrap import Bootstrap, between_and_within, bootstrap, score
 from benchmarks.statistics.intervals import holm, paired
+from tests.benchmarks.test_tables import pages_of
 from tests.golden import build
 
 
@@ -223,7 +224,7 @@ def test_trials_of_one_group_are_tested_on_the_same_examples() -> None:
     other = build.record(seed=1, id="other")
     short = {name: arm.model_copy(update={"outcomes": "bits:4:8A=="}) for name, arm in other.arms.items()}
     with pytest.raises(ValueError, match="'other': 4"):
-        results_folder.render([build.record(), other.model_copy(update={"arms": short})])
+        pages_of([build.record(), other.model_copy(update={"arms": short})])
 
 
 def test_an_end_of_an_interval_never_hides_its_side_of_zero() -> None:
@@ -232,20 +233,16 @@ def test_an_end_of_an_interval_never_hides_its_side_of_zero() -> None:
 
 
 def test_seeds_that_agree_more_closely_than_the_test_set_allows_are_called_that() -> None:
-    page = results_folder.render(build.trio((0.1, 0.12, 0.11)))[
-        "README.md"
-    ]  # sd 0.01; the test set's is 0.3 / 1.96 = 0.153
+    page = pages_of(build.trio((0.1, 0.12, 0.11)))["README.md"]  # sd 0.01; the test set's is 0.3 / 1.96 = 0.153
     assert (
         "by itself a standard deviation of 0.15, 234.3 times the variance seen between seeds: the seeds happen" in page
     )
     assert "the interval over seeds understates the uncertainty about other test examples" in page
-    assert "happen to agree" not in results_folder.render(build.everything())["README.md"]
+    assert "happen to agree" not in pages_of(build.everything())["README.md"]
 
 
 def test_the_fit_at_the_end_of_d_is_shown() -> None:
-    page = results_folder.render(build.trio())[
-        "README.md"
-    ]  # baselines 42.0, 42.2, 42.4; fixtures train to a twentieth, a half
+    page = pages_of(build.trio())["README.md"]  # baselines 42.0, 42.2, 42.4; fixtures train to a twentieth, a half
     assert (
         "Fit at the end of D, mean of n = 3: training loss 2.110, top-1 error 21.10 % (over its last 2 epochs" in page
     )
@@ -253,14 +250,14 @@ def test_the_fit_at_the_end_of_d_is_shown() -> None:
     given = build.record(source="resnet18.safetensors")
     assert given.dense is not None
     given = given.model_copy(update={"dense": given.dense.model_copy(update={"phases": [], "curve": []})})
-    assert "Fit at the end of D" not in results_folder.render([given])["README.md"]
+    assert "Fit at the end of D" not in pages_of([given])["README.md"]
 
 
 def test_beside_the_fit_stands_what_a_guess_would_be_wrong() -> None:
     known = [
         one.model_copy(update={"data": one.data.model_copy(update={"counts": {"classes": 8}})}) for one in build.trio()
     ]
-    assert "test top-1 error 42.20 %; by chance 87.50 %" in results_folder.render(known)["README.md"]
+    assert "test top-1 error 42.20 %; by chance 87.50 %" in pages_of(known)["README.md"]
     assert "by chance" not in "".join(
-        fact for fact in results_folder.render(build.trio())["README.md"].splitlines() if "Fit" in fact
+        fact for fact in pages_of(build.trio())["README.md"].splitlines() if "Fit" in fact
     )

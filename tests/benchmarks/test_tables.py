@@ -1,6 +1,8 @@
 import csv
 import io
 import random
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,25 @@ def golden() -> list[Record]:
     return store.read_all(GOLDEN / "records")
 
 
+LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\([^()]*(?:#t\d+|overview\.md)\)")
+"""A number that leads to its trials."""
+
+
+def unlinked(files: dict[str, str]) -> dict[str, str]:
+    """Return pages without the links of their numbers, and without the places that those lead to."""
+    return {name: re.sub(r'<a id="t\d+"></a>\n\n', "", LINK.sub(r"\1", text)) for name, text in files.items()}
+
+
+def pages_of(found: Sequence[Record]) -> dict[str, str]:
+    """Return the files of a results folder, the links of numbers left out."""
+    return unlinked(results_folder.render(found))
+
+
+def headline_of(found: Sequence[Record]) -> str:
+    """Return the headline, the links of numbers left out."""
+    return unlinked({"": results_folder.headline(found)})[""]
+
+
 def line(text: str, start: str) -> list[str]:
     """Return the cells of the first Markdown table row whose first cell is `start`."""
     found = next(row for row in text.splitlines() if row.startswith(f"| {start} "))
@@ -41,13 +62,13 @@ def cells(page: str, table: str, first: str) -> dict[str, str]:
 
 
 def overview(found: list[Record], row: int = 0) -> dict[str, str]:
-    return list(csv.DictReader(io.StringIO(results_folder.render(found)["tables/overview.csv"])))[row]
+    return list(csv.DictReader(io.StringIO(pages_of(found)["tables/overview.csv"])))[row]
 
 
 @pytest.mark.promise(10)
 def test_golden_records_give_the_golden_tables_byte_for_byte() -> None:
     files = results_folder.render(golden())
-    assert len(files) == 19
+    assert len(files) == 20
     for name, content in files.items():
         assert (GOLDEN / name).read_bytes() == content.encode(), f"{name}: see tests/golden/build.py"
 
@@ -65,13 +86,13 @@ def test_the_order_of_records_does_not_matter() -> None:
 
 def test_a_group_of_three_by_hand() -> None:
     # Gains 0.1, 0.5, 0.3 over controls 40.0, 40.5, 40.4; baselines 42.0, 42.4, 42.2.
-    page = results_folder.render(golden())["README.md"]
+    page = pages_of(golden())["README.md"]
     old = page[page.index(f"## {wording.SUPERSEDED}") :]
     assert line(old, "ResNet-18") == [
         *("ResNet-18", "fixture-pictures", "top-1 error %", "42.20 ± 0.20", "40.30 ± 0.26", "40.00 ± 0.10"),
         *("+0.30 ± 0.20 [-0.20, +0.80]", "3"),
     ]
-    own = results_folder.render(golden())["tables/imagenet_resnet18.md"]
+    own = pages_of(golden())["tables/imagenet_resnet18.md"]
     own = own[own.index("### imagenet_resnet18: small scale, fixture-pictures, recipe 50a1150a1150, suite 0.1") :]
     assert line(own, "DSD over baseline")[:3] == ["DSD over baseline", "+2.20 ± 0.17 [+1.77, +2.63]", "3"]
     assert "DSD over control, top-1 error %: +0.30 ± 0.20 [-0.20, +0.80], n = 3. Verdict: superseded: none." in page
@@ -79,7 +100,7 @@ def test_a_group_of_three_by_hand() -> None:
 
 
 def test_the_paper_scale_has_the_papers_figures_and_no_verdict() -> None:
-    page = results_folder.render(golden())["README.md"]
+    page = pages_of(golden())["README.md"]
     scale = page[page.index("## Paper scale") :]
     papers, ours = [text for text in scale.splitlines() if text.startswith("| VGG-16 ")][:2]
     assert [cell.strip() for cell in papers.strip("|").split("|")] == [
@@ -92,7 +113,7 @@ def test_the_paper_scale_has_the_papers_figures_and_no_verdict() -> None:
 
 
 def test_every_record_is_listed_and_the_rule_stands_in_the_header() -> None:
-    files = results_folder.render(golden())
+    files = pages_of(golden())
     for record in golden():
         assert f"(records/{record.id}.json)" in files["README.md"]
         assert f"(../records/{record.id}.json)" in files[f"tables/{record.row}.md"]
@@ -102,14 +123,14 @@ def test_every_record_is_listed_and_the_rule_stands_in_the_header() -> None:
 
 
 def test_superseded_and_failed_records_are_counted_and_change_no_mean() -> None:
-    page = results_folder.render(golden())["README.md"]
+    page = pages_of(golden())["README.md"]
     counts = (
         "23 in the tables, 1 superseded by a newer trial of the same seed with all of the arms, 1 failed and left out"
     )
     assert f"25 records: {counts}." in page
     assert "small, seed 3, dsd, sparse, step 17: the loss is nan in batch 3" in page
     kept = [r for r in golden() if r.status == "finished" and not r.finished.startswith("2029")]
-    assert results_folder.render(kept)["tables/overview.md"] == results_folder.render(golden())["tables/overview.md"]
+    assert pages_of(kept)["tables/overview.md"] == pages_of(golden())["tables/overview.md"]
 
 
 def test_the_newest_record_of_a_seed_wins_across_time_zones() -> None:
@@ -159,7 +180,7 @@ def test_data_are_one_whatever_the_rule_of_fingerprints_where_a_run_of_both_is_t
     assert [r.id for r in group.superseded] == ["old0"]
     assert (group.key.fingerprint, group.other_fingerprints) == ("by another rule", [old[0].data.fingerprint])
     assert len(figure_files.write(tmp_path, [*old, again, further])) == 2  # gains and curves
-    page = results_folder.render([*old, again, further])["README.md"]
+    page = pages_of([*old, again, further])["README.md"]
     assert f"; by an older rule {old[0].data.fingerprint}, the same data: the same trial under each gave" in page
 
 
@@ -191,7 +212,7 @@ def test_a_later_trial_with_fewer_arms_hides_no_evidence() -> None:
     (group,) = group_records([later, full])
     assert [r.id for r in group.records] == ["full"]
     assert (group.superseded, [r.id for r, _ in group.unused]) == ((), ["later"])
-    page = results_folder.render([later, full])["README.md"]
+    page = pages_of([later, full])["README.md"]
     assert "1 not used, for lack of an arm that an older trial of the same seed has" in page
     assert "not used: lacks dsd, which the trial of 2030-01-01T10:00:00Z has |" in page
     whole = {"dsd": (41.0, 39.0), "control": (41.0, 40.0), "llr": (41.0, 40.0)}
@@ -203,11 +224,9 @@ def test_a_later_trial_with_fewer_arms_hides_no_evidence() -> None:
 
 def test_the_verdict_names_the_arm_that_is_missing() -> None:
     found = [build.record(seed=s, arms={"control": (41.0, 40.0), "llr": (41.0, 40.5)}) for s in range(3)]
-    assert (
-        "DSD over control: no DSD arm, hence neither a gain nor a verdict." in results_folder.render(found)["README.md"]
-    )
+    assert "DSD over control: no DSD arm, hence neither a gain nor a verdict." in pages_of(found)["README.md"]
     nothing = [build.record(seed=s, arms={"llr": (41.0, 40.5)}) for s in range(3)]
-    assert "DSD over control: no DSD or control arm" in results_folder.render(nothing)["README.md"]
+    assert "DSD over control: no DSD or control arm" in pages_of(nothing)["README.md"]
 
 
 def test_the_name_of_the_data_folder_is_a_label() -> None:
@@ -219,16 +238,14 @@ def test_the_name_of_the_data_folder_is_a_label() -> None:
 
 def test_suite_and_earlier_processes_are_shown() -> None:
     changed = "commit 0123456789ab, torch 2.11.0, Other CPU, 4 threads, float32"
-    page = results_folder.render([build.record(suite="0.7", earlier=[changed]), build.record(seed=1, suite="0.7")])[
-        "README.md"
-    ]
+    page = pages_of([build.record(suite="0.7", earlier=[changed]), build.record(seed=1, suite="0.7")])["README.md"]
     assert "- Software: suite 0.7, torch 2.12.0, float32; commit f1c710f1c710, f1c710f1c710 (before an inter" in page
     assert page.count(f"f1c710f1c710 (before an interruption: {changed})") == 2  # the facts, and the record's line
 
 
 def test_synthetic_results_have_no_paper_cells_and_nothing_to_quote() -> None:
     found = [build.record(scale="smoke", seed=s, synthetic=True, baseline=50 + s) for s in range(3)]
-    files = results_folder.render(found)
+    files = pages_of(found)
     for name, content in files.items():
         without_rule = content.replace(wording.RULE, "")
         assert not any(
@@ -238,7 +255,7 @@ def test_synthetic_results_have_no_paper_cells_and_nothing_to_quote() -> None:
     assert "smoke test only" in files["README.md"]
     cells = overview(found)
     assert {cells[name] for name in ("crossed_p", "p_holm", "crossed_low", "seeds_low", "paper_dsd")} == {""}
-    assert results_folder.headline(found).startswith("No result on real data yet")
+    assert headline_of(found).startswith("No result on real data yet")
 
 
 def test_one_seed_has_no_interval_and_no_verdict() -> None:
@@ -260,32 +277,29 @@ def test_a_gain_counts_upwards_where_higher_is_better() -> None:
 
 
 def test_the_papers_cells_are_comparable_at_paper_scale_on_the_papers_data_alone() -> None:
-    rows = list(csv.DictReader(io.StringIO(results_folder.render(golden())["tables/overview.csv"])))
+    rows = list(csv.DictReader(io.StringIO(pages_of(golden())["tables/overview.csv"])))
     assert {(r["row"], r["scale"]) for r in rows if r["paper_comparable"] == "True"} == {("imagenet_vgg16", "paper")}
-    vgg = results_folder.render(golden())["tables/imagenet_vgg16.md"]
+    vgg = pages_of(golden())["tables/imagenet_vgg16.md"]
     assert line(vgg, "LLR")[5:] == ["29.33 *unverified*", "10.00 *unverified*"]
-    planned = results_folder.render(build.planned())["tables/imagenet_resnet18.md"]
+    planned = pages_of(build.planned())["tables/imagenet_resnet18.md"]
     assert "paper (ImageNet, full recipe): top-1 error %" in planned
     assert "A verdict speaks of DSD on this data and at this size" in planned
 
 
 def test_a_group_without_control_has_no_verdict() -> None:
     found = [build.record(seed=s, arms={"dsd": (41.0, 40.0)}) for s in range(3)]
-    assert (
-        "DSD over control: no control arm, hence neither a gain nor a verdict."
-        in results_folder.render(found)["README.md"]
-    )
+    assert "DSD over control: no control arm, hence neither a gain nor a verdict." in pages_of(found)["README.md"]
 
 
 def test_a_custom_recipe_enters_no_comparison() -> None:
-    files = results_folder.render(build.trio(custom=["sparsity=0.9"]))
+    files = pages_of(build.trio(custom=["sparsity=0.9"]))
     assert "Verdict: custom recipe: none." in files["README.md"]
     assert "paper (ImageNet" not in files["README.md"]
-    assert results_folder.headline(build.trio(custom=["sparsity=0.9"])).startswith("No result")
+    assert headline_of(build.trio(custom=["sparsity=0.9"])).startswith("No result")
 
 
 def test_a_row_that_the_paper_does_not_have() -> None:
-    files = results_folder.render(build.trio(row="cifar_resnet20"))
+    files = pages_of(build.trio(row="cifar_resnet20"))
     assert "The paper has no such row." in files["tables/cifar_resnet20.md"]
     assert "cifar_resnet20" in {one["row"] for one in csv.DictReader(io.StringIO(files["tables/overview.csv"]))}
 
@@ -299,20 +313,20 @@ def test_records_of_one_group_must_agree_about_the_metric() -> None:
 
 
 def test_no_records_at_all() -> None:
-    files = results_folder.render([])
+    files = pages_of([])
     assert list(files) == ["README.md"]
     assert "nox -s imagenet_resnet18" in files["README.md"]
 
 
 def test_only_failed_records() -> None:
-    page = results_folder.render([build.failed()])["README.md"]
+    page = pages_of([build.failed()])["README.md"]
     assert "1 record: 0 in the tables, 1 failed and left out." in page
     assert "Failed trials, left out: 1" in page
-    assert "imagenet_resnet18" in results_folder.render([build.failed()])["tables/imagenet_resnet18.md"]
+    assert "imagenet_resnet18" in pages_of([build.failed()])["tables/imagenet_resnet18.md"]
 
 
 def test_a_pipe_in_a_cell_does_not_break_the_table() -> None:
-    page = results_folder.render([build.record(data="a|b")])["tables/overview.md"]
+    page = pages_of([build.record(data="a|b")])["tables/overview.md"]
     assert r"| a\|b" in page
 
 
@@ -365,12 +379,9 @@ def test_every_group_of_a_row_has_a_table_of_its_own_in_the_terminal() -> None:
 
 
 def test_the_masks_of_every_sparse_phase_are_told() -> None:
-    page = results_folder.render(golden())["tables/imagenet_vgg16.md"]
+    page = pages_of(golden())["tables/imagenet_vgg16.md"]
     assert "- Masks keep 70.0 % of 10 weights in 1 tensor in S (DSD, Random mask)\n" in page
-    page = results_folder.render(build.utterances())["tables/librispeech_deepspeech2.md"]
+    page = pages_of(build.utterances())["tables/librispeech_deepspeech2.md"]
     both = "of 600 weights in 2 tensors in {} (DSD, Random mask)"
     assert f"- Masks keep 50.0 % {both.format('S1')}; 75.0 % {both.format('S2')}\n" in page
-    assert (
-        "Masks"
-        not in results_folder.render([build.record(arms={"control": (41.0, 40.0)})])["tables/imagenet_resnet18.md"]
-    )
+    assert "Masks" not in pages_of([build.record(arms={"control": (41.0, 40.0)})])["tables/imagenet_resnet18.md"]

@@ -54,11 +54,8 @@ def source(records: Sequence[Record]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def save(figure: Figure, path: Path, drawn_from: str, colours: int | None = 128) -> None:
-    """Write a PNG of pixels and what they were drawn from: no date, no version.
-
-    It has so many `colours`, which take a third of the bytes, or all of them where that is None.
-    """
+def save(figure: Figure, path: Path, drawn_from: str) -> None:
+    """Write a PNG of pixels in 128 colours, a third of the bytes, and of what they were drawn from: no date, no version."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if _VECTOR.get():
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -69,9 +66,7 @@ def save(figure: Figure, path: Path, drawn_from: str, colours: int | None = 128)
     figure.savefig(buffer, format="png", dpi=figure.dpi)
     text = PngInfo()
     text.add_text(_SOURCE, drawn_from)
-    image: Image.Image = Image.open(buffer).convert("RGB")
-    if colours is not None:
-        image = image.quantize(colours, dither=Image.Dither.NONE)
+    image = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
     image.save(path, format="PNG", optimize=True, pnginfo=text)
 
 

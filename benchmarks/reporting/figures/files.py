@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
 from benchmarks import paper
-from benchmarks.analysis import mask_lineage, samples
 from benchmarks.analysis.groups import Group, group_records
-from benchmarks.analysis.summary import LABELS, has_gain, has_sensitivity
+from benchmarks.analysis.summary import has_gain
 from benchmarks.paper import claim_of
 from benchmarks.records.schema import Record
 from benchmarks.reporting import group_names, wording
-from benchmarks.reporting.figures import canvas, contact, forest, sensitivity
+from benchmarks.reporting.figures import canvas, forest, sensitivity
 from benchmarks.reporting.figures import weights as weights_figure
-from benchmarks.reporting.figures.canvas import COLOURS
 from benchmarks.reporting.figures.curves import curves
-from benchmarks.reporting.figures.names import Kind, figure_name, figure_names
+from benchmarks.reporting.figures.names import Kind, figure_name, figure_names, kinds
 from benchmarks.rows import ROWS
 
 _NAMES = re.compile(
     rf"gains\.png|(?:{'|'.join(map(re.escape, {**paper.ROWS, **ROWS}))})-(?:smoke|small|paper)"
-    rf"(?:-[0-9a-f]{{12}}-[0-9]+)?-(?:{'|'.join(get_args(Kind))})\.png"
+    rf"(?:-[0-9a-f]{{12}}-[0-9]+)?-(?:{'|'.join((*get_args(Kind), 'captions', 'transcripts'))})\.png"
 )
+"""The pictures that are made here, or were: contact sheets of captions and transcripts are drawn no more."""
 
 
-def write(out: Path, records: Sequence[Record], sheets: bool = True) -> list[Path]:
+def write(out: Path, records: Sequence[Record]) -> list[Path]:
     """Draw every figure of a results folder into `out`/figures, remove those of no group, and return the paths.
 
-    A figure that was drawn from the same records by this version of the drawing is left as it is. Without `sheets`, what networks
-    say of samples is not drawn.
+    A figure that was drawn from the same records by this version of the drawing is left as it is.
     """
     found = group_records(records)
     folder = out / "figures"
@@ -42,25 +40,11 @@ def write(out: Path, records: Sequence[Record], sheets: bool = True) -> list[Pat
     if "gains.png" in names and not _is_drawn(folder / "gains.png", _records(_shown(found))):
         gains(records, folder / "gains.png")
     for group in found:
-        for kind, draw in _drawings(group, sheets):
+        for kind in kinds(group):
             path = folder / figure_name(group, found, kind)
             if not _is_drawn(path, group.records):
-                draw(group, path)
-    undrawn = () if sheets else tuple(f"-{one.kind}.png" for one in samples.FORMS)
-    return [folder / name for name in names if not name.endswith(undrawn)]
-
-
-def _drawings(group: Group, sheets: bool) -> Iterator[tuple[Kind, Callable[[Group, Path], None]]]:
-    """Yield the figures that a group has, by kind, with what draws each."""
-    yield "curves", curves
-    if sheets and (form := samples.form(group)):
-        yield form.kind, sheet
-    if mask_lineage.of_weights(group):
-        yield "weights", weights
-    if mask_lineage.told(group):
-        yield "lineage", lineages
-    if has_sensitivity(group):
-        yield "sensitivity", sensitivities
+                _DRAW[kind](group, path)
+    return [folder / name for name in names]
 
 
 def _is_drawn(path: Path, records: Sequence[Record]) -> bool:
@@ -73,10 +57,7 @@ def stale(folder: Path, records: Sequence[Record]) -> list[str]:
     What a picture was drawn from stands in it; its pixels depend on the version of the font library.
     """
     found = group_records(records)
-    sources = {}
-    for group in found:
-        for kind in get_args(Kind):
-            sources[figure_name(group, found, kind)] = canvas.source(group.records)
+    sources = {figure_name(one, found, kind): canvas.source(one.records) for one in found for kind in kinds(one)}
     names = figure_names(found)
     if "gains.png" in names:
         sources["gains.png"] = canvas.source(_records(_shown(found)))
@@ -109,29 +90,6 @@ def gains(records: Sequence[Record], path: Path) -> None:
         canvas.save(figure, path, canvas.source(_records(shown)))
 
 
-def sheet(group: Group, path: Path, pictures: Path | None = None) -> None:
-    """Draw what the networks of one group's lowest seed say of a few test examples, beside a reference.
-
-    The pictures themselves, of which only names are drawn, are added from the folder `pictures`: for one's own eyes,
-    since the licences of most forbid passing them on.
-
-    Raises:
-        ValueError: the group has no samples, they are of no pictures, or one of those is missing.
-    """
-    record, form = samples.source(group), samples.form(group)
-    if record is None or form is None:
-        kinds = " or ".join(one.kind for one in samples.FORMS)
-        raise ValueError(f"{path.name}: no record of {group.key.row} has {kinds} among its samples")
-    if pictures and form.example != "picture":
-        raise ValueError(f"{path.name}: {form.kind} are of no pictures, so there are none to draw from {pictures}")
-    title = f"{group.key.row}, {group_names.title(group)}. {form.kind.capitalize()} after the last epoch, seed {record.seed}."
-    if form.marked:
-        title += " Against the reference, words are bold where substituted, bold italic where inserted, struck out where left out."
-    contact.draw(
-        samples.shown(group), title, LABELS, COLOURS, path, canvas.source(group.records), pictures, form.marked
-    )
-
-
 def weights(group: Group, path: Path) -> None:
     """Draw the histograms of one group's weights at the five points of the paper's Figure 2.
 
@@ -159,27 +117,12 @@ def sensitivities(group: Group, path: Path) -> None:
     sensitivity.draw(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
 
 
-def private(folder: Path, records: Sequence[Record], pictures: Path) -> list[Path]:
-    """Draw into `folder` the sheet of every group with captions of photographs in `pictures`, and return the paths.
-
-    Raises:
-        ValueError: there is none; a group has some of its photographs there and lacks others.
-    """
-    found = group_records(records)
-    drawn = []
-    for group in found:
-        form = samples.form(group)
-        if form is None or form.example != "picture":
-            continue
-        names = [contact.plain(one.example) for one in samples.shown(group)]
-        if any((pictures / name).is_file() for name in names):
-            path = folder / figure_name(group, found, form.kind)
-            folder.mkdir(parents=True, exist_ok=True)
-            sheet(group, path, pictures)
-            drawn.append(path)
-    if not drawn:
-        raise ValueError(f"--pictures {pictures}: holds no photograph that a record of {len(records)} has a caption of")
-    return drawn
+_DRAW: dict[Kind, Callable[[Group, Path], None]] = {
+    "curves": curves,
+    "weights": weights,
+    "lineage": lineages,
+    "sensitivity": sensitivities,
+}
 
 
 def _shown(groups: Sequence[Group]) -> list[Group]:

@@ -5,28 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from benchmarks.analysis import mask_lineage, samples
+from benchmarks.analysis import mask_lineage
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import has_gain, has_sensitivity
 
-Kind = Literal["curves", "captions", "transcripts", "weights", "lineage", "sensitivity"]
+Kind = Literal["curves", "weights", "lineage", "sensitivity"]
 """What a figure of one group shows."""
 
 
+def kinds(group: Group) -> list[Kind]:
+    """Return the figures that a group has."""
+    has: dict[Kind, bool] = {
+        "curves": True,
+        "weights": mask_lineage.of_weights(group) is not None,
+        "lineage": bool(mask_lineage.told(group)),
+        "sensitivity": has_sensitivity(group),
+    }
+    return [kind for kind, there in has.items() if there]
+
+
 def figure_names(all_groups: Sequence[Group]) -> list[str]:
-    """Return the files of every figure: the gains, then each group's curves, samples, weights and sensitivity."""
-    names = ["gains.png"] if any(has_gain(group) for group in all_groups) else []
-    for group in all_groups:
-        names.append(figure_name(group, all_groups))
-        form = samples.form(group)
-        names += [figure_name(group, all_groups, form.kind)] if form else []
-        names += [figure_name(group, all_groups, "weights")] if mask_lineage.of_weights(group) else []
-        names += [figure_name(group, all_groups, "lineage")] if mask_lineage.told(group) else []
-        names += [figure_name(group, all_groups, "sensitivity")] if has_sensitivity(group) else []
-    return names
+    """Return the files of every figure: the gains, then those of each group."""
+    gains = ["gains.png"] if any(has_gain(group) for group in all_groups) else []
+    return [*gains, *(figure_name(group, all_groups, kind) for group in all_groups for kind in kinds(group))]
 
 
-def figure_name(group: Group, all_groups: Sequence[Group], kind: Kind = "curves") -> str:
+def figure_name(group: Group, all_groups: Sequence[Group], kind: Kind) -> str:
     """Return the file of a figure of the group; a recipe hash marks further groups of the same row and scale."""
     like = [g for g in all_groups if (g.key.row, g.key.scale) == (group.key.row, group.key.scale)]
     index = like.index(group)

@@ -18,8 +18,9 @@ from benchmarks.analysis.results import results
 from benchmarks.records import outputs
 from benchmarks.records.schema import Record
 from benchmarks.reporting import pages
+from benchmarks.reporting.document import Places
 from benchmarks.reporting.html import svg, viewer
-from benchmarks.reporting.html.render import Place, html
+from benchmarks.reporting.html.render import TRIALS, Place, html
 from benchmarks.reporting.tables import planned
 from tasks.cache import write_whole
 
@@ -60,8 +61,8 @@ def page(records: Sequence[Record], folder: Path) -> str:
     states = {name: state.partition(":")[0] for group in groups for name, state in group.states.items()}
     story = environment.get_template("record.html")
     details = {one.id: story.render(record=one, state=states.get(one.id)) for one in records}
-    numbers = {record.id: number for number, group in enumerate(groups) for record in group.everything}
-    place = Place(svg.as_svg(records), numbers, details)
+    numbers = {record.id: f"{TRIALS}{number}" for number, group in enumerate(groups) for record in group.everything}
+    place = Place(svg.as_svg(records), Places(numbers, "#overview"), details)
     script = (_FOLDER / "viewer.js").read_text(encoding="utf-8")
     parts = {
         "style": (_FOLDER / "style.css").read_text(encoding="utf-8"),
@@ -74,6 +75,7 @@ def page(records: Sequence[Record], folder: Path) -> str:
             row: html(tuple(one for one in pages.row_page(row, found) if one != pages.RULE), place, row)
             for row in found.names
         },
+        "arms": html(pages.arms_page(found), place, "Arms") if records else "",
         "failed": {row: [details[one] for one in ids] for row, ids in failed.items()},
     }
     template = environment.get_template("template.html")

@@ -11,10 +11,8 @@ from pathlib import PurePosixPath
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from benchmarks.analysis import samples
 from benchmarks.analysis.groups import Group
 from benchmarks.reporting.document import (
-    NONE,
     Block,
     Bullets,
     Cell,
@@ -23,11 +21,14 @@ from benchmarks.reporting.document import (
     Figure,
     Heading,
     Paragraph,
+    Places,
     Table,
     Text,
     pieces,
 )
 
+TRIALS = "#trials-"
+"""How the address of a group's trials starts; its number follows."""
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 
 
@@ -35,21 +36,17 @@ _PARSER = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 class Place:
     """What the text of the pages stands among.
 
-    `figures` are name to `<svg>`; `numbers` id of trial to the number of its group, which is in the group's anchors;
-    `details` are id of record to HTML that says how it came about.
+    `figures` are name to `<svg>`; `places` are `TRIALS` and the number of each group; `details` are id of record to HTML that
+    says how it came about.
     """
 
     figures: Mapping[str, str]
-    numbers: Mapping[str, int]
+    places: Places
     details: Mapping[str, str]
 
-    def number(self, group: Group) -> int:
-        """Return the number in the group's anchors."""
-        return self.numbers[group.sample.id]
-
-    def trials(self, cell: Cell) -> str:
-        """Return the address of the trials that a cell leads to, empty where there are none."""
-        return f"#trials-{self.numbers[cell.trials[0]]}" if cell.trials and cell.text != NONE else ""
+    def anchor(self, group: Group, kind: str = "trials-") -> str:
+        """Return the name of the place where the page lists the group's trials, or of another `kind` of place."""
+        return self.places.trials[group.sample.id].replace(TRIALS, kind)
 
 
 def html(document: Document, place: Place, title: str) -> str:
@@ -72,10 +69,10 @@ def _section(heading: Heading, inner: str, place: Place) -> str:
     title = f"<h3>{_inline(heading.text, place)}</h3>"
     if heading.group is None:
         return f"<section>{title}{inner}</section>"
-    number = place.number(heading.group)
+    anchor = place.anchor(heading.group, "group-")
     if heading.group.quotable:
-        return f'<section class="group" id="group-{number}">{title}{inner}</section>'
-    return f'<details class="group" id="group-{number}"><summary>{title}</summary>{inner}</details>'
+        return f'<section class="group" id="{anchor}">{title}{inner}</section>'
+    return f'<details class="group" id="{anchor}"><summary>{title}</summary>{inner}</details>'
 
 
 def _blocks(blocks: Sequence[Block], place: Place, title: str) -> Iterator[str]:
@@ -94,6 +91,7 @@ def _blocks(blocks: Sequence[Block], place: Place, title: str) -> Iterator[str]:
                 if rows:
                     yield f"<p>{_inline(block.sentences, place)}</p>\n" if block.sentences else ""
                     yield _table(block, columns, rows, f"{title}, table {next(numbers)}", place)
+                    yield '<p><a href="#viewer">All test examples, in the viewer</a></p>\n' if block.words else ""
 
 
 def _inline(text: Text, place: Place) -> str:
@@ -108,7 +106,7 @@ def _inline(text: Text, place: Place) -> str:
 
 
 def _link(cell: Cell, place: Place) -> str:
-    address = cell.address or place.trials(cell)
+    address = place.places.address(cell)
     return f"[{cell.text}]({address})" if address else cell.text
 
 
@@ -120,8 +118,6 @@ def _figure(figure: Figure, place: Place) -> str:
             f'<figure><div class="scroll" role="region" tabindex="0" aria-label="Figure: {words}">{svg}</div>'
             f"<figcaption>{words}</figcaption></figure>"
         )
-    if name.endswith(tuple(f"-{form.kind}" for form in samples.FORMS)):
-        return f'<p><a href="#viewer">{words}: all test examples in the viewer</a></p>'
     return f"<p>{words}</p>"
 
 
@@ -130,13 +126,13 @@ def _table(
 ) -> str:
     """Return a table in a frame that scrolls; of one that lists trials, how each of them came about stands under it."""
     kind = "words" if table.words else "numbers records" if table.group else "numbers"
-    anchor = f' id="trials-{place.number(table.group)}"' if table.group else ""
+    anchor = f' id="{place.anchor(table.group)}"' if table.group else ""
     label = escape(title)
     heads = "".join(f'<th scope="col">{_inline(column.heading, place)}</th>\n' for column in columns)
     lines = []
     for first, *rest in rows:
-        cells = [f'<th scope="row">{_name(first, place)}</th>\n']
-        cells += [f"<td>{_number(cell, column, place)}</td>\n" for cell, column in zip(rest, columns[1:], strict=True)]
+        cells = [f'<th scope="row">{_cell(first, place)}</th>\n']
+        cells += [f"<td>{_cell(cell, place, column)}</td>\n" for cell, column in zip(rest, columns[1:], strict=True)]
         lines.append(f"<tr>\n{''.join(cells)}</tr>\n")
     details = [place.details[record.id] for record in (table.group.everything if table.group else ())]
     return (
@@ -145,16 +141,10 @@ def _table(
     )
 
 
-def _name(cell: Cell, place: Place) -> str:
-    """Return what a line is called: a link to its group, where it has one."""
-    if cell.address:
-        return _inline((cell,), place)
-    text, address = _inline(cell.text, place), place.trials(cell).replace("#trials", "#group")
-    return f'<a href="{address}">{text}</a>' if address else text
-
-
-def _number(cell: Cell, column: Column[object], place: Place) -> str:
-    """Return a cell, as a link to its trials, of which the tab key finds that of n alone."""
-    text, address = _inline(cell.text, place), place.trials(cell)
-    skipped = "" if column.heading == "n" else ' tabindex="-1"'
-    return f'<a href="{address}"{skipped}>{text}</a>' if address else text
+def _cell(cell: Cell, place: Place, column: Column[object] | None = None) -> str:
+    """Return a cell as a link to its trials, of which the tab key finds that of n alone; without `column`, to their group."""
+    text, address = _inline(cell.text, place), place.places.address(cell)
+    if column is None:
+        address = address.replace(TRIALS, "#group-")
+    skipped = ' tabindex="-1"' if column and column.heading != "n" else ""
+    return f'<a href="{escape(address)}"{skipped}>{text}</a>' if address else text

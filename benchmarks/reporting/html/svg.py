@@ -32,9 +32,9 @@ _SPACE = re.compile(r"\s*\n\s*")
 
 
 def as_svg(records: Sequence[Record]) -> dict[str, str]:
-    """Return name of figure, such as "gains", to its `<svg>` element; the sheets of samples are left out."""
+    """Return name of figure, such as "gains", to its `<svg>` element."""
     with TemporaryDirectory() as folder, canvas.vector():
-        files.write(Path(folder), records, sheets=False)
+        files.write(Path(folder), records)
         paths = sorted(Path(folder).glob("figures/*.svg"))
         return {path.stem: inline(path.read_text(encoding="utf-8"), f"f{k}-") for k, path in enumerate(paths)}
 

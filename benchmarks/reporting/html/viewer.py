@@ -19,7 +19,7 @@ from benchmarks.arms.registry import label
 from benchmarks.records.recipes import runs_of
 from benchmarks.reporting import group_names
 
-Line = tuple[str, str, list[str | None]]
+Said = tuple[str, str, list[str | None]]
 """Name of a test example, its reference, and what each arm said, None where it said nothing of this one."""
 
 
@@ -92,7 +92,7 @@ def _trial(group: Group, rank: int, known: Form, folder: Path) -> Trial:
     )
 
 
-def _table(path: Path) -> tuple[list[str], list[Line]]:
+def _table(path: Path) -> tuple[list[str], list[Said]]:
     """Return the arms and the lines of a file of outputs."""
     text = gzip.decompress(path.read_bytes()).decode("utf-8", "surrogateescape")
     rows = list(csv.reader(io.StringIO(text, newline="")))
@@ -102,7 +102,7 @@ def _table(path: Path) -> tuple[list[str], list[Line]]:
     return rows[0][2:], [(row[0], row[1], list(row[2:])) for row in rows[1:]]
 
 
-def _kept(group: Group, rank: int, known: Form) -> tuple[list[str], list[Line]]:
+def _kept(group: Group, rank: int, known: Form) -> tuple[list[str], list[Said]]:
     """Return the arms and the lines of the few samples that the record itself keeps."""
     runs = {name: run.samples for name, run in runs_of(group.records[rank]).items() if run.samples}
     arms = [*(name for name in LABELS if name in runs), *sorted(set(runs) - set(LABELS))]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from benchmarks import paper
 from benchmarks.analysis import metrics, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import Average
 from benchmarks.arms import registry
-from benchmarks.paper import Figure, Row
+from benchmarks.paper import Row as Published
 from benchmarks.reporting.document import NONE, PRINT, Cell, Column, Line, Table, table
 from benchmarks.reporting.formatting import averaged, gain, paper_cell
 from benchmarks.reporting.group_names import caption
@@ -66,16 +67,16 @@ def _over_control(group: Group, arm: str) -> Cell:
     return Cell(gain(group, arm, "control"), trials=summary.trials(group, arm, "control"))
 
 
-def _papers(metric: str, group: Group, row: Row) -> str:
+def _papers(metric: str, group: Group, row: Published) -> str:
     """Return the paper's name of a metric of ours."""
     return row.metric if metric == group.metric else metric
 
 
-def _figure(label: str, metric: str, group: Group, row: Row) -> Figure | None:
+def _figure(label: str, metric: str, group: Group, row: Published) -> paper.Figure | None:
     return row.figure(label, _papers(metric, group, row), summary.count_iterations(group))
 
 
-def _published(metric: str, group: Group, row: Row) -> Column[_Tested]:
+def _published(metric: str, group: Group, row: Published) -> Column[_Tested]:
     heading = f"{paper_heading(group)}: {metric_name(metric, group, True)}"
     return Column(f"paper_{metric}", heading, lambda line: Cell(paper_cell(_figure(line.label, metric, group, row))))
 

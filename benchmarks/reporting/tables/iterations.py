@@ -9,7 +9,7 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.iterations import Stage, Unequal
 from benchmarks.analysis.summary import LABELS
 from benchmarks.arms import registry
-from benchmarks.paper import Row
+from benchmarks.paper import Row as Published
 from benchmarks.reporting.document import NONE, PRINT, Cell, Column, Table, table
 from benchmarks.reporting.formatting import averaged, interval, number, p_value, paper_cell
 from benchmarks.reporting.group_names import caption
@@ -81,7 +81,7 @@ def _standing(end: _End) -> str:
     return ("primary" if end.last else "secondary") if end.gain else NONE
 
 
-def _published(row: Row | None, metric: str) -> Column[_End]:
+def _published(row: Published | None, metric: str) -> Column[_End]:
     """Return the paper's figure with its epochs in all and, where the paper compares it, its baseline and the gain."""
     assert row is not None
 

@@ -9,8 +9,8 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.label_noise import Course, Level
 from benchmarks.analysis.summary import Average
 from benchmarks.arms import registry
-from benchmarks.reporting.document import PAGES, Block, Cell, Column, Heading, Paragraph, Table, table
-from benchmarks.reporting.formatting import gained, interval, mean_sd, number
+from benchmarks.reporting.document import PAGES, Block, Cell, Column, Heading, Paragraph, Table, Text, table
+from benchmarks.reporting.formatting import gained, mean_sd, number
 from benchmarks.reporting.headings import metric_name
 from benchmarks.statistics.intervals import MINIMUM_SEEDS
 
@@ -29,19 +29,29 @@ def blocks(groups: Sequence[Group], row: str) -> list[Block]:
     return parts
 
 
-def _sentence(levels: Sequence[Level]) -> str:
+def _sentence(levels: Sequence[Level]) -> Text:
     """Return in a few sentences whether D2 overfits at the noisy level, from what it did to training and test."""
     noisy = levels[-1]
     dsd, control = noisy.courses["dsd"], noisy.courses["control"]
     before, after = dsd.train[1:]
     name = metric_name(noisy.group.metric, noisy.group).removesuffix(" %")
-    text = f"With {_share(noisy)} of the labels wrong: **{_answer(dsd, noisy.group)}.** D2 changes DSD's test by "
-    text += f"{interval(dsd.change)} points of {name} (positive is better), the same steps the control's by "
-    text += f"{interval(control.change)}; the difference is {interval(noisy.difference)}."
-    if before and after:
-        measure = metrics.label(dsd.measure)
-        text += f" DSD's training {measure} goes from {number(before.mean)} to {number(after.mean)} in D2."
-    return text
+    text: Text = (
+        *(f"With {_share(noisy)} of the labels wrong: **{_answer(dsd, noisy.group)}.** ", "D2 changes DSD's test by "),
+        *(
+            gained(dsd.change, _trials(noisy)),
+            f" points of {name} (positive is better), the same steps the control's by ",
+        ),
+        *(
+            gained(control.change, _trials(noisy)),
+            "; the difference is ",
+            gained(noisy.difference, _trials(noisy)),
+            ".",
+        ),
+    )
+    if not before or not after:
+        return text
+    ends = [Cell(number(one.mean), one.mean, _trials(noisy)) for one in (before, after)]
+    return (*text, f" DSD's training {metrics.label(dsd.measure)} goes from ", ends[0], " to ", ends[1], " in D2.")
 
 
 def _answer(course: Course, group: Group) -> str:
@@ -80,7 +90,7 @@ def _courses(levels: Sequence[Level]) -> Table:
         f"augmentation) and test {metric_name(group.metric, group)} at the ends of D, of the last S and of the last D2; the "
         "control has as many steps. Overfitting is a training figure that gets better while the test gets worse:"
     )
-    columns: list[Column[_Line]] = [
+    columns: list[Column[_Followed]] = [
         Column("wrong", "labels wrong", lambda line: Cell(_share(line[0]), line[0].share, _trials(line[0]))),
         Column("arm", "arm", lambda line: Cell(registry.label(line[1]))),
         *(_end("training", index, lambda course: course.train) for index in range(3)),
@@ -92,10 +102,10 @@ def _courses(levels: Sequence[Level]) -> Table:
     return table(columns, lines, PAGES, sentences=sentences)
 
 
-_Line = tuple[Level, str, Course]
+_Followed = tuple[Level, str, Course]
 
 
-def _end(of: str, index: int, read: Callable[[Course], Sequence[Average | None]]) -> Column[_Line]:
+def _end(of: str, index: int, read: Callable[[Course], Sequence[Average | None]]) -> Column[_Followed]:
     """Return the column of training or test at the end of a phase."""
     heading = f"{of}: {('D', 'S', 'D2')[index]}"
     return Column(heading, heading, lambda line: Cell(mean_sd(read(line[2])[index]), trials=_trials(line[0])))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks import paper
 from benchmarks.analysis import answers, metrics, summary
@@ -14,14 +14,14 @@ from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.arms.registry import DENSE
-from benchmarks.paper import Overview
 from benchmarks.reporting import formatting, group_names, headings
-from benchmarks.reporting.document import CSV, NONE, PRINT, Cell, Column
+from benchmarks.reporting.document import NONE, PRINT, Cell, Column
 from benchmarks.reporting.formatting import averaged, gained, mean_sd, number
 from benchmarks.reporting.tables import regime
-from benchmarks.reporting.tables.quantities import IDENTITY
-from benchmarks.statistics.crossed import Crossed
+from benchmarks.reporting.tables.quantities import IDENTITY, exported
 from benchmarks.statistics.intervals import Paired
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -46,30 +46,14 @@ class Entry:
         """Return the group's metric of an arm."""
         return summary.stages(self.group).get(LABELS[arm], {}).get(self.group.metric) if self.group else None
 
-    @property
-    def primary(self) -> Paired | None:
-        """The gain over the control, over seeds."""
-        return summary.primary(self.group) if self.group else None
-
-    @property
-    def crossed(self) -> Crossed | None:
-        """The gain over the control, over seeds and test examples."""
-        return summary.crossed(self.group) if self.group else None
-
-    @property
-    def quotable(self) -> bool:
-        """Whether its numbers are results."""
-        return self.group is not None and self.group.quotable
-
-    @property
-    def published(self) -> Overview | None:
-        """The paper's figures."""
-        return self.group.paper.overview if self.group and self.group.paper else None
+    def of(self, read: Callable[[Group], Read]) -> Read | None:
+        """Return what is read of the group, None without one."""
+        return read(self.group) if self.group else None
 
     @property
     def over_baseline(self) -> tuple[Paired | None, Paired | None]:
         """What DSD and the control gain over the baseline."""
-        return (summary.over_baseline(self.group) if self.group else None) or (None, None)
+        return self.of(summary.over_baseline) or (None, None)
 
 
 BOTH = ("dsd", "control")
@@ -104,10 +88,6 @@ def metric_of(of: paper.Row) -> str:
     return metrics.with_unit(of.metric, metrics.unit(of.metric, of.metric, of.unit))
 
 
-def _average(arm: str) -> Callable[[Entry], Cell]:
-    return lambda entry: averaged(entry.average(arm))
-
-
 def _over_baseline(index: int) -> Callable[[Entry], Cell]:
     def cell(entry: Entry) -> Cell:
         found = entry.over_baseline[index]
@@ -117,12 +97,17 @@ def _over_baseline(index: int) -> Callable[[Entry], Cell]:
 
 
 def _gain(entry: Entry) -> Cell:
-    text = formatting.gain(entry.group) if entry.group else NONE
-    return Cell(text, entry.crossed.mean if entry.crossed else None, entry.trials(*BOTH))
+    text, found = entry.of(formatting.gain) or NONE, entry.of(summary.crossed)
+    return Cell(text, found.mean if found else None, entry.trials(*BOTH))
 
 
-def _primary(entry: Entry) -> Cell:
-    return gained(entry.primary, entry.trials(*BOTH))
+def _p(group: Group) -> float | None:
+    found = summary.crossed(group)
+    return found.p if found and group.quotable else None
+
+
+def _overview(group: Group) -> paper.Overview | None:
+    return group.paper.overview if group.paper else None
 
 
 def _share(entry: Entry) -> Cell:
@@ -178,30 +163,22 @@ def _have(entry: Entry) -> Cell:
 
 
 def _n(entry: Entry) -> Cell:
-    n = entry.primary.n if entry.primary else 0
-    return Cell(str(n or len(entry.group.records)) if entry.group else NONE, n, entry.trials(*(BOTH if n else ())))
+    primary = entry.of(summary.primary)
+    n = primary.n if primary else 0
+    return Cell(str(n or len(entry.trials())), n, entry.trials(*(BOTH if n else ())))
 
 
-def _plain(key: str, read: Callable[[Entry], Any]) -> Column[Entry]:
-    """Return a column for machines alone."""
-    return Column(key, key, lambda entry: Cell(value=read(entry)), CSV)
-
-
-def _of_group(column: Column[Group]) -> Column[Entry]:
-    return Column(column.key, column.heading, lambda one: column.cell(one.group) if one.group else Cell(), CSV)
-
-
-def _unborn(key: str, read: Callable[[Row], str]) -> Column[Entry]:
-    """Return a column of `IDENTITY` that a planned row has without a trial too."""
-    known = _of_group(next(column for column in IDENTITY if column.key == key))
-    return _plain(key, lambda entry: known.cell(entry).value if entry.group else read(entry.planned))
+def _identity(key: str) -> Column[Entry]:
+    """Return a column of `IDENTITY`, of which a planned row has some without a trial too."""
+    read, planned = IDENTITY[key], _OF_PLAN.get(key)
+    return exported(key, lambda one: read(one.group) if one.group else planned(one.planned) if planned else None)
 
 
 def _parts(prefix: str, names: Sequence[str], read: Callable[[Entry], object]) -> list[Column[Entry]]:
     """Return a column for each of the named numbers of what `read` returns."""
 
     def part(name: str) -> Column[Entry]:
-        return _plain(f"{prefix}{name}", lambda entry: _finite(getattr(read(entry), name, None)))
+        return exported(f"{prefix}{name}", lambda entry: _finite(getattr(read(entry), name, None)))
 
     return [part(name) for name in names]
 
@@ -210,7 +187,7 @@ def _ends(prefix: str, read: Callable[[Entry], Paired | None]) -> list[Column[En
     def end(index: int) -> Callable[[Entry], float | None]:
         return lambda entry: (((found := read(entry)) and found.interval) or (None, None))[index]
 
-    return [_plain(f"{prefix}_low", end(0)), _plain(f"{prefix}_high", end(1))]
+    return [exported(f"{prefix}_low", end(0)), exported(f"{prefix}_high", end(1))]
 
 
 def _of_row(read: Callable[[Row], Any]) -> Callable[[Entry], Any]:
@@ -229,51 +206,50 @@ _DATA: Column[Entry] = Column(
 )
 
 
-def _identity() -> list[Column[Entry]]:
-    kept = {column.key: _of_group(column) for column in IDENTITY}
-    return list((kept | {key: _unborn(key, read) for key, read in _OF_PLAN.items()} | {"data": _DATA}).values())
-
-
 _ALL: tuple[Column[Entry], ...] = (
     Column("network", "network", lambda entry: Cell(network(entry), trials=entry.trials()), PRINT),
-    *_identity(),
-    _plain("processes", lambda entry: entry.group.key.processes if entry.group else None),
-    Column("metric", "metric", lambda entry: Cell(_metric(entry), entry.group.metric if entry.group else None)),
-    _plain("unit", lambda entry: entry.group.sample.unit if entry.group else None),
+    *(_DATA if key == "data" else _identity(key) for key in IDENTITY),
+    exported("processes", lambda entry: entry.of(lambda group: group.key.processes)),
+    Column("metric", "metric", lambda entry: Cell(_metric(entry), entry.of(lambda group: group.metric))),
+    exported("unit", lambda entry: entry.of(lambda group: group.sample.unit)),
     Column("n", "n", _n),
-    Column("baseline", "baseline", _average(DENSE)),
-    _plain("baseline_sd", lambda entry: getattr(entry.average(DENSE), "sd", None)),
-    Column("control", "control", _average("control")),
-    _plain("control_sd", lambda entry: getattr(entry.average("control"), "sd", None)),
-    Column("dsd", "DSD", _average("dsd")),
-    _plain("dsd_sd", lambda entry: getattr(entry.average("dsd"), "sd", None)),
+    Column("baseline", "baseline", lambda entry: averaged(entry.average(DENSE))),
+    exported("baseline_sd", lambda entry: getattr(entry.average(DENSE), "sd", None)),
+    Column("control", "control", lambda entry: averaged(entry.average("control"))),
+    exported("control_sd", lambda entry: getattr(entry.average("control"), "sd", None)),
+    Column("dsd", "DSD", lambda entry: averaged(entry.average("dsd"))),
+    exported("dsd_sd", lambda entry: getattr(entry.average("dsd"), "sd", None)),
     Column("gain_over_baseline", "DSD over baseline", _over_baseline(0)),
-    _plain("gain_over_baseline_sd", lambda entry: getattr(entry.over_baseline[0], "sd", None)),
+    exported("gain_over_baseline_sd", lambda entry: getattr(entry.over_baseline[0], "sd", None)),
     Column("control_gain_over_baseline", "control over baseline", _over_baseline(1)),
-    _plain("control_gain_over_baseline_sd", lambda entry: getattr(entry.over_baseline[1], "sd", None)),
-    Column("gain_over_control", "gain over control", _primary),
-    _plain("gain_over_control_sd", lambda entry: getattr(entry.primary, "sd", None)),
-    *_ends("seeds", lambda entry: entry.primary),
+    exported("control_gain_over_baseline_sd", lambda entry: getattr(entry.over_baseline[1], "sd", None)),
+    Column(
+        "gain_over_control",
+        "gain over control",
+        lambda entry: gained(entry.of(summary.primary), entry.trials(*BOTH)),
+    ),
+    exported("gain_over_control_sd", lambda entry: getattr(entry.of(summary.primary), "sd", None)),
+    *_ends("seeds", lambda entry: entry.of(summary.primary)),
     Column("crossed_mean", "gain over control [95 %]", _gain),
-    *_parts("crossed_", ("low", "high", "lower", "upper"), lambda entry: entry.crossed),
-    _plain("crossed_p", lambda entry: entry.crossed.p if entry.crossed and entry.quotable else None),
+    *_parts("crossed_", ("low", "high", "lower", "upper"), lambda entry: entry.of(summary.crossed)),
+    exported("crossed_p", lambda entry: entry.of(_p)),
     Column("verdict", "verdict on the claim", _verdict),
     Column("share", "share of control, %", _share),
     *_parts("share_", ("low", "high", "lower", "upper"), _of_row(lambda row: row.answer.share)),
     Column("claim_points", "the paper's claim", _claim),
-    _plain("claim_share", _of_row(lambda row: row.claim.share)),
-    _plain("claim", _of_row(lambda row: row.answer.claim)),
+    exported("claim_share", _of_row(lambda row: row.claim.share)),
+    exported("claim", _of_row(lambda row: row.answer.claim)),
     Column("direction", "direction", _direction),
-    _plain("p_holm", _of_row(lambda row: row.answer.p_holm)),
+    exported("p_holm", _of_row(lambda row: row.answer.p_holm)),
     Column("gate", "gate", _gate),
-    _plain("planned", _of_row(lambda row: row.wanted.seeds)),
+    exported("planned", _of_row(lambda row: row.wanted.seeds)),
     Column("planned_have", "n", _have),
     Column("text_crossed_mean", "D2 at the text's rate [95 %]", _text),
     *_parts("text_crossed_", ("low", "high", "lower", "upper", "p"), _of_row(lambda row: row.text)),
     Column("beam20_gain", "beam 20 [95 %, seeds]", _beam),
     *_ends("beam20_seeds", _of_row(lambda row: row.beam)),
-    *_parts("paper_", ("baseline", "dsd", "absolute", "relative"), lambda entry: entry.published),
-    _plain("paper_comparable", lambda entry: entry.group.comparable if entry.group else None),
+    *_parts("paper_", ("baseline", "dsd", "absolute", "relative"), lambda entry: entry.of(_overview)),
+    exported("paper_comparable", lambda entry: entry.of(lambda group: group.comparable)),
 )
 COLUMNS: Mapping[str, Column[Entry]] = MappingProxyType({column.key: column for column in _ALL})
 """By key, in the order in which machines get them; a table of a page picks its own."""

@@ -13,7 +13,7 @@ from benchmarks.analysis import answers
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.reporting import group_names
-from benchmarks.reporting.document import PRINT, Block, Bullets, Cell, Document, Paragraph, headed, table
+from benchmarks.reporting.document import PRINT, Block, Bullets, Cell, Document, Paragraph, Text, headed, table
 from benchmarks.reporting.formatting import number
 from benchmarks.reporting.tables.overview_columns import Entry, data, network, percent, pick
 from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
@@ -36,9 +36,9 @@ _SPEECH = "Speech: test utterances share recordings, which the interval does not
 def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
     """Return the table of the answers, with the pool over the rows that have a verdict, and that of the scores behind it."""
     told = any(row.group and row.wanted.row.startswith("librispeech") for row in rows.values())
-    parts = [INTRODUCTIONS["regime"], _ANSWERS, _reductions(rows), *([_SPEECH] if told else []), pool_sentence(rows)]
+    parts = [INTRODUCTIONS["regime"], _ANSWERS, _reductions(rows), *([_SPEECH] if told else [])]
     lines = _entries(groups, rows)
-    sentences = " ".join(part for part in parts if part)
+    sentences = (" ".join(part for part in parts if part), *pool(rows))
     picked = pick("network", "data", "metric", "crossed_mean", "share", *_SAID)
     return [
         *headed(HEADINGS["regime"], sentences, picked, lines),
@@ -57,16 +57,18 @@ def _entries(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Entry]:
     return [Entry(row.group, row, groups) for row in rows.values()]
 
 
-def pool_sentence(rows: Mapping[str, Row]) -> str:
+def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
     """Return the pool over rows with its note, empty below two rows with a verdict."""
     found = answers.pooled(rows)
     if found is None:
-        return ""
+        return ()
     names = ", ".join(paper.ROWS[name].network for name in found.rows)
+    gain = f"{percent(100 * found.mean)} of the claim [{percent(100 * found.low)}, {percent(100 * found.high)}]"
+    trials = tuple(record.id for name in found.rows for record in rows[name].records)
     return (
-        f"Over the {len(found.rows)} rows with a verdict ({names}) the gain is {percent(100 * found.mean)} of the claim "
-        f"[{percent(100 * found.low)}, {percent(100 * found.high)}] (random effects, 95 %; spread between rows "
-        f"{number(100 * found.tau, digits=0)} %). {found.note}"
+        f" Over the {len(found.rows)} rows with a verdict ({names}) the gain is ",
+        Cell(gain, found.mean, trials),
+        f" (random effects, 95 %; spread between rows {number(100 * found.tau, digits=0)} %). {found.note}",
     )
 
 
@@ -75,10 +77,8 @@ def headline(groups: Sequence[Group], rows: Mapping[str, Row]) -> Document:
     link = Cell("results/README.md", address="README.md")
     if all(group.section in ("smoke", "custom") for group in groups):
         return (Paragraph(("No result on real data yet: see ", link, ".")),)
-    asked = ["Does DSD beat ordinary training of equal budget?", _standing(rows), pool_sentence(rows)]
-    asked.append(
-        "A verdict is about DSD on this data and at this size. It takes all planned seeds and a gate that holds ("
-    )
+    asked = f"Does DSD beat ordinary training of equal budget? {_standing(rows)}"
+    rule = " A verdict is about DSD on this data and at this size. It takes all planned seeds and a gate that holds ("
     parts = [
         "). *Gain over control* is in the metric's points, positive where DSD is better, with a 95 % interval over seeds and test "
         "examples; *the paper's claim* is its gain, in points and as a share of what it improves on (of speech, at equal budget)."
@@ -91,14 +91,14 @@ def headline(groups: Sequence[Group], rows: Mapping[str, Row]) -> Document:
         parts.append(
             f"Not counted here: {old} {_plural('group', old)} of trials of suite 0.1 at their rows' own recipes: superseded."
         )
-    text = (" ".join(part for part in asked if part), link, " ".join(parts))
+    text = (asked, *pool(rows), rule, link, " ".join(parts))
     picked = pick("network", "data", "metric", "crossed_mean", *_SAID)
     return (Paragraph(text), table(picked, _entries(groups, rows), PRINT))
 
 
 def lacking(rows: Mapping[str, Row], groups: Sequence[Group]) -> Bullets:
     """Return a sentence for each planned row without a verdict: what is missing, and how long that takes."""
-    found = []
+    found: list[Text] = []
     for entry in _entries(groups, rows):
         row = entry.planned
         if row.lacks is None:
@@ -111,8 +111,11 @@ def lacking(rows: Mapping[str, Row], groups: Sequence[Group]) -> Bullets:
             times = [record.cost.seconds / 3600 for record in row.records]
             hours = left * (sum(times) / len(times) if times else row.wanted.hours)
             where = "by the trials there are" if times else "by the plan, of one core"
-            parts.append(f"{left} {_plural('trial', left)} left, about {_time(hours)} {where}")
-        found.append(f"**{network(entry)}** ({data(entry)}): {'; '.join(parts)}.")
+            time = Cell(_time(hours), hours, tuple(record.id for record in row.records))
+            said = f"**{network(entry)}** ({data(entry)}): {'; '.join(parts)}; {left} {_plural('trial', left)} left, about "
+            found.append((said, time, f" {where}."))
+        else:
+            found.append(f"**{network(entry)}** ({data(entry)}): {'; '.join(parts)}.")
     return Bullets(tuple(found))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from benchmarks.analysis.groups import Group
@@ -51,29 +52,32 @@ class Quantity:
         return (self.paired and self.paired.interval) or (None, None)
 
 
-def _plain(key: str, value: Any) -> Column[Any]:
-    return Column(key, key, lambda of: Cell(value=value(of)), CSV)
+def exported(key: str, read: Callable[[Any], Any]) -> Column[Any]:
+    """Return a column for machines alone, of what `read` returns of a line."""
+    return Column(key, key, lambda line: Cell(value=read(line)), CSV)
 
 
-IDENTITY: tuple[Column[Group], ...] = (
-    _plain("numerics", lambda group: group.key.numerics),
-    _plain("row", lambda group: group.key.row),
-    _plain("section", lambda group: group.section),
-    _plain("scale", lambda group: group.key.scale),
-    _plain("reduction", lambda group: group.sample.recipe.get("reduction", "")),
-    _plain("data", lambda group: group.key.data),
-    _plain("synthetic", lambda group: group.synthetic),
-    _plain("subset", lambda group: group.key.subset),
-    _plain("fingerprint", lambda group: group.key.fingerprint),
-    _plain("recipe", lambda group: group.key.recipe_hash),
-    _plain("custom", lambda group: "; ".join(group.key.custom)),
-    _plain("dense_start", lambda group: group.key.start),
+IDENTITY: Mapping[str, Callable[[Group], Any]] = MappingProxyType(
+    {
+        "numerics": lambda group: group.key.numerics,
+        "row": lambda group: group.key.row,
+        "section": lambda group: group.section,
+        "scale": lambda group: group.key.scale,
+        "reduction": lambda group: group.sample.recipe.get("reduction", ""),
+        "data": lambda group: group.key.data,
+        "synthetic": lambda group: group.synthetic,
+        "subset": lambda group: group.key.subset,
+        "fingerprint": lambda group: group.key.fingerprint,
+        "recipe": lambda group: group.key.recipe_hash,
+        "custom": lambda group: "; ".join(group.key.custom),
+        "dense_start": lambda group: group.key.start,
+    }
 )
 """What a group was trained and tested on."""
 
 
-def _of_group(column: Column[Group]) -> Column[Quantity]:
-    return Column(column.key, column.heading, lambda one: column.cell(one.group), column.where)
+def _of_group(key: str) -> Column[Quantity]:
+    return exported(key, lambda one: IDENTITY[key](one.group))
 
 
 def _p(one: Quantity) -> Cell:
@@ -90,8 +94,8 @@ _N: Column[Quantity] = Column("n", "n", lambda one: Cell(str(one.found.n), one.f
 COLUMNS: tuple[Column[Quantity], ...] = (
     *map(_of_group, IDENTITY),
     Column("quantity", "gain", lambda one: Cell(one.label, one.name)),
-    _plain("metric", lambda one: one.metric),
-    _plain("unit", lambda one: one.unit),
+    exported("metric", lambda one: one.metric),
+    exported("unit", lambda one: one.unit),
     _N.only(CSV),
     Column(
         "mean",
@@ -99,18 +103,18 @@ COLUMNS: tuple[Column[Quantity], ...] = (
         lambda one: Cell(formatting.interval(one.paired), one.found.mean, one.trials),
     ),
     _N.only(ALL - CSV),
-    _plain("sd", lambda one: one.found.sd),
-    _plain("low", lambda one: one.interval[0]),
-    _plain("high", lambda one: one.interval[1]),
-    _plain("p", lambda one: one.paired.p if one.paired and one.group.quotable else None),
+    exported("sd", lambda one: one.found.sd),
+    exported("low", lambda one: one.interval[0]),
+    exported("high", lambda one: one.interval[1]),
+    exported("p", lambda one: one.paired.p if one.paired and one.group.quotable else None),
     Column("crossed_low", "95 % interval over seeds and test examples", _crossed),
-    _plain("crossed_high", lambda one: one.crossed.high if one.crossed else None),
+    exported("crossed_high", lambda one: one.crossed.high if one.crossed else None),
     Column("crossed_p", "p", _p),
     Column("p_holm", "p (Holm)", lambda one: Cell(formatting.p_value(one.p_holm), one.p_holm, one.trials)),
     Column("verdict", "verdict", lambda one: Cell(one.standing, one.standing if one.verdict else None)),
-    _plain("paper", lambda one: one.published[0] if one.published else None),
-    _plain("paper_mark", lambda one: one.published[1] if one.published else None),
-    _plain("paper_comparable", lambda one: one.group.comparable if one.published else None),
+    exported("paper", lambda one: one.published[0] if one.published else None),
+    exported("paper_mark", lambda one: one.published[1] if one.published else None),
+    exported("paper_comparable", lambda one: one.group.comparable if one.published else None),
 )
 _RESULTS, _ANSWERS = {"crossed_low"}, {"crossed_p", "p_holm"}
 

@@ -1,0 +1,96 @@
+"""The cards of all arms: where each comes from, what is claimed of it, how ours differs, and what our trials found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from benchmarks.analysis import metrics, summary
+from benchmarks.analysis.groups import Group, Section
+from benchmarks.arms.arm import Arm, Claim
+from benchmarks.arms.registry import ARMS, label
+from benchmarks.reporting import formatting, group_names, headings
+from benchmarks.reporting.document import PAGES, Block, Bullets, Cell, Column, Heading, Paragraph, Table, table
+from benchmarks.reporting.wording import SELECTION
+
+INTRODUCTION = (
+    f"Every way to spend the budget after D. {SELECTION} *Claimed* is what the source prints; *budget* is the method's gradients "
+    "over those of what it is compared with there. *Unverified* figures are remembered, found in no source that we could read; "
+    "nothing rests on them. *Found* is the gain in our trials over the arm that it is compared with here, in points of the row's "
+    "metric, positive where it is better, with a 95 % interval: over seeds and test examples, for superseded trials over seeds."
+)
+_RECIPES: dict[Section, str] = {"paper": "published", "regime": "smaller", "small": "superseded"}
+"""The groups that are shown, and what their recipes are."""
+_Pair = tuple[Group, Arm]
+
+
+def cards(groups: Sequence[Group]) -> list[Block]:
+    """Return a part of a page for every card; arms that are listed together share one."""
+    shown = [group for group in groups if group.section in _RECIPES]
+    every = groupby(ARMS.values(), key=lambda arm: arm.listed or arm.label)
+    return [block for name, arms in every for block in _card(name, list(arms), shown)]
+
+
+def _card(name: str, arms: Sequence[Arm], groups: Sequence[Group]) -> Iterator[Block]:
+    meaning, card = arms[0].meaning, arms[0].card
+    yield Heading(2, name)
+    yield Paragraph(f"{meaning[0].upper()}{meaning[1:]}.")
+    facts = {
+        "In records": ", ".join(f"`{arm.name}`" for arm in arms),
+        "Source": card.source,
+        "Cost": _cost(arms[0]),
+        "Otherwise here": "; ".join(card.deviations),
+        "The source does not say": "; ".join(card.unknown),
+    }
+    yield Bullets(tuple(f"{what}: {fact}" for what, fact in facts.items() if fact))
+    yield table(_CLAIMED, card.claims, PAGES, sentences="Claimed:")
+    yield _found(arms, groups)
+
+
+def _cost(arm: Arm) -> str:
+    costs = arm.costs
+    parts = ["1 gradient" if costs.gradients_per_step == 1 else f"{costs.gradients_per_step:g} gradients"]
+    parts[0] += " a step"
+    parts += [f"{costs.networks_held} more copy of the weights in memory"] if costs.networks_held else []
+    parts += [f"{costs.networks_saved} in a checkpoint"] if costs.networks_saved else []
+    parts += [f"{costs.closing_epochs:g} epoch of forward passes at the end"] if costs.closing_epochs else []
+    return ", ".join(parts)
+
+
+def _claimed(claim: Claim) -> str:
+    return f"{claim.gain} *unverified*" if claim.mark == "M" else claim.gain
+
+
+_CLAIMED: tuple[Column[Claim], ...] = (
+    Column("network", "network", lambda claim: Cell(claim.network)),
+    Column("data", "data", lambda claim: Cell(claim.data)),
+    Column("metric", "metric", lambda claim: Cell(metrics.label(claim.metric))),
+    Column("gain", "gain claimed", lambda claim: Cell(_claimed(claim), claim.gain)),
+    Column("budget", "budget", lambda claim: Cell("not clear" if claim.budget is None else f"{claim.budget:g}")),
+    Column("seeds", "seeds", lambda claim: Cell("not said" if claim.seeds is None else str(claim.seeds))),
+    Column("where", "where", lambda claim: Cell(claim.where)),
+)
+
+
+def _found(arms: Sequence[Arm], groups: Sequence[Group]) -> Table:
+    """Return the gains of the arms; empty of what nothing is compared with, and where no trial has both."""
+
+    def both(pair: _Pair) -> tuple[str, ...]:
+        return summary.trials(pair[0], pair[1].name, pair[1].compared_with)
+
+    def gain(pair: _Pair) -> Cell:
+        group, arm = pair
+        return Cell(formatting.gain(group, arm.name, arm.compared_with), trials=both(pair))
+
+    columns: list[Column[_Pair]] = [
+        Column("network", "network", lambda pair: Cell(group_names.name(pair[0]), trials=both(pair))),
+        Column("data", "data", lambda pair: Cell(group_names.where(pair[0], groups))),
+        Column("recipe", "recipe", lambda pair: Cell(_RECIPES[pair[0].section])),
+        Column("metric", "metric", lambda pair: Cell(headings.metric_name(pair[0].metric, pair[0]))),
+        Column("arm", "arm", lambda pair: Cell(pair[1].label)),
+        Column("over", "over", lambda pair: Cell(label(pair[1].compared_with))),
+        Column("gain", "gain found [95 %]", gain),
+        Column("n", "n", lambda pair: Cell(str(len(both(pair))), len(both(pair)), both(pair))),
+    ]
+    pairs = [(group, arm) for group in groups for arm in arms if arm.name != arm.compared_with]
+    return table(columns, [pair for pair in pairs if both(pair)], PAGES, sentences="Found:")
