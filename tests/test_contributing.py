@@ -1,4 +1,4 @@
-"""CONTRIBUTING shows what a new arm, row and domain take. Each change is applied to a copy of the checkout and run there."""
+"""CONTRIBUTING shows what a new arm, row, domain and column take. Each change is applied to a copy of the checkout and run there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.benchmarks.test_trial import comparable
 
 ROOT = Path(__file__).parents[1]
 CHANGES = re.findall(
-    r"^\*\*(An arm|A row|A domain).*?^```diff\n(.*?)^```",
+    r"^\*\*(An arm|A row|A domain|A column).*?^```diff\n(.*?)^```",
     (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
     re.DOTALL | re.MULTILINE,
 )
@@ -77,7 +77,7 @@ for words in {lines!r}:
 
 
 def test_there_is_a_change_for_each() -> None:
-    assert [of for of, _ in CHANGES] == ["An arm", "A row", "A domain"]
+    assert [of for of, _ in CHANGES] == ["An arm", "A row", "A domain", "A column"]
 
 
 def test_a_new_arm_is_trained_killed_inside_a_phase_and_resumed_tabled_and_estimated(checkout: Path) -> None:
@@ -86,6 +86,8 @@ def test_a_new_arm_is_trained_killed_inside_a_phase_and_resumed_tabled_and_estim
     assert re.search(r"Control, looking ahead +\d+\.\d\d +1", shown)
     table = (checkout / "whole" / "runs" / "tables" / "flickr8k_neuraltalk.md").read_text(encoding="utf-8")
     assert "Control, looking ahead" in table
+    assert re.search(r"\| finished +\| minutes +\| state", table)
+    assert re.search(r"\| \[\d\]\(#t1\) +\| used", table)
 
     # S has ten steps; at the eighth the slow weights have been moved once and are no longer the network's.
     kill = f"""
