@@ -7,9 +7,9 @@ from typing import Annotated
 
 from tyro.conf import subcommand
 
-from benchmarks.cli import request, streams
+from benchmarks.cli import option_checks, streams
 from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Prepare, Report, Run, Status, Tables, Verify
-from tasks import commandline
+from tasks import usage_errors
 
 Command = (
     Annotated[Run, subcommand("run")]
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     streams.settle()
     try:
         about = "Train baseline and DSD side by side, and make tables from the records."
-        command: Command = commandline.parse(Command, words, "python -m benchmarks", about)
+        command: Command = usage_errors.parse(Command, words, "python -m benchmarks", about)
     except ValueError as error:
         _tell(error)
         return 2
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         _tell(error)
         return 1
     try:
-        request.check(command)
+        option_checks.check(command)
         return _run(command)
     except ValueError as error:
         _tell(error)

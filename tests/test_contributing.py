@@ -1,4 +1,4 @@
-"""CONTRIBUTING shows what a new arm, row, domain and column take. Each change is applied to a copy of the checkout and run there."""
+"""CONTRIBUTING shows what an arm, a row, a domain and a column take: each change is applied to a copy of the checkout and run."""
 
 from __future__ import annotations
 

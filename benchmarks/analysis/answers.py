@@ -14,13 +14,13 @@ from benchmarks import paper
 from benchmarks.analysis import gate, summary, verdicts
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.verdicts import Answer, Evidence
+from benchmarks.evidence_plan import PLANNED, WANTED, Wanted
 from benchmarks.paper import Claim
 from benchmarks.records.schema import Record
-from benchmarks.statistics import pool
+from benchmarks.statistics import random_effects
 from benchmarks.statistics.crossed import Crossed
 from benchmarks.statistics.intervals import Paired
-from benchmarks.statistics.pool import Pool
-from benchmarks.wanted import PLANNED, WANTED, Wanted
+from benchmarks.statistics.random_effects import Pool
 
 BEAM = "beam20_bleu4"
 """The metric of captions found by beam search of width 20; which captions those were stands in no record."""
@@ -101,7 +101,7 @@ def pooled(found: Mapping[str, Row]) -> Pool | None:
     """Return the pool over the rows with a verdict, each gain a share of its claim; None below two such rows."""
     evidence = {name: row.evidence for name, row in found.items() if row.evidence}
     effects = verdicts.effects(evidence, {name: found[name].answer for name in evidence})
-    return pool.pool([one for one in effects if 0 < one.error < math.inf])
+    return random_effects.pool([one for one in effects if 0 < one.error < math.inf])
 
 
 def row_of(group: Group, found: Mapping[str, Row]) -> Row | None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from benchmarks.analysis import differences, metrics, summary
+from benchmarks.analysis import metrics, record_differences, summary
 from benchmarks.analysis.groups import Group, Key
 from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.records.outcomes import unpack_outcomes
@@ -59,7 +59,7 @@ class Comparison:
 
     a: Group
     b: Group
-    facts: tuple[differences.Fact, ...]
+    facts: tuple[record_differences.Fact, ...]
     lines: tuple[Line, ...]
     seeds: tuple[int, ...]
     identical: tuple[int, ...]
@@ -126,7 +126,7 @@ def compare(a: Group, b: Group, known: Sequence[Group] = ()) -> Comparison:
     groups = _distinct([a, b, *(group for group in known if group.key in (a.key, b.key))])
     like = [_tests(group) for group in groups]
     raw = [_line(place, a, b, tests, like) for place in shared]
-    return Comparison(a, b, differences.facts(a, b), _judged(raw, a.metric), seeds, identical, _alone(*tests))
+    return Comparison(a, b, record_differences.facts(a, b), _judged(raw, a.metric), seeds, identical, _alone(*tests))
 
 
 _Place = tuple[str, str]  # arm, metric

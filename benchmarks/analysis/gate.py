@@ -1,6 +1,7 @@
 """Whether a row's networks are in the regime of the paper's claim, computed from D, `control` and `llr` alone. Pure functions.
 
-No masked arm enters: a gate on S or D2 would favour DSD by throwing its bad rows away. The thresholds are in `benchmarks.wanted`.
+It reads no masked arm: a gate on S or D2 would favour DSD by dropping its bad rows. `benchmarks.evidence_plan` has the
+thresholds.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from benchmarks.analysis import summary
+from benchmarks.evidence_plan import Wanted
 from benchmarks.records.schema import Arm, Dense, Record
-from benchmarks.wanted import Wanted
 
 _PLATEAU = 0.75
 """The share of D from which on the test may hardly move."""

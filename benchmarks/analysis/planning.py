@@ -1,8 +1,8 @@
 """Which trials of the plan are missing, and which of them resolves most per hour.
 
-The plan is `benchmarks.wanted`. A trial is there if a record of its recipe, data set (by the folder's name), numerics and seed
-has all its arms; it is not run again, nor is one that failed. First comes the trial that narrows its row's interval most per
-hour, in units of half the paper's claim. No result stops the search: a row has as many seeds as the plan says.
+The plan is `benchmarks.evidence_plan`. A trial is done if a record of its recipe, data set (by the folder's name), numerics and
+seed has all its arms. Neither that nor one that failed is run again. First comes the trial that narrows its row's interval most per
+hour, in units of half the paper's claim. Significance never stops the search: a row has the seeds of its plan.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from benchmarks import paper
 from benchmarks.analysis import gate, summary
 from benchmarks.analysis.groups import group_records
+from benchmarks.evidence_plan import Wanted
 from benchmarks.records.schema import Record
 from benchmarks.statistics.intervals import MINIMUM_SEEDS, Paired
-from benchmarks.wanted import Wanted
 
 _Z = 1.96  # of a normal interval of 95 %
 

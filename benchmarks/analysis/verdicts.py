@@ -13,11 +13,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmarks.evidence_plan import PLANNED
 from benchmarks.paper import Claim
 from benchmarks.statistics import intervals
 from benchmarks.statistics.crossed import Crossed, Measured, Relative, contrast, relative
-from benchmarks.statistics.pool import Effect
-from benchmarks.wanted import PLANNED
+from benchmarks.statistics.random_effects import Effect
 
 LEAST_SEEDS = 5
 """A plan of fewer seeds gives no verdict."""
@@ -68,7 +68,7 @@ class Answer:
 
 
 def effects(rows: Mapping[str, Evidence], found: Mapping[str, Answer]) -> list[Effect]:
-    """Return the gains of the rows with a verdict as shares of their claims, for `benchmarks.statistics.pool.pool`."""
+    """Return the gains of the rows with a verdict as shares of their claims, for `benchmarks.statistics.random_effects.pool`."""
     return [
         Effect(name, answer.share.share / rows[name].claim.share, answer.share.error / rows[name].claim.share)
         for name, answer in found.items()

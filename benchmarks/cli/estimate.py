@@ -8,7 +8,7 @@ from pathlib import Path
 from rich import filesize
 from rich.table import Table
 
-from benchmarks.cli import inputs, request, run
+from benchmarks.cli import named_inputs, option_checks, run
 from benchmarks.cli.console import bars, progress, say, show
 from benchmarks.cli.display import PHASES, duration
 from benchmarks.cli.options import Estimate
@@ -32,7 +32,7 @@ def estimate(options: Estimate) -> int:
         say(f"left in the cache, where the run finds it: {filesize.decimal(grown)} in {cache_dir()}")
     started = time.perf_counter()  # again: this time as the run will find it, verified and with its features extracted
     with bars() as bar:
-        source = inputs.open_data(asked.row, asked.recipe, asked.data, options, progress(bar))
+        source = named_inputs.open_data(asked.row, asked.recipe, asked.data, options, progress(bar))
     opening = time.perf_counter() - started
     plans = run.make_plans(options, asked, provenance.read(asked.device, asked.autocast))
     task = run.build(options, asked, source, plans[0])
@@ -43,7 +43,7 @@ def estimate(options: Estimate) -> int:
         return 0
     if any(plan.checkpoint(task).exists() for plan in left):
         say("a trial that would go on from its checkpoint is counted from its beginning")
-    out = request.folder(options).absolute()
+    out = option_checks.folder(options).absolute()
     existing = next(parent for parent in (out, *out.parents) if parent.is_dir())
     inner = any(evaluations > 1 for _, evaluations in phases(task, asked.recipe.schedule))
     say(
@@ -57,7 +57,7 @@ def estimate(options: Estimate) -> int:
         return 1
     one = trial(found, task, options.arms, given=asked.dense is not None, save_weights=options.save_weights)
     show(table(one))
-    for line in sentences(found, one, len(left), opening, inputs.device_name(asked.device)):
+    for line in sentences(found, one, len(left), opening, named_inputs.device_name(asked.device)):
         say(line)
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks import rows
 from benchmarks.analysis import metrics
-from benchmarks.cli import inputs, request
+from benchmarks.cli import named_inputs, option_checks
 from benchmarks.cli.console import bars, counts, progress, say
 from benchmarks.cli.options import Evaluate
 from tasks import pretrained
@@ -21,12 +21,16 @@ def evaluate(options: Evaluate) -> int:
     row = rows.row(options.row)
     scale: Scale = options.scale if options.data else "smoke"
     given = pretrained.read(options.model)
-    recipe = row.recipe(scale, **request.own(row, options))
+    recipe = row.recipe(scale, **option_checks.own(row, options))
     with bars() as bar:
-        source = inputs.open_data(row, recipe, inputs.data(row, options.data), options, progress(bar), train=False)
+        source = named_inputs.open_data(
+            row, recipe, named_inputs.data(row, options.data), options, progress(bar), train=False
+        )
     report = source.report
-    inputs.require_same_data(row, given, report)
-    task = inputs.domain(row).build(recipe, source, derive(row.name, scale, 0), inputs.device(options.device), None)
+    named_inputs.require_same_data(row, given, report)
+    task = named_inputs.domain(row).build(
+        recipe, source, derive(row.name, scale, 0), named_inputs.device(options.device), None
+    )
     model = task.model()
     given.load_into(model)
     result = task.evaluate(model, True)

@@ -11,14 +11,14 @@ import torch
 from rich.table import Table
 
 from benchmarks.analysis.planning import Standing, Trial, following, stand
-from benchmarks.cli import command_line, run
+from benchmarks.cli import recorded_command, run
 from benchmarks.cli.console import say, show
 from benchmarks.cli.display import duration
 from benchmarks.cli.options import Evidence, Run
+from benchmarks.evidence_plan import WANTED, Wanted
 from benchmarks.records import store
 from benchmarks.rows import ROWS, row
 from benchmarks.training import lock
-from benchmarks.wanted import WANTED, Wanted
 
 _LOWEST_PRIORITY = 19
 
@@ -101,7 +101,9 @@ def running_elsewhere(given: Evidence, out: Path, wanted: Sequence[Wanted]) -> s
     found = lock.commands(out / "checkpoints")
     trials = ((one, seed) for one in wanted for seed in range(one.seeds)) if found else ()
     return {
-        (one, seed) for one, seed in trials if command_line.command("run", options(one, given.data, seed, out)) in found
+        (one, seed)
+        for one, seed in trials
+        if recorded_command.command("run", options(one, given.data, seed, out)) in found
     }
 
 

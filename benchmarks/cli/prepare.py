@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import rows
-from benchmarks.cli import inputs
+from benchmarks.cli import named_inputs
 from benchmarks.cli.console import bars, counts, progress, say
 from benchmarks.cli.options import Prepare
 from benchmarks.datasets import DATASETS, PLANNED, Dataset, Use
@@ -111,6 +111,6 @@ def _fingerprint(dataset: Dataset, target: Path, use: Use) -> tuple[str, tuple[s
         return sha256(target), ()
     row, (scale, subset) = rows.row(dataset.row), use
     with bars() as bar:
-        report = inputs.domain(row).verify(row.recipe(scale), target, subset, progress(bar))
+        report = named_inputs.domain(row).verify(row.recipe(scale), target, subset, progress(bar))
     say(f"{report.name}: {counts(report.counts)}")
     return report.fingerprint, report.problems

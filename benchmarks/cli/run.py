@@ -13,7 +13,7 @@ from benchmarks import rows
 from benchmarks.analysis.results import results
 from benchmarks.arms.arm import dense_schedule
 from benchmarks.arms.registry import arm_plan
-from benchmarks.cli import command_line, inputs, request
+from benchmarks.cli import named_inputs, option_checks, recorded_command
 from benchmarks.cli.console import CONSOLE, bars, counts, progress, say, show
 from benchmarks.cli.display import Display, duration
 from benchmarks.cli.options import Run
@@ -38,8 +38,8 @@ from tasks.task import Source, Task
 
 def run(options: Run) -> int:
     """Train a row's trials, write their records, tables and figures, and print the table; alone or under `torchrun`."""
-    request.run(options)
-    with distributed.joined(inputs.device(options.device)):
+    option_checks.run(options)
+    with distributed.joined(named_inputs.device(options.device)):
         CONSOLE.quiet = not distributed.is_rank_zero()
         return _run(options)
 
@@ -48,7 +48,7 @@ def _run(options: Run) -> int:
     stop = Stop()  # before anything slow: whoever started this process may be gone by the end of verification
     asked = ask(options)
     row, recipe, dense, device = asked.row, asked.recipe, asked.dense, asked.device
-    out = request.folder(options)
+    out = option_checks.folder(options)
     origin = provenance.read(device, asked.autocast)
     _probe(out)
     if origin.warning:
@@ -94,20 +94,20 @@ def ask(options: Run) -> Asked:
     Raises:
         ValueError: an option is wrong, by itself or beside another.
     """
-    request.run(options)
+    option_checks.run(options)
     row = rows.row(options.row)
-    own = request.own(row, options)
+    own = option_checks.own(row, options)
     recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, **own)
-    device = inputs.device(options.device)
-    inputs.require_parts(recipe, distributed.world_size())
-    data = distributed.rank_zero_first(lambda: inputs.data(row, options.data))
+    device = named_inputs.device(options.device)
+    named_inputs.require_parts(recipe, distributed.world_size())
+    data = distributed.rank_zero_first(lambda: named_inputs.data(row, options.data))
     dense = pretrained.read(options.dense) if options.dense else None
     return Asked(row, recipe, device, data, dense, own.get(PRECISION.name) == "bfloat16")
 
 
 def build(options: Run, asked: Asked, source: Source, plan: Plan) -> Task:
     """Return the task of one trial."""
-    task = inputs.domain(asked.row).build(asked.recipe, source, plan.stream(), asked.device, options.workers)
+    task = named_inputs.domain(asked.row).build(asked.recipe, source, plan.stream(), asked.device, options.workers)
     return MixedPrecision(task, asked.device) if asked.autocast else task
 
 
@@ -119,19 +119,19 @@ def open_source(options: Run, asked: Asked) -> Source:
     """
     row, recipe = asked.row, asked.recipe
     several = f", {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
-    on = inputs.device_name(asked.device) + several
+    on = named_inputs.device_name(asked.device) + several
     say(f"{row.name} ({row.title}) at {options.scale} scale on {on}, data: {asked.data.name}")
     if recipe.reduction:
         say(f"reduction: {recipe.reduction}")
     with bars() as bar:
-        source = inputs.open_data(row, recipe, asked.data, options, progress(bar))
+        source = named_inputs.open_data(row, recipe, asked.data, options, progress(bar))
     for warning in source.report.warnings:
         say(f"warning: {warning}")
     say(f"data verified: {counts(source.report.counts)}, fingerprint {source.report.fingerprint}")
     if source.report.features:
         say(f"features: {source.report.features}")
     if asked.dense:
-        inputs.require_same_data(row, asked.dense, source.report)
+        named_inputs.require_same_data(row, asked.dense, source.report)
     return source
 
 
@@ -144,9 +144,9 @@ def make_plans(options: Run, asked: Asked, origin: Provenance) -> list[Plan]:
             recipe=asked.recipe,
             seed=options.first_seed + number,
             arms=options.arms,
-            custom=inputs.custom(asked.row, options),
-            command=command_line.command("run", options),
-            out=request.folder(options),
+            custom=named_inputs.custom(asked.row, options),
+            command=recorded_command.command("run", options),
+            out=option_checks.folder(options),
             device=asked.device,
             provenance=origin,
             dense=asked.dense,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks import rows
 from benchmarks.audit import checks
-from benchmarks.cli import inputs
+from benchmarks.cli import named_inputs
 from benchmarks.cli.console import bars, counts, progress, say
 from benchmarks.cli.options import Verify
 from benchmarks.reporting import results_folder
@@ -32,8 +32,8 @@ def _verify_records(paths: tuple[Path, ...]) -> int:
 
 def _verify_data(row: Row, options: Verify) -> int:
     with bars() as bar:
-        data = inputs.data(row, options.data)
-        report = inputs.domain(row).verify(row.recipe(options.scale), data, options.subset, progress(bar))
+        data = named_inputs.data(row, options.data)
+        report = named_inputs.domain(row).verify(row.recipe(options.scale), data, options.subset, progress(bar))
     for kind, sentences in (("problem", report.problems), ("warning", report.warnings)):
         for sentence in sentences:
             say(f"{kind}: {sentence}")

@@ -15,7 +15,7 @@ from benchmarks.reporting.notes import facts
 from benchmarks.reporting.tables import (
     arms,
     checkpoint_selection,
-    first_steps,
+    first_updates,
     gains,
     iterations,
     label_noise,
@@ -24,8 +24,8 @@ from benchmarks.reporting.tables import (
     quantities,
     sensitivity,
 )
-from benchmarks.reporting.tables import end_of_run as ending
-from benchmarks.reporting.tables.cards import INTRODUCTION, cards
+from benchmarks.reporting.tables import run_summary as ending
+from benchmarks.reporting.tables.arm_cards import INTRODUCTION, cards
 from benchmarks.reporting.tables.mask_lineage import lineage
 from benchmarks.reporting.tables.records import failures, trials
 from benchmarks.reporting.tables.samples import quotations
@@ -151,7 +151,7 @@ def _group(group: Group, results: Results, whole: bool) -> Iterator[Block]:
         yield gains.table(group, results.rows)
         yield from checkpoint_selection.tables(group)
         yield from sensitivity.tables(group)
-        yield first_steps.first_steps(group)
+        yield first_updates.first_steps(group)
     if summary.has_sensitivity(group):
         yield picture("sensitivity", "gain over the control by sparsity, and of other ways to spend the budget")
     yield picture("curves", "training curves of the main arms")

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.records.schema import Hardware
 from benchmarks.rows import BFLOAT16
-from benchmarks.training import repository
+from benchmarks.training import git_state
 from tasks import distributed
 
 _PACKAGES = (
@@ -44,14 +44,14 @@ class Provenance:
 
 def read(device: torch.device, autocast: bool = False) -> Provenance:
     """Return the provenance of this process; `autocast` is whether networks compute in bfloat16."""
-    head, dirty, warning = repository.state()
+    head, dirty, warning = git_state.state()
     arithmetic = BFLOAT16 if autocast else precision(device)
     return Provenance(head, dirty, versions(), hardware(device), arithmetic, warning)
 
 
 def commit() -> tuple[str | None, bool | None]:
     """Return the checkout's commit and whether code in it differs from that; None where git cannot tell."""
-    head, dirty, _ = repository.state()
+    head, dirty, _ = git_state.state()
     return head, dirty
 
 

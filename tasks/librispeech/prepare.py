@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tasks.librispeech import digits, mixing
+from tasks.librispeech import free_spoken_digits, mixing
 from tasks.librispeech.layout import AUDIO, TRANSCRIPT, Split
 from tasks.librispeech.mixing import Samples
 from tasks.task import Progress
@@ -83,7 +83,7 @@ def _recordings(source: Path, expected: str | None, progress: Progress) -> dict[
     folder = source / DIGITS / "recordings"
     if not folder.is_dir():
         raise ValueError(f"{source} has no {DIGITS}/recordings/; --from takes the folder that holds {DIGITS}/")
-    names = digits.recordings()
+    names = free_spoken_digits.recordings()
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         more = f", nor {len(missing) - 1:,} more" if missing[1:] else ""
@@ -124,10 +124,11 @@ def _write(
 ) -> None:
     target.mkdir()
     lines = [
-        f"{digits.FIRST_SPEAKER + index:<4} | U | all | - | {name}\n" for index, name in enumerate(digits.SPEAKERS)
+        f"{free_spoken_digits.FIRST_SPEAKER + index:<4} | U | all | - | {name}\n"
+        for index, name in enumerate(free_spoken_digits.SPEAKERS)
     ]
     (target / "SPEAKERS.TXT").write_text(";ID  |SEX| SUBSET           |MINUTES| NAME\n" + "".join(lines))
-    every = digits.utterances()
+    every = free_spoken_digits.utterances()
     transcripts: dict[str, list[str]] = {}
     used = ["utterance\tnoise start (samples at 8 kHz, of the split's stretch)\trecordings\n"]
     for done, utterance in enumerate(every, 1):

@@ -11,10 +11,10 @@ from benchmarks import paper
 from benchmarks.analysis import answers, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import group_records
+from benchmarks.evidence_plan import WANTED
 from benchmarks.paper import claim_of
 from benchmarks.records.schema import Record
 from benchmarks.rows import BFLOAT16
-from benchmarks.wanted import WANTED
 from tests.golden import build, regime
 
 ROW = "imagenet_resnet18"

@@ -14,8 +14,8 @@ from rich.console import Console
 from scipy import stats
 
 from benchmarks.analysis.comparison import GAIN, Comparison, Line, compare, pair
-from benchmarks.analysis.differences import facts
 from benchmarks.analysis.groups import Group, group_records
+from benchmarks.analysis.record_differences import facts
 from benchmarks.cli.compare import sentences
 from benchmarks.cli.display import Display
 from benchmarks.records import store

@@ -6,8 +6,8 @@ import re
 from typing import get_args
 
 from benchmarks.datasets import DATASETS, PLANNED, Name
+from benchmarks.evidence_plan import WANTED
 from benchmarks.rows import ROWS
-from benchmarks.wanted import WANTED
 
 
 def test_every_data_set_has_a_source_and_planned_fingerprints() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks import rows
 from benchmarks.__main__ import main
-from benchmarks.cli import inputs
+from benchmarks.cli import named_inputs
 from benchmarks.cli.estimate import sentences, table
 from benchmarks.training import checkpoint, timing
 from benchmarks.training.cost import trial
@@ -261,7 +261,7 @@ def toy_row(monkeypatch: pytest.MonkeyPatch) -> None:
 
     domain = SimpleNamespace(embedded=lambda: Path("blobs"), open_data=lambda *_, **__: toy.ToyTask(), build=build)
     monkeypatch.setitem(rows.ROWS, toy.ROW.name, toy.ROW)
-    monkeypatch.setattr(inputs, "domain", lambda row: domain)
+    monkeypatch.setattr(named_inputs, "domain", lambda row: domain)
 
 
 @pytest.mark.usefixtures("toy_row")

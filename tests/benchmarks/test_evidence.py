@@ -8,15 +8,15 @@ import pytest
 
 from benchmarks import ROOT
 from benchmarks.analysis.planning import Standing, following, stand
-from benchmarks.cli import command_line, evidence
+from benchmarks.cli import evidence, recorded_command
 from benchmarks.cli.console import CONSOLE
 from benchmarks.cli.options import Evidence, Run
+from benchmarks.evidence_plan import WANTED, Wanted
 from benchmarks.records import store
 from benchmarks.records.schema import Record
 from benchmarks.rows import BFLOAT16, ROWS
 from benchmarks.statistics.intervals import paired
 from benchmarks.training import lock
-from benchmarks.wanted import WANTED, Wanted
 
 RECORDS = ROOT / "results" / "records"
 RESNET18 = next(one for one in WANTED if one.row == "imagenet_resnet18")
@@ -160,7 +160,7 @@ def test_a_trial_that_another_process_is_at_counts_as_taken_as_long_as_it_holds_
     tmp_path: Path, trials: list[Record]
 ) -> None:
     given = Evidence(data=tmp_path / "data", out=tmp_path)
-    command = command_line.command("run", evidence.options(SMALL, given.data, 1, tmp_path))
+    command = recorded_command.command("run", evidence.options(SMALL, given.data, 1, tmp_path))
     with lock.held(tmp_path / "checkpoints" / "some-trial", command):
         running = evidence.running_elsewhere(given, tmp_path, [SMALL])
         assert running == {(SMALL, 1)}

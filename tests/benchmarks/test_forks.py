@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.arms.arm import ArmPlan
+from benchmarks.arms.paper_text_rate import has_text_reading
 from benchmarks.arms.registry import arm_plan
-from benchmarks.arms.text_rate import has_text_reading
 from benchmarks.records.schema import Arm, Record
 from benchmarks.rows import ROWS
 from benchmarks.training import trial

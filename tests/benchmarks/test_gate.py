@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks import ROOT
 from benchmarks.analysis import gate
+from benchmarks.evidence_plan import WANTED, Wanted
 from benchmarks.records import store
 from benchmarks.records.schema import Record
-from benchmarks.wanted import WANTED, Wanted
 from tests.golden import build
 
 RECORDS = ROOT / "results" / "records"

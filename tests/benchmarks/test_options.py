@@ -9,7 +9,7 @@ import pytest
 import tyro
 from tyro.conf import FlagCreatePairsOff
 
-from benchmarks.cli import command_line, inputs, options, request
+from benchmarks.cli import named_inputs, option_checks, options, recorded_command
 from benchmarks.cli.options import Evaluate, Run
 from benchmarks.rows import OPTIONS, ROWS
 from tasks.options import Option, with_data
@@ -31,12 +31,12 @@ def test_flags_of_domains_stand_where_recorded_commands_have_them() -> None:
         label_noise=0.2,
         workers=0,
     )
-    assert command_line.command("run", pictures) == (
+    assert recorded_command.command("run", pictures) == (
         "python -m benchmarks run imagenet_resnet18 --precision bfloat16 --subset 0.25 --fresh --lr-factor 0.5 --probe "
         "--label-noise 0.2 --workers 0"
     )
     captions = Run("flickr8k_neuraltalk", subset=0.5, weights="w.pt", network="vgg16", out=Path("out"))
-    assert command_line.command("run", captions) == (
+    assert recorded_command.command("run", captions) == (
         "python -m benchmarks run flickr8k_neuraltalk --subset 0.5 --weights w.pt --network vgg16 --out out"
     )
 
@@ -51,8 +51,10 @@ def test_every_flag_of_a_domain_is_some_rows_own_and_no_field_of_the_generic_com
 
 def test_overrides_of_a_domain_make_a_record_custom_in_the_order_of_their_declaration() -> None:
     told = Run("imagenet_resnet18", scale="small", probe=True, label_noise=0.2, precision="bfloat16", sparsity=0.5)
-    assert inputs.custom(ROWS[told.row], told) == ("sparsity=0.5", "label_noise=0.2", "probe")
-    assert inputs.custom(ROWS[told.row], dataclasses.replace(told, label_noise=0.0, probe=False, sparsity=0.3)) == ()
+    assert named_inputs.custom(ROWS[told.row], told) == ("sparsity=0.5", "label_noise=0.2", "probe")
+    assert (
+        named_inputs.custom(ROWS[told.row], dataclasses.replace(told, label_noise=0.0, probe=False, sparsity=0.3)) == ()
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,16 +78,16 @@ ROW = dataclasses.replace(
 
 def test_a_flag_takes_one_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options, "OPTIONS", (*OPTIONS, SPREAD))
-    monkeypatch.setattr(request, "OPTIONS", (*OPTIONS, SPREAD))
+    monkeypatch.setattr(option_checks, "OPTIONS", (*OPTIONS, SPREAD))
     monkeypatch.setitem(ROWS, ROW.name, ROW)
     command = options._with_flags_of_domains()(Run.__bases__[0])
     told = tyro.cli(command, args=[ROW.name, "--spread", "2"], config=(FlagCreatePairsOff,))
-    assert request.own(ROW, told) == {"spread": 2.0}
-    assert ROW.recipe("smoke", **request.own(ROW, told)).data == Blobs(2.0)
-    assert inputs.custom(ROW, told) == ("spread=2.0",)
-    assert command_line.command("run", told) == f"python -m benchmarks run {ROW.name} --spread 2.0"
+    assert option_checks.own(ROW, told) == {"spread": 2.0}
+    assert ROW.recipe("smoke", **option_checks.own(ROW, told)).data == Blobs(2.0)
+    assert named_inputs.custom(ROW, told) == ("spread=2.0",)
+    assert recorded_command.command("run", told) == f"python -m benchmarks run {ROW.name} --spread 2.0"
     with pytest.raises(ValueError, match="--spread: imagenet_vgg16 has no such flag; rows that have it: toy_row"):
-        request.run(dataclasses.replace(told, row="imagenet_vgg16"))
+        option_checks.run(dataclasses.replace(told, row="imagenet_vgg16"))
 
 
 def test_a_row_has_no_options_of_others() -> None:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from benchmarks.analysis.groups import group_records
+from benchmarks.evidence_plan import WANTED
 from benchmarks.records.outcomes import unpack_outcomes
 from benchmarks.records.schema import Record
 from benchmarks.reporting import wording
 from benchmarks.reporting.document import plain
 from benchmarks.reporting.figures import files as figure_files
 from benchmarks.reporting.tables import planned
-from benchmarks.wanted import WANTED
 from tests.benchmarks.test_tables import cells, headline_of, line, pages_of
 from tests.golden import build, regime
 

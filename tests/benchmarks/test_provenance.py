@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cli import command_line
+from benchmarks.cli import recorded_command
 from benchmarks.cli.options import Run
-from benchmarks.training import provenance, repository
+from benchmarks.training import git_state, provenance
 
 GIT = shutil.which("git") or "git"
 
@@ -26,12 +26,12 @@ def test_the_command_names_no_place_on_this_machine(tmp_path: Path) -> None:
         fresh=True,
         dense=str(weights),
     )
-    assert command_line.command("run", options) == (
+    assert recorded_command.command("run", options) == (
         "python -m benchmarks run imagenet_vgg16 --scale small --data pictures --seeds 5 --arms control dsd llr "
         "--fresh --dense start.safetensors"
     )
     named = Run("imagenet_vgg16", dense="VGG16_Weights.IMAGENET1K_V1")
-    assert command_line.command("run", named).endswith("--dense VGG16_Weights.IMAGENET1K_V1")
+    assert recorded_command.command("run", named).endswith("--dense VGG16_Weights.IMAGENET1K_V1")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git = [GIT, "-C", str(root), "-c", "user.name=n", "-c", "user.email=e"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         subprocess.run([*git, *words], check=True)
-    monkeypatch.setattr(repository, "ROOT", root)
+    monkeypatch.setattr(git_state, "ROOT", root)
     return root
 
 
@@ -87,12 +87,12 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_variables_of_another_repository_change_nothing(
     checkout: Path, other: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
-    expected = repository.state()
+    expected = git_state.state()
     assert expected[1:] == (False, "")
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(other=other, ours=checkout))
     (checkout / "results" / "table.md").write_text("2")  # which does not count, whatever pathspecs may be
-    assert repository.state() == expected
+    assert git_state.state() == expected
 
 
 def git_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -115,9 +115,9 @@ def git_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> No
 def test_a_git_that_fails_gives_null_and_a_warning(
     checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, script: str, warning: str
 ) -> None:
-    monkeypatch.setattr(repository, "_PATIENCE", 0.5)
+    monkeypatch.setattr(git_state, "_PATIENCE", 0.5)
     git_that(tmp_path_factory.mktemp("path"), monkeypatch, script)
-    head, dirty, said = repository.state()
+    head, dirty, said = git_state.state()
     assert (head, dirty) == (None, None)
     assert warning in said
     assert "\n" not in said
@@ -129,7 +129,7 @@ def test_a_state_that_git_cannot_tell_is_not_taken_for_clean(
     real = GIT
     only_status = f'case "$*" in *status*) echo "error: no" >&2; exit 1;; esac; exec {real} "$@"'
     git_that(tmp_path_factory.mktemp("path"), monkeypatch, only_status)
-    head, dirty, said = repository.state()
+    head, dirty, said = git_state.state()
     assert head is not None
     assert dirty is None
     assert said == "the state of the working tree is not recorded: git says: error: no"
@@ -137,7 +137,7 @@ def test_a_state_that_git_cannot_tell_is_not_taken_for_clean(
 
 def test_without_git_the_commit_is_null(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))
-    assert repository.state() == (
+    assert git_state.state() == (
         None,
         None,
         "the commit is not recorded: git cannot be started (No such file or directory)",
@@ -147,7 +147,7 @@ def test_without_git_the_commit_is_null(checkout: Path, monkeypatch: pytest.Monk
 def test_changes_that_git_was_told_to_overlook_are_not_taken_for_none(checkout: Path) -> None:
     subprocess.run([GIT, "-C", str(checkout), "update-index", "--assume-unchanged", "code/a.py"], check=True)
     (checkout / "code" / "a.py").write_text("2")
-    head, dirty, said = repository.state()
+    head, dirty, said = git_state.state()
     assert head is not None
     assert dirty is None
     assert "overlook changes in 1 files, code/a.py for one" in said
@@ -157,8 +157,8 @@ def test_changes_that_git_was_told_to_overlook_are_not_taken_for_none(checkout: 
 def test_a_checkout_may_lie_anywhere(checkout: Path, monkeypatch: pytest.MonkeyPatch, name: bytes) -> None:
     there = Path(os.fsdecode(os.fsencode(checkout.parent) + b"/" + name))
     checkout.rename(there)
-    monkeypatch.setattr(repository, "ROOT", there)
-    head, dirty, said = repository.state()
+    monkeypatch.setattr(git_state, "ROOT", there)
+    head, dirty, said = git_state.state()
     assert head is not None
     assert (dirty, said) == (False, "")
 
@@ -170,12 +170,12 @@ def test_a_worktree_of_a_bare_repository_is_ours(
     bare, tree = folder / "repository.git", folder / "tree"
     subprocess.run([GIT, "clone", "-q", "--bare", str(checkout), str(bare)], check=True)
     subprocess.run([GIT, "-C", str(bare), "worktree", "add", "-q", "--detach", str(tree)], check=True)
-    expected = repository.state()
-    monkeypatch.setattr(repository, "ROOT", tree.resolve())
-    assert repository.state() == expected
+    expected = git_state.state()
+    monkeypatch.setattr(git_state, "ROOT", tree.resolve())
+    assert git_state.state() == expected
 
 
 def test_somebody_elses_checkout_around_ours_is_not_ours(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repository, "ROOT", checkout / "code")
+    monkeypatch.setattr(git_state, "ROOT", checkout / "code")
     assert provenance.commit() == (None, None)
-    assert repository.state()[2] == f"the commit is not recorded: the repository around it is another one, {checkout}"
+    assert git_state.state()[2] == f"the commit is not recorded: the repository around it is another one, {checkout}"

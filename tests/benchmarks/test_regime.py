@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from benchmarks.analysis import answers
 from benchmarks.analysis.groups import Group, group_records
+from benchmarks.evidence_plan import WANTED
 from benchmarks.records.schema import Record, Scores
 from benchmarks.reporting import group_names
 from benchmarks.reporting.document import Block, Heading, Table
 from benchmarks.reporting.tables import overview, regime
 from benchmarks.rows import ROWS
-from benchmarks.wanted import WANTED
 from tests.benchmarks.test_document import texts
 from tests.benchmarks.test_gate import made
 from tests.benchmarks.test_tables import line, pages_of

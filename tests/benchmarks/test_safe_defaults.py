@@ -15,7 +15,7 @@ import pytest
 from benchmarks.analysis import groups
 from benchmarks.arms.arm import ArmPlan
 from benchmarks.arms.registry import ARMS, arm_plan
-from benchmarks.cli import display, evidence, request
+from benchmarks.cli import display, evidence, option_checks
 from benchmarks.cli import run as run_command
 from benchmarks.cli.options import Estimate, Evidence, Run
 from benchmarks.records import schema, store
@@ -34,9 +34,9 @@ CAPTIONS = "flickr8k_neuraltalk"
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_a_run_writes_to_runs_unless_results_are_named(scale: Scale) -> None:
-    assert request.folder(Run(ROW, scale=scale)) == Path("runs")
-    assert request.folder(Estimate(ROW, scale=scale)) == Path("runs")
-    assert request.folder(Run(ROW, scale=scale, out=Path("results"))) == Path("results")
+    assert option_checks.folder(Run(ROW, scale=scale)) == Path("runs")
+    assert option_checks.folder(Estimate(ROW, scale=scale)) == Path("runs")
+    assert option_checks.folder(Run(ROW, scale=scale, out=Path("results"))) == Path("results")
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert "/runs/" in ignored
 

@@ -8,7 +8,7 @@ from benchmarks.analysis.verdicts import FAMILY, Evidence, answers, claim_answer
 from benchmarks.paper import Claim, claim_of
 from benchmarks.statistics import intervals
 from benchmarks.statistics.crossed import Measured, contrast, relative
-from benchmarks.statistics.pool import pool
+from benchmarks.statistics.random_effects import pool
 
 FIVE = frozenset(range(5))
 SPREAD = (-2.0, -1.0, 0.0, 1.0, 2.0)  # sd sqrt(2.5), so that s2/n = 0.5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.evidence_plan import WANTED
 from benchmarks.records.schema import Record, Scores
 from benchmarks.rows import ROWS
-from benchmarks.wanted import WANTED
 
 CONTROLS = (59.0, 59.2, 59.1, 58.9, 59.3)
 GAINS = (0.8, 1.1, 0.9, 1.2, 1.0)

@@ -24,7 +24,7 @@ import torch
 
 from benchmarks import rows
 from benchmarks.arms.arm import ArmPlan
-from benchmarks.cli.inputs import domain
+from benchmarks.cli.named_inputs import domain
 from benchmarks.training.learner import Learner, make_optimizer
 from dsd.schedule import Phase, Schedule
 from tasks import distributed

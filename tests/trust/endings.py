@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import rows
-from benchmarks.cli.inputs import domain
+from benchmarks.cli.named_inputs import domain
 from benchmarks.training import checkpoint
 from tests.trust import matrix
 from tests.trust.forks import left_behind

@@ -29,7 +29,7 @@ from torch import nn
 from benchmarks import rows
 from benchmarks.__main__ import main
 from benchmarks.cli.display import Display
-from benchmarks.cli.inputs import domain
+from benchmarks.cli.named_inputs import domain
 from benchmarks.training import trial
 from dsd.schedule import Phase, Schedule
 from tasks.flickr8k.recipes import Network

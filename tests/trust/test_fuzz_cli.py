@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tyro.conf import FlagCreatePairsOff
 
 from benchmarks.__main__ import Command, main
-from benchmarks.cli import command_line, evaluate, run, status, tables, verify
+from benchmarks.cli import evaluate, recorded_command, run, status, tables, verify
 from benchmarks.cli.options import Evaluate, Run, Status, Tables, Verify
 from benchmarks.rows import ROWS
 from tests.trust.fuzzing import FUZZ
@@ -120,7 +120,7 @@ def test_whatever_the_values_it_ends_in_a_sentence(command: str, row: str, flags
     module.open_data.side_effect = module.verify.side_effect = _ReachedError
     module.embedded.return_value = Path("embedded")
     with (
-        mock.patch("benchmarks.cli.inputs.domain", return_value=module),
+        mock.patch("benchmarks.cli.named_inputs.domain", return_value=module),
         mock.patch.object(run, "_probe"),
         mock.patch("sys.stderr", io.StringIO()) as stderr,
     ):
@@ -182,9 +182,9 @@ def parsed(line: str) -> Any:
 @example(Run(ROW, dense="."))
 def test_the_command_that_a_record_keeps_gives_the_same_options(options: Run) -> None:
     assume(options.weights != "None" and options.network != "None" and options.dense != "None")  # no word says so
-    assert parsed(command_line.command("run", options)) == options
+    assert parsed(recorded_command.command("run", options)) == options
 
 
 def test_a_path_that_no_record_can_hold_is_refused_before_training() -> None:
     with pytest.raises(ValueError, match=r"--data 'a\\udcff': not UTF-8"):
-        command_line.command("run", Run(ROW, data=Path(os.fsdecode(b"a\xff"))))
+        recorded_command.command("run", Run(ROW, data=Path(os.fsdecode(b"a\xff"))))

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from scipy.signal import fftconvolve
 
-from tasks.librispeech import audio, dataset, digits, mixing, prepare
+from tasks.librispeech import audio, dataset, free_spoken_digits, mixing, prepare
 
 REAL = Path(os.environ.get("DSD_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data")) / "speech"
 real = pytest.mark.skipif(
@@ -35,7 +35,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("source")
     folder = root / prepare.DIGITS / "recordings"
     folder.mkdir(parents=True)
-    for index, name in enumerate(digits.recordings()):
+    for index, name in enumerate(free_spoken_digits.recordings()):
         soundfile.write(folder / name, noise(name, 900 + index % 50), 8_000)
     soundfile.write(root / "kitchen.wav", noise("kitchen", 73 * 16_000), 16_000)
     return root
@@ -64,9 +64,13 @@ def test_the_loader_reads_what_was_made(made: Path) -> None:
     found = dataset.scan(made)
     report = dataset.verify(found, quiet)
     assert report.problems == ()
-    assert {split: report.counts[split] for split in digits.UTTERANCES} == {"train": 1560, "dev": 150, "test": 756}
+    assert {split: report.counts[split] for split in free_spoken_digits.UTTERANCES} == {
+        "train": 1560,
+        "dev": 150,
+        "test": 756,
+    }
     assert [one.transcript for one in found.train] == [
-        one.transcript.lower() for one in digits.utterances() if one.split == "train"
+        one.transcript.lower() for one in free_spoken_digits.utterances() if one.split == "train"
     ]
     assert report.warnings == (
         "recordings that are resampled to 16,000 Hz: 2,466 at 8,000 Hz",
@@ -80,7 +84,7 @@ def test_every_utterance_is_its_recordings_under_its_own_stretch_of_noise(source
     background = prepare._noise(source, None)
     assert {split: len(of) for split, of in background.items()} == {"train": 344_000, "dev": 80_000, "test": 160_000}
     told = dict(line.split("\t", 1) for line in (made / "utterances.tsv").read_text().splitlines())
-    for one in digits.utterances()[::300]:
+    for one in free_spoken_digits.utterances()[::300]:
         parts = [
             soundfile.read(source / prepare.DIGITS / "recordings" / name, dtype="int16")[0] for name in one.recordings
         ]

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from benchmarks.statistics.pool import NOTE, Effect, pool
+from benchmarks.statistics.random_effects import NOTE, Effect, pool
 
 
 def effects(shares: list[float], errors: list[float]) -> list[Effect]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tasks.librispeech import digits
+from tasks.librispeech import free_spoken_digits
 
-EVERY = digits.utterances()
-SPLITS = {split: [one for one in EVERY if one.split == split] for split in digits.UTTERANCES}
+EVERY = free_spoken_digits.utterances()
+SPLITS = {split: [one for one in EVERY if one.split == split] for split in free_spoken_digits.UTTERANCES}
 
 
 def test_there_are_as_many_utterances_as_planned() -> None:
@@ -19,9 +19,14 @@ def test_there_are_as_many_utterances_as_planned() -> None:
 def test_no_recording_is_in_two_splits_and_the_authors_own_test_recordings_are_in_test_alone() -> None:
     used = {split: {name for one in of for name in one.recordings} for split, of in SPLITS.items()}
     assert {split: len(names) for split, names in used.items()} == {"train": 2400, "dev": 300, "test": 300}
-    assert sorted(name for names in used.values() for name in names) == digits.recordings()
-    assert len(set(digits.recordings())) == 3000
-    own = {f"{digit}_{name}_{index}.wav" for digit in range(10) for name in digits.SPEAKERS for index in range(5)}
+    assert sorted(name for names in used.values() for name in names) == free_spoken_digits.recordings()
+    assert len(set(free_spoken_digits.recordings())) == 3000
+    own = {
+        f"{digit}_{name}_{index}.wav"
+        for digit in range(10)
+        for name in free_spoken_digits.SPEAKERS
+        for index in range(5)
+    }
     assert used["test"] == own
 
 
@@ -37,7 +42,7 @@ def test_recordings_of_a_split_are_used_equally_often() -> None:
 
 def test_an_utterance_is_of_one_speaker_and_one_to_seven_digits() -> None:
     for one in EVERY:
-        assert {name.split("_")[1] for name in one.recordings} == {digits.SPEAKERS[one.speaker - 101]}
+        assert {name.split("_")[1] for name in one.recordings} == {free_spoken_digits.SPEAKERS[one.speaker - 101]}
         assert len(one.pauses) == len(one.recordings) + 1
         assert all(400 <= pause <= 1600 for pause in one.pauses)
     lengths = Counter(len(one.recordings) for one in SPLITS["test"])
