@@ -47,7 +47,7 @@ def require_step(path: Path, step: int) -> None:
     """Compare every number of the checkpoint."""
     found, expected = checkpoint.load(path), state(step)
     tensors, wanted = found.pop("learners"), expected.pop("learners")
-    assert found == {"format": 1, **expected}
+    assert found == {"format": checkpoint.FORMAT, **expected}
     assert list(tensors) == list(wanted)
     assert all(torch.equal(tensors[name], wanted[name]) for name in wanted)
 

@@ -66,7 +66,7 @@ def test_the_matrix_sees_a_checkpoint_that_forgot_the_optimizer() -> None:
     code = """
 import sys
 from tests.trust import matrix
-from benchmarks.learner import Learner
+from benchmarks.training.learner import Learner
 restore = Learner.restore
 def forget(self, state):
     fresh = self.optimizer.state_dict()

@@ -144,7 +144,7 @@ def test_no_phase_but_the_first_begins_with_a_leap(source: Source) -> None:
     for step, batch in enumerate(one.batches(0, dsd.steps)):
         if step in dsd.ends:  # the same step by an optimizer made anew
             other = learner()
-            other.restore(copy.deepcopy(dsd.optimizer_state()))
+            other.restore(copy.deepcopy(dsd.state()))
             other.optimizer.state.clear()
             other.train_step(batch, step)
             other.finish()
