@@ -166,6 +166,7 @@ class Arm:
         compared_with: the arm over which its gain is taken.
         reference: for an arm that others are compared with, what tables call it there.
         sparsity: of its sparse phases, in percent, where that is all that sets it apart from `dsd`.
+        moves_masks: whether its hooks move masks within a sparse phase: weights that grow start at zero and may stay there.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Arm:
     sparsity: int | None = None
     select: Select = "magnitude"
     state: State | None = None
+    moves_masks: bool = False
     follow_weights: bool = False
     costs: Costs = Costs()
 

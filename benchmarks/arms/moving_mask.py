@@ -68,6 +68,7 @@ ARMS = (
         meaning="as DSD, its mask moving in S: it drops the smallest kept weights and grows others at random (Mocanu et al., 2018)",
         short="DSD, moving\nmask (SET)",
         rank=33,
+        moves_masks=True,
         card=Card(
             source="Mocanu et al., Scalable Training of Artificial Neural Networks with Adaptive Sparse Connectivity Inspired by "
             "Network Science, Nature Communications 2018",

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
+from benchmarks.arms.arm import Hooks
 from benchmarks.arms.registry import ARMS, arm_plan
+from benchmarks.audit.checks import audit
 from benchmarks.training.interruption import InterruptedTrial
 from dsd.schedule import Schedule
 from tests.benchmarks import toy
@@ -59,6 +61,9 @@ def test_an_arm_takes_the_controls_steps_on_the_controls_batches(tmp_path: Path,
     ours, theirs = (task.seen[id(of[one].model)] for one in (name, "control"))
     shared = sum(phase.steps for phase in arm.phases[: arm.shared_phases])
     assert ours[: 12 - shared] == theirs[shared:12]
+    found = {finding.check: finding for finding in audit(record)}
+    assert found["masks"].status in ("holds", "not applicable"), found["masks"].detail
+    assert found["schedule"].status == found["cost"].status == found["curve"].status == "holds"
 
 
 @pytest.mark.promise(2)
@@ -87,6 +92,7 @@ def test_an_arm_has_a_complete_card(name: str) -> None:
         assert all(required[field] for field in ("network", "data", "metric", "gain", "where", "mark"))
     assert arm.card.deviations or arm.card.unknown
     assert arm.costs.gradients_per_step >= 1
+    assert arm.moves_masks == (type(arm.hooks(12)).masks_at is not Hooks.masks_at)
 
 
 @pytest.mark.parametrize("name", [name for name, arm in ARMS.items() if arm.main])
