@@ -68,8 +68,9 @@ def train(folder: Path, kind: type[Module], checkpoint: Path | None = None, **op
     looks = Looks(phases, first, each)
     saves = ModelCheckpoint(folder, "{step}", every_n_train_steps=each, save_top_k=-1, save_last=False)
     module = kind()
+    callbacks = [DSD(phases)]
     trainer = Trainer(
-        callbacks=[DSD(phases), looks, saves][: 3 if first == 0 else 2],
+        callbacks=[*callbacks, looks, *([] if first else [saves])],
         max_steps=runs.STEPS * each,
         accelerator="cpu",
         logger=False,

@@ -57,11 +57,12 @@ def train(folder: Path, optimizer: str, checkpoint: Path | None = None, **option
     first = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     model, phases = Model(), runs.phases()
     looks = Looks(phases, first)
+    callbacks = [DSD(phases)]
     trainer = Trainer(
         model,
         arguments(folder / f"from {first}", **options),
         train_dataset=[{"x": row} for row in runs.BATCHES.flatten(0, 1)],
-        callbacks=[DSD(phases), looks],
+        callbacks=[*callbacks, looks],
         **({"optimizers": (runs.sgd(model.parameters()), None)} if optimizer == "sgd" else {}),
     )
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
