@@ -1,7 +1,7 @@
 """Sessions of the suite. `nox -l` lists them; it reads the registry and needs nothing but nox.
 
-All sessions run in one environment (torch with its CUDA libraries takes 5 GB), made on first use under .nox from
-pyproject.toml's groups and the versions pinned in requirements.lock.
+Sessions run in one environment (torch with its CUDA libraries takes 5 GB), made on first use under .nox from
+pyproject.toml's groups and the versions pinned in requirements.lock. Those of the library alone have environments of their own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["tests"]
 
 PROJECT, LOCK = ROOT / "pyproject.toml", ROOT / "requirements.lock"
+# Not in the shared environment: they would decide its torch.
+PYTEST = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis"]
+FRAMEWORKS = ["lightning", "transformers[torch]", "accelerate", "timm", "schedulefree", "fastai"]
 LOCK_HEADER = "# The versions that all sessions use. Rewritten by `nox -s lock`; pip reads it as constraints.\n"
 
 
@@ -38,32 +41,38 @@ def _requirements() -> list[str]:
     return [*groups["suite"], *groups["dev"], *groups["test-data"]]
 
 
-def _make(session: nox.Session, environment: Path, *options: str) -> None:
-    """Make a virtual environment with everything in pyproject.toml's groups; `options` go to pip."""
+def _make(session: nox.Session, environment: Path, requirements: list[str], *options: str) -> None:
+    """Make a virtual environment; `options` go to pip."""
     shutil.rmtree(environment, ignore_errors=True)
     # virtualenv comes with nox; the standard library's venv needs a package of its own on Debian.
     session.run(sys.executable, "-m", "virtualenv", "--quiet", str(environment), external=True)
     pip = (str(_bin(environment)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    session.run(*pip, *options, *_requirements(), external=True)
+    session.run(*pip, *options, *requirements, external=True)
 
 
-def _python(session: nox.Session) -> str:
-    """Return the shared environment's python, making the environment first if it is not there.
+def _environment(session: nox.Session, name: str, requirements: list[str], *options: str, pinned: str = "") -> str:
+    """Return the python of an environment under .nox, making it first if it is not there.
 
     Its folder is named after what is in it, so that an edit of the requirements never takes it from under a running trainer.
     """
-    if os.environ.get("DSD_SUITE_PYTHON"):
-        return os.environ["DSD_SUITE_PYTHON"]
-    contents = repr((_requirements(), LOCK.read_text(), sys.version))
-    environment = ROOT / ".nox" / f"suite-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
+    contents = repr((requirements, pinned, sys.version))
+    environment = ROOT / ".nox" / f"{name}-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
     environment.parent.mkdir(exist_ok=True)
     with FileLock(f"{environment}.lock"):  # two first sessions at once would delete each other's
         finished = environment / "finished"
         if not finished.exists():
-            session.log("making the environment that all sessions share (torch is large: a few minutes, once)")
-            _make(session, environment, "--constraint", str(LOCK))
+            session.log(f"making {environment.name} (torch is large: a few minutes, once)")
+            _make(session, environment, requirements, *options)
             finished.touch()
     return str(_bin(environment))
+
+
+def _python(session: nox.Session) -> str:
+    """Return the shared environment's python."""
+    if os.environ.get("DSD_SUITE_PYTHON"):
+        return os.environ["DSD_SUITE_PYTHON"]
+    constraint = ("--constraint", str(LOCK))
+    return _environment(session, "suite", _requirements(), *constraint, pinned=LOCK.read_text())
 
 
 def _run(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
@@ -106,6 +115,28 @@ def smoke(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, on every core."""
     _run(session, "-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
+
+
+@nox.session
+def integrations(session: nox.Session) -> None:
+    """Run tests/integrations with current releases of the frameworks, in an environment of its own."""
+    python = _environment(session, "integrations", [*FRAMEWORKS, *PYTEST])
+    # The frameworks warn about much that is not ours; what dsd itself warns about is an error all the same.
+    warnings = ("-W", "default", "-W", "error:pruned weights")
+    session.chdir(ROOT)
+    session.run(python, "-m", "pytest", "tests/integrations", *warnings, *session.posargs, external=True)
+
+
+@nox.session
+def library(session: nox.Session) -> None:
+    """Run tests/dsd on the oldest torch that the library takes and on the newest, each in an environment of its own."""
+    dependencies = nox.project.load_toml(PROJECT)["project"]["dependencies"]
+    oldest = [one.replace("torch>=", "torch==") for one in dependencies]
+    session.chdir(ROOT)
+    for name, requirements in (("oldest", oldest), ("newest", dependencies)):
+        python = _environment(session, f"library-{name}", [*requirements, *PYTEST])
+        session.run(python, "-c", "import torch; print('torch', torch.__version__)", external=True)
+        session.run(python, "-m", "pytest", "tests/dsd", *session.posargs, external=True)
 
 
 @nox.session
@@ -158,7 +189,7 @@ def perf(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Rewrite requirements.lock: the newest versions that pyproject.toml admits, tried together in a new environment."""
     fresh = ROOT / ".nox" / "lock"
-    _make(session, fresh)
+    _make(session, fresh, _requirements())
     frozen = session.run(str(_bin(fresh)), "-m", "pip", "freeze", external=True, silent=True)
     LOCK.write_text(f"{LOCK_HEADER}{frozen}")
     shutil.rmtree(fresh)

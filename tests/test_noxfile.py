@@ -26,7 +26,20 @@ def sessions() -> dict[str, tuple[str | None, str]]:
 def test_there_is_a_session_per_row_and_per_chore_with_a_line_that_says_what_it_does(
     sessions: dict[str, tuple[str | None, str]],
 ) -> None:
-    assert set(sessions) == {*ROWS, "smoke", "tests", "evidence", "resume", "lint", "tables", "data", "perf", "lock"}
+    chores = {
+        "smoke",
+        "tests",
+        "evidence",
+        "resume",
+        "lint",
+        "tables",
+        "data",
+        "perf",
+        "lock",
+        "integrations",
+        "library",
+    }
+    assert set(sessions) == {*ROWS, *chores}
     assert all(description.endswith(".") for _, description in sessions.values())
     assert {row: sessions[row][0] for row in ROWS} == {row: f"train,{row.split('_')[0]}" for row in ROWS}
 

@@ -59,6 +59,7 @@ def test_links_in_the_documents_lead_somewhere() -> None:
         "benchmarks/README.md",
         "results/README.md",
         "dsd/README.md",
+        "docs/frameworks.md",
         "tasks/imagenet/README.md",
         "tasks/flickr8k/README.md",
         "tasks/librispeech/README.md",

@@ -12,10 +12,10 @@ import dsd
 
 
 def run_two(worker: str, folder: Path) -> list[dict[str, Any]]:
-    """Run `WORKER RANK FOLDER` for ranks 0 and 1; return what they left in FOLDER/RANK.pt."""
+    """Run `WORKER RANK FOLDER` for ranks 0 and 1; return what they left in FOLDER/RANK.pt. WORKER is a path, or a name here."""
     root = str(Path(dsd.__file__).parent.parent)
     environment = os.environ | {"PYTHONPATH": root, "GLOO_SOCKET_IFNAME": "lo"}
-    script = str(Path(__file__).with_name(worker))
+    script = str(Path(__file__).parent / worker)
     processes = [
         subprocess.Popen([sys.executable, script, str(rank), str(folder)], env=environment, stderr=subprocess.PIPE)
         for rank in range(2)

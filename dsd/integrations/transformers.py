@@ -1,0 +1,74 @@
+"""DSD as a callback of Hugging Face's Trainer: `pip install dsd-training[transformers]`."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ExportableState
+
+from dsd.phases import Phases
+from dsd.sharding import sharded
+
+
+class DSD(TrainerCallback, ExportableState):
+    """Sparse phases by `state.global_step`, saved in the Trainer's checkpoints (`trainer_state.json`).
+
+        trainer = Trainer(model, args, callbacks=[DSD(dsd.Phases(sparsity=0.3, begin=10_000, end=15_000))], ...)
+
+    `trainer.train(resume_from_checkpoint=...)` goes on at any step, inside a sparse phase too. Accumulated batches are one step.
+
+    Args:
+        phases: when to prune, and how much. `masks` of it are those held.
+    """
+
+    def __init__(self, phases: Phases) -> None:
+        self.phases = phases
+
+    def on_init_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Refuse what would make this callback anew, without its phases."""
+        if args.restore_callback_states_from_checkpoint:
+            raise ValueError(
+                "restore_callback_states_from_checkpoint makes callbacks anew from JSON, which holds no dsd.Phases: leave it off, "
+                "DSD restores itself"
+            )
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: nn.Module, **kwargs: Any
+    ) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if any(sharded(parameter) for parameter in model.parameters()):
+            raise ValueError(
+                "the Trainer saves callbacks in one process, and sharded masks take all: use dsd.Phases in a loop"
+            )
+        if state.global_step and (saved := state.stateful_callbacks.get(type(self).__name__)):
+            file = io.BytesIO(base64.b64decode(saved["attributes"]["saved"]))
+            self.phases.load_state_dict(torch.load(file, weights_only=True))
+
+    def on_step_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        **kwargs: Any,
+    ) -> None:
+        """Enter, hold or leave."""
+        self.phases.at(state.global_step, model, optimizer)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Check what is pruned and let go."""
+        self.phases.close()
+
+    def state(self) -> dict[str, Any]:
+        """Return position and masks as text, which is what JSON holds."""
+        file = io.BytesIO()
+        torch.save(self.phases.state_dict(), file)
+        return {"args": {}, "attributes": {"saved": base64.b64encode(file.getvalue()).decode()}}
