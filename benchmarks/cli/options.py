@@ -86,8 +86,7 @@ class Run:
     device: Device = "auto"
     """auto uses a GPU if one is available."""
     subset: float = 1.0
-    """Train on this share of each class's pictures (captions: of all pictures; speech: of all utterances). The test set is not
-    reduced."""
+    """Train on this share of each class's pictures (captions: all pictures; speech: all utterances). The test set stays whole."""
     out: MaybeFolder = None
     """Folder for records, tables, figures and checkpoints. Default: runs."""
     fresh: bool = False

@@ -63,7 +63,7 @@ def test_an_interrupted_fresh_run_goes_on_without_fresh(tmp_path: Path) -> None:
 
 def test_weights_of_a_trial_that_finished_without_them_are_not_promised(tmp_path: Path) -> None:
     trials(tmp_path, [toy.ToyTask()])
-    with pytest.raises(ValueError, match="without --save-weights, .*; add --fresh"):
+    with pytest.raises(ValueError, match=r"without --save-weights, .*; add --fresh"):
         trials(tmp_path, [toy.ToyTask()], save_weights=True)
     trials(tmp_path / "with", [toy.ToyTask()], save_weights=True)
     assert trials(tmp_path / "with", [toy.ToyTask()], save_weights=True)[0] == 0

@@ -310,10 +310,7 @@ def test_what_is_said_of_it_fits_a_terminal_and_adds_up() -> None:
     assert lines[-1].split() == ["one", "trial", "2", "min"]
     assert all("\u2026" not in line for line in lines)
     steps, disk, total = sentences(gpu, one, 3, 60.0, "a card")
-    assert (
-        steps
-        == "from 50 steps: 1,000.0 ms per step, 3,000.0 ms with masks, 4,250.0 ms to load a batch (prefetched)"
-    )
+    assert steps == "from 50 steps: 1,000.0 ms per step, 3,000.0 ms with masks, 4,250.0 ms to load a batch (prefetched)"
     assert disk.startswith("disk: 18 bytes per checkpoint, twice that while it is replaced; 15.2 kB kept per trial")
     assert total == (
         "total: 3 trials and 60 s to open the data: about 8 min on this machine (a card), "
