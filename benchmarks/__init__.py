@@ -1,13 +1,13 @@
-"""The harness: trains baseline and DSD side by side, writes records, and makes tables from them."""
+"""The harness: train baseline and DSD side by side, write records, and make tables from them."""
 
 import os
 from pathlib import Path
 
-import tasks as tasks  # which settles the environment, before anything else of ours is imported
+import tasks as tasks  # sets up the environment; must be the first import
 
 ROOT = Path(__file__).resolve().parent.parent
 """The root of the checkout."""
 
 os.environ["MPLBACKEND"] = (
-    "agg"  # a notebook's, set for every command in it, is not installed here: matplotlib would refuse
+    "agg"  # a notebook sets its own backend for all commands; it is not installed here, and matplotlib would fail
 )

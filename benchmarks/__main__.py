@@ -1,4 +1,4 @@
-"""The command line, `python -m benchmarks COMMAND`, parsed nowhere else. Printing help loads no torch."""
+"""The command line, `python -m benchmarks COMMAND`. Printing help does not load torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Command = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 0, 1 where a check, a trial or the disk failed, 2 for wrong input, 128 + n for signal n."""
+    """Run the command; return 0 for success, 1 for a failed check, trial or disk, 2 for invalid input, 128 + n for signal n."""
     words = sys.argv[1:] if arguments is None else arguments
     streams.settle()
     try:
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         _tell(error)
         return 2
-    except BrokenPipeError:  # whoever read the help (`| head`) has seen enough
+    except BrokenPipeError:  # the reader of the help closed the pipe (`| head`)
         return 0
     except OSError as error:
         _tell(error)
@@ -46,10 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         _tell(error)
         return 2
-    except KeyboardInterrupt:  # while nothing is trained: nothing to save
+    except KeyboardInterrupt:  # not during training, so there is nothing to save
         streams.complain("interrupted")
         return 130
-    except OSError as error:  # a full disk, a folder that may not be written, a loader that was killed
+    except OSError as error:  # a full disk, a read-only folder, a killed loader process
         _tell(error)
         return 1
     except MemoryError as error:
@@ -58,9 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(command: Command) -> int:
-    """Load what the command needs and no more: help takes no torch, nor do tables."""
+    """Import only what the command needs: help and tables run without torch."""
     match command:
-        case Estimate():  # before Run, whose flags it has
+        case Estimate():  # before Run, its base class
             from benchmarks.cli import estimate
 
             return estimate.estimate(command)
@@ -93,9 +93,9 @@ def _run(command: Command) -> int:
 
 
 def _tell(error: Exception) -> None:
-    """Print what is wrong, once for all processes of a run."""
+    """Print the error once for all processes of a run."""
     if notes := getattr(error, "__notes__", ()):
-        from tasks.distributed import TOLD  # where there are notes, torch is loaded
+        from tasks.distributed import TOLD  # errors with notes come from code that has loaded torch
 
         if TOLD in notes:
             return

@@ -1,8 +1,8 @@
-"""The plan of the evidence: rows, data, arms, seeds, thresholds of the gate. Committed before a row's first trial.
+"""The evidence plan: rows, data, arms, seeds and gate thresholds. It is committed before a row's first trial.
 
-Each row is trained by its recipe of small scale, which states the reduction. A verdict needs a row whose gate holds and exactly
-the seeds 0 to `seeds` - 1. A row may be planned anew once, only because its gate failed; `attempt` then says 2 and the first
-attempt stays in the tables.
+Each row is trained with its small-scale recipe, which states how it is reduced. A verdict needs a gate that holds and exactly
+the seeds 0 to `seeds` - 1. A row may be re-planned once, and only if its gate failed. `attempt` is then 2, and the first attempt
+stays in the tables.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tasks.recipe import Recipe
 
 @dataclass(frozen=True)
 class Gate:
-    """When a row's networks are in the regime of the claim, told by D, `control` and `llr` alone (see `benchmarks.analysis.gate`).
+    """Whether a row's networks are in the regime of the claim, judged from D, `control` and `llr` only (see `analysis.gate`).
 
     Attributes:
-        chance: the score of a guess that knows how frequent each answer is and nothing else, in `fit` on training examples.
-        fit: the score on training examples that must be at most half of chance, and better than `beside` on test examples.
-        beside: the same score on examples that nobody trains on; the row's own metric where it is not another.
-        saturated: the control must be above this error, in percent; None for a metric that is no error.
-        undertrained: whether a gain of `llr` over D as large as the claim fails the gate, or is only told.
+        chance: the `fit` score on training examples of a guess that knows only how frequent each answer is.
+        fit: the metric that, on training examples, must be at most half of chance and better than `beside` on test examples.
+        beside: the name of the same metric on held-out examples; usually the same name.
+        saturated: the control's error must be above this, in percent; None if the metric is not an error.
+        undertrained: whether a gain of `llr` over D as large as the claim fails the gate, or is only reported.
     """
 
     chance: float
@@ -43,12 +43,12 @@ class Wanted:
     """A group of trials of one row at small scale.
 
     Attributes:
-        data, weights: the data set's folder and the frozen network's file, in the folder that `--data` names.
-        seeds: how many, from 0 on.
-        hours: of one core for a trial, until trials on the same kind of hardware tell it.
-        spread: the expected standard deviation of a seed's gain over the control, in the metric's points, until three tell it.
-        waits: why no trial may start yet; empty where one may.
-        attempt: 2 where the row was planned anew because its gate failed.
+        data, weights: the data set's folder and the frozen network's file, inside the folder given by `--data`.
+        seeds: the number of seeds, starting at 0.
+        hours: expected core-hours per trial; replaced by measurements once trials ran on the same kind of hardware.
+        spread: expected standard deviation of the gain over seeds, in metric points; replaced by measurement from three seeds on.
+        waits: why no trial may start yet; empty if trials may start.
+        attempt: 2 if the row was re-planned because its gate failed.
     """
 
     row: str
@@ -65,29 +65,29 @@ class Wanted:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that its trials have."""
+        """The recipe of its trials."""
         return ROWS[self.row].recipe("small", **self.changes)
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The options that make its recipe another than the row's own."""
+        """The options that change the row's own recipe."""
         return {} if self.label_noise is None else {"label_noise": self.label_noise}
 
     @property
     def claim(self) -> float:
-        """The paper's gain as a share of the figure that it improves on, as of `benchmarks.paper.claim_of`."""
+        """The paper's gain as a share of the figure that it improves on (`benchmarks.paper.claim_of`)."""
         return claim_of(paper.ROWS[self.row]).share
 
     def covers(self, record: Record) -> bool:
-        """Return whether a trial, finished or not, is one of this group."""
+        """Return whether a trial, finished or not, belongs to this group."""
         given = record.dense is not None and record.dense.source != "trained"
         facts = (record.numerics, record.row, record.scale, record.data.name, record.data.subset, record.recipe_hash)
-        mine = (ROWS[self.row].numerics, self.row, "small", self.data, 1.0, self.recipe.hash())
-        return facts == mine and record.hardware.processes == 1 and record.precision != BFLOAT16 and not given
+        wanted = (ROWS[self.row].numerics, self.row, "small", self.data, 1.0, self.recipe.hash())
+        return facts == wanted and record.hardware.processes == 1 and record.precision != BFLOAT16 and not given
 
     @property
     def title(self) -> str:
-        """What a reader calls it."""
+        """The display name."""
         kinds = [f"{self.label_noise:.0%} wrong labels"] if self.label_noise else []
         if set(self.arms) & set(SENSITIVITY) - {"control-text", "dsd-text"}:
             kinds.append("sensitivity")
@@ -95,10 +95,10 @@ class Wanted:
 
 
 _TINY = "tiny-imagenet-50"
-_TOP1 = Gate(chance=98.0, fit="top1_error", beside="top1_error")  # of 50 classes, equally frequent
-# The exponential of the entropy of Flickr8k's training captions: 345,249 words and ends, rare words dropped.
+_TOP1 = Gate(chance=98.0, fit="top1_error", beside="top1_error")  # 50 equally frequent classes
+# exp(entropy) of Flickr8k's training captions: 345,249 words and end tokens, rare words dropped.
 _CAPTIONS = Gate(chance=175.4, fit="perplexity", beside="val_perplexity", saturated=None)
-# Silence is wrong in every word. The paper's own DeepSpeech 2 goes on improving when it is trained on.
+# An empty transcript gets every word wrong. The paper's own DeepSpeech 2 improves further with longer training.
 _WORDS = Gate(chance=100.0, fit="wer", beside="wer", undertrained=False)
 
 WANTED: tuple[Wanted, ...] = (
@@ -148,9 +148,9 @@ WANTED: tuple[Wanted, ...] = (
         spread=0.55,
     ),
 )
-"""Seven rows, on data that one downloads in minutes, at a size that a CPU trains."""
+"""Seven rows on data that downloads in minutes, with networks small enough to train on a CPU."""
 
 PLANNED: Mapping[str, Wanted] = {
     name: one for name in paper.ROWS for one in WANTED if one.row == name and one.label_noise is None
 }
-"""Row to its trials on the data as they are, in the paper's order. A row of the paper that nobody planned is not here."""
+"""Row to its planned trials without label noise, in the paper's order. Rows that are not planned are absent."""

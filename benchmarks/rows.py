@@ -1,4 +1,4 @@
-"""The rows of the results, as the domains declare them (standard library only: the noxfile reads it without torch)."""
+"""The rows of the results, as declared by the domains (standard library only: the noxfile imports it without torch)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tasks.recipe import Scale
 from tasks.row import Row
 
 SUITE = "0.2"
-"""The version of the suite that writes a record. It decides nothing: see `Row.version`."""
+"""The suite version, stored in records for information only; see `Row.version`."""
 
 BFLOAT16 = "bfloat16 (autocast; weights and optimizer in float32)"
-"""What a record says of its precision where networks computed under autocast."""
+"""The `precision` that a record states when networks computed under autocast."""
 DEFAULT_SEEDS: dict[Scale, int] = {"smoke": 1, "small": 5, "paper": 3}
 
 DOMAINS = (
@@ -21,13 +21,13 @@ DOMAINS = (
     "flickr8k",
     "librispeech",
 )
-"""The packages in `tasks` whose `rows` module declares rows, in the order of the results."""
+"""The packages in `tasks` whose `rows` module declares rows, in display order."""
 
 ROWS: dict[str, Row] = {
     row.name: row for domain in DOMAINS for row in importlib.import_module(f"tasks.{domain}.rows").ROWS
 }
 OPTIONS: tuple[Option, ...] = tuple(dict.fromkeys(option for row in ROWS.values() for option in row.options))
-"""The flags that not every row has."""
+"""The flags that only some rows have."""
 assert len({option.name for option in OPTIONS}) == len(OPTIONS), "two flags have one name"
 
 
@@ -35,7 +35,7 @@ def row(name: str) -> Row:
     """Return the row called `name`.
 
     Raises:
-        ValueError: there is none; the message suggests the nearest.
+        ValueError: there is no such row; the message suggests the nearest name.
     """
     if name in ROWS:
         return ROWS[name]

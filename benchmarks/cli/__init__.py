@@ -1,1 +1,1 @@
-"""The command line: a module per command, its options, and what it shows."""
+"""The command line: one module per command, its options, and its output."""

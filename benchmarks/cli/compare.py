@@ -1,4 +1,4 @@
-"""The command `compare`: reads two records or two folders of them, and prints what differs."""
+"""The command `compare`: compare two records, or two folders of records."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ from benchmarks.cli.options import Compare
 from benchmarks.records import store
 
 _YARDSTICKS = {
-    "paired seeds": "t interval of the differences paired by seed",
-    "Welch": "Welch's t interval of the seeds of either side",
-    "other records": "t interval with the spread of the seeds of either group as far as known, a side being one record",
-    "test set": "paired bootstrap over the test examples: noise of the test set alone",
+    "paired seeds": "t interval of the differences, paired by seed",
+    "Welch": "Welch's t interval over the seeds of both sides",
+    "other records": "t interval with the seed spread of other records of these groups, since one side is a single record",
+    "test set": "paired bootstrap over the test examples: test-set noise only",
 }
 
 
 @dataclass(frozen=True)
 class _Side:
-    """The groups that a path names, those that the records beside a single one make, and what was left out."""
+    """What one path names.
+
+    `groups` are compared. `beside` are the groups of the records in the same folder as a single record; they only give the
+    spread. `notes` say what was left out.
+    """
 
     groups: list[Group]
     beside: list[Group]
@@ -35,14 +39,14 @@ class _Side:
 
 
 def run(options: Compare) -> int:
-    """Print what differs between A and B; return 1 where recipe or data do, or results by more than the spread.
+    """Print what differs between A and B; return 1 if settings differ, or results differ by more than the spread.
 
     Raises:
-        ValueError: a path is no record of a finished trial and no folder of records, or the two have no row in common.
+        ValueError: a path is neither the record of a finished trial nor a folder of records, or A and B share no row.
     """
     a, b = _side("A", options.a), _side("B", options.b)
     pairs, left, right = comparison.pair(a.groups, b.groups)
-    found = [comparison.compare(ours, theirs, [*a.beside, *b.beside]) for ours, theirs in pairs]
+    compared = [comparison.compare(of_a, of_b, [*a.beside, *b.beside]) for of_a, of_b in pairs]
     say(f"A {options.a}\nB {options.b}")
     for note in (*a.notes, *b.notes):
         say(note)
@@ -51,31 +55,31 @@ def run(options: Compare) -> int:
             say(
                 f"only in {name}: {_title(group)}, {_seeds(r.seed for r in group.records)}, recipe {group.key.recipe_hash}"
             )
-    for one in found:
-        _print(one)
-    return 0 if all(one.alike and one.agree for one in found) else 1
+    for pair_result in compared:
+        _print(pair_result)
+    return 0 if all(result.alike and result.agree for result in compared) else 1
 
 
 def _side(name: str, path: Path) -> _Side:
     if path.is_file():
-        one = store.read(path)
-        if one.status != "finished":
-            raise ValueError(f"{name}: {path} is the record of a trial that failed: it has no result to compare")
+        record = store.read(path)
+        if record.status != "finished":
+            raise ValueError(f"{name}: {path} records a failed trial, which has no result to compare")
         beside, notes = [], []
-        for other in sorted(path.parent.glob(f"{one.row}-{one.scale}-*.json")):
+        for other in sorted(path.parent.glob(f"{record.row}-{record.scale}-*.json")):
             try:
                 beside.append(store.read(other))
-            except ValueError as error:  # nobody asked for this one
+            except ValueError as error:  # the user did not name this record
                 notes.append(f"{name}: left out of the spread: {error}")
-        return _Side(group_records([one]), group_records(beside), notes)
+        return _Side(group_records([record]), group_records(beside), notes)
     if not path.is_dir():
         raise ValueError(f"{name}: {path} is neither a record nor a folder of records")
     records = store.read_all(path)
     groups = group_records(records)
     if not groups:
-        raise ValueError(f"{name}: {path} holds no record of a finished trial (ID.json)")
+        raise ValueError(f"{name}: {path} has no record of a finished trial (ID.json)")
     rest = len(records) - sum(len(group.records) for group in groups)
-    return _Side(groups, [], [f"{name}: {rest} records are not used: superseded or failed"] if rest else [])
+    return _Side(groups, [], [f"{name}: {rest} records not used: superseded or failed"] if rest else [])
 
 
 def _print(found: Comparison) -> None:
@@ -85,14 +89,14 @@ def _print(found: Comparison) -> None:
     if found.facts:
         table = Table(box=None, padding=(0, 1, 0, 0))
         for heading in ("", "what differs", "A", "B"):
-            table.add_column(heading, overflow="fold")  # file names and hashes longer than a column stay whole
+            table.add_column(heading, overflow="fold")  # never truncate file names and hashes
         area = ""
         for fact in found.facts:
             table.add_row(fact.area if fact.area != area else "", *map(escape, (fact.name, fact.a, fact.b)))
             area = fact.area
         show(table)
     else:
-        say("recipe, data, versions, hardware, commit and command are the same")
+        say("recipe, data, versions, hardware, commit and command are identical")
     for family in [] if _same(found) else metrics.families({line.metric for line in found.lines}):
         _print_lines(found, [line for line in found.lines if metrics.family(line.metric) == family], family)
     for sentence in sentences(found):
@@ -118,36 +122,36 @@ def _print_lines(found: Comparison, lines: Sequence[Line], family: str) -> None:
 
 
 def sentences(found: Comparison) -> list[str]:
-    """Return what the lines say taken together, a sentence each."""
+    """Return the conclusions from all lines, one sentence each."""
     result = []
     used = set() if _same(found) else {line.yardstick for line in found.lines}
     if used and len(found.a.records) == len(found.b.records) == 1 and "other records" not in used:
-        result.append("one record a side: no spread to compare with")
+        result.append("one record per side: no seed spread to compare with")
     result += [f"intervals: {_YARDSTICKS[one]}" for one in _YARDSTICKS if one in used]
     if any(_within(line) == "no*" for line in found.lines):
-        result.append("* of so many lines one may be so by chance: not so after Holm's correction for all of them")
+        result.append("* not significant after Holm's correction over all lines")
     result += [f"not compared: {', '.join(found.alone)}"] if found.alone else []
     if found.seeds:
         few = 0 < len(found.identical) < len(found.seeds)
         which = f" ({_seeds(found.identical)})" if few else ""
-        result.append(f"the same bit for bit: {len(found.identical)} of {_count(found.seeds)} on both sides{which}")
+        result.append(f"identical bit for bit: {len(found.identical)} of {_count(found.seeds)} on both sides{which}")
     if not found.alike:
         result.append("recipe, scale, data, start, suite or number of processes differ: not the same experiment")
     beyond = [line for line in found.lines if line.within is False]
     if beyond:
         first = [line.arm for line in beyond if line.metric == found.a.metric]
-        told = [f"{metrics.label(found.a.metric)} ({', '.join(first)})"] if first else []
-        told += [f"{len(beyond) - len(first)} lines of other metrics"] if len(beyond) > len(first) else []
-        result.append(f"the results differ by more than the spread: {'; '.join(told)}")
+        metrics_beyond = [f"{metrics.label(found.a.metric)} ({', '.join(first)})"] if first else []
+        metrics_beyond += [f"{len(beyond) - len(first)} lines of other metrics"] if len(beyond) > len(first) else []
+        result.append(f"the results differ by more than the spread: {'; '.join(metrics_beyond)}")
     elif found.agree:
-        result.append("the results are the same" if _same(found) else "the results agree within the spread")
+        result.append("the results are identical" if _same(found) else "the results agree within the spread")
     else:
-        result.append("whether the results agree cannot be said")
+        result.append("the spread is unknown, so it is unclear whether the results agree")
     return result
 
 
 def _same(found: Comparison) -> bool:
-    """Return whether all results that both have are the same to the last bit, so that there is no number to show."""
+    """Return whether both sides have the same seeds with bit-identical results, so there are no numbers to show."""
     return len(found.identical) == len(found.a.records) == len(found.b.records)
 
 

@@ -1,4 +1,4 @@
-"""Where commands speak: lines as they are, and the bars of what takes long."""
+"""Console output of the commands: plain lines, tables, and progress bars."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from benchmarks.cli.streams import Output
 if TYPE_CHECKING:
     from tasks.task import Progress  # which loads torch
 
-_LONGEST = 10_000  # characters in a line of a log
-_LINE_EVERY_SECONDS = 15.0  # of a log, while something takes long
+_LONGEST = 10_000  # characters per line in a log
+_LINE_EVERY_SECONDS = 15.0  # how often a log shows progress
 
 
 class _Console(Console):
-    """What writes to standard output. FORCE_COLOR, which CI services set, makes no terminal of a log."""
+    """A console on standard output. It ignores FORCE_COLOR, which CI services set although they write a log."""
 
     @property
     def is_terminal(self) -> bool:
-        """Whether somebody looks on, and what is written can be written over."""
+        """Whether output goes to a terminal that can overwrite lines."""
         return self.file.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
 def make() -> Console:
-    """Return a console on standard output. A log keeps its lines whole, whatever COLUMNS says of some terminal."""
-    made = _Console(file=cast("IO[str]", Output()))
-    if not made.is_terminal:
-        made.soft_wrap, made.size = True, ConsoleDimensions(_LONGEST, 100)
-    return made
+    """Return a console on standard output. In a log, lines are never wrapped, whatever COLUMNS says."""
+    console = _Console(file=cast("IO[str]", Output()))
+    if not console.is_terminal:
+        console.soft_wrap, console.size = True, ConsoleDimensions(_LONGEST, 100)
+    return console
 
 
 CONSOLE = make()
 
 
 def say(text: str) -> None:
-    """Print a line as it is: file names may hold what rich would take for markup."""
+    """Print a line verbatim. File names may contain text that rich would read as markup."""
     CONSOLE.print(text, highlight=False, markup=False)
 
 
 def show(what: RenderableType) -> None:
-    """Print tables whole: what a terminal is too narrow for is folded; a log gets lines as long as they are."""
+    """Print tables without cropping: fold cells on a narrow terminal; keep full lines in a log."""
     log = CONSOLE.soft_wrap
     for table in _tables(what):
         for column in table.columns:
@@ -57,7 +57,7 @@ def show(what: RenderableType) -> None:
 
 
 def title(text: str) -> None:
-    """Print a heading: between rules on a terminal, whole in a log."""
+    """Print a heading: between rules on a terminal, as plain text in a log."""
     if not CONSOLE.soft_wrap:
         from rich.markup import escape
 
@@ -67,17 +67,17 @@ def title(text: str) -> None:
 
 
 def counts(of: dict[str, int]) -> str:
-    """Return numbers with what they are of, in one line."""
+    """Return counts and their names on one line: "1,000 train, 100 test"."""
     return ", ".join(f"{count:,} {name}" for name, count in of.items())
 
 
 def bars() -> ProgressBar:
-    """Return a display of bars that is gone when it is left."""
+    """Return a progress display that disappears on exit."""
     return ProgressBar(console=CONSOLE, transient=True)
 
 
 def progress(bar: ProgressBar) -> Progress:
-    """Return a callback (what, done, total) that drives `bar`; a log gets a line of it now and then."""
+    """Return a callback (what, done, total) that drives `bar`; in a log it prints an occasional line."""
     ids: dict[str, TaskID] = {}
     last = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""What a user sees while a trial runs: time left, rate, phase, and the arms' loss and metric next to one another."""
+"""The live display of a running trial: time left, speed, phase, and each arm's loss and metric."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tasks.recipe import Metric
 
 PHASES = {"dense": "dense (D)", "sparse": "sparse (S)", "redense": "re-dense (D2)"}
 _BESIDE = ("unmasked (S)", "unmasked (D2)")
-"""What an arm without masks does while others are in S, and in D2: after D, they take turns."""
+"""Phase names of an arm without masks while the others are in S and in D2."""
 
-_SMOOTHING = 0.95  # of the shown training loss, per step
-_LINE_EVERY_SECONDS = 15.0  # where the output is no terminal
+_SMOOTHING = 0.95  # of the displayed training loss, per step
+_LINE_EVERY_SECONDS = 15.0  # when output is not a terminal
 
 
 class Display:
-    """Progress over `total` arm-steps (one arm's optimizer step each), of which `done` were taken before this start."""
+    """Progress over `total` arm-steps. An arm-step is one optimizer step of one arm."""
 
     def __init__(self, console: Console, total: int, metric: Metric, batch_size: int) -> None:
         self._console, self._total, self._metric, self._batch = console, total, metric, batch_size
@@ -46,15 +46,15 @@ class Display:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
         self._console.print(text, highlight=False, markup=False)
 
     def trial(self, title: str) -> None:
-        """Begin a new trial."""
+        """Start a new trial."""
         self._title, self._loss = title, {}
 
     def skip(self, arm_steps: int) -> None:
-        """Count steps that need not be taken (a finished trial, a checkpoint)."""
+        """Count arm-steps already taken: by a finished trial or up to a checkpoint."""
         self._done += arm_steps
 
     def step(self, learners: Mapping[str, Learner], numbers: Mapping[str, Mapping[str, float]]) -> None:
@@ -105,7 +105,7 @@ class Display:
 
 
 def phase_name(learner: Learner) -> str:
-    """Return what a reader calls the phase that a learner is in. After D nothing is D, masks or not."""
+    """Return the display name of a learner's phase. Dense phases after D are called "unmasked", not D."""
     position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
     if position.phase.kind == "dense" and learner.name != "dense":
         return _BESIDE[position.index % 2]
@@ -113,7 +113,7 @@ def phase_name(learner: Learner) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words: "45 s", "12 min", "3 h 20 min"."""
+    """Return a duration as text: "45 s", "12 min", "3 h 20 min"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

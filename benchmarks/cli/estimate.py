@@ -1,4 +1,4 @@
-"""The command `estimate`: what a run would take in time, disk and memory, from a probe, before anything is started."""
+"""The command `estimate`: estimate the time, disk space and memory of a run from a short probe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tasks.data.cache import cache_dir
 
 
 def estimate(options: Estimate) -> int:
-    """Print what `run` with these options would take; return 1 where training breaks down in the probe.
+    """Print the estimated cost of `run` with these options; return 1 if the probe meets a loss or gradient that is not finite.
 
     Raises:
         ValueError: an option or the data cannot be used.
@@ -29,8 +29,8 @@ def estimate(options: Estimate) -> int:
     before = _size(cache_dir())
     run.open_source(options, asked)
     if (grown := _size(cache_dir()) - before) > 0:
-        say(f"left in the cache, where the run finds it: {filesize.decimal(grown)} in {cache_dir()}")
-    started = time.perf_counter()  # again: this time as the run will find it, verified and with its features extracted
+        say(f"cached for the run: {filesize.decimal(grown)} in {cache_dir()}")
+    started = time.perf_counter()  # time a second opening: the run will find the data verified and features cached
     with bars() as bar:
         source = named_inputs.open_data(asked.row, asked.recipe, asked.data, options, progress(bar))
     opening = time.perf_counter() - started
@@ -38,57 +38,59 @@ def estimate(options: Estimate) -> int:
     task = run.build(options, asked, source, plans[0])
     left = [plan for plan in plans if run.ended_before(plan, task, options.fresh) is None]
     if len(left) < len(plans):
-        say(f"{len(plans) - len(left)} of {len(plans)} trials ended before and are not counted (--fresh counts them)")
+        say(
+            f"{len(plans) - len(left)} of {len(plans)} trials have already ended and are not counted (--fresh counts them)"
+        )
     if not left:
         return 0
     if any(plan.checkpoint(task).exists() for plan in left):
-        say("a trial that would go on from its checkpoint is counted from its beginning")
+        say("trials that would resume from a checkpoint are counted in full")
     out = option_checks.folder(options).absolute()
     existing = next(parent for parent in (out, *out.parents) if parent.is_dir())
     inner = any(evaluations > 1 for _, evaluations in phases(task, asked.recipe.schedule))
     say(
-        f"timing batches, {timing.STEPS} steps, evaluations, a checkpoint and a bootstrap: minutes, where steps are slow"
+        f"timing batches, {timing.STEPS} steps, evaluations, a checkpoint and a bootstrap (takes minutes if steps are slow)"
     )
     try:
         with determinism.demanded(asked.device), bars() as bar:
-            found = timing.measure(task, options.arms, asked.dense, plans[0].stream(), inner, existing, progress(bar))
+            probe = timing.measure(task, options.arms, asked.dense, plans[0].stream(), inner, existing, progress(bar))
     except NonFiniteError as error:
         say(f"the probe failed: {error}")
         return 1
-    one = trial(found, task, options.arms, given=asked.dense is not None, save_weights=options.save_weights)
-    show(table(one))
-    for line in sentences(found, one, len(left), opening, named_inputs.device_name(asked.device)):
+    total = trial(probe, task, options.arms, given=asked.dense is not None, save_weights=options.save_weights)
+    show(table(total))
+    for line in sentences(probe, total, len(left), opening, named_inputs.device_name(asked.device)):
         say(line)
     return 0
 
 
-def table(one: Total) -> Table:
-    """Return the table of a trial's parts, at most 80 columns wide."""
-    found = Table(box=None, padding=(0, 2, 0, 0))
+def table(total: Total) -> Table:
+    """Return a table of the parts of total trial, at most 80 columns wide."""
+    grid = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("phase", "arm", "steps", "evaluations", "time"):
-        found.add_column(heading, justify="left" if heading in ("phase", "arm") else "right", no_wrap=True)
-    for part in one.parts:
-        found.add_row(PHASES[part.phase], part.arm, f"{part.steps:,}", f"{part.evaluations:,}", duration(part.seconds))
-    found.add_row("checkpoints", "", "", "", duration(one.checkpoints))
-    found.add_row("bootstrap", "", "", "", duration(one.resampling))
-    found.add_row("one trial", "", "", "", duration(one.seconds))
-    return found
+        grid.add_column(heading, justify="left" if heading in ("phase", "arm") else "right", no_wrap=True)
+    for part in total.parts:
+        grid.add_row(PHASES[part.phase], part.arm, f"{part.steps:,}", f"{part.evaluations:,}", duration(part.seconds))
+    grid.add_row("checkpoints", "", "", "", duration(total.checkpoints))
+    grid.add_row("bootstrap", "", "", "", duration(total.resampling))
+    grid.add_row("one trial", "", "", "", duration(total.seconds))
+    return grid
 
 
-def sentences(found: Probe, one: Total, trials: int, opening: float, where: str) -> list[str]:
-    """Return what is said below the table: what was measured, and the total of so many trials."""
-    milliseconds = [f"{1000 * seconds:,.1f} ms" for seconds in (found.dense, found.masked, found.loading)]
-    memory = f"{filesize.decimal(one.host)} of memory, about"
-    if one.device_memory:
-        memory = f"{filesize.decimal(one.device_memory)} of GPU memory, {memory}"
-    disk = 2 * one.checkpoint + trials * one.kept
+def sentences(probe: Probe, total: Total, trials: int, opening: float, where: str) -> list[str]:
+    """Return the lines below the table: what the probe measured, and the total for `trials` trials."""
+    milliseconds = [f"{1000 * seconds:,.1f} ms" for seconds in (probe.dense, probe.masked, probe.loading)]
+    memory = f"{filesize.decimal(total.host)} of memory, about"
+    if total.device_memory:
+        memory = f"{filesize.decimal(total.device_memory)} of GPU memory, {memory}"
+    disk = 2 * total.checkpoint + trials * total.kept
     return [
-        f"from {found.steps} steps: {milliseconds[0]} a step, {milliseconds[1]} with masks, {milliseconds[2]} to load a batch"
-        + (" (ahead of its use)" if found.ahead else ""),
-        f"disk: {filesize.decimal(one.checkpoint)} the checkpoint, twice while it is replaced; "
-        f"{filesize.decimal(one.kept)} kept of a trial",
+        f"from {probe.steps} steps: {milliseconds[0]} per step, {milliseconds[1]} with masks, {milliseconds[2]} to load a batch"
+        + (" (prefetched)" if probe.ahead else ""),
+        f"disk: {filesize.decimal(total.checkpoint)} per checkpoint, twice that while it is replaced; "
+        f"{filesize.decimal(total.kept)} kept per trial",
         f"total: {trials} trial{'s' * (trials > 1)} and {duration(opening)} to open the data: "
-        f"about {duration(opening + trials * one.seconds)} on this machine ({where}), "
+        f"about {duration(opening + trials * total.seconds)} on this machine ({where}), "
         f"{filesize.decimal(disk)} of disk, {memory}",
     ]
 

@@ -1,4 +1,4 @@
-"""The command `evaluate`: a network's scores under a row's protocol."""
+"""The command `evaluate`: score a network with a row's evaluation protocol."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tasks.recipe import Metric, Scale
 
 
 def evaluate(options: Evaluate) -> int:
-    """Print a network's scores under a row's protocol.
+    """Print a network's scores under a row's evaluation protocol.
 
     Raises:
-        ValueError: the network cannot be read, does not fit, or says that it was trained on other data.
+        ValueError: the network cannot be read, does not fit the row, or names other training data.
     """
     row = rows.row(options.row)
     scale: Scale = options.scale if options.data else "smoke"
@@ -46,12 +46,12 @@ def evaluate(options: Evaluate) -> int:
 
 
 def score_lines(scores: dict[str, float], primary: Metric) -> list[str]:
-    """Return the scores a line each, called as the tables call them, a family at a time below what must be known of it."""
-    found = []
+    """Return the scores, one per line, named as in the tables. Each family of metrics follows its explanatory sentence."""
+    lines = []
     for family in metrics.families(scores):
         sentence = metrics.sentence(family, primary.name)
-        found += [sentence] if sentence else []
+        lines += [sentence] if sentence else []
         for name in metrics.ordered(name for name in scores if metrics.family(name) == family):
             text = metrics.with_unit(name, metrics.unit(name, primary.name, primary.unit))
-            found.append(f"{text}: {scores[name]:.3f}")
-    return found
+            lines.append(f"{text}: {scores[name]:.3f}")
+    return lines

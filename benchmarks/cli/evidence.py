@@ -1,4 +1,4 @@
-"""The command `evidence`: shows the plan and runs its missing trials."""
+"""The command `evidence`: show the plan and run its missing trials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOWEST_PRIORITY = 19
 
 
 def options(wanted: Wanted, root: Path, seed: int, out: Path | None) -> Run:
-    """Return what `run` is to be told; the first seed keeps its weights."""
+    """Return the options of `run` for one trial of the plan. Only seed 0 keeps its weights."""
     own = wanted.changes | ({"weights": str(root / wanted.weights)} if wanted.weights else {})
     return Run(
         row=wanted.row,
@@ -40,15 +40,15 @@ def options(wanted: Wanted, root: Path, seed: int, out: Path | None) -> Run:
 
 
 def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
-    """Show where every group stands and, but for `--plan`, run what is missing until all is there or the time is up.
+    """Show the state of every group and, without `--plan`, run the missing trials until none is left or time is up.
 
-    Several such processes with one `out` share the work: none takes a trial that another is at. On a CPU each gives way to
-    any other work and computes on one thread.
+    Several processes with the same `out` share the work: no two run the same trial. On a CPU each process runs at the lowest
+    priority and on one thread.
 
-    Returns 1 if a trial failed; the others are run all the same.
+    Returns 1 if a trial failed. A failure does not stop the remaining trials.
 
     Raises:
-        ValueError: a data set that is wanted is not there, or there is no such row.
+        ValueError: a required data set is missing, a row does not exist, or a trial left no record that counts.
     """
     out = given.out or Path("results")
     names = {row(name).name for name in given.rows} or set(ROWS)
@@ -68,24 +68,24 @@ def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
         chosen = following(standings)
         show(plan_table(standings, chosen))
         if chosen is None:
-            say("every trial of the plan that may start is there" + (", or is being run" if running else ""))
+            say("every planned trial that may start has finished" + (" or is running" if running else ""))
             return int(failures > 0)
         spent = (time.monotonic() - began) / 3600
         if given.plan or (given.hours is not None and spent + chosen.hours > given.hours):
             return int(failures > 0)
-        assert chosen.next_seed is not None, "a group without one is never chosen"
+        assert chosen.next_seed is not None, "a group without a next seed is never chosen"
         if (chosen.wanted, chosen.next_seed) == last:
             raise ValueError(
-                f"seed {chosen.next_seed} of {chosen.wanted.title} was run and left no record in {folder} that counts"
+                f"seed {chosen.next_seed} of {chosen.wanted.title} ran but left no record that counts in {folder}"
             )
         last = chosen.wanted, chosen.next_seed
         try:
             status = run.run(options(chosen.wanted, given.data, chosen.next_seed, out))
-        except lock.TakenError as error:  # it was faster, or was told by other words
+        except lock.TakenError as error:  # another process took it, perhaps started with other options
             say(str(error))
             refused.add(last)
             continue
-        if status not in (0, 1):  # stopped, or told wrongly
+        if status not in (0, 1):  # interrupted or invalid
             return status
         failures += status
 
@@ -97,46 +97,58 @@ def _give_way(gpu: str | None) -> None:
 
 
 def running_elsewhere(given: Evidence, out: Path, wanted: Sequence[Wanted]) -> set[Trial]:
-    """Return which trials other processes are at, by the commands that hold a lock in `out`."""
-    found = lock.commands(out / "checkpoints")
-    trials = ((one, seed) for one in wanted for seed in range(one.seeds)) if found else ()
+    """Return the trials that other processes are running, judged by the commands that hold a lock in `out`."""
+    held = lock.commands(out / "checkpoints")
+    trials = ((group, seed) for group in wanted for seed in range(group.seeds)) if held else ()
     return {
-        (one, seed)
-        for one, seed in trials
-        if recorded_command.command("run", options(one, given.data, seed, out)) in found
+        (group, seed)
+        for group, seed in trials
+        if recorded_command.command("run", options(group, given.data, seed, out)) in held
     }
 
 
 def require(root: Path, wanted: Sequence[Wanted]) -> None:
-    """Find out before the first trial whether all data sets are there.
+    """Check before the first trial that all data sets exist.
 
     Raises:
-        ValueError: one is not; all that are not are named.
+        ValueError: data sets are missing; the message names them all.
     """
     names = dict.fromkeys(name for one in wanted for name in (one.data, one.weights) if name)
     absent = [str(root / name) for name in names if not (root / name).exists()]
     if absent:
-        raise ValueError(f"--data {root}: not there: {', '.join(absent)}")
+        raise ValueError(f"--data {root}: missing {', '.join(absent)}")
 
 
 def plan_table(standings: Sequence[Standing], chosen: Standing | None) -> Table:
-    """Return the plan: trials there are and wanted, what was found, the gate, and what is left to run."""
-    found = Table(box=None, padding=(0, 2, 0, 0))
+    """Return the plan as a table: finished and planned trials, the gain so far, the gate, and the time left."""
+    grid = Table(box=None, padding=(0, 2, 0, 0))
     words = ("", "group", "gate", "left")
     for heading in ("", "group", "n", "gain over control", "half the claim", "gate", "a trial", "left"):
-        found.add_column(heading, justify="left" if heading in words else "right")
-    for one in standings:
-        found.add_row("next" if one is chosen else "", *_cells(one))
-    return found
+        grid.add_column(heading, justify="left" if heading in words else "right")
+    for standing in standings:
+        grid.add_row("next" if standing is chosen else "", *_cells(standing))
+    return grid
 
 
-def _cells(one: Standing) -> list[str]:
-    wanted, gain = one.wanted, one.found
-    others = [f", {len(of)} {what}" for of, what in ((one.failed, "failed"), (one.running, "running")) if of]
-    cells = [wanted.title, f"{len(one.have)} of {wanted.seeds}{''.join(others)}"]
+def _cells(standing: Standing) -> list[str]:
+    wanted, gain = standing.wanted, standing.found
+    others = [f", {len(of)} {what}" for of, what in ((standing.failed, "failed"), (standing.running, "running")) if of]
+    cells = [wanted.title, f"{len(standing.have)} of {wanted.seeds}{''.join(others)}"]
     spread = "" if gain is None or gain.sd is None else f" ± {gain.sd:.2f}"
-    cells += ["-" if gain is None else f"{gain.mean:+.2f}{spread}", f"{one.target:.2f}"]
-    cells.append("-" if one.gate is None else "holds" if one.gate.holds else f"fails: {', '.join(one.gate.failed)}")
-    missing = wanted.seeds - len(one.have | one.failed)
-    left = f"waits: {wanted.waits}" if wanted.waits else duration(3600 * one.hours * missing) if missing else "nothing"
-    return [*cells, duration(3600 * one.hours), left]
+    cells += ["-" if gain is None else f"{gain.mean:+.2f}{spread}", f"{standing.target:.2f}"]
+    cells.append(
+        "-"
+        if standing.gate is None
+        else "holds"
+        if standing.gate.holds
+        else f"fails: {', '.join(standing.gate.failed)}"
+    )
+    missing = wanted.seeds - len(standing.have | standing.failed)
+    left = (
+        f"waits: {wanted.waits}"
+        if wanted.waits
+        else duration(3600 * standing.hours * missing)
+        if missing
+        else "nothing"
+    )
+    return [*cells, duration(3600 * standing.hours), left]

@@ -1,4 +1,4 @@
-"""What a command line names, found and checked: the row's domain, the data, the device, the overrides."""
+"""Resolve what a command line names: the row's domain, the data, the device and the overrides."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tasks.task import DataReport, Domain, Progress, Source
 
 
 def domain(row: Row) -> Domain:
-    """Return the module that knows the row's data and networks."""
+    """Return the module that implements the row's data and networks."""
     return cast("Domain", importlib.import_module(f"tasks.{row.domain}.task"))
 
 
 def data(row: Row, given: Path | None) -> Path:
-    """Return the folder `given`, or that of the generated set."""
+    """Return the folder `given`, or the folder of the generated set."""
     return given if given is not None else domain(row).embedded()
 
 
 def open_data(
     row: Row, recipe: Recipe, data: Path, options: Run | Evaluate, progress: Progress, train: bool = True
 ) -> Source:
-    """Verify and load the data, telling the domain those of its own options that it wants to know.
+    """Verify and load the data. The domain gets those of its own options that affect how data is opened.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
@@ -42,22 +42,22 @@ def open_data(
 
 
 def custom(row: Row, options: Run) -> tuple[str, ...]:
-    """Return the overrides that make it another recipe than the row's own: one that is the recipe's own value does not."""
+    """Return the overrides that change the row's recipe. Passing a recipe's own value changes nothing."""
     recipe = partial(row.recipe, options.scale)
-    own, found = recipe().hash(), []
+    own, overrides = recipe().hash(), []
     if recipe(sparsity=options.sparsity).hash() != own:
-        found.append(f"sparsity={options.sparsity}")
+        overrides.append(f"sparsity={options.sparsity}")
     if recipe(lr_factor=options.lr_factor).hash() != own:
-        found.append(f"lr_factor={options.lr_factor}")
+        overrides.append(f"lr_factor={options.lr_factor}")
     for one in row.options:
         value = getattr(options, one.name)
         if options.scale in one.custom and recipe(**{one.name: value}).hash() != own:
-            found.append(one.name if value is True else f"{one.name}={value}")
-    return tuple(found)
+            overrides.append(one.name if value is True else f"{one.name}={value}")
+    return tuple(overrides)
 
 
 def require_same_data(row: Row, given: Weights, report: DataReport) -> None:
-    """Refuse weights that say which data they were trained on, where that is not the data at hand.
+    """Refuse weights whose recorded training data is not the data at hand.
 
     Raises:
         ValueError: the fingerprints differ.
@@ -65,26 +65,26 @@ def require_same_data(row: Row, given: Weights, report: DataReport) -> None:
     if given.data and given.data != report.fingerprint:
         flags = ", ".join(map(flag, ["subset", *(one.name for one in row.options if one.opens)]))
         raise ValueError(
-            f"{given.source} was trained on data of fingerprint {given.data}, but {report.name} has {report.fingerprint}: "
-            f"its words and features would be taken for others (the fingerprint changes with the folder, {flags} and --scale)"
+            f"{given.source} was trained on data with fingerprint {given.data}, but {report.name} has {report.fingerprint}: "
+            f"its words and features would not match (the fingerprint depends on the folder, {flags} and --scale)"
         )
 
 
 def require_parts(recipe: Recipe, processes: int) -> None:
-    """Refuse a number of processes that cannot share a batch.
+    """Check that the processes can share a batch equally.
 
     Raises:
-        ValueError: it does not divide the batch.
+        ValueError: their number does not divide the batch size.
     """
     if recipe.batch_size % processes:
         raise ValueError(f"{processes} processes cannot share batches of {recipe.batch_size} equally")
 
 
 def device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" is a GPU if there is one.
+    """Return the device called `name`; "auto" is a GPU if one is available.
 
     Raises:
-        ValueError: there is no GPU.
+        ValueError: `name` is "cuda" and torch sees no GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch sees no GPU here")
@@ -92,7 +92,7 @@ def device(name: str) -> torch.device:
 
 
 def device_name(of: torch.device) -> str:
-    """Return what a reader calls the device."""
+    """Return the display name of a device."""
     if of.type == "cuda":
         return torch.cuda.get_device_name(of)
     return f"CPU, {torch.get_num_threads()} threads"

@@ -1,4 +1,4 @@
-"""What can be wrong with a command line by itself: found before torch, or any data, is loaded (standard library only)."""
+"""Checks of a command line that need neither torch nor data (standard library only)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _RUNS = Path("runs")
 
 
 def check(command: Any) -> None:
-    """Refuse what no data and no hardware could make right.
+    """Refuse options that are invalid whatever the data and hardware.
 
     Raises:
-        ValueError: an option is wrong, by itself or beside another; the message names it.
-        OSError: the folder that is to be written cannot be.
+        ValueError: an option is invalid, alone or in combination; the message names it.
+        OSError: the output folder cannot be written.
     """
     match command:
         case Run():  # Estimate too
@@ -37,31 +37,31 @@ def check(command: Any) -> None:
             _evidence(command)
         case Status():
             if command.out and not command.out.is_dir():
-                raise ValueError(f"--out {command.out}: there is no such folder")
+                raise ValueError(f"--out {command.out}: no such folder")
         case Tables() | Report() | Compare():
             pass  # they load no torch themselves
 
 
 def folder(options: Run) -> Path:
-    """Return where records, tables, figures and checkpoints go: never into the published results unless they are named."""
+    """Return the output folder. It is never the published results folder unless `--out` names it."""
     return options.out or _RUNS
 
 
 def run(options: Run) -> None:
-    """Check what `run` and `estimate` are told.
+    """Check the options of `run` and `estimate`.
 
     Raises:
-        ValueError: an option is wrong, by itself or beside another.
+        ValueError: an option is invalid, alone or in combination.
         OSError: the folder for records cannot be written.
     """
     row = rows.row(options.row)
     _check_arms(options)
     if (options.seeds is not None and options.seeds < 1) or options.first_seed < 0:
         raise ValueError(
-            f"--seeds {options.seeds} --first-seed {options.first_seed}: at least one seed, counted from 0"
+            f"--seeds {options.seeds} --first-seed {options.first_seed}: expected at least one seed, and a first seed of 0 or more"
         )
     if options.workers is not None and options.workers < 0:
-        raise ValueError(f"--workers {options.workers}: a number of processes, 0 or more")
+        raise ValueError(f"--workers {options.workers}: expected 0 or more processes")
     if options.lr_factor is not None and not (options.lr_factor > 0 and math.isfinite(options.lr_factor)):
         raise ValueError(f"--lr-factor {options.lr_factor}: expected a positive number")
     _check_subset(options.subset)
@@ -82,35 +82,33 @@ def run(options: Run) -> None:
     if recipe.batch_size % processes:
         raise ValueError(f"{processes} processes cannot share batches of {recipe.batch_size} equally")
     if options.fresh and _number("TORCHELASTIC_MAX_RESTARTS", 0) > 0:
-        raise ValueError(
-            "--fresh would train anew after each of torchrun's restarts: leave out --fresh or --max-restarts"
-        )
+        raise ValueError("--fresh would restart training at each torchrun restart: leave out --fresh or --max-restarts")
     _check_out(folder(options))
 
 
 def _check_arms(options: Run) -> None:
     if "control" not in options.arms or len(set(options.arms)) != len(options.arms):
         raise ValueError(
-            f"--arms {' '.join(options.arms)}: name control, which gains are measured against, and each arm once"
+            f"--arms {' '.join(options.arms)}: must include 'control' (the reference for gains) and must not repeat an arm"
         )
     for arm in options.arms:
         own = ARMS[arm].compared_with
         if own not in options.arms:
-            raise ValueError(f"--arms {' '.join(options.arms)}: {arm} is compared with {own}; name it too")
+            raise ValueError(f"--arms {' '.join(options.arms)}: {arm} is compared with {own}; add {own}")
 
 
 def _check_subset(subset: float) -> None:
     if not 0 < subset <= 1:
-        raise ValueError(f"subset={subset}: expected the part of the training set to use, above 0 and at most 1")
+        raise ValueError(f"subset={subset}: expected a share of the training set, above 0 and at most 1")
 
 
 def own(row: Row, options: Run | Evaluate) -> dict[str, Any]:
-    """Return the values of the row's own options that the command has, by name."""
+    """Return the values of the row's own options in the command, by name."""
     return {one.name: getattr(options, one.name) for one in row.options if hasattr(options, one.name)}
 
 
 def _check_own(row: Row, options: Run | Evaluate, scale: Scale) -> None:
-    """Refuse flags of other domains' rows, and values that no data could make right."""
+    """Refuse flags of other domains' rows, and values that are invalid whatever the data."""
     for one in OPTIONS:
         value = getattr(options, one.name, one.default)
         if value == one.default:
@@ -126,32 +124,32 @@ def _check_data(row: Row, given: Path | None, scale: Scale) -> None:
     if given is not None and not given.is_dir():
         raise ValueError(f"--data: {given} is not a folder; expected one with {row.layout}")
     if given is None and scale != "smoke":
-        raise ValueError(f"--scale {scale} needs --data DIR with {row.layout}; only smoke makes its own data")
+        raise ValueError(f"--scale {scale} needs --data DIR with {row.layout}; only smoke generates its own data")
 
 
 def _check_names(options: Run) -> None:
-    """Refuse a name that no record could hold: the command stands in it."""
+    """Refuse names that are not UTF-8: the record stores the command, and could not hold them."""
     for field in dataclasses.fields(options):
         word = str(getattr(options, field.name))
         try:
             word.rpartition("/")[2].encode()
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"{flag(field.name)} {word!r}: not UTF-8, which no record could hold; rename it"
+                f"{flag(field.name)} {word!r}: not UTF-8, so a record cannot store it; rename it"
             ) from error
 
 
 def _check_out(out: Path) -> None:
-    """Find out at once that a folder cannot be written.
+    """Check that the output folder can be written.
 
     Raises:
-        OSError: it, or the folder in which it would be made, cannot be.
+        OSError: the folder, or its nearest existing parent, is not writable.
     """
     existing = next((path for path in (out, *out.parents) if os.path.lexists(path)), Path())
     if not existing.is_dir():
         raise OSError(f"--out {out}: {existing} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise OSError(f"--out {out}: {existing.resolve()} may not be written")
+        raise OSError(f"--out {out}: no permission to write to {existing.resolve()}")
 
 
 def _evaluate(options: Evaluate) -> None:
@@ -166,12 +164,14 @@ def _evaluate(options: Evaluate) -> None:
 def _verify(options: Verify) -> None:
     if (options.row is None) == (not options.record):
         asked = f"{options.row} and --record" if options.row else "neither"
-        raise ValueError(f"verify takes a ROW, to check its data, or else --record FILE, to check records; got {asked}")
+        raise ValueError(
+            f"verify takes either ROW (to check its data) or --record FILE (to check records); got {asked}"
+        )
     for path in options.record:
         if path.is_dir():
-            raise ValueError(f"--record {path}: a folder; name the records in it ({path / '*.json'})")
+            raise ValueError(f"--record {path}: is a folder; name the records in it ({path / '*.json'})")
         if not path.is_file():
-            raise ValueError(f"--record {path}: there is no such file")
+            raise ValueError(f"--record {path}: no such file")
     if options.row is not None:
         _check_subset(options.subset)
         _check_data(rows.row(options.row), options.data, "smoke")
@@ -181,13 +181,13 @@ def _evidence(options: Evidence) -> None:
     for name in options.rows:
         rows.row(name)
     if options.hours is not None and not options.hours > 0:
-        raise ValueError(f"--hours {options.hours}: expected a time above 0")
+        raise ValueError(f"--hours {options.hours}: expected a number above 0")
     if not options.plan and not options.data.is_dir():
-        raise ValueError(f"--data {options.data}: there is no such folder; --plan needs none")
+        raise ValueError(f"--data {options.data}: no such folder (--plan needs no data)")
 
 
 def _number(variable: str, otherwise: int) -> int:
-    """Return what torchrun says in a variable of the environment."""
+    """Return the number in an environment variable that torchrun sets; `otherwise` if it is unset."""
     text = os.environ.get(variable) or str(otherwise)
     if not text.isdigit():
         raise ValueError(f"{variable}={text}: expected a number, as torchrun sets it")

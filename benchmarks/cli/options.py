@@ -1,4 +1,4 @@
-"""What each command can be told, as typed data (no torch): `__main__` fills it in, `commands` reads it."""
+"""The options of each command as typed data (no torch): `__main__` parses them, the command modules read them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda"]
 
 _ROWS = f"{{{','.join(ROWS)}}}"
-# Names, not `Literal`: of one that is nearly right the nearest is suggested, in one line.
+# Strings, not `Literal`: for a misspelt name, our own error suggests the nearest one in one line.
 RowName = Annotated[str, arg(metavar=_ROWS)]
 Rows = Annotated[tuple[str, ...], arg(metavar=f"[{_ROWS} ...]")]
 Folder = Annotated[Path, arg(metavar="DIR")]
@@ -32,18 +32,18 @@ Number = Annotated[float | None, arg(metavar="X")]
 
 
 def _arms() -> str:
-    """Return what `--help` says of the arms."""
+    """Return the help text of `--arms`."""
     names: dict[str, list[str]] = {}
-    for name, one in ARMS.items():
-        names.setdefault(one.meaning, []).append(name)
-    return "How to spend the budget after D. " + "; ".join(f"{', '.join(of)}: {text}" for text, of in names.items())
+    for name, arm in ARMS.items():
+        names.setdefault(arm.meaning, []).append(name)
+    return "What to do with the budget after D. " + "; ".join(f"{', '.join(of)}: {text}" for text, of in names.items())
 
 
 Arms = Annotated[tuple[ArmName, ...], arg(help=_arms())]
 
 
 def _with_flags_of_domains(scoring: bool = False) -> Callable[[type[T]], type[T]]:
-    """Add the flags that domains declare (`tasks.options`); where `scoring`, only those that scoring a network takes."""
+    """Add the flags that domains declare (`tasks.options`). With `scoring`, add only those that `evaluate` needs."""
 
     def compose(command: type[T]) -> type[T]:
         assert dataclasses.is_dataclass(command)
@@ -59,7 +59,7 @@ def _with_flags_of_domains(scoring: bool = False) -> Callable[[type[T]], type[T]
             names = [name for name, *_ in flags]
             place = names.index(option.after) + 1 if option.after else len(names)
             flags.insert(place, (option.name, kind, dataclasses.field(default=option.default)))
-        # A dataclass keeps its fields in the order in which its last base has them.
+        # A dataclass orders its fields as its last base does.
         order = dataclasses.make_dataclass("Flags", flags, frozen=True)
         kept = {name: getattr(command, name) for name in ("__doc__", "__module__", "__qualname__")}
         return dataclasses.make_dataclass(command.__name__, (), bases=(command, order), frozen=True, namespace=kept)
@@ -70,145 +70,147 @@ def _with_flags_of_domains(scoring: bool = False) -> Callable[[type[T]], type[T]
 @_with_flags_of_domains()
 @dataclass(frozen=True)
 class Run:
-    """Train one row: D once per seed, then every arm from that checkpoint on the same batches, and print the table."""
+    """Train one row and print its table: per seed, D once, then every arm from that checkpoint on the same batches."""
 
     row: Positional[RowName]
     """Which row."""
     scale: Scale = "smoke"
     """smoke: generated data, about two minutes; small: real but small data; paper: the published recipe."""
     data: MaybeFolder = None
-    """The data set's folder. Needed at small and paper scale; smoke makes its own."""
+    """The data set's folder. Required at small and paper scale; smoke generates its own data."""
     seeds: Count = None
-    """How many seeds, one trial each. By default 1 at smoke, 5 at small, 3 at paper scale."""
+    """Number of seeds, one trial each. Default: 1 at smoke, 5 at small, 3 at paper scale."""
     first_seed: int = 0
-    """The first of the consecutive seeds: to spread trials over machines."""
+    """The first seed; the others follow consecutively. Use it to spread trials over machines."""
     arms: Arms = DEFAULT_ARMS
     device: Device = "auto"
-    """auto takes a GPU if there is one."""
+    """auto uses a GPU if one is available."""
     subset: float = 1.0
-    """Train on this share of every class's pictures (for captions, of all pictures; for speech, of all utterances); the test set
-    stays whole."""
+    """Train on this share of each class's pictures (captions: all pictures; speech: all utterances). The test set stays whole."""
     out: MaybeFolder = None
-    """Where records, tables, figures and checkpoints go. By default runs."""
+    """Folder for records, tables, figures and checkpoints. Default: runs."""
     fresh: bool = False
-    """Run again even if there is a finished record or a checkpoint to go on from."""
+    """Start over, even if a finished record or a checkpoint exists."""
     dense: MaybeNetworkFile = None
     """Start from this network instead of training D: a file (.safetensors or a saved state_dict) or a torchvision weights name."""
     sparsity: Number = None
-    """Prune this share instead of the recipe's. The record says `custom` and enters no comparison with the paper."""
+    """Prune this share instead of the recipe's. The record is marked `custom` and never compared with the paper."""
     lr_factor: Number = None
-    """Multiply every learning rate. The record says `custom` too."""
+    """Multiply every learning rate by this. The record is marked `custom` too."""
     workers: Count = None
-    """Loader processes. By default none where the pictures fit in memory. The result does not depend on it."""
+    """Number of loader processes. Default: 0 if the pictures fit in memory. It does not affect results."""
     save_weights: bool = False
-    """Keep the weights at the end of D, of every S and of every arm under OUT/weights."""
+    """Save the weights after D, after every S and after every arm in OUT/weights."""
 
 
 @dataclass(frozen=True)
 class Estimate(Run):
-    """Say what time, disk and memory `run` with the same flags would take, from a probe of some 50 steps."""
+    """Estimate the time, disk space and memory of `run` with the same flags from a probe of about 50 steps."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Run the trials that the published results want and do not have, whatever resolves most per hour first."""
+    """Run the planned trials that are missing from the published results, the most informative per hour first."""
 
     data: Folder = Path("data")
-    """The folder that holds what `prepare` makes: tiny-imagenet-50, flickr8k, noisy-digits-0db, noisy-digits-10db and
+    """The folder with the data sets that `prepare` makes: tiny-imagenet-50, flickr8k, noisy-digits-0db, noisy-digits-10db and
     squeezenet1_0-imagenet-pruned.safetensors."""
     plan: bool = False
-    """Only show what is there, how many seeds it takes to resolve the rest, and what that costs."""
+    """Only show the finished trials, the trials left and their cost."""
     hours: Number = None
-    """Begin no trial that would end later than so long from now; one of which nothing tells the length is begun."""
+    """Start no trial expected to end after this many hours."""
     rows: Rows = ()
-    """Only these rows' trials. By default all."""
+    """Run only these rows' trials. Default: all rows."""
     out: MaybeFolder = None
-    """Where the records are and go. By default results."""
+    """The folder that records are read from and written to. Default: results."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Make the tables and figures from records, and nothing else."""
+    """Make the tables and figures from records."""
 
     records: Folder = Path("results/records")
-    """The folder of records; the tables go beside it."""
+    """The folder of records. Tables are written beside it."""
     check: bool = False
-    """Write nothing; fail if a table differs from what the records give, or a file of outputs from what its record says."""
+    """Write nothing; fail if a table does not match the records, or an outputs file does not match its record."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Make one HTML page of all results, with a viewer of captions and transcripts, that needs no network."""
+    """Make one self-contained HTML page of all results, with a viewer for captions and transcripts."""
 
     records: Folder = Path("results/records")
-    """The folder of records; the files of outputs are looked for beside it."""
+    """The folder of records. Outputs files are read from the folder beside it."""
     out: MaybeFile = None
-    """The page. By default report.html beside the folder of records, which its links to records expect."""
+    """The page to write. Default: report.html beside the folder of records; the page's links to records assume that place."""
 
 
 @dataclass(frozen=True)
 class Verify:
-    """Count, decode and fingerprint a row's data set, and name every bad file; or check records, without training."""
+    """Count, decode and fingerprint a row's data set and name every bad file; or check records. Nothing is trained."""
 
     row: Positional[Annotated[str | None, arg(metavar=f"[{_ROWS}]")]] = None
     """Which row."""
     data: MaybeFolder = None
-    """The data set's folder; without it, the embedded smoke set."""
+    """The data set's folder. Default: the generated smoke set."""
     subset: float = 1.0
     """As in `run`."""
     scale: Scale = "paper"
-    """Whose recipe uses the data: at small scale, training pictures that are not trained on are tested on."""
+    """The scale of the recipe that uses the data. At small scale, held-out training pictures form the test set."""
     record: Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")] = ()
-    """Records to check in place of data: what of their numbers follows from the others, and the files beside them."""
+    """Check these records instead of data: that their numbers are consistent, and the files beside them."""
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """Make a data set of the plan from its public download, and compare its fingerprints with the planned ones."""
+    """Make a planned data set from its public download and compare its fingerprints with the plan."""
 
     name: Positional[Name]
     """Which data set."""
     source: Annotated[Path, arg(name="from")]
-    """The folder that holds the download, unzipped (see the README of the data set's domain under tasks)."""
+    """The folder with the unzipped download (see the README of the data set's domain in tasks)."""
     out: Path | None = None
-    """What to make: a folder, or for squeezenet1_0 a file. By default data/NAME. It must not be there yet."""
+    """The folder to make (a file for squeezenet1_0). It must not exist. Default: data/NAME."""
     snr: int | None = None
-    """noisy-digits: how far speech is above the noise, in dB. By default 0."""
+    """noisy-digits: the signal-to-noise ratio in dB. Default: 0."""
 
 
 @dataclass(frozen=True)
 class Compare:
-    """Show what differs between two records or two folders of them, and whether the results do by more than the spread."""
+    """Compare two records or folders of records: settings, and whether results differ by more than the spread.
+
+    Exit status: 0 same experiment, results agree; 1 settings or results differ, or the spread is unknown; 2 invalid input.
+    """
 
     a: Positional[Path]
     """A record, or a folder of records such as results/records."""
     b: Positional[Path]
-    """What to compare it with: a record or a folder of records too, of another machine, commit or data set."""
+    """The record or folder of records to compare with, such as one from another machine or commit."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """Show every row: finished trials, unfinished checkpoints, failures."""
+    """List the finished trials, unfinished checkpoints and failed trials of every row."""
 
     out: MaybeFolder = None
-    """The folder that runs were told to write to. By default both runs and results."""
+    """The results folder (the --out of the runs). Default: both runs and results."""
 
 
 @_with_flags_of_domains(scoring=True)
 @dataclass(frozen=True)
 class Evaluate:
-    """Score a network with a row's own protocol."""
+    """Score a network with a row's evaluation protocol."""
 
     row: Positional[RowName]
     """Which row."""
     model: NetworkFile
     """The trained network: a file (.safetensors or a saved state_dict) or a torchvision weights name."""
     data: MaybeFolder = None
-    """The data set's folder; without it, the embedded smoke set. Only test examples are scored; for captions the training
-    set is read too: its words and the mean of its features belong to the network."""
+    """The data set's folder. Default: the generated smoke set. Only test examples are scored. For captions the training set
+    is also read, because the network depends on its words and on the mean of its features."""
     subset: float = 1.0
-    """What the network was trained with: of captions, the vocabulary depends on it."""
+    """The subset that the network was trained on. For captions, the vocabulary depends on it."""
     scale: Scale = "paper"
-    """Whose preprocessing to use."""
+    """The scale whose preprocessing to use."""
     device: Device = "auto"
-    """auto takes a GPU if there is one."""
+    """auto uses a GPU if one is available."""

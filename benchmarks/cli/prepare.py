@@ -1,4 +1,4 @@
-"""The command `prepare`: a data set of the plan made from its public download, and its fingerprints beside the planned ones."""
+"""The command `prepare`: make a planned data set from its public download and compare fingerprints with the plan."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _PLAIN: Use = ("small", 1.0)
 
 
 def prepare(options: Prepare) -> int:
-    """Make a data set and print its fingerprints; return 1 if one differs that should be the planned one.
+    """Make a data set and print its fingerprints; return 1 if one should match the plan and does not.
 
     Raises:
-        ValueError: the source is not what it should be, or there is something at the target already; it is named.
-        OSError: the disk.
+        ValueError: the source is not as expected, or the target already exists; the message names it.
+        OSError: the data set cannot be read or written.
     """
     dataset = DATASETS[options.name]
     if options.snr is not None and options.name != "noisy-digits":
@@ -39,21 +39,21 @@ def prepare(options: Prepare) -> int:
     name = dataset.name(snr)
     target = options.out or _ROOT / name
     if target.exists() or target.is_symlink():
-        raise ValueError(f"{target} is there already; remove it, or name another place with --out")
+        raise ValueError(f"{target} already exists; remove it or choose another place with --out")
     try:
         if not options.source.exists():
-            raise ValueError(f"--from {options.source}: there is no such folder")
+            raise ValueError(f"--from {options.source}: no such file or folder")
         with bars() as bar:
             whole(target, lambda path: _make(options, path, dataset, progress(bar)))
     except ValueError as error:
         sources = "".join(f"\n  {one.name} ({one.url}, {one.licence}): {one.get}" for one in dataset.sources)
-        raise ValueError(f"{error}\nwhere it comes from:{sources}") from error
+        raise ValueError(f"{error}\ndownload:{sources}") from error
     say(f"made {target}")
     return _compare(dataset, name, target)
 
 
 def whole(target: Path, make: Callable[[Path], None]) -> None:
-    """Have `make` write a file or a folder beside its place, then rename it: it appears whole or not at all.
+    """Let `make` write a file or folder under a temporary name, then rename it: it appears complete or not at all.
 
     Raises:
         OSError: it cannot be written.
@@ -67,7 +67,7 @@ def whole(target: Path, make: Callable[[Path], None]) -> None:
             made.rename(target)
     finally:
         for parent in new:
-            with contextlib.suppress(OSError):  # it holds what was made
+            with contextlib.suppress(OSError):  # not empty: it contains the result
                 parent.rmdir()
 
 
@@ -85,28 +85,28 @@ def _make(options: Prepare, target: Path, dataset: Dataset, show: Progress) -> N
 
 
 def _compare(dataset: Dataset, name: str, target: Path) -> int:
-    """Print the fingerprint of each use beside the planned one; return 1 where they differ and should not."""
+    """Print each use's fingerprint beside the planned one; return 1 if one should match and does not."""
     planned = PLANNED.get(name, {})
     differs = False
     for use in planned or (_PLAIN,):
-        found, problems = _fingerprint(dataset, target, use)
+        fingerprint, problems = _fingerprint(dataset, target, use)
         for problem in problems:
             say(f"problem: {problem}")
         scale, subset = use
         what = f"{scale} scale" + (f", subset {subset:g}" if subset < 1 else "")
         if use not in planned:
-            say(f"{what}: {found}; the plan has no such data set")
+            say(f"{what}: {fingerprint}; this data set is not in the plan")
         else:
-            verdict = "matches the plan" if found == planned[use] else "differs from the plan"
-            say(f"{what}: {found}, planned {planned[use]}: {verdict}")
-        differs |= bool(problems) or planned.get(use, found) != found
+            verdict = "matches the plan" if fingerprint == planned[use] else "differs from the plan"
+            say(f"{what}: {fingerprint}, planned {planned[use]}: {verdict}")
+        differs |= bool(problems) or planned.get(use, fingerprint) != fingerprint
     if differs and not dataset.exact:
-        say(f"as it must: {dataset.note}")
+        say(f"this is expected: {dataset.note}")
     return int(differs and dataset.exact)
 
 
 def _fingerprint(dataset: Dataset, target: Path, use: Use) -> tuple[str, tuple[str, ...]]:
-    """Return the fingerprint as `verify` prints it, and what is wrong with the data."""
+    """Return the fingerprint as `verify` prints it, and the problems of the data."""
     if not dataset.row:
         return sha256(target), ()
     row, (scale, subset) = rows.row(dataset.row), use

@@ -1,4 +1,4 @@
-"""The command line that gives a set of options, as a record keeps it."""
+"""The command line that reproduces a set of options, as stored in records."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tasks import distributed
 
 
 def command(name: str, options: object) -> str:
-    """Return the command line that gives `options`, a dataclass of `benchmarks.cli.options`, as typed at the root of a checkout.
+    """Return the command line that gives `options`, a dataclass of `benchmarks.cli.options`, run from the root of a checkout.
 
-    Of a path only the last part is kept: where a data set lies on one machine helps nobody on another.
+    Only the last part of a path is kept: folders differ between machines.
 
     Raises:
         ValueError: a name is not UTF-8.
@@ -33,13 +33,13 @@ def command(name: str, options: object) -> str:
 
 
 def _given(flag: str, value: object) -> list[str]:
-    """Return the words that give one value, so that it is read as that again."""
+    """Return the words that pass one value, so that parsing gives the value back."""
     path = isinstance(value, Path) or Path(str(value)).exists()
     word = Path(str(value)).name or str(value) if path else str(value)
-    if word == "None":  # the file; alone it is read as nothing
+    if word == "None":  # a file of that name; the bare word would parse as no value
         word = "./None"
     try:
         word.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{flag} {word!r}: not UTF-8, which no record could hold; rename it") from error
-    return [f"{flag}={word}"] if word.startswith("-") else [flag, word]  # else it is read as a flag
+        raise ValueError(f"{flag} {word!r}: not UTF-8, so a record cannot store it; rename it") from error
+    return [f"{flag}={word}"] if word.startswith("-") else [flag, word]  # otherwise it would parse as a flag

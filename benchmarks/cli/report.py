@@ -1,4 +1,4 @@
-"""The command `report`: writes the HTML page of all results."""
+"""The command `report`: write one HTML page of all results."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from benchmarks.reporting.results_folder import records_folder
 
 
 def report(options: Report) -> int:
-    """Make the HTML page of the records in a folder.
+    """Write the HTML page of the records in a folder.
 
     Raises:
-        ValueError: that is no folder of records; a file of outputs is not its record's; the page is too large.
+        ValueError: the folder is not a folder of records, an outputs file does not match its record, or the page is too large.
     """
     folder = records_folder(options.records)
     path = options.out or folder.parent / "report.html"
-    found = store.read_all(folder)
-    size = page.write(path, found, folder.parent / "outputs")
-    say(f"{len(found)} records: wrote {path}, {size:,} bytes")
+    records = store.read_all(folder)
+    size = page.write(path, records, folder.parent / "outputs")
+    say(f"{len(records)} records: wrote {path}, {size:,} bytes")
     return 0

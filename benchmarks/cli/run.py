@@ -1,4 +1,4 @@
-"""The command `run`: trials one after another, their records, and the tables that follow."""
+"""The command `run`: run trials in sequence, write their records, and update the tables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tasks.task import Source, Task
 
 
 def run(options: Run) -> int:
-    """Train a row's trials, write their records, tables and figures, and print the table; alone or under `torchrun`."""
+    """Train a row's trials, write records, tables and figures, and print the table. Works alone or under `torchrun`."""
     option_checks.run(options)
     with distributed.joined(named_inputs.device(options.device)):
         CONSOLE.quiet = not distributed.is_rank_zero()
@@ -45,7 +45,7 @@ def run(options: Run) -> int:
 
 
 def _run(options: Run) -> int:
-    stop = Stop()  # before anything slow: whoever started this process may be gone by the end of verification
+    stop = Stop()  # before anything slow: the signal handlers must be set while the parent process still exists
     asked = ask(options)
     row, recipe, dense, device = asked.row, asked.recipe, asked.dense, asked.device
     out = option_checks.folder(options)
@@ -61,7 +61,7 @@ def _run(options: Run) -> int:
         arm_plan(recipe, arm, spe).schedule.boundaries(spe)[-1] for arm in options.arms
     )
     if dense:
-        dense.load_into(tasks[0].model())  # what does not fit is found here, not after somebody has gone home
+        dense.load_into(tasks[0].model())  # fail now if it does not fit, not hours later
     written: list[Path] = []
     try:
         shown = Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size)
@@ -75,9 +75,9 @@ def _run(options: Run) -> int:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the options of a run name, found and checked.
+    """The checked inputs that a run's options name.
 
-    `dense` is the network to start from, where one is given; `autocast` is whether networks compute in bfloat16.
+    `dense` is the given network to start from, if any; `autocast` says whether networks compute in bfloat16.
     """
 
     row: Row
@@ -89,10 +89,10 @@ class Asked:
 
 
 def ask(options: Run) -> Asked:
-    """Return what `options` name, before anything slow is done with it; the generated set is made if need be.
+    """Resolve and check the inputs that `options` name. Makes the generated data set if needed.
 
     Raises:
-        ValueError: an option is wrong, by itself or beside another.
+        ValueError: an option is invalid, alone or in combination.
     """
     option_checks.run(options)
     row = rows.row(options.row)
@@ -112,10 +112,10 @@ def build(options: Run, asked: Asked, source: Source, plan: Plan) -> Task:
 
 
 def open_source(options: Run, asked: Asked) -> Source:
-    """Verify and load the data, and say what they are.
+    """Verify and load the data, and print a summary.
 
     Raises:
-        ValueError: they cannot be used, or the given dense network was trained on others.
+        ValueError: the data cannot be used, or the given dense network was trained on other data.
     """
     row, recipe = asked.row, asked.recipe
     several = f", {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
@@ -136,7 +136,7 @@ def open_source(options: Run, asked: Asked) -> Source:
 
 
 def make_plans(options: Run, asked: Asked, origin: Provenance) -> list[Plan]:
-    """Return the plan of every seed's trial."""
+    """Return one plan per seed."""
     return [
         Plan(
             row=asked.row,
@@ -165,20 +165,20 @@ def _trials(
     met: set[str],
     written: list[Path],
 ) -> int:
-    """Run one trial after another, adding finished records to `written`; return the exit status."""
+    """Run the trials in sequence and add finished records to `written`; return the exit status."""
     status = 0
     for plan, task in trials:
         before = distributed.on_rank_zero(partial(ended_before, plan, task, fresh))
         if before is not None:
-            path, found = before
+            path, record = before
             display.skip(arm_steps)
-            if found.status == "failed":
-                display.say(f"seed {plan.seed}: failed before, {path} (--fresh runs it again)")
+            if record.status == "failed":
+                display.say(f"seed {plan.seed}: already failed, {path} (--fresh runs it again)")
                 status = 1
                 continue
             if plan.save_weights and not plan.weights(task, plan.arms[0]).exists():
-                raise ValueError(f"seed {plan.seed} finished before, {path}, without --save-weights; add --fresh")
-            display.say(f"seed {plan.seed}: finished before, {path} (--fresh runs it again)")
+                raise ValueError(f"seed {plan.seed} already finished without --save-weights, {path}; add --fresh")
+            display.say(f"seed {plan.seed}: already finished, {path} (--fresh runs it again)")
             written.append(path)
             continue
         display.trial(f"seed {plan.seed}")
@@ -188,7 +188,7 @@ def _trials(
             display.say(f"seed {plan.seed}: record {written[-1]}")
         except InterruptedTrial as interrupted:
             same = "the same command, without --fresh," if fresh else "the same command"
-            display.say(f"stopped ({interrupted.reason}); {trial.path} holds everything: {same} goes on from there")
+            display.say(f"stopped ({interrupted.reason}); progress is saved in {trial.path}; {same} resumes from there")
             return REASONS[interrupted.reason]
         except NonFiniteError as error:
             display.say(f"seed {plan.seed} failed: {error}")
@@ -197,31 +197,33 @@ def _trials(
 
 
 def ended_before(plan: Plan, task: Task, fresh: bool) -> tuple[Path, Record] | None:
-    """Return the record of a trial that need not be run: it has ended, and neither `fresh` nor a checkpoint asks for it."""
+    """Return the record of a trial that has ended. None if `fresh` is set or a checkpoint exists: then it must run."""
     return None if fresh or plan.checkpoint(task).exists() else ended(plan, task)
 
 
 def _conclude(row: Row, out: Path, written: list[Path]) -> None:
-    """Print the table of the trials just run, where everything is, what it cost and what to do next."""
-    found, _ = results_folder.publish(out)
+    """Print the table of the trials just run, their cost, the paths of all outputs and the next steps."""
+    records, _ = results_folder.publish(out)
     ids = {path.stem for path in written}
-    mine = [one for one in found if one.id in ids]
+    new = [record for record in records if record.id in ids]
     CONSOLE.print()
-    show(terminal.terminal(pages.end_of_run(row.name, results(mine))))
-    seconds, samples, steps = (sum(getattr(one.cost, what) for one in mine) for what in ("seconds", "samples", "steps"))
-    say(f"cost: {duration(seconds)}, {samples:,} samples seen by {steps:,} optimizer steps")
+    show(terminal.terminal(pages.end_of_run(row.name, results(new))))
+    seconds, samples, steps = (
+        sum(getattr(record.cost, what) for record in new) for what in ("seconds", "samples", "steps")
+    )
+    say(f"cost: {duration(seconds)}, {samples:,} samples in {steps:,} optimizer steps")
     say(f"saved: {out / 'records'} (records), {out / 'README.md'} and {out / 'tables'} (tables), {out / 'figures'}")
-    if mine[0].data.synthetic:
+    if new[0].data.synthetic:
         more = f" {row.small_flags}" if row.small_flags else ""
         say(
-            f"this was generated data: it shows that the suite runs, not what DSD does. On real data ({row.layout}):\n"
+            f"this run used generated data: it tests the suite, not DSD. On real data ({row.layout}):\n"
             f"  a recipe for small data:  nox -s {row.name} -- --scale small --data DIR{more}\n"
             f"  the published recipe:     nox -s {row.name} -- --scale paper --data DIR"
         )
 
 
 def _probe(out: Path) -> None:
-    """Find out now, not after training, that the folder cannot be written, is somebody else's or holds a bad record."""
+    """Check before training that the folder is writable, was made by this suite and has no bad record."""
     out.mkdir(parents=True, exist_ok=True)
     results_folder.refuse_foreign(out / "README.md")
     store.read_all(out / "records")

@@ -1,4 +1,4 @@
-"""Standard output and error as users have them: of any encoding, into pipes that close, or not there at all."""
+"""Robust standard output and error: for any encoding, closed pipes and missing streams."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PLAIN = {
     "\N{RIGHTWARDS ARROW}": "->",
     "\N{RIGHT SINGLE QUOTATION MARK}": "'",
 }
-"""What stands for characters that an encoding lacks; any other is written as its escape, such as \\xe9."""
+"""Replacements for characters that an encoding lacks. All others are written as escapes, such as \\xe9."""
 
 
 def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -38,13 +38,13 @@ codecs.register_error(_ERRORS, _plain)
 
 
 def settle() -> None:
-    """Let standard output and error take every character, whatever their encoding; give a place to what has none.
+    """Make standard output and error accept every character in any encoding; replace a missing stream by the null device.
 
-    Where nobody looks on, help is not folded to a narrow terminal's width, at which no name stays whole.
+    When output is not a terminal, help is at least 100 columns wide, so that long names are not broken.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us (`>&-`)
+        if stream is None:  # the parent process closed it (`>&-`)
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ERRORS)
@@ -54,7 +54,7 @@ def settle() -> None:
 
 
 def complain(text: str) -> None:
-    """Write a line on standard error, if it is still there."""
+    """Write a line to standard error if it is still open."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         stream = _own(sys.stderr)
         stream.write(f"{text}\n")
@@ -62,7 +62,7 @@ def complain(text: str) -> None:
 
 
 def leave() -> None:
-    """Write out what is left at the end; a reader that has gone (`| head`) is no error."""
+    """Flush both streams at exit. A reader that has closed the pipe (`| head`) is not an error."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -71,40 +71,40 @@ def leave() -> None:
 
 
 class Output:
-    """Standard output, whichever it is when something is written; what it no longer takes is dropped.
+    """The current standard output. Text that can no longer be written is dropped.
 
-    A terminal that is gone, a pipe whose reader has left or a log on a full disk must end no training. Standard error is told
-    once, but of a pipe's reader.
+    A closed terminal, a closed pipe or a log on a full disk must not end training. The first failure is reported on standard
+    error, except for a closed pipe.
     """
 
     def __init__(self) -> None:
-        self._told = False
+        self._reported = False
 
     def write(self, text: str) -> int:
-        """Write `text`, if that is still possible."""
+        """Write `text` if possible."""
         return self._try(lambda stream: stream.write(text)) or 0
 
     def flush(self) -> None:
-        """Write out what is buffered, if that is still possible."""
+        """Flush the buffer if possible."""
         self._try(lambda stream: stream.flush())
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Whether standard output is a terminal."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             return sys.stdout.isatty()
         return False
 
     def fileno(self) -> int:
-        """Return its number.
+        """Return the file descriptor.
 
         Raises:
-            OSError: it has none.
+            OSError: there is none.
         """
         return sys.stdout.fileno()
 
     @property
     def encoding(self) -> str:
-        """Its encoding."""
+        """The encoding."""
         return getattr(sys.stdout, "encoding", None) or "utf-8"
 
     def _try(self, what: Callable[[TextIO], int | None]) -> int | None:
@@ -114,27 +114,27 @@ class Output:
         except UnicodeEncodeError:
             if not isinstance(stream, io.TextIOWrapper):
                 raise
-            stream.reconfigure(errors=_ERRORS)  # somebody has put another one in its place since `settle`
+            stream.reconfigure(errors=_ERRORS)  # other code has replaced the stream since `settle`
             return what(stream)
         except BrokenPipeError:
             _detach(stream)
         except OSError as error:
-            if not self._told:
-                complain(f"standard output cannot be written ({error.strerror}): going on without it")
-            self._told = True
+            if not self._reported:
+                complain(f"cannot write to standard output ({error.strerror}); continuing without it")
+            self._reported = True
             _detach(stream)
-        except ValueError:  # it was closed
+        except ValueError:  # closed
             pass
         return None
 
 
 def _own(stream: TextIO) -> TextIO:
-    """Return the stream itself. As long as rich shows a bar, its own stands before it, which would write to us again."""
+    """Return the underlying stream. While rich shows a bar, it wraps the stream in a proxy that would call us again."""
     return getattr(stream, "rich_proxied_file", stream)
 
 
 def _detach(stream: TextIO) -> None:
-    """Let a stream that fails lead nowhere, so that nothing is raised again, not even when Python ends."""
+    """Redirect a failing stream to the null device, so that nothing is raised again, not even at exit."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -1,4 +1,4 @@
-"""The command `tables`: makes or checks everything that follows from the records in a folder."""
+"""The command `tables`: make or check the tables and figures of a folder of records."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from benchmarks.reporting.results_folder import front_page, publish, records_fol
 
 
 def tables(options: Tables) -> int:
-    """Make (or compare) everything that follows from the records in a folder; return 1 where something differs.
+    """Make (or check) the tables and figures of a folder of records; return 1 if a check finds a difference.
 
     Raises:
-        ValueError: that is no folder of records.
+        ValueError: the folder is not a folder of records.
     """
     folder = records_folder(options.records)
     out = folder.parent
     if options.check:
         return _check(out, store.read_all(folder))
-    found, drawn = publish(out)
-    say(f"{len(found)} records: wrote {out / 'README.md'}, {out / 'tables'}, {drawn} figures")
+    records, drawn = publish(out)
+    say(f"{len(records)} records: wrote {out / 'README.md'}, {out / 'tables'}, {drawn} figures")
     return 0
 
 
-def _check(out: Path, found: list[Record]) -> int:
-    stale = [str(out / name) for name in results_folder.check(out, found)]
+def _check(out: Path, records: list[Record]) -> int:
+    stale = [str(out / name) for name in results_folder.check(out, records)]
     front = front_page(out)
-    if front is not None and front.read_text(encoding="utf-8") != with_headline(front, found):
+    if front is not None and front.read_text(encoding="utf-8") != with_headline(front, records):
         stale.append(front.name)
-    altered = outputs.altered(out / "outputs", {one.id: one.outputs for one in found})
+    altered = outputs.altered(out / "outputs", {record.id: record.outputs for record in records})
     for name in stale:
         say(f"stale: {name}")
     for path in altered:
-        say(f"altered: {path} is not the file that its record was written with: another SHA-256")
+        say(f"altered: {path}: its SHA-256 differs from the one in its record")
     if stale:
         say("run `nox -s tables` and commit what changes")
     if altered:
-        say("no command makes such a file again: restore it, or delete it")
+        say("outputs files cannot be regenerated: restore or delete them")
     if not stale and not altered:
-        say(f"{len(found)} records: the tables are theirs")
+        say(f"{len(records)} records: tables and figures are up to date")
     return 1 if stale or altered else 0

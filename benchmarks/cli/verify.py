@@ -1,4 +1,4 @@
-"""The command `verify`: checks a data set, or records."""
+"""The command `verify`: check a data set or records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.row import Row
 
 
 def verify(options: Verify) -> int:
-    """Print what verification of a data set or of records finds; return 1 if training would not start, or a check fails."""
+    """Verify a data set or records and print the findings; return 1 if training would not start or a check fails."""
     return _verify_records(options.record) if options.row is None else _verify_data(rows.row(options.row), options)
 
 
@@ -23,9 +23,9 @@ def _verify_records(paths: tuple[Path, ...]) -> int:
     failed = 0
     for path, findings in checks.audit_files(paths, results_folder.check):
         say(str(path))
-        for one in findings:
-            say(f"  {one.status}: {one.check}: {one.detail}")
-        failed += any(one.status == "fails" for one in findings)
+        for finding in findings:
+            say(f"  {finding.status}: {finding.check}: {finding.detail}")
+        failed += any(finding.status == "fails" for finding in findings)
     say(f"{len(paths)} records: {f'{failed} fail' if failed else 'every check holds'}")
     return 1 if failed else 0
 
@@ -37,7 +37,7 @@ def _verify_data(row: Row, options: Verify) -> int:
     for kind, sentences in (("problem", report.problems), ("warning", report.warnings)):
         for sentence in sentences:
             say(f"{kind}: {sentence}")
-    # What a run calls the fingerprint also covers a frozen network's features, which nothing here asks for.
+    # A run's fingerprint also covers a frozen network's features, which `verify` does not extract.
     say(f"{report.name}: {counts(report.counts)}; {'files' if row.frozen else 'fingerprint'} {report.fingerprint}")
     if report.published:
         say(report.published)
@@ -53,5 +53,5 @@ def _verify_data(row: Row, options: Verify) -> int:
 
 
 def _share(row: Row, scale: Scale) -> float:
-    """Return the share of the training examples that a recipe trains on."""
+    """Return the share of training examples that a recipe trains on."""
     return float(getattr(row.recipe(scale).data, "trained", 1.0))

@@ -1,1 +1,1 @@
-"""From numbers to documents: tables, figures, pages."""
+"""Turn numbers into documents: tables, figures and pages."""

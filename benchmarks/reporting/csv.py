@@ -1,4 +1,4 @@
-"""The tables of a document as CSV: the values behind the cells, in one table of all their columns."""
+"""Render a document's tables as one CSV table with the union of their columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.reporting.document import Document, Table
 
 
 def csv(document: Document) -> str:
-    """Return a line for every row; what its own table has no column for is left empty."""
+    """Return one CSV line per table row. Columns that the row's table lacks are empty."""
     tables = [block.of("csv") for block in document if isinstance(block, Table)]
     lines = [
         {column.key: _value(cell.value) for column, cell in zip(columns, row, strict=True)}

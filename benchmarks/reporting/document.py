@@ -1,6 +1,6 @@
-"""What the results say, before any format: a document of headings, paragraphs, figures and tables, which renderers only write down.
+"""The format-independent document: headings, paragraphs, figures and tables, which the renderers write out.
 
-Texts are inline Markdown: emphasis and escapes, no links of their own.
+Texts are inline Markdown: emphasis and escapes, but no links.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ PRINT: frozenset[Format] = PAGES | {"latex"}
 CSV: frozenset[Format] = frozenset({"csv"})
 TERMINAL: frozenset[Format] = frozenset({"terminal"})
 NONE = "-"
-"""What a cell without content shows."""
+"""The text of an empty cell."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One thing that is said, in a table or within a sentence.
+    """One value, in a table or within a sentence.
 
     Attributes:
-        text: as pages show it.
-        value: the number or word behind it, for machines.
-        trials: ids of the records that it is computed from; on pages it leads to them.
-        address: of the file that it leads to, as seen from the results folder.
+        text: the text that pages show.
+        value: the number or word for CSV.
+        trials: ids of the records it is computed from; pages link to them.
+        address: the link target, relative to the results folder.
     """
 
     text: str = NONE
@@ -46,7 +46,7 @@ Text = str | tuple[str | Cell, ...]
 
 @dataclass(frozen=True)
 class Column(Generic[Line]):
-    """A column, declared once: its name for machines and on pages, what it says of a line, and the formats that have it."""
+    """A column: its key for CSV, its heading on pages, the function from a line to a cell, and the formats that show it."""
 
     key: str
     heading: str
@@ -54,19 +54,19 @@ class Column(Generic[Line]):
     where: frozenset[Format] = ALL
 
     def only(self, where: frozenset[Format]) -> Column[Line]:
-        """Return the column for fewer formats: those that have it in another place have it by another `only`."""
+        """Return the column restricted to the formats of `where`. Use it twice to place a column differently by format."""
         return dataclasses.replace(self, where=self.where & where)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells under their columns, with the sentences that must not be parted from them. Without a row, no format has it.
+    """A table with its explanatory sentences. A table without rows is not shown.
 
     Attributes:
-        sentences: what must be known to read it.
-        caption: what it is called where it stands by itself, and what must be known to read it.
-        group: whose trials it lists: links to them lead here.
-        words: whether its cells quote what networks said.
+        sentences: the explanation shown with the table.
+        caption: title and explanation, where the table stands alone (LaTeX, terminal).
+        group: the group whose trials it lists; links to these trials lead here.
+        words: whether its cells quote captions or transcripts.
     """
 
     columns: tuple[Column[Any], ...]
@@ -77,20 +77,20 @@ class Table:
     words: bool = False
 
     def of(self, where: Format) -> tuple[list[Column[Any]], list[list[Cell]]]:
-        """Return the columns and the rows that a format has."""
+        """Return the columns and rows that a format shows."""
         kept = [number for number, column in enumerate(self.columns) if where in column.where]
         return [self.columns[k] for k in kept], [[row[k] for k in kept] for row in self.rows if kept]
 
 
 def table(columns: Iterable[Column[Line]], lines: Iterable[Line], where: frozenset[Format] = ALL, **said: Any) -> Table:
-    """Return the table that `columns` make of `lines`, for the formats of `where`; `said` is the rest of a `Table`."""
+    """Return the table that `columns` make of `lines`, for the formats of `where`; `said` are the other fields of `Table`."""
     kept = tuple(column.only(where) for column in columns)
     return Table(kept, tuple(tuple(column.cell(line) for column in kept) for line in lines), **said)
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading; `group` is the one whose part of the page it opens, if any."""
+    """A heading. `group` is the group whose section it starts, if any."""
 
     level: int
     text: str
@@ -113,14 +113,14 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture in the folder of figures, by its file, and the words for it."""
+    """A picture in the figures folder: its file name and its alternative text."""
 
     name: str
     words: str
 
 
 def headed(heading: str, sentences: Text, columns: Iterable[Column[Line]], lines: Iterable[Line]) -> list[Block]:
-    """Return a table under a heading of its own, nothing where it has no line."""
+    """Return a table under its own heading; nothing if the table has no rows."""
     made = table(columns, lines, PRINT, sentences=sentences, caption=f"{heading}. {plain(sentences)}".strip())
     return [Heading(2, heading), made] if made.rows else []
 
@@ -131,15 +131,15 @@ Document = tuple[Block, ...]
 
 @dataclass(frozen=True)
 class Places:
-    """Where a format has the trials: id to the address of those of its group, and where several groups are beside one another."""
+    """Link targets of trials: record id to the address of its group, and one address for cells that span several groups."""
 
     trials: Mapping[str, str]
     several: str = ""
 
     def address(self, cell: Cell) -> str:
-        """Return where a cell leads, empty where nowhere."""
-        found = {self.trials[one] for one in cell.trials if one in self.trials} if cell.text != NONE else set()
-        return cell.address or (found.pop() if len(found) == 1 else self.several if found else "")
+        """Return the link target of a cell; empty if it has none."""
+        targets = {self.trials[trial] for trial in cell.trials if trial in self.trials} if cell.text != NONE else set()
+        return cell.address or (targets.pop() if len(targets) == 1 else self.several if targets else "")
 
 
 def plain(text: Text) -> str:

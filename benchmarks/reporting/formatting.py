@@ -15,16 +15,16 @@ from benchmarks.statistics.intervals import Paired
 
 
 def number(value: float, signed: bool = False, digits: int = 2) -> str:
-    """Return two decimals, and never a negative zero."""
+    """Return `value` with `digits` decimals, never as negative zero."""
     rounded = round(value, digits) + 0.0
     return f"{rounded:+.{digits}f}" if signed else f"{rounded:.{digits}f}"
 
 
 def ends(low: float, high: float) -> str:
-    """Return "[low, high]", an end that is not zero with the decimals it takes to see on which side of zero it lies."""
+    """Return "[low, high]", with more than two decimals where an end would otherwise round to zero."""
     shown = []
     for end in (low, high):
-        # Sums of decimals miss zero by about 1e-16: six decimals are the end of it.
+        # Rounding errors are about 1e-16, so at most six decimals are shown.
         digits = next((d for d in range(2, 7) if round(end, d) != 0), 2)
         shown.append(f"{round(end, digits) + 0.0:+.{digits}f}")
     return f"[{', '.join(shown)}]"
@@ -39,17 +39,17 @@ def mean_sd(found: Average | Paired | None, signed: bool = False, digits: int = 
 
 
 def averaged(found: Average | None, digits: int = 2) -> Cell:
-    """Return a mean as a cell that leads to its trials."""
+    """Return a mean as a cell that links to its trials."""
     return Cell(mean_sd(found, digits=digits), found.mean, found.trials) if found else Cell()
 
 
 def gained(found: Paired | None, trials: tuple[str, ...] = (), sd: bool = True) -> Cell:
-    """Return a gain with its interval over seeds as a cell that leads to `trials`."""
+    """Return a gain with its interval over seeds as a cell that links to `trials`."""
     return Cell(interval(found, sd), found.mean, trials) if found else Cell()
 
 
 def interval(found: Paired | None, sd: bool = True) -> str:
-    """Return "mean ± sd [low, high]", without an interval at n = 1; not `sd`, without the standard deviation."""
+    """Return "mean ± sd [low, high]". No interval at n = 1, and no standard deviation unless `sd`."""
     if found is None:
         return NONE
     mean = mean_sd(found, signed=True) if sd else number(found.mean, True)
@@ -57,12 +57,12 @@ def interval(found: Paired | None, sd: bool = True) -> str:
 
 
 def crossed(found: Crossed | None) -> str:
-    """Return "mean [low, high]" of the interval over seeds and test examples, a dash where there is none."""
+    """Return "mean [low, high]" with the interval over seeds and test examples; a dash for None."""
     return NONE if found is None else f"{number(found.mean, True)} {ends(found.low, found.high)}"
 
 
 def gain(group: Group, arm: str = "dsd", over: str = "control") -> str:
-    """Return a gain with its interval over seeds and test examples; of what is no result "mean ± sd [t interval over seeds]"."""
+    """Return a gain with its interval over seeds and test examples; for non-results "mean ± sd [t interval over seeds]"."""
     found = summary.crossed(group, arm, over) if group.quotable else None
     return crossed(found) if found else interval(summary.compare(group, arm, over))
 
@@ -75,7 +75,7 @@ def p_value(p: float | None) -> str:
 
 
 def paper_cell(figure: paper.Figure | None) -> str:
-    """Return a published figure, marked where nobody could read it in a source."""
+    """Return a published figure, marked *unverified* if we could not read it in a source."""
     if figure is None:
         return NONE
     return number(figure.value) if figure.verified else f"{number(figure.value)} *unverified*"
@@ -87,7 +87,7 @@ def unique(values: Collection[str]) -> str:
 
 
 def commits(records: Sequence[Record]) -> str:
-    """Return the distinct commits, short, each marked where the checkout was changed, and what differed earlier."""
+    """Return the distinct short commits, marked if the checkout was dirty, with what differed before an interruption."""
     states = {True: " (dirty)", False: "", None: " (state unknown)"}
     found = []
     for one in records:

@@ -1,4 +1,4 @@
-"""What a line of the overview calls a group: its network and its data, so that no two groups have the same name."""
+"""Unique display names of groups in the overview: network and data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from benchmarks.reporting import headings
 from benchmarks.reporting.wording import INTRODUCTIONS
 
 SHORT = 40
-"""Letters of a reduction that a network's name carries; a longer one is told beside the table."""
+"""Maximum length of a reduction in a network's name. Longer ones are explained beside the table."""
 
 
 def name(group: Group) -> str:
-    """Return the network with its reduction and what was overridden: all that tells one custom recipe from another."""
+    """Return the network with its reduction and overrides, which distinguish custom recipes."""
     network = headings.network(group)
     if group.section == "regime":
         network = reduced(network, str(group.sample.recipe.get("reduction", "")))
@@ -21,14 +21,14 @@ def name(group: Group) -> str:
 
 
 def reduced(network: str, reduction: str) -> str:
-    """Return the network with its reduction, where that is short enough for a cell."""
+    """Return the network, with its reduction if that is short enough for a cell."""
     return f"{network}, {reduction}" if 0 < len(reduction) <= SHORT else network
 
 
 def where(group: Group, groups: Sequence[Group]) -> str:
-    """Return the data and what else, in a word or two, tells the group from the others of its network.
+    """Return the data, plus what distinguishes the group from others of the same network.
 
-    What pictures and lengths differ from those of its own section is always said, the rest only where nothing else tells.
+    Picture size, features and training length are named if they differ within the section, the rest only if needed.
     """
     like = [one for one in groups if one.key != group.key and name(one) == name(group)]
     beside = [one for one in like if one.section == group.section]
@@ -44,7 +44,7 @@ def where(group: Group, groups: Sequence[Group]) -> str:
 
 
 def title(group: Group) -> str:
-    """Return what tells a group from the others of its row."""
+    """Return the title that distinguishes a group from others of its row."""
     custom = f", custom: {', '.join(group.key.custom)}" if group.key.custom else ""
     start = "" if group.key.start == "trained" else f", dense start {group.key.start}"
     recipe = f"recipe {group.key.recipe_hash}, {group.key.numerics}"
@@ -54,12 +54,12 @@ def title(group: Group) -> str:
 
 
 def caption(group: Group, name: str, sentences: str = "") -> str:
-    """Return what a table of the group is called where it stands by itself, and what must be known to read it."""
+    """Return title and explanation of a group's table, for use where the table stands alone."""
     return f"{name}: {title(group)}. {INTRODUCTIONS[group.section]} {sentences}".rstrip()
 
 
 def _data(group: Group) -> str:
-    """Return what `headings.data_name` does, in fewer words."""
+    """Return a shorter form of `headings.data_name`."""
     part = "" if group.key.subset == 1 else f"{100 * group.key.subset:g} % of "
     return f"{'SYNTHETIC ' if group.synthetic else ''}{part}{group.key.data}"
 
@@ -76,9 +76,11 @@ def _features(group: Group) -> str:
 
 
 def _epochs(group: Group) -> float:
-    """Return how long the group trained, D included."""
+    """Return the total number of epochs, D included."""
     runs = [*([group.sample.dense] if group.sample.dense else []), *group.sample.arms.values()][:2]
-    return round(sum(phase.epochs for run in runs for phase in run.phases), 1)  # a subset's steps do not come out even
+    return round(
+        sum(phase.epochs for run in runs for phase in run.phases), 1
+    )  # a subset's steps do not divide evenly into epochs
 
 
 def _length(group: Group) -> str:

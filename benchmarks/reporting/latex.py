@@ -1,4 +1,4 @@
-"""The tables of a document as LaTeX."""
+"""Render a document's tables as LaTeX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.reporting.wording import SELECTION
 
 
 def latex(document: Document) -> str:
-    """Return the tables, each under its caption."""
+    """Return the tables, each with its caption."""
     texts = []
     for block in document:
         columns, rows = block.of("latex") if isinstance(block, Table) else ([], [])

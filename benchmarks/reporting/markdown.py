@@ -1,4 +1,4 @@
-"""A document as Markdown."""
+"""Render a document as Markdown."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from benchmarks.reporting.document import (
 )
 
 GENERATED = "<!-- Generated from records/ by `python -m benchmarks tables`. Do not edit. -->"
-"""The first line of every page made here; a page without it is somebody else's."""
+"""The first line of every generated page. A page without it was not made by this suite."""
 
 
 def markdown(document: Document, page: str, places: Places) -> str:
-    """Return the blocks of a page, whose address `page` is as seen from the results folder, as those of `places` are."""
+    """Return the Markdown of a page. `page` and the addresses in `places` are relative to the results folder."""
     return "\n\n".join(part for block in document for part in _parts(block, page, places))
 
 
@@ -54,7 +54,7 @@ def _parts(block: Block, page: str, places: Places) -> Iterator[str]:
                     places.trials.get(block.group.sample.id, "").partition("#") if block.group else ("", "", "")
                 )
                 yield from [f'<a id="{anchor}"></a>'] if here == page else []
-                # The first cell names the line, whose numbers lead to its trials.
+                # The first cell names the line. The other cells link to its trials.
                 cells = [[first.text if first.trials else linked(first), *map(linked, rest)] for first, *rest in rows]
                 # With numparse, tabulate would read "30.10" as a number and print 30.1.
                 yield tabulate(
@@ -66,7 +66,7 @@ def _parts(block: Block, page: str, places: Places) -> Iterator[str]:
 
 
 def _relative(address: str, page: str) -> str:
-    """Return an address as seen from `page`, both as seen from the results folder."""
+    """Return `address` relative to `page`; both are given relative to the results folder."""
     if address.startswith(f"{page}#"):
         return address.removeprefix(page)
     return posixpath.relpath(f"/results/{address}", posixpath.dirname(f"/results/{page}"))

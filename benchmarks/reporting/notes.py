@@ -1,4 +1,4 @@
-"""What a page says of one group beside its tables: fit, noise of the test set, cost, hardware, software, data, recipe."""
+"""Notes on one group beside its tables: fit, test-set noise, cost, hardware, software, data and recipe."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from benchmarks.reporting.document import NONE, Cell, Text
 
 
 def facts(group: Group) -> list[Text]:
-    """Return the facts of one group, a line each; what was measured leads to its trials."""
+    """Return the facts of one group, one per line. Measurements link to their trials."""
     records, sample = group.records, group.sample
     data = f"Data: {group.key.data}, fingerprint {group.key.fingerprint}, " + ", ".join(
         f"{count:,} {of}" for of, count in sample.data.counts.items()
     )
     if others := group.other_fingerprints:
-        same = "the same data: the same trial under each gave the same losses and outcomes"
-        data += f"; by an older rule {', '.join(others)}, {same}"
+        same = "the same data: the same trial gave identical losses and outcomes under both"
+        data += f"; under an older rule {', '.join(others)}, {same}"
     versions = [f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records]
     found: list[Text] = [*_fit(group), *_test_set(group), *_masks(group), *_clipping(group)]
     found += [
@@ -32,18 +32,18 @@ def facts(group: Group) -> list[Text]:
         data,
     ]
     features = {r.data.features for r in records if r.data.features}
-    # Of two descriptions of which one only tells more, as newer records do, that one is enough.
-    told = [one for one in features if not any(other.startswith(f"{one}; ") for other in features)]
-    found += [f"Features: {formatting.unique(told)}"] if told else []
+    # Newer records describe features in more detail. Drop a description that another one extends.
+    fullest = [one for one in features if not any(other.startswith(f"{one}; ") for other in features)]
+    found += [f"Features: {formatting.unique(fullest)}"] if fullest else []
     found += [f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})]
     reduction = sample.recipe.get("reduction")
-    found += [f"Differs from the paper: {reduction}"] if reduction else []  # without one, the notes say what differs
+    found += [f"Differs from the paper: {reduction}"] if reduction else []  # otherwise the notes say what differs
     found += [f"Recipe: {note}" for note in sample.recipe.get("notes", [])]
     return found
 
 
 def _fit(group: Group) -> list[Text]:
-    """Return how well the network fits at the end of D, so that a reader sees whether it was under- or overfitted."""
+    """Return the fit at the end of D on training and test data, which shows under- or overfitting."""
     fit = summary.fit(group)
     if not fit:
         return []
@@ -58,45 +58,44 @@ def _fit(group: Group) -> list[Text]:
         return ", ".join(shown) or NONE
 
     if fit.epochs is None:
-        train = f"{scores(fit.train, 'test_loss', 'perplexity')} (seen as test examples are)"
+        train = f"{scores(fit.train, 'test_loss', 'perplexity')} (preprocessed like test examples)"
     else:
         over = "epoch" if fit.epochs == 1 else f"{fit.epochs:g} epochs"
-        train = f"{scores(fit.train, 'loss', 'perplexity')} (over its last {over}, as trained: under any augmentation and dropout)"
+        train = f"{scores(fit.train, 'loss', 'perplexity')} (over its last {over}, with training's augmentation and dropout)"
     test = scores(fit.test, "test_loss", metrics.PERPLEXITY)
     lead = Cell(f"Fit at the end of D, mean of n = {fit.n}", trials=summary.trials(group, registry.DENSE))
     return [(lead, f": training {train}; test {test}{_chance(group)}")]
 
 
 def _chance(group: Group) -> str:
-    """Return what a guess among the classes would be wrong, of classification: a network near it has learned little."""
+    """Return the error of random guessing, for classification. A network near it has learned little."""
     classes = group.sample.data.counts.get("classes")
-    return f"; by chance {formatting.number(100 - 100 / classes)} %" if classes and group.metric == "top1_error" else ""
+    return f"; chance {formatting.number(100 - 100 / classes)} %" if classes and group.metric == "top1_error" else ""
 
 
 def _test_set(group: Group) -> list[Text]:
-    """Return what the finite test set alone does to each trial's gain, and to the spread of gains over seeds."""
+    """Return how much the finite test set contributes to each trial's gain and to the spread over seeds."""
     spread = summary.spread(group)
     if not spread:
         return []
     found, low, high = spread
     text = (
         f": bootstrap over test examples within each trial, mean 95 % interval "
-        f"{formatting.ends(low, high)}; by itself a standard deviation of {formatting.number(found.within)}"
+        f"{formatting.ends(low, high)}; standard deviation due to the test set {formatting.number(found.within)}"
     )
     if found.share is not None:
         if found.share <= 1:
-            text += f", {100 * found.share:.0f} % of the variance seen between seeds"
+            text += f", {100 * found.share:.0f} % of the variance between seeds"
         else:
             text += (
-                f", {found.share:.1f} times the variance seen between seeds: the seeds happen to agree more closely than "
-                "the finite test set alone would let one expect, so the interval over seeds understates the uncertainty "
-                "about other test examples"
+                f", {found.share:.1f} times the variance between seeds: the seeds agree more closely than the finite test "
+                "set alone would suggest, so the interval over seeds understates the uncertainty about other test examples"
             )
     return [(Cell("Test set", trials=summary.trials(group, "dsd", "control")), text)]
 
 
 def _masks(group: Group) -> list[Text]:
-    """Return how much of the network the masks keep in every sparse phase, by arm, mean over the trials."""
+    """Return the share of weights that masks keep in each sparse phase, by arm, averaged over trials."""
     parts = []
     for number in range(1, summary.count_iterations(group) + 1):
         kept: dict[str, list[str]] = {}
@@ -113,7 +112,7 @@ def _masks(group: Group) -> list[Text]:
 
 
 def _clipping(group: Group) -> list[Text]:
-    """Return how much clipping shortened the gradient in every phase, by arm: arms whose norms differ take unlike steps."""
+    """Return how strongly gradients were clipped in each phase, by arm. Arms with different norms take different steps."""
     parts = []
     for name in LABELS:
         runs = [r.dense if name == registry.DENSE else r.arms.get(name) for r in group.records]
@@ -129,10 +128,10 @@ def _clipping(group: Group) -> list[Text]:
     if not parts:
         return []
     text = (
-        f" at {group.sample.recipe['clip_norm']:g}, phase by phase: mean factor the gradient was scaled by (share of steps "
+        f" at {group.sample.recipe['clip_norm']:g}, by phase: mean scaling factor of the gradient (share of steps "
         f"clipped): {'; '.join(parts)}"
     )
-    return [(Cell("Clipping of the gradient's norm", trials=summary.trials(group)), text)]
+    return [(Cell("Gradient-norm clipping", trials=summary.trials(group)), text)]
 
 
 def _machine(hardware: Hardware) -> str:
@@ -145,7 +144,7 @@ def _threads(count: int) -> str:
 
 
 def _cost(records: Sequence[Record]) -> str:
-    """Return what a whole trial took, and the seconds of each of its parts, with their trials where not all have them."""
+    """Return the mean cost of a trial and of its parts. Parts that only some trials have state how many."""
 
     def mean(values: Sequence[float]) -> str:
         return f"{sum(values) / len(values):,.0f}"
@@ -157,9 +156,9 @@ def _cost(records: Sequence[Record]) -> str:
     for name in dict.fromkeys(name for r in records for name in r.arms if name not in SENSITIVITY):
         parts[registry.label(name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
     others = [[arm.cost.seconds for name, arm in r.arms.items() if name in SENSITIVITY] for r in records]
-    parts["arms of sensitivity"] = [sum(seconds) for seconds in others if seconds]
+    parts["sensitivity arms"] = [sum(seconds) for seconds in others if seconds]
     shown = []
     for part, seconds in parts.items():
         some = f" in {len(seconds)} of {len(records)} trials" if len(seconds) < len(records) else ""
         shown += [f"{part} {mean(seconds)} s{some}"] if seconds else []
-    return f"{text}; of it {', '.join(shown)}"
+    return f"{text}; of which {', '.join(shown)}"

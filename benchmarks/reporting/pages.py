@@ -1,4 +1,4 @@
-"""The documents of a results folder: its first page, the overview, a page per row, and the table at the end of a run."""
+"""The documents of a results folder: README, overview, one page per row, and the table at the end of a run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from benchmarks.reporting.tables.mask_lineage import lineage
 from benchmarks.reporting.tables.records import failures, trials
 from benchmarks.reporting.tables.samples import quotations
 
-_MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes), or on real data with\n" + (
+_MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes) or, on real data, with\n" + (
     "`nox -s imagenet_resnet18 -- --scale small --data DIR`."
 )
 RULE = Paragraph(wording.RULE)
@@ -57,27 +57,27 @@ def readme(results: Results) -> Document:
 
 
 def top(results: Results) -> Document:
-    """Return what the first page says before it comes to single rows."""
+    """Return the top of the README, before the sections on single rows."""
     parts: list[Block] = [Heading(1, "Results")]
     if not results.records:
-        return (*parts, Paragraph(f"There is no record yet, hence no result. {_MAKE_SOME}"))
+        return (*parts, Paragraph(f"There are no records yet. {_MAKE_SOME}"))
     parts += [Paragraph("Does DSD beat ordinary training given the same budget?"), RULE, _counts(results)]
     parts += overview.blocks(results.groups, results.rows)
     if "gains.png" in names.figure_names(results.groups):
-        parts.append(Figure("gains.png", "Paired gains with 95 % intervals, a dot for every seed within the frame"))
+        parts.append(Figure("gains.png", "Paired gains with 95 % intervals, one dot per seed within the frame"))
     parts.append(_formats("The same tables", "overview"))
     open_ = planned.lacking(results.rows, results.groups)
     if open_.items and any(group.section not in ("smoke", "custom") for group in results.groups):
-        parts += [Heading(2, "What the planned rows still lack"), open_]
+        parts += [Heading(2, "What the planned rows still need"), open_]
     every = {name for group in results.groups for record in group.records for name in record.arms}
     meanings = wording.meanings(every).items()
     listed = Bullets(tuple(f"**{label}**: {meaning}" for label, meaning in meanings))
-    link = Cell("claimed of each arm, and what our trials found", address="tables/arms.md")
-    return (*parts, Heading(2, "Arms"), listed, Paragraph(("What is ", link, ".")))
+    link = Cell("what each arm's authors claim and what our trials found", address="tables/arms.md")
+    return (*parts, Heading(2, "Arms"), listed, Paragraph(("See ", link, ".")))
 
 
 def row_page(row: str, results: Results) -> Document:
-    """Return the page of a row: every group with all its gains; for machines every mean and gain, one a line."""
+    """Return the page of a row: every group with all its gains. In CSV: every mean and gain, one per line."""
     parts: list[Block] = [Heading(1, row), _about(row), RULE, quantities.quantities([])]
     parts += [block for group in results.of(row) for block in _group(group, results, whole=True)]
     parts += label_noise.blocks(results.groups, row)
@@ -91,7 +91,7 @@ def overview_page(results: Results) -> Document:
 
 
 def end_of_run(row: str, results: Results) -> Document:
-    """Return what to print at the end of a run: a table of `row` for each group."""
+    """Return the document printed at the end of a run: one table per group of `row`."""
     several = any(summary.count_iterations(group) > 1 for group in results.of(row))
     shortened = "it.: iteration.\n" if several else ""
     rule = Paragraph(f"Control: equal budget. {shortened}{wording.SELECTION}")
@@ -99,8 +99,8 @@ def end_of_run(row: str, results: Results) -> Document:
 
 
 def arms_page(results: Results) -> Document:
-    """Return what each arm's authors claim, and what our trials found."""
-    title = Heading(1, "Arms: what is claimed of them, and what our trials found")
+    """Return the page of what each arm's authors claim and what our trials found."""
+    title = Heading(1, "Arms: what their authors claim and what our trials found")
     return (title, Paragraph(INTRODUCTION), *cards(results.groups))
 
 
@@ -109,8 +109,8 @@ def _counts(results: Results) -> Paragraph:
     used = sum(len(group.records) for group in results.groups)
     unused = sum(len(group.unused) for group in results.groups)
     states = {
-        "superseded by a newer trial of the same seed with all of the arms": superseded,
-        "not used, for lack of an arm that an older trial of the same seed has": unused,
+        "superseded by a newer trial of the same seed with all arms": superseded,
+        "not used, because an older trial of the same seed has more arms": unused,
         "failed and left out": len(results.failed),
     }
     counts = [f"{used} in the tables", *(f"{count} {state}" for state, count in states.items() if count)]
@@ -121,18 +121,18 @@ def _counts(results: Results) -> Paragraph:
 def _about(row: str) -> Paragraph:
     published = paper.ROWS.get(row)
     if published is None:
-        return Paragraph("The paper has no such row.")
+        return Paragraph("This row is not in the paper.")
     text = (
-        f"{published.network}; in the paper on {published.data}, figures from its Table 1 and "
+        f"{published.network}; in the paper on {published.data}, with figures from Table 1 and "
         f"{published.stages['Baseline'][published.metric].source}. {published.note}"
     ).rstrip()
     if published.equal_budget:
-        text += f" At equal budget (one iteration) its gain was {published.equal_budget.value:.2f}."
+        text += f" At equal budget (one iteration) the paper's gain was {published.equal_budget.value:.2f}."
     return Paragraph(text)
 
 
 def _group(group: Group, results: Results, whole: bool) -> Iterator[Block]:
-    """Yield the part of a page that is of one group: the `whole` of it, or the primary figure and what it rests on."""
+    """Yield the section of one group: complete if `whole`, otherwise the primary figure and its basis."""
 
     def picture(kind: names.Kind, words: str) -> Figure:
         of = ", ".join([headings.network(group), f"{group.key.scale} scale", *group.key.custom])
@@ -153,14 +153,14 @@ def _group(group: Group, results: Results, whole: bool) -> Iterator[Block]:
         yield from sensitivity.tables(group)
         yield first_updates.first_steps(group)
     if summary.has_sensitivity(group):
-        yield picture("sensitivity", "gain over the control by sparsity, and of other ways to spend the budget")
+        yield picture("sensitivity", "gain over the control by sparsity, and for other uses of the budget")
     yield picture("curves", "training curves of the main arms")
     if whole and (form := samples.form(group)):
         yield quotations(group, form)
     if mask_lineage.of_weights(group):
-        yield picture("weights", "weights of the largest pruned tensor at five points, as the paper's Figure 2")
+        yield picture("weights", "weights of the largest pruned tensor at five points, as in the paper's Figure 2")
     if mask_lineage.told(group):
-        yield picture("lineage", "what became of the weights that S pruned")
+        yield picture("lineage", "what happened to the weights that S pruned")
         yield lineage(group)
     yield Bullets(tuple(facts(group)))
     yield trials(group)
@@ -181,20 +181,18 @@ def _formats(what: str, name: str) -> Paragraph:
 def _introduction(group: Group) -> str:
     text, row = wording.INTRODUCTIONS[group.section], group.paper
     if row and group.section == "paper" and not group.comparable:
-        text = (
-            "The paper's figures are for other data, or all of it: not comparable. Not of the plan, hence no verdict."
-        )
+        text = "The paper's figures are not comparable: they are for other data or all of it. Not in the plan, so no verdict."
     if row and any(not figure.verified for cells in row.stages.values() for figure in cells.values()):
-        text += " *Unverified* figures are remembered, found in no source that we could read; nothing rests on them."
+        text += " *Unverified* figures are from memory: we could not read them in a source. No result depends on them."
     return text
 
 
 def _verdict(group: Group, results: Results) -> Paragraph:
-    """Return the primary figure and what it answers."""
+    """Return the primary figure and its verdict."""
     primary, row = summary.primary(group), answers.row_of(group, results.rows)
     standing = answers.standing(group, results.rows)
     if primary is None:
-        return Paragraph(f"DSD over control: {summary.missing(group)}, hence neither a gain nor a verdict.")
+        return Paragraph(f"DSD over control: {summary.missing(group)}, so neither a gain nor a verdict.")
     gain = Cell(formatting.gain(group), primary.mean, summary.trials(group, "dsd", "control"))
     about = f"DSD over control, {headings.metric_name(group.metric, group)}: "
     count = f", n = {primary.n}" + (f" of {row.wanted.seeds} planned" if row else "")

@@ -1,4 +1,4 @@
-"""The files of a results folder, rendered from its records: written, or compared with what is there."""
+"""Write the files of a results folder from its records, or compare them with the existing files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SUFFIXES = (".md", ".csv", ".tex")
 
 
 def render(records: Sequence[Record]) -> dict[str, str]:
-    """Return file name (relative to the results folder) to content."""
+    """Return a mapping from file name (relative to the results folder) to content."""
     found = results(records)
     places = _places(found)
 
@@ -44,35 +44,35 @@ def render(records: Sequence[Record]) -> dict[str, str]:
 
 
 def headline(records: Sequence[Record]) -> str:
-    """Return a few sentences and one table of the planned rows, for a README at the root of the repository."""
+    """Return a short summary and one table of the planned rows, for the README at the repository root."""
     found = results(records)
     return markdown(planned.headline(found.groups, found.rows), "../README.md", _places(found))
 
 
 def _places(found: Results) -> Places:
-    """Return where the pages list the trials: on the page of the row, group by group."""
+    """Return the link targets of the trials: each row's page lists them by group."""
     numbered = [(row, *one) for row in found.names for one in enumerate(found.of(row), start=1)]
     trials = {one.id: f"tables/{row}.md#t{number}" for row, number, group in numbered for one in group.everything}
     return Places(trials, "tables/overview.md")
 
 
 def embed(readme: str, content: str) -> str:
-    """Return `readme` with `content` between the markers in place of what stood there.
+    """Return `readme` with the text between the markers replaced by `content`.
 
     Raises:
-        ValueError: the markers are not there once each, in order.
+        ValueError: the markers do not occur exactly once each, in order.
     """
     if readme.count(_BEGIN) != 1 or readme.count(_END) != 1 or readme.index(_BEGIN) > readme.index(_END):
-        raise ValueError(f"the README must hold {_BEGIN} and then {_END}, once each")
+        raise ValueError(f"the README must contain {_BEGIN} and then {_END}, once each")
     before, rest = readme.split(_BEGIN)
     return f"{before}{_BEGIN}\n{content.strip()}\n{_END}{rest.split(_END)[1]}"
 
 
 def write(out: Path, records: Sequence[Record]) -> list[Path]:
-    """Write every table into the results folder `out`, remove those of rows without records, return the paths.
+    """Write every table into the results folder `out`, remove tables of rows without records, and return the paths.
 
     Raises:
-        ValueError: a page in `out` was not made here; nothing is written.
+        ValueError: a page in `out` was not made by this suite; nothing is written.
     """
     files = render(records)
     for name in files:
@@ -89,7 +89,7 @@ def write(out: Path, records: Sequence[Record]) -> list[Path]:
 
 
 def check(out: Path, records: Sequence[Record]) -> list[str]:
-    """Return the names of the files in `out` that are missing, not what `records` give, or that do not belong."""
+    """Return the names of files in `out` that are missing, differ from what `records` give, or do not belong there."""
     files = render(records)
     wrong = {
         name
@@ -101,29 +101,29 @@ def check(out: Path, records: Sequence[Record]) -> list[str]:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse to replace a page that does not start as every generated one does.
+    """Refuse to replace a page that this suite did not generate.
 
     Raises:
-        ValueError: it does not.
+        ValueError: the page does not start with the line of generated pages.
     """
     if path.suffix == ".md" and path.exists() and not path.read_bytes().startswith(GENERATED.encode()):
         raise ValueError(
-            f"{path} was not made by this suite, and is left as it is: give results another folder (--out)"
+            f"{path} was not made by this suite and is left unchanged: choose another folder for results (--out)"
         )
 
 
 def _present(out: Path) -> set[str]:
-    """Return the files in `out`/tables that could have been made here; any other is somebody else's."""
+    """Return the files in `out`/tables that this suite could have made. Others are left alone."""
     known = {f"{name}{suffix}" for name in (*paper.ROWS, *ROWS, "overview", "arms") for suffix in _SUFFIXES}
     return {f"tables/{path.name}" for path in (out / "tables").glob("*") if path.name in known}
 
 
 def publish(out: Path) -> tuple[list[Record], int]:
-    """Write tables, figures and, for the checkout's own results, the headline in its README.
+    """Write tables and figures and, for the checkout's own results, the headline in its README.
 
-    Return the records and the number of figures. Runs that end at once in one folder do it one after another.
+    Return the records and the number of figures. A lock serialises runs that finish at the same time in one folder.
     """
-    with FileLock(out / "records" / ".lock"):  # not beside the tables: of a bad record nothing is made
+    with FileLock(out / "records" / ".lock"):  # in the records folder: with a bad record, nothing else is created
         found = store.read_all(out / "records")
         write(out, found)
         front = front_page(out)
@@ -133,21 +133,21 @@ def publish(out: Path) -> tuple[list[Record], int]:
 
 
 def records_folder(folder: Path) -> Path:
-    """Return `folder`.
+    """Return `folder` after checking it.
 
     Raises:
         ValueError: it is not a folder called records.
     """
     if folder.name != "records" or not folder.is_dir():
-        raise ValueError(f"--records {folder}: expected a folder called records; what is made is written beside it")
+        raise ValueError(f"--records {folder}: expected a folder called records; output is written beside it")
     return folder
 
 
 def front_page(out: Path) -> Path | None:
-    """Return the README that shows the headline of the results in `out`; None where they are not the checkout's own."""
+    """Return the README that shows the headline of `out`; None unless `out` is the checkout's own results folder."""
     return ROOT / "README.md" if out.resolve() == ROOT / "results" else None
 
 
 def with_headline(front: Path, found: list[Record]) -> str:
-    """Return the text of the page `front` with the present headline."""
+    """Return the text of the page `front` with the current headline."""
     return embed(front.read_text(encoding="utf-8"), headline(found))

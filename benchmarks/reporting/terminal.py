@@ -1,4 +1,4 @@
-"""A document as what a terminal of 80 columns shows."""
+"""Render a document for a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rich.text import Text
 
 from benchmarks.reporting.document import Document, Paragraph, Table, plain
 
-_WIDTH = 64  # columns that a table takes at least, and its title at most
-_LABEL = 14  # of those, what the longest of our own arms' names takes
+_WIDTH = 64  # minimum width of a table and maximum width of its title, in columns
+_LABEL = 14  # width of the longest name of the main arms
 
 
 def terminal(document: Document) -> Renderables:
@@ -27,12 +27,12 @@ def terminal(document: Document) -> Renderables:
 
 
 def _grid(table: Table) -> Grid:
-    """Return a table whose first and last columns are words, those between numbers."""
+    """Return a table whose first and last columns hold words and whose other columns hold numbers."""
     columns, rows = table.of("terminal")
     title = [part for line in table.caption.splitlines() for part in textwrap.wrap(line, _WIDTH)]
-    # Text, not str, throughout: rich would read names of arms and data for markup.
+    # Use Text, not str: rich would parse names of arms and data as markup.
     grid = Grid(title=Text("\n".join(title)), box=SIMPLE, padding=(0, 1, 0, 0), min_width=_WIDTH)
-    # Of ours all labels fit: the verdict is rather broken than they.
+    # The labels of the main arms fit; break the verdict instead.
     longest = min(_LABEL, max(len(row[0].text) for row in rows))
     first, *numbers, last = [Text(column.heading) for column in columns]
     grid.add_column(first, min_width=longest, max_width=20, overflow="fold")

@@ -1,4 +1,4 @@
-"""The sentences that several pages share: rules, headings, what each arm means."""
+"""Sentences that several pages share: rules, headings and the meanings of arms."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from benchmarks.arms.registry import ARMS, DENSE, MAIN, SENSITIVITY
 
 SELECTION = "Selection rule: last epoch, never best on test."
 RULE = (
-    f"{SELECTION} A gain is positive where DSD is better. The primary figure, fixed beforehand, is the gain of DSD over the "
-    "control of equal budget, paired by seed. Its 95 % interval covers seeds and test examples. Only the planned rows get a "
-    "verdict, and only with all of their planned seeds and a gate that holds. *Claim*: is the paper's gain, as a share of the "
-    "control's metric, reached, not excluded, excluded, or even half of it excluded (one-sided 5 %). *Direction*: DSD better, "
-    "worse, or no difference shown (two-sided 5 %, Holm-adjusted over the seven planned rows)."
+    f"{SELECTION} A positive gain means DSD is better. The primary figure, fixed in advance, is DSD's gain over the equal-budget "
+    "control, paired by seed. Its 95 % interval covers seeds and test examples. Only planned rows get a verdict, and only with "
+    "all planned seeds and a gate that holds. *Claim*: is the paper's gain, as a share of the control's metric, reached, not "
+    "excluded, excluded, or is even half of it excluded (one-sided 5 %). *Direction*: DSD better, DSD worse, or no difference "
+    "shown (two-sided 5 %, Holm-adjusted over the seven planned rows)."
 )
 SUPERSEDED = "Superseded: suite 0.1, not in the regime of the claim"
 HEADINGS: dict[Section, str] = {
     "paper": "Paper scale: the published recipe",
     "regime": "The planned rows: smaller networks, less data",
-    "custom": "Custom recipes: overridden on the command line, compared with nothing",
+    "custom": "Custom recipes: overridden on the command line, not compared with the paper",
     "small": SUPERSEDED,
-    "smoke": "SYNTHETIC data and smoke tests: they show that a row runs, and nothing about DSD",
+    "smoke": "SYNTHETIC data and smoke tests: they show that a row runs, not what DSD does",
 }
 INTRODUCTIONS: dict[Section, str] = {
-    "paper": "The paper's own figures stand beside ours. Not of the plan, hence no verdict.",
-    "regime": "A verdict speaks of DSD on this data and at this size, beside the paper's claim as a share of the control's metric.",
-    "custom": "No verdict is given.",
-    "small": "Superseded: pruned before the networks had converged, or at rates not in the paper's ratio. No verdict "
-    "is given, and no figure of the paper stands beside them. Intervals are t intervals over seeds alone.",
-    "smoke": "Smoke test only: generated data or a few steps. Not a result; no verdict is given.",
+    "paper": "The paper's figures are shown beside ours. Not in the plan, so no verdict.",
+    "regime": "A verdict applies to DSD on this data and at this size. It tests the paper's claim as a share of the control.",
+    "custom": "No verdict.",
+    "small": "Superseded: the networks were pruned before they had converged, or their learning rates were not in the paper's "
+    "ratio. No verdict and no comparison with the paper. Intervals are t intervals over seeds only.",
+    "smoke": "Smoke test only: generated data or a few steps. Not a result, so no verdict.",
 }
-MEANINGS = {LABELS[DENSE]: "the end of the dense phase D, which all arms start from"} | {
+MEANINGS = {LABELS[DENSE]: "the end of the dense phase D, the start of every arm"} | {
     ARMS[name].label: ARMS[name].meaning for name in MAIN
 }
 
 
 def meanings(arms: Collection[str]) -> dict[str, str]:
-    """Return what the end of D, the main arms and those of `arms` mean, by what lists call them."""
+    """Return display name to meaning, for the end of D, the main arms and the arms in `arms`."""
     others = [ARMS[name] for name in SENSITIVITY if name in arms]
     return MEANINGS | {one.listed or one.label: one.meaning for one in others}
 

@@ -304,10 +304,13 @@ def test_the_command_names_what_fails(trained: Record, tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "verify takes a ROW, to check its data, or else --record FILE, to check records; got neither"),
+        ([], "verify takes either ROW (to check its data) or --record FILE (to check records); got neither"),
         (["imagenet_vgg16", "--record", "x.json"], "got imagenet_vgg16 and --record"),
-        (["--record", "nowhere.json"], "--record nowhere.json: there is no such file"),
-        (["--record", "tests/golden"], "--record tests/golden: a folder; name the records in it (tests/golden/*.json)"),
+        (["--record", "nowhere.json"], "--record nowhere.json: no such file"),
+        (
+            ["--record", "tests/golden"],
+            "--record tests/golden: is a folder; name the records in it (tests/golden/*.json)",
+        ),
     ],
 )
 def test_wrong_words_are_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,8 +130,8 @@ def test_neuraltalks_own_choice_is_paired_over_seeds_and_labelled() -> None:
     files = pages_of(found)
     line = cells(
         files[PAGE],
-        "at the best validation perplexity of the last phase (NeuralTalk's own choice), in place of the last epoch; each "
-        "arm at its own best point, never one of S",
+        "at the best validation perplexity of the last phase (NeuralTalk's own choice) instead of the last epoch. Each "
+        "arm uses its own best point, never one in S",
         "DSD",
     )
     assert line["gain over control"].startswith(f"{np.mean(gains):+.2f} ± {np.std(gains, ddof=1):.2f} [")
@@ -166,7 +166,7 @@ def test_rows_without_validation_perplexity_have_no_such_table() -> None:
 def test_the_first_update_of_every_phase_is_shown_beside_rmsprops_trap() -> None:
     page = pages_of(build.captions())[PAGE]
     assert (
-        "RMSprop of decay 0.999 whose mean square started at zero would move a weight by anything from zero up to 32 "
+        "RMSprop with decay 0.999 and a mean square initialised to zero would move a weight by up to 32 "
         "learning rates" in page
     )
     assert cells(page, "first update of each phase", "DSD") == {

@@ -88,7 +88,7 @@ def test_help_costs_no_torch() -> None:
             ["evaluate", CAPTIONS, "--model", "m.pt", "--weights", "w.pt"],
             "--weights and --network have no use at smoke scale; add --scale small --data DIR",
         ),
-        (["status", "--out", "no/such"], "--out no/such: there is no such folder"),
+        (["status", "--out", "no/such"], "--out no/such: no such folder"),
         (["verify", ROW, "--data", "no/such/folder"], "no/such/folder is not a folder"),
     ],
 )
@@ -140,7 +140,7 @@ def test_every_layer_but_the_first_is_pruned_to_the_exact_count(finished: Path) 
 def test_running_again_finds_it_finished(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = only_record(finished)
     assert main([*RUN, "--out", str(finished), "--arms", "control", "dsd", "llr", "random"]) == 0
-    assert "finished before" in capsys.readouterr().out
+    assert "already finished" in capsys.readouterr().out
     assert only_record(finished) == before
 
 
@@ -204,7 +204,7 @@ def test_to_score_weights_the_test_pictures_are_enough(
 def test_a_sparsity_that_is_the_recipes_own_is_not_custom(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*RUN, "--out", str(finished), "--arms", "control", "dsd", "llr", "random", "--sparsity", "0.3"]
     assert main(words) == 0
-    assert "finished before" in capsys.readouterr().out
+    assert "already finished" in capsys.readouterr().out
 
 
 def test_tables_are_not_written_beside_just_any_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

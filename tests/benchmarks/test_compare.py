@@ -114,7 +114,7 @@ def test_alone_a_side_only_the_noise_of_the_test_set_is_known(error: float, with
     half = 1.96 * 100 * math.sqrt(share * (1 - share) / 1000)
     assert one.interval == pytest.approx((100 * share - half, 100 * share + half), abs=0.15)
     assert line(found, GAIN).within is True  # a point on both sides
-    assert "one record a side: no spread to compare with" in sentences(found)
+    assert "one record per side: no seed spread to compare with" in sentences(found)
 
 
 def test_on_other_data_nothing_tells_the_spread_of_one_record() -> None:
@@ -123,7 +123,7 @@ def test_on_other_data_nothing_tells_the_spread_of_one_record() -> None:
     found = compare(controls(40.0), group(moved))
     assert (line(found).yardstick, line(found).within, line(found).interval) == ("none", None, None)
     assert (found.alike, found.agree) == (False, False)
-    assert sentences(found)[-1] == "whether the results agree cannot be said"
+    assert sentences(found)[-1] == "the spread is unknown, so it is unclear whether the results agree"
 
 
 def test_a_metric_outside_its_own_interval_may_be_so_by_chance() -> None:
@@ -285,8 +285,8 @@ def test_the_same_seed_gives_the_same_bits(twice: tuple[Path, Path]) -> None:
     assert [fact.name for fact in found.facts] == ["arms"]
     assert sentences(found) == [
         "not compared: llr (only B)",
-        "the same bit for bit: 1 of 1 seed on both sides",
-        "the results are the same",
+        "identical bit for bit: 1 of 1 seed on both sides",
+        "the results are identical",
     ]
 
 

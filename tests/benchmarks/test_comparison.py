@@ -48,7 +48,7 @@ def test_a_record_is_compared_with_what_lies_beside_it(tmp_path: Path, capsys: p
     assert main(["compare", str(a), str(b)]) == 0
     shown = capsys.readouterr().out
     assert "A: seed 0" in shown
-    assert "the spread of the seeds of either group" in shown
+    assert "the seed spread of other records of these groups" in shown
     assert "left out" not in shown
     c.write_text("{}")
     assert main(["compare", str(a), str(a.parent)]) == 2  # a folder is read whole
@@ -62,10 +62,10 @@ def test_what_has_no_counterpart_or_is_not_in_use_is_told(tmp_path: Path, capsys
     b = written(tmp_path / "b", build.record(), build.record("imagenet_vgg16", seed=5))
     assert main(["compare", str(a), str(b)]) == 0
     shown = capsys.readouterr().out
-    assert "A: 1 records are not used: superseded or failed" in shown
+    assert "A: 1 records not used: superseded or failed" in shown
     assert "only in B: imagenet_vgg16, small, seed 5" in shown
-    assert "recipe, data, versions, hardware, commit and command are the same" in shown
-    assert "the results are the same" in shown
+    assert "recipe, data, versions, hardware, commit and command are identical" in shown
+    assert "the results are identical" in shown
     assert "interval" not in shown  # there is nothing to show
 
 
@@ -75,9 +75,9 @@ def test_wrong_input_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "empty").mkdir()
     for path, message in (
         (tmp_path / "nowhere", "B: {} is neither a record nor a folder of records"),
-        (tmp_path / "empty", "B: {} holds no record of a finished trial"),
-        (failed, "B: {} holds no record of a finished trial"),
-        (failed / "imagenet_resnet18-small-failed.json", "B: {} is the record of a trial that failed"),
+        (tmp_path / "empty", "B: {} has no record of a finished trial"),
+        (failed, "B: {} has no record of a finished trial"),
+        (failed / "imagenet_resnet18-small-failed.json", "B: {} records a failed trial"),
     ):
         assert main(["compare", str(good), str(path)]) == 2
         error = capsys.readouterr().err

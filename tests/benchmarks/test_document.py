@@ -162,7 +162,7 @@ def test_the_page_of_the_arms_sets_what_was_found_beside_what_is_claimed() -> No
     sam = next(line for line in parts["SAM"].splitlines() if "superseded" in line)
     assert "| SAM   | Control (equal budget) | [+0.80 ± " in sam
     assert sam.endswith("| [3](imagenet_resnet50.md#t2) |")
-    assert "2 gradients a step" in parts["SAM"]
+    assert "2 gradients per step" in parts["SAM"]
     assert "SYNTHETIC" not in page
     assert "sparsity=0.9" not in page
     assert "(tables/arms.md)" in results_folder.render(build.everything())["README.md"]

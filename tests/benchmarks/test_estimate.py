@@ -283,7 +283,7 @@ def test_trials_that_ended_are_not_counted(tmp_path: Path, capsys: pytest.Captur
     capsys.readouterr()
     assert main(["estimate", *words]) == 0
     shown = capsys.readouterr().out
-    assert "1 of 1 trials ended before" in shown
+    assert "1 of 1 trials have already ended" in shown
     assert "total" not in shown
     assert main(["estimate", *words, "--seeds", "3"]) == 0
     assert "total: 2 trials" in capsys.readouterr().out
@@ -310,11 +310,8 @@ def test_what_is_said_of_it_fits_a_terminal_and_adds_up() -> None:
     assert lines[-1].split() == ["one", "trial", "2", "min"]
     assert all("\u2026" not in line for line in lines)
     steps, disk, total = sentences(gpu, one, 3, 60.0, "a card")
-    assert (
-        steps
-        == "from 50 steps: 1,000.0 ms a step, 3,000.0 ms with masks, 4,250.0 ms to load a batch (ahead of its use)"
-    )
-    assert disk.startswith("disk: 18 bytes the checkpoint, twice while it is replaced; 15.2 kB kept of a trial")
+    assert steps == "from 50 steps: 1,000.0 ms per step, 3,000.0 ms with masks, 4,250.0 ms to load a batch (prefetched)"
+    assert disk.startswith("disk: 18 bytes per checkpoint, twice that while it is replaced; 15.2 kB kept per trial")
     assert total == (
         "total: 3 trials and 60 s to open the data: about 8 min on this machine (a card), "
         "45.7 kB of disk, 5.0 GB of GPU memory, 2.0 MB of memory, about"

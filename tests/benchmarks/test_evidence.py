@@ -202,7 +202,7 @@ def test_a_trial_that_another_process_took_first_is_passed_over(
 def test_absent_data_sets_are_all_named_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "flickr8k").mkdir()
     wanted = [dataclasses.replace(one, waits="") for one in WANTED]
-    with pytest.raises(ValueError, match=r"not there: .*tiny-imagenet-50, .*squeezenet1_0.*noisy-digits"):
+    with pytest.raises(ValueError, match=r"missing .*tiny-imagenet-50, .*squeezenet1_0.*noisy-digits"):
         evidence.evidence(Evidence(data=tmp_path, out=tmp_path), wanted)
 
 
@@ -230,7 +230,7 @@ def test_a_run_that_leaves_nothing_behind_is_not_asked_for_again_and_again(
     asked: list[int] = []
     monkeypatch.setattr(evidence.run, "run", lambda options: asked.append(options.first_seed) or 0)
     (tmp_path / SMALL.data).mkdir()
-    with pytest.raises(ValueError, match=r"seed 0 of ResNet-18 was run and left no record in .* that counts"):
+    with pytest.raises(ValueError, match=r"seed 0 of ResNet-18 ran but left no record that counts in "):
         evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (SMALL,))
     assert asked == [0]
 

@@ -130,7 +130,7 @@ def test_arms_that_not_all_trials_have_say_so_in_the_curves(monkeypatch: pytest.
     (group,) = group_records([*build.trio(), more])
     figure = drawn(group, monkeypatch)
     assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "LLR (n = 1)"
-    assert "means of unlike seeds do not compare" in figure.get_suptitle()
+    assert "means over different seeds are not comparable" in figure.get_suptitle()
     assert "do not compare" not in drawn(group_records(build.trio())[0], monkeypatch).get_suptitle()
 
 

@@ -85,7 +85,7 @@ def test_a_captioner_is_scored_on_its_own_data_alone(
     assert "bleu4" not in shown
     assert score(tmp_path / "set.safetensors", permuted) == 2
     error = capsys.readouterr().err
-    assert f"set.safetensors was trained on data of fingerprint {ours}, but permuted has {theirs}" in error
+    assert f"set.safetensors was trained on data with fingerprint {ours}, but permuted has {theirs}" in error
 
 
 def test_a_captioner_of_other_data_is_no_dense_start(
@@ -94,7 +94,7 @@ def test_a_captioner_of_other_data_is_no_dense_start(
     ours = captioner(root, tmp_path / "m.safetensors")
     words = ["run", ROW, "--data", str(permuted), "--dense", str(tmp_path / "m.safetensors"), "--device", "cpu"]
     assert main([*words, "--out", str(tmp_path / "out")]) == 2
-    assert f"m.safetensors was trained on data of fingerprint {ours}, but permuted has" in capsys.readouterr().err
+    assert f"m.safetensors was trained on data with fingerprint {ours}, but permuted has" in capsys.readouterr().err
     assert not (tmp_path / "out" / "checkpoints").exists()
 
 

@@ -79,13 +79,13 @@ def trained_to(error: float) -> list[Record]:
 @pytest.mark.parametrize(
     ("found", "answer"),
     [
-        (build.noisy(), "it does."),
-        (build.noisy(overfits=False), "it does not, the test gets better."),
-        (build.noisy(2), "not said below 3 seeds (n = 2)."),
-        (trained_to(60.0), "the test gets worse, but so does the training: that is no overfitting."),
+        (build.noisy(), "it overfits."),
+        (build.noisy(overfits=False), "it does not overfit: test improves."),
+        (build.noisy(2), "no answer below 3 seeds (n = 2)."),
+        (trained_to(60.0), "test gets worse, but so does training: not overfitting."),
         (
             [*build.noisy(2), *changed(build.noisy(overfits=False)[:1], seed=7)],
-            "the test is not told apart from unchanged",
+            "no significant change in the test metric",
         ),
     ],
 )

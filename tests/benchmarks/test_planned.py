@@ -26,7 +26,7 @@ ROW = "imagenet_resnet18"
 NAME = "ResNet-18, width 1/4, 64 pixels"
 PLAN = "The planned rows: smaller networks, less data"
 SCORES = "## The planned rows: scores"
-LACKS = "## What the planned rows still lack"
+LACKS = "## What the planned rows still need"
 
 
 def right(found: list[Record], arm: str) -> NDArray[np.float64]:
@@ -173,9 +173,9 @@ def test_what_is_missing_is_told_with_its_cost() -> None:
 def test_the_headline_counts_the_plan_and_nothing_else() -> None:
     text = headline_of(build.planned())
     assert text.startswith(
-        "Does DSD beat ordinary training of equal budget? Of 7 planned rows 1 has a verdict. The paper's gain is"
+        "Does DSD beat ordinary training of equal budget? Of 7 planned rows, 1 has a verdict. The paper's gain is"
     )
-    assert "is excluded in 1. Direction: DSD better in 1. Of the planned trials 5 of 40 are there." in text
+    assert "is excluded in 1. Direction: DSD better in 1. 5 of 40 planned trials are finished." in text
     assert line(text, NAME)[3:] == [
         "+1.00 [+0.43, +1.57]",
         "+1.20 (+4.1 %)",
@@ -185,10 +185,10 @@ def test_the_headline_counts_the_plan_and_nothing_else() -> None:
         "5 of 5",
     ]
     with_old = headline_of([*build.planned(), *build.trio()])
-    old = " Not counted here: 1 group of trials of suite 0.1 at their rows' own recipes: superseded."
+    old = " Not counted here: 1 superseded group of trials of suite 0.1."
     assert with_old.replace(old, "") == text
     none = headline_of(build.trio())
-    assert "No verdict yet on any of the 7 planned rows: 0 of 40 planned trials are there." in none
+    assert "No verdict yet on any of the 7 planned rows: 0 of 40 planned trials are finished." in none
     assert "+0.30" not in none  # a gain of suite 0.1
 
 
@@ -263,4 +263,4 @@ def test_no_gain_over_the_baseline_stands_without_the_controls() -> None:
     assert records["gain over baseline"] == "-"
     heads = pages_of(build.trio())[f"tables/{ROW}.md"]
     assert "gain over baseline" in heads
-    assert "control's over baseline" in heads
+    assert "control over baseline" in heads

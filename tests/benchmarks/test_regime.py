@@ -89,7 +89,7 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     (trials,) = map(texts, tables([group]))
     assert trials["gate"] == ["-"]
     blocks = overview.blocks([group], answers.rows([group]))
-    others = texts(blocks[blocks.index(Heading(2, "Small scale: trials of no plan")) + 1])
+    others = texts(blocks[blocks.index(Heading(2, "Small scale: trials outside the plan")) + 1])
     assert others["gain over control"] == ["+0.50"]
 
 

@@ -172,7 +172,7 @@ def test_every_record_and_figure_is_there_and_every_link_leads_somewhere(page: P
         assert one.command in page.text
         assert one.content_hash in page.text
     labels = [attrs["aria-label"] or "" for tag, attrs in page.tags if tag == "svg"]
-    assert labels[0] == "Paired gains with 95 % intervals, a dot for every seed within the frame"
+    assert labels[0] == "Paired gains with 95 % intervals, one dot per seed within the frame"
     assert len(set(labels)) > 4
     assert sum(label.endswith(": training curves of the main arms") for label in labels) == len(group_records(golden))
 
@@ -259,7 +259,7 @@ def test_outputs_that_are_not_their_records_are_refused(tmp_path: Path) -> None:
     record = with_outputs(tmp_path)
     path = tmp_path / f"{record.id}.csv.gz"
     path.write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(ValueError, match=rf"{path.name} is not the file"):
+    with pytest.raises(ValueError, match=rf"{path.name}: its SHA-256 differs"):
         html_page.page([record], tmp_path)
 
 
@@ -274,7 +274,7 @@ def test_a_page_that_would_be_too_large_lacks_trials_and_says_so(
     shown = Page(less)
     assert len(less.encode()) <= html_page.LIMIT
     assert 0 < len(shown.trials()) < count
-    assert f"Left out, to keep this page small: {count - len(shown.trials())} trial" in shown.text
+    assert f"Left out to keep this page small: {count - len(shown.trials())} trial" in shown.text
     monkeypatch.setattr(html_page, "LIMIT", 20_000)
     with pytest.raises(ValueError, match="more than 20,000"):
         html_page.page(golden, tmp_path)
@@ -313,4 +313,4 @@ def test_no_records_no_result(tmp_path: Path) -> None:
     shown = Page(html_page.page([], tmp_path))
     assert shown.tables == []
     assert "No result on real data yet" in shown.text
-    assert "No record has any." in shown.text
+    assert "No record has captions or transcripts." in shown.text

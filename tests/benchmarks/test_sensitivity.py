@@ -113,5 +113,5 @@ def test_the_picture_holds_every_seed_whatever_their_number(tmp_path: Path, seed
 def test_without_such_an_arm_there_is_no_picture(tmp_path: Path) -> None:
     names = figure_names(group_records(build.sweep()))
     assert "imagenet_resnet50-small-sensitivity.png" in names
-    with pytest.raises(ValueError, match="no record of imagenet_resnet18 has an arm of sensitivity"):
+    with pytest.raises(ValueError, match="no record of imagenet_resnet18 has both a sensitivity arm and the control"):
         files.sensitivities(group_records(build.trio())[0], tmp_path / "sensitivity.png")

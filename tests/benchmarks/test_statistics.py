@@ -235,7 +235,7 @@ def test_an_end_of_an_interval_never_hides_its_side_of_zero() -> None:
 def test_seeds_that_agree_more_closely_than_the_test_set_allows_are_called_that() -> None:
     page = pages_of(build.trio((0.1, 0.12, 0.11)))["README.md"]  # sd 0.01; the test set's is 0.3 / 1.96 = 0.153
     assert (
-        "by itself a standard deviation of 0.15, 234.3 times the variance seen between seeds: the seeds happen" in page
+        "standard deviation due to the test set 0.15, 234.3 times the variance between seeds: the seeds agree" in page
     )
     assert "the interval over seeds understates the uncertainty about other test examples" in page
     assert "happen to agree" not in pages_of(build.everything())["README.md"]
@@ -257,7 +257,5 @@ def test_beside_the_fit_stands_what_a_guess_would_be_wrong() -> None:
     known = [
         one.model_copy(update={"data": one.data.model_copy(update={"counts": {"classes": 8}})}) for one in build.trio()
     ]
-    assert "test top-1 error 42.20 %; by chance 87.50 %" in pages_of(known)["README.md"]
-    assert "by chance" not in "".join(
-        fact for fact in pages_of(build.trio())["README.md"].splitlines() if "Fit" in fact
-    )
+    assert "test top-1 error 42.20 %; chance 87.50 %" in pages_of(known)["README.md"]
+    assert "; chance" not in "".join(fact for fact in pages_of(build.trio())["README.md"].splitlines() if "Fit" in fact)

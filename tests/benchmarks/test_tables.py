@@ -96,7 +96,9 @@ def test_a_group_of_three_by_hand() -> None:
     own = own[own.index("### imagenet_resnet18: small scale, fixture-pictures, recipe 50a1150a1150, suite 0.1") :]
     assert line(own, "DSD over baseline")[:3] == ["DSD over baseline", "+2.20 ± 0.17 [+1.77, +2.63]", "3"]
     assert "DSD over control, top-1 error %: +0.30 ± 0.20 [-0.20, +0.80], n = 3. Verdict: superseded: none." in page
-    assert "mean 95 % interval [+0.00, +0.60]; by itself a standard deviation of 0.15, 59 % of the variance" in page
+    assert (
+        "mean 95 % interval [+0.00, +0.60]; standard deviation due to the test set 0.15, 59 % of the variance" in page
+    )
 
 
 def test_the_paper_scale_has_the_papers_figures_and_no_verdict() -> None:
@@ -124,9 +126,7 @@ def test_every_record_is_listed_and_the_rule_stands_in_the_header() -> None:
 
 def test_superseded_and_failed_records_are_counted_and_change_no_mean() -> None:
     page = pages_of(golden())["README.md"]
-    counts = (
-        "23 in the tables, 1 superseded by a newer trial of the same seed with all of the arms, 1 failed and left out"
-    )
+    counts = "23 in the tables, 1 superseded by a newer trial of the same seed with all arms, 1 failed and left out"
     assert f"25 records: {counts}." in page
     assert "small, seed 3, dsd, sparse, step 17: the loss is nan in batch 3" in page
     kept = [r for r in golden() if r.status == "finished" and not r.finished.startswith("2029")]
@@ -181,7 +181,7 @@ def test_data_are_one_whatever_the_rule_of_fingerprints_where_a_run_of_both_is_t
     assert (group.key.fingerprint, group.other_fingerprints) == ("by another rule", [old[0].data.fingerprint])
     assert len(figure_files.write(tmp_path, [*old, again, further])) == 2  # gains and curves
     page = pages_of([*old, again, further])["README.md"]
-    assert f"; by an older rule {old[0].data.fingerprint}, the same data: the same trial under each gave" in page
+    assert f"; under an older rule {old[0].data.fingerprint}, the same data: the same trial gave" in page
 
 
 def test_runs_that_differ_in_one_loss_or_outcome_do_not_make_data_one() -> None:
@@ -213,7 +213,7 @@ def test_a_later_trial_with_fewer_arms_hides_no_evidence() -> None:
     assert [r.id for r in group.records] == ["full"]
     assert (group.superseded, [r.id for r, _ in group.unused]) == ((), ["later"])
     page = pages_of([later, full])["README.md"]
-    assert "1 not used, for lack of an arm that an older trial of the same seed has" in page
+    assert "1 not used, because an older trial of the same seed has more arms" in page
     assert "not used: lacks dsd, which the trial of 2030-01-01T10:00:00Z has |" in page
     whole = {"dsd": (41.0, 39.0), "control": (41.0, 40.0), "llr": (41.0, 40.0)}
     newest = build.record(id="newest", finished="2030-01-03T10:00:00Z", arms=whole)
@@ -224,7 +224,7 @@ def test_a_later_trial_with_fewer_arms_hides_no_evidence() -> None:
 
 def test_the_verdict_names_the_arm_that_is_missing() -> None:
     found = [build.record(seed=s, arms={"control": (41.0, 40.0), "llr": (41.0, 40.5)}) for s in range(3)]
-    assert "DSD over control: no DSD arm, hence neither a gain nor a verdict." in pages_of(found)["README.md"]
+    assert "DSD over control: no DSD arm, so neither a gain nor a verdict." in pages_of(found)["README.md"]
     nothing = [build.record(seed=s, arms={"llr": (41.0, 40.5)}) for s in range(3)]
     assert "DSD over control: no DSD or control arm" in pages_of(nothing)["README.md"]
 
@@ -283,12 +283,12 @@ def test_the_papers_cells_are_comparable_at_paper_scale_on_the_papers_data_alone
     assert line(vgg, "LLR")[5:] == ["29.33 *unverified*", "10.00 *unverified*"]
     planned = pages_of(build.planned())["tables/imagenet_resnet18.md"]
     assert "paper (ImageNet, full recipe): top-1 error %" in planned
-    assert "A verdict speaks of DSD on this data and at this size" in planned
+    assert "A verdict applies to DSD on this data and at this size" in planned
 
 
 def test_a_group_without_control_has_no_verdict() -> None:
     found = [build.record(seed=s, arms={"dsd": (41.0, 40.0)}) for s in range(3)]
-    assert "DSD over control: no control arm, hence neither a gain nor a verdict." in pages_of(found)["README.md"]
+    assert "DSD over control: no control arm, so neither a gain nor a verdict." in pages_of(found)["README.md"]
 
 
 def test_a_custom_recipe_enters_no_comparison() -> None:
@@ -300,7 +300,7 @@ def test_a_custom_recipe_enters_no_comparison() -> None:
 
 def test_a_row_that_the_paper_does_not_have() -> None:
     files = pages_of(build.trio(row="cifar_resnet20"))
-    assert "The paper has no such row." in files["tables/cifar_resnet20.md"]
+    assert "This row is not in the paper." in files["tables/cifar_resnet20.md"]
     assert "cifar_resnet20" in {one["row"] for one in csv.DictReader(io.StringIO(files["tables/overview.csv"]))}
 
 

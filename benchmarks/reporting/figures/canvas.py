@@ -1,4 +1,4 @@
-"""A blank figure that owes nothing to the user's settings, and its file, which says what it was drawn from."""
+"""A blank figure independent of the user's settings, and its file, which names the records it was drawn from."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 from benchmarks.records.schema import Record
 
 COLOURS = {"dense": "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
-"""Of the arms, told apart by the colour-blind too (Okabe and Ito)."""
+"""The arms' colours, safe for colour-blind readers (Okabe and Ito)."""
 
-DRAWING_VERSION = 6
-"""Raised by whatever makes another picture of the same records, so that `stale` finds the ones drawn before."""
+DRAWING_VERSION = 7
+"""Raise this with every change of how figures look, so that `stale` finds figures drawn by older code."""
 
-_SOURCE = "dsd-source"  # the PNG's text field that says what it was drawn from
+_SOURCE = "dsd-source"  # the PNG text field with the hash of `source`
 _VECTOR = ContextVar("vector", default=False)
 
 
 @contextmanager
 def blank(width: float, height: float) -> Iterator[Figure]:
-    """Give a figure that owes nothing to the user's matplotlib settings, and changes none."""
+    """Yield a figure that neither uses nor changes the user's matplotlib settings."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rc("font", size=9)
@@ -40,7 +40,7 @@ def blank(width: float, height: float) -> Iterator[Figure]:
 
 @contextmanager
 def vector() -> Iterator[None]:
-    """Within it `save` writes an SVG beside where the PNG would have been: text as text, no ground, the same bytes again."""
+    """Within this context, `save` writes a reproducible SVG in place of the PNG, with real text and no background."""
     token = _VECTOR.set(True)
     try:
         yield
@@ -49,13 +49,13 @@ def vector() -> Iterator[None]:
 
 
 def source(records: Sequence[Record]) -> str:
-    """Return a hash of what a picture of `records` is drawn from: the records, and the version of the drawing."""
+    """Return a hash of the records and the drawing version that determine a figure."""
     parts = [str(DRAWING_VERSION), *sorted(record.content_hash for record in records)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def save(figure: Figure, path: Path, drawn_from: str) -> None:
-    """Write a PNG of pixels in 128 colours, a third of the bytes, and of what they were drawn from: no date, no version."""
+    """Write a PNG with 128 colours (a third of the size) and its source hash, but no date or version."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if _VECTOR.get():
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -71,9 +71,9 @@ def save(figure: Figure, path: Path, drawn_from: str) -> None:
 
 
 def read_source(path: Path) -> str | None:
-    """Return what the figure in `path` was drawn from, None where it is none of ours."""
+    """Return the source hash of the figure in `path`; None if this suite did not draw it."""
     try:
         with Image.open(path) as image:
             return str(image.text.get(_SOURCE)) if isinstance(image, PngImageFile) else None
-    except OSError:  # missing, or no picture at all
+    except OSError:  # missing, or not an image
         return None

@@ -21,10 +21,10 @@ _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
 
 
 def curves(group: Group, path: Path) -> None:
-    """Draw the training loss and the test metric of one group's main arms against the epoch: seeds thin, their mean thick.
+    """Draw training loss and test metric of one group's main arms over epochs: seeds thin, their mean thick.
 
-    The panel of what follows D is framed on how DSD and the control end, between which the question is; other arms may run out of
-    it. Validation perplexity, where it was measured, has a panel of its own.
+    The panel for the time after D is scaled to the end of DSD and control, the arms to compare; other arms may leave the frame.
+    Validation perplexity, if measured, has its own panel.
     """
     names = summary.main_arms(group)
     colours = COLOURS | dict(zip((n for n in names if n not in COLOURS), _SPARE, strict=False))
@@ -32,7 +32,7 @@ def curves(group: Group, path: Path) -> None:
     panels: list[tuple[str, str | None, bool]] = [("training loss", None, False)]
     better = "lower is better" if group.sample.lower_is_better else "higher is better"
     name = f"test {headings.metric_name(metric, group)}"
-    panels += [(f"{name}\n({better})", metric, False), (f"{name}, framed\non how DSD and control end", metric, True)]
+    panels += [(f"{name}\n({better})", metric, False), (f"{name},\nzoomed to DSD and control", metric, True)]
     if any(_line(record, arm, metrics.PERPLEXITY) for record in group.records for arm in (DENSE, *names)):
         panels.append((f"{metrics.label(metrics.PERPLEXITY)}\n(lower is better)", metrics.PERPLEXITY, False))
     with canvas.blank(7.5, 0.7 + 2.3 * len(panels)) as figure:
@@ -57,7 +57,7 @@ def curves(group: Group, path: Path) -> None:
         n = len(group.records)
         seeds = "1 seed" if n == 1 else f"n = {n} seeds (thin), mean (thick)"
         if any(0 < sum(arm in record.arms for record in group.records) < n for arm in names):
-            seeds += "; means of unlike seeds do not compare"
+            seeds += "; means over different seeds are not comparable"
         heading = textwrap.fill(f"{group.key.row}, {group_names.title(group)}", 97, break_on_hyphens=False)
         figure.suptitle(f"{heading}\n{seeds}", fontsize=9)
         figure.legend(*every[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=5)
@@ -65,7 +65,7 @@ def curves(group: Group, path: Path) -> None:
 
 
 def _line(record: Record, arm: str, metric: str | None) -> dict[float, float]:
-    """Return epoch (counted from the start of D) to test metric, or to training loss where `metric` is None."""
+    """Return epoch (from the start of D) to test metric, or to training loss if `metric` is None."""
     source = record.dense if arm == DENSE else record.arms.get(arm)
     if source is None:
         return {}
@@ -80,7 +80,7 @@ def _value(point: Point, metric: str | None) -> float | None:
 
 
 def _frame_end(ax: Axes, lines: Sequence[dict[float, float]], fork: float) -> None:
-    """Frame the second half of these lines after the epoch `fork`."""
+    """Set the y range to the second half of these lines after the epoch `fork`."""
     last = max((max(line) for line in lines), default=fork)
     held = [value for line in lines for epoch, value in line.items() if epoch >= (fork + last) / 2]
     if held:
@@ -95,12 +95,12 @@ def _bundle(
         ax.plot(list(line), list(line.values()), color=colour, linewidth=0.6, alpha=0.45, linestyle=style)
     common = [epoch for epoch in lines[0] if all(epoch in line for line in lines)]
     mean = [sum(line[epoch] for line in lines) / len(lines) for epoch in common]
-    top = 3 + first  # where lines lie on one another, DSD's is the one to see
+    top = 3 + first  # draw DSD's line on top
     ax.plot(common, mean, style, color=colour, linewidth=1.6, marker="o", markersize=2.5, label=label, zorder=top)
 
 
 def _boundaries(ax: Axes, record: Record) -> None:
-    """Mark where phases end, as the dsd arm goes through them."""
+    """Mark the ends of the dsd arm's phases."""
     names = {"dense": "D", "sparse": "S", "redense": "D2"}
     arm = record.arms.get("dsd")
     position, iteration = 0.0, 0
@@ -111,7 +111,7 @@ def _boundaries(ax: Axes, record: Record) -> None:
         middle, position = position + phase.epochs / 2, position + phase.epochs
         ax.axvline(position, color="#BBBBBB", linewidth=0.8, linestyle=":", zorder=0)
         where = ax.get_xaxis_transform()
-        if middle > ax.get_xlim()[0]:  # text left of the axes would make the layout shrink them
+        if middle > ax.get_xlim()[0]:  # text left of the axes would shrink them
             size = 7 if several else 8
             ax.text(
                 middle, 1.01, name.replace(", ", "\n"), transform=where, ha="center", fontsize=size, color="#555555"

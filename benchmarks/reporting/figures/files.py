@@ -1,4 +1,4 @@
-"""Which figures a results folder has, drawn where they are missing or stale."""
+"""The figures of a results folder: draw those that are missing or stale."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _NAMES = re.compile(
     rf"gains\.png|(?:{'|'.join(map(re.escape, {**paper.ROWS, **ROWS}))})-(?:smoke|small|paper)"
     rf"(?:-[0-9a-f]{{12}}-[0-9]+)?-(?:{'|'.join((*get_args(Kind), 'captions', 'transcripts'))})\.png"
 )
-"""The pictures that are made here, or were: contact sheets of captions and transcripts are drawn no more."""
+"""File names of figures that this suite makes or once made (contact sheets of captions and transcripts)."""
 
 
 def write(out: Path, records: Sequence[Record]) -> list[Path]:
-    """Draw every figure of a results folder into `out`/figures, remove those of no group, and return the paths.
+    """Draw every figure of a results folder into `out`/figures, remove obsolete ones, and return the paths.
 
-    A figure that was drawn from the same records by this version of the drawing is left as it is.
+    A figure already drawn from the same records by this drawing version is kept.
     """
     found = group_records(records)
     folder = out / "figures"
@@ -52,9 +52,9 @@ def _is_drawn(path: Path, records: Sequence[Record]) -> bool:
 
 
 def stale(folder: Path, records: Sequence[Record]) -> list[str]:
-    """Return the names of the pictures in `folder` that are missing, drawn from other records, or that do not belong.
+    """Return the names of figures in `folder` that are missing, drawn from other records, or do not belong there.
 
-    What a picture was drawn from stands in it; its pixels depend on the version of the font library.
+    The check uses the source hash in each file, because pixels depend on the version of the font library.
     """
     found = group_records(records)
     sources = {figure_name(one, found, kind): canvas.source(one.records) for one in found for kind in kinds(one)}
@@ -66,24 +66,24 @@ def stale(folder: Path, records: Sequence[Record]) -> list[str]:
 
 
 def gains(records: Sequence[Record], path: Path) -> None:
-    """Draw the paired gains of DSD: mean, 95 % interval, a dot for every seed, and the paper's claim in the regime of it.
+    """Draw DSD's paired gains: mean, 95 % interval and one dot per seed, with the paper's claim for planned rows.
 
-    Custom recipes are left out; so are trials of suite 0.1 where there is a result, and smoke tests where there is either.
+    Custom recipes are omitted. Trials of suite 0.1 are drawn only if there is no result, smoke tests only if there is neither.
 
     Raises:
-        ValueError: no record has anything to draw.
+        ValueError: there is nothing to draw.
     """
     shown = _shown(group_records(records))
     if not shown:
         raise ValueError(
-            f"{path.name}: none of {len(records)} records is finished, has the arm 'dsd' and follows a recipe of ours"
+            f"{path.name}: none of {len(records)} records is finished, has the arm 'dsd' and follows one of our recipes"
         )
     with canvas.blank(7.5, 0.9 + 0.72 * (len(shown) + 0.9)) as figure:
         ax = figure.subplots()
         forest.draw(ax, shown, {row.name: claim_of(row).share for row in paper.ROWS.values()})
         ax.set_title(_title(shown[0]), loc="left", fontsize=9, fontweight="bold")
         ax.set_xlabel(
-            "gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds; an arrow: beyond the frame"
+            "gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds; arrows: beyond the frame"
         )
         handles = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=8)
@@ -94,25 +94,25 @@ def weights(group: Group, path: Path) -> None:
     """Draw the histograms of one group's weights at the five points of the paper's Figure 2.
 
     Raises:
-        ValueError: its records do not tell of them.
+        ValueError: its records have no histograms.
     """
     weights_figure.histograms(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
 
 
 def lineages(group: Group, path: Path) -> None:
-    """Draw what became of the weights that one group's sparse phases pruned.
+    """Draw what happened to the weights that one group's sparse phases pruned.
 
     Raises:
-        ValueError: its records do not tell of it.
+        ValueError: its records have no such data.
     """
     weights_figure.dots(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
 
 
 def sensitivities(group: Group, path: Path) -> None:
-    """Draw the gains over the control of one group by sparsity, and of other ways to spend the budget.
+    """Draw one group's gains over the control by sparsity, and for other uses of the budget.
 
     Raises:
-        ValueError: its records have no arm of sensitivity.
+        ValueError: its records have no sensitivity arm.
     """
     sensitivity.draw(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
 
@@ -126,7 +126,7 @@ _DRAW: dict[Kind, Callable[[Group, Path], None]] = {
 
 
 def _shown(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups in the picture of the gains: results or, while there is none, what is superseded, then smoke tests."""
+    """Return the groups in the gains figure: results; if none, superseded trials; if none, smoke tests."""
     found = [group for group in groups if has_gain(group)]
     kinds = (
         [one for one in found if one.quotable],
@@ -146,5 +146,5 @@ def _records(groups: Sequence[Group]) -> list[Record]:
 
 
 def _present(folder: Path) -> set[str]:
-    """Return the pictures in `folder` that could have been drawn here; any other is somebody else's."""
+    """Return the figures in `folder` that this suite could have drawn. Others are left alone."""
     return {path.name for path in folder.glob("*.png") if _NAMES.fullmatch(path.name)}

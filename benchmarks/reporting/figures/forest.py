@@ -1,4 +1,4 @@
-"""The paired gains of DSD, a line each, as a picture: over the control, and over the baseline beside the control's own."""
+"""Forest plot of the paired gains: DSD over control, DSD over baseline, and control over baseline."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _LOOKS = {
     "control": ("s", COLOURS["dsd"], "DSD over control (equal budget): mean, 95 % interval"),
     DENSE: ("o", COLOURS[DENSE], "DSD over baseline"),
     "longer": ("D", COLOURS["control"], "control over baseline"),
-    _UNEQUAL: ("^", "#A65E00", "DSD over shorter control (UNEQUAL, as the paper)"),
+    _UNEQUAL: ("^", "#A65E00", "DSD over shorter control (UNEQUAL, as in the paper)"),
 }
 
 
 def draw(ax: Axes, groups: Sequence[Group], claims: Mapping[str, float]) -> None:
-    """Draw the gains of each group with seeds and intervals, on lines of their own.
+    """Draw each group's gains with seeds and intervals, one line per comparison.
 
-    `claims` are row to the paper's gain as a share of what it improves on; it is drawn as that share of our control.
+    `claims` maps row to the paper's gain as a share of the figure it improves on. It is drawn as that share of our control.
     """
     labels: list[str] = []
     drawn: list[tuple[float, float, float, float, str]] = []  # low, mean, high, y, colour
     needed = [0.0]
     for row, group in enumerate(groups):
         found = {name: list(summary.gains(group, *pair).values()) for name, pair in _PAIRS.items()}
-        if summary.over_baseline(group) is None:  # the one is never shown without the other
+        if summary.over_baseline(group) is None:  # never show one without the other
             found |= {DENSE: [], "longer": []}
         unequal = iterations.unequal(group)
         found |= {_UNEQUAL: list(unequal.gains)} if unequal else {}
@@ -53,7 +53,7 @@ def draw(ax: Axes, groups: Sequence[Group], claims: Mapping[str, float]) -> None
             low, high = _ends(group, over, paired)
             drawn.append((min(low, *seeds), paired.mean, max(high, *seeds), y, colour))
             needed += [low, high, *seeds] if over == "control" else []
-            if low < high:  # with caps: an interval may be narrower than the mark of its mean
+            if low < high:  # with caps: an interval may be narrower than the marker
                 error = [[max(0.0, paired.mean - low)], [max(0.0, high - paired.mean)]]
                 ax.errorbar([paired.mean], [y], xerr=error, color=colour, linestyle="none", capsize=3)
             ax.scatter([paired.mean], [y], s=14, marker=marker, color=colour, label=label, zorder=3)
@@ -75,7 +75,7 @@ def draw(ax: Axes, groups: Sequence[Group], claims: Mapping[str, float]) -> None
 
 
 def _claims(group: Group, claims: Mapping[str, float], offsets: Sequence[float]) -> Iterator[tuple[float, float, str]]:
-    """Yield where the paper's figure lies, on which line, and what it is: nothing of what is superseded."""
+    """Yield position, line and label of the paper's figure; nothing for superseded groups."""
     control = summary.stages(group).get(LABELS["control"], {}).get(group.metric)
     if group.section == "regime" and control and group.key.row in claims:
         yield claims[group.key.row] * control.mean, offsets[0], "the paper's claim, as a share of our control"
@@ -85,7 +85,7 @@ def _claims(group: Group, claims: Mapping[str, float], offsets: Sequence[float])
 
 
 def _ends(group: Group, over: str, found: Paired) -> tuple[float, float]:
-    """Return the ends of the interval over seeds and test examples; over seeds alone of what is superseded or unequal."""
+    """Return the interval over seeds and test examples; over seeds only for superseded or unequal comparisons."""
     crossed = summary.crossed(group, *_PAIRS[over]) if group.quotable and over in _PAIRS else None
     if crossed:
         return crossed.low, crossed.high
@@ -93,7 +93,7 @@ def _ends(group: Group, over: str, found: Paired) -> tuple[float, float]:
 
 
 def _frame_primary(ax: Axes, needed: Sequence[float], drawn: Sequence[tuple[float, float, float, float, str]]) -> None:
-    """Frame the primary gains, the paper's, and secondary ones that are near; one that is far out is marked at the edge."""
+    """Set the x range to the primary gains, the paper's and nearby secondary ones; mark outliers at the edge."""
     reach = 1.5 * max(map(abs, needed))
     needed = [*needed, *(mean for _, mean, _, _, _ in drawn if abs(mean) <= reach)]
     room = 0.12 * (max(needed) - min(needed)) or 1.0

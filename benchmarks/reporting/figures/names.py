@@ -1,4 +1,4 @@
-"""What the figures of a group are called."""
+"""File names of figures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import has_gain, has_sensitivity
 
 Kind = Literal["curves", "weights", "lineage", "sensitivity"]
-"""What a figure of one group shows."""
+"""The kinds of figures of one group."""
 
 
 def kinds(group: Group) -> list[Kind]:
-    """Return the figures that a group has."""
+    """Return the kinds of figures that a group has."""
     has: dict[Kind, bool] = {
         "curves": True,
         "weights": mask_lineage.of_weights(group) is not None,
@@ -25,13 +25,13 @@ def kinds(group: Group) -> list[Kind]:
 
 
 def figure_names(all_groups: Sequence[Group]) -> list[str]:
-    """Return the files of every figure: the gains, then those of each group."""
+    """Return the file names of all figures: the gains, then those of each group."""
     gains = ["gains.png"] if any(has_gain(group) for group in all_groups) else []
     return [*gains, *(figure_name(group, all_groups, kind) for group in all_groups for kind in kinds(group))]
 
 
 def figure_name(group: Group, all_groups: Sequence[Group], kind: Kind) -> str:
-    """Return the file of a figure of the group; a recipe hash marks further groups of the same row and scale."""
+    """Return the file name of a group's figure. A recipe hash distinguishes groups of the same row and scale."""
     like = [g for g in all_groups if (g.key.row, g.key.scale) == (group.key.row, group.key.scale)]
     index = like.index(group)
     suffix = f"-{group.key.recipe_hash}-{index + 1}" if index else ""

@@ -1,4 +1,4 @@
-"""The picture of sensitivity: the gain over the control by sparsity, and of the other ways to spend the budget."""
+"""The sensitivity figure: gain over the control by sparsity, and for other uses of the budget."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _SWEPT, _OWN, _OTHER, _ZERO = "#A65E00", COLOURS["dsd"], "#009E73", COLOURS["con
 
 
 def draw(group: Group, heading: str, path: Path, drawn_from: str) -> None:
-    """Draw the gains over the control of one group's arms: left by sparsity, right of the others.
+    """Draw the gains of one group's arms over the control: by sparsity on the left, the other arms on the right.
 
-    Means with a 95 % interval from two seeds on, a dot a seed. The frame holds every seed and the intervals of enough seeds for a
-    verdict; those of two seeds, wider by far, may run out of it.
+    Shows means, one dot per seed, and 95 % intervals from two seeds on. The frame holds all seeds and all intervals over enough
+    seeds for a verdict. Intervals over two seeds are far wider and may leave the frame.
 
     Raises:
-        ValueError: no record of the group has an arm of sensitivity and the control.
+        ValueError: no record of the group has both a sensitivity arm and the control.
     """
     found = sensitivity.choices(group)
     if not found:
-        raise ValueError(f"{path.name}: no record of {group.key.row} has an arm of sensitivity beside the control")
+        raise ValueError(f"{path.name}: no record of {group.key.row} has both a sensitivity arm and the control")
     swept = [one for one in found if one.sparsity is not None]
     others = [one for one in found if one.sparsity is None]
     with canvas.blank(7.5 if others else 4.6, max(3.6, 1.9 + 0.42 * len(others))) as figure:
@@ -46,7 +46,7 @@ def draw(group: Group, heading: str, path: Path, drawn_from: str) -> None:
             _list(axes.pop(0), others, unit)
         counts = sorted({len(one.gains) for one in found})
         n = f"n = {counts[0]}" + (f" to {counts[-1]}" if len(counts) > 1 else "")
-        shown = "1 seed, no interval" if counts[-1] == 1 else f"mean, 95 % interval, a small dot a seed, {n}"
+        shown = "1 seed, no interval" if counts[-1] == 1 else f"mean, 95 % interval, one small dot per seed, {n}"
         text = textwrap.fill(heading, 95, break_on_hyphens=False)
         figure.suptitle(f"{text}\n{shown}; above or right of 0: better than the control", fontsize=9)
         canvas.save(figure, path, drawn_from)
@@ -79,7 +79,7 @@ def _by_sparsity(ax: Axes, swept: Sequence[Choice], group: Group, unit: str) -> 
             edgecolors="#000000",
             linewidths=0.6,
             label=label,
-            zorder=4 + own,  # a swept arm of the same sparsity lies under it
+            zorder=4 + own,  # draw the recipe's own DSD above a swept arm of the same sparsity
         )
     ax.text(99, 0, "control", color=_ZERO, ha="right", va="bottom", fontsize=8)
     ax.set_xlim(-4, 99)
@@ -116,7 +116,7 @@ def _ends(one: Choice) -> tuple[float, float] | None:
 
 
 def _frame(found: Sequence[Choice]) -> tuple[float, float]:
-    """Return the range of all seeds, of zero, and of the intervals of enough seeds, with a margin."""
+    """Return the range of all seeds, zero and the intervals over enough seeds, with a margin."""
     held = [0.0, *(gain for one in found for gain in one.gains)]
     held += [end for one in found if len(one.gains) >= MINIMUM_SEEDS for end in (_ends(one) or ())]
     margin = 0.08 * (max(held) - min(held)) or 1.0

@@ -1,4 +1,4 @@
-"""Pictures of the weights: one tensor's histograms as in the paper's Figure 2, and what became of the weights S pruned."""
+"""Weight figures: one tensor's histograms, as in the paper's Figure 2, and what happened to the pruned weights."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _TITLES: Mapping[Moment, str] = {
 _WEIGHTS, _ZEROS = "#0072B2", "#D55E00"
 _ITERATIONS = (("o", "#D55E00"), ("s", "#0072B2"), ("^", "#009E73"), ("D", "#CC79A7"))
 _PANELS: tuple[tuple[str, Callable[[Iteration], dict[str, float]]], ...] = (
-    ("pruned by the last S, and\npruned again by this one (%)", lambda one: one.again),
-    ("pruned by S, and below its\nthreshold after D2 (%)", lambda one: one.below),
-    ("mean magnitude of those after\nD2, in units of the survivors'", lambda one: one.size),
+    ("pruned by the previous S\nand again by this one (%)", lambda one: one.again),
+    ("pruned by S and below its\nthreshold after D2 (%)", lambda one: one.below),
+    ("their mean magnitude after D2,\nrelative to survivors", lambda one: one.size),
 )
 
 
 def histograms(group: Group, heading: str, path: Path, drawn_from: str) -> None:
-    """Draw the weights of one tensor at five points of the first iteration, for the lowest seed that tells of them.
+    """Draw histograms of one tensor's weights at five points of the first iteration, for the lowest seed that has them.
 
-    Weights that a mask holds are not drawn; those that are exactly zero without a mask are a bar of their own.
+    Masked weights are not drawn. Weights that are exactly zero without a mask have their own bar.
 
     Raises:
-        ValueError: no record of the group tells of them.
+        ValueError: no record of the group has histograms.
     """
     record = mask_lineage.of_weights(group)
     told = record.arms["dsd"].histograms if record else None
@@ -50,7 +50,7 @@ def histograms(group: Group, heading: str, path: Path, drawn_from: str) -> None:
             _histogram(ax, point, told)
         panels[0].set_yscale("log")
         panels[0].set_ylim(bottom=0.7)
-        panels[0].set_ylabel("weights in a bin")
+        panels[0].set_ylabel("weights per bin")
         figure.supxlabel(
             f"weight, {len(told.points[0].counts)} bins over ± 4 standard deviations of D's weights", fontsize=9
         )
@@ -62,14 +62,14 @@ def histograms(group: Group, heading: str, path: Path, drawn_from: str) -> None:
 
 
 def dots(group: Group, heading: str, path: Path, drawn_from: str) -> None:
-    """Draw, tensor by tensor and over all, how many pruned weights are pruned again, and how far the others grow in D2.
+    """Draw, per tensor and overall, how many pruned weights are pruned again and how far released weights grow in D2.
 
     Raises:
-        ValueError: no record of the group tells of that.
+        ValueError: no record of the group has such data.
     """
     told, names = mask_lineage.told(group), [ALL, *mask_lineage.layers(group)]
     if not told:
-        raise ValueError(f"{path.name}: no record of {group.key.row} tells what became of the weights that S pruned")
+        raise ValueError(f"{path.name}: no record of {group.key.row} says what happened to the weights that S pruned")
     panels = [(title, read) for title, read in _PANELS if any(read(one) for each in told.values() for one in each)]
     longest = max(len(each) for each in told.values())
     with canvas.blank(max(7.5, 1.8 + 2.1 * len(panels)), 1.7 + 0.19 * len(names)) as figure:
@@ -80,7 +80,7 @@ def dots(group: Group, heading: str, path: Path, drawn_from: str) -> None:
                 offset = 0.0 if longest == 1 else 0.3 * (number / (longest - 1) - 0.5)
                 _row_of_dots(ax, names, [read(one) for one in seeds], number, offset)
                 if title == _PANELS[0][0] and number:
-                    for of, line, label in ((0, "--", "chance"), (1, ":", "at most possible")):
+                    for of, line, label in ((0, "--", "chance"), (1, ":", "maximum possible")):
                         at = summary.average([(one.chance, one.most)[of][ALL] for one in seeds]).mean
                         ax.axvline(at, color=_look(number)[1], linestyle=line, linewidth=1, label=label, zorder=1)
             ax.set_xlabel(title, fontsize=8)
@@ -113,7 +113,7 @@ def _histogram(ax: Axes, point: Histogram, told: Histograms) -> None:
         ax.stairs([point.zeros], [-told.limit / 40, told.limit / 40], fill=True, color=_ZEROS, baseline=0.1)
     notes = [
         f"{'exactly 0' if free else 'pruned, not drawn'}: {100 * point.zeros / told.weights:.3g} %",
-        f"beyond ± 4 sd: {100 * (point.below + point.above) / told.weights:.2g} %",
+        f"outside ± 4 sd: {100 * (point.below + point.above) / told.weights:.2g} %",
     ]
     ax.set_title(_TITLES[point.moment], fontsize=9, pad=24)
     ax.text(0.5, 1.02, "\n".join(notes), transform=ax.transAxes, ha="center", va="bottom", fontsize=7, color="#555555")

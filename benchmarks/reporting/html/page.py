@@ -1,7 +1,7 @@
-"""The report: one HTML page of all results that needs nothing beside it, a pure function of records and outputs.
+"""The report: one self-contained HTML page of all results, a pure function of records and outputs.
 
-It says what the Markdown pages say, word for word, with the figures, the story of every record, and a viewer of what was said
-of each test example. Nothing in it is fetched: its policy forbids even the browser to.
+It has the same text as the Markdown pages, plus the figures, the provenance of every record, and a viewer of all captions and
+transcripts. It loads nothing: its content security policy forbids it.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from benchmarks.reporting.tables import planned
 from tasks.data.cache import write_whole
 
 LIMIT: Final = 5_000_000
-"""Bytes that a page may take."""
+"""Maximum size of a page in bytes."""
 _FOLDER = Path(__file__).parent
 
 
 def write(path: Path, records: Sequence[Record], folder: Path) -> int:
-    """Write the page to `path`, whole or not at all, and return how many bytes it has (see `page`)."""
+    """Write the page to `path` atomically and return its size in bytes (see `page`)."""
     content = page(records, folder).encode()
     write_whole(path, content)
     return len(content)
 
 
 def page(records: Sequence[Record], folder: Path) -> str:
-    """Return the page: the same text for the same records and outputs.
+    """Return the page. The same records and outputs give the same text.
 
     Args:
-        records: all of a results folder, in any order of theirs.
-        folder: of their files of outputs. Of a trial whose file is not there the viewer shows the samples in its record.
+        records: all records of a results folder, in any order.
+        folder: the folder of outputs files. If a trial's file is missing, the viewer shows the samples in its record.
 
     Raises:
-        ValueError: a file of outputs is not the one that its record was written with; without any of them the page is too large.
+        ValueError: an outputs file does not match its record, or the page is too large even without outputs.
     """
     altered = outputs.altered(folder, {one.id: one.outputs for one in records})
     if altered:
-        raise ValueError(f"{altered[0]} is not the file that its record was written with: another SHA-256")
+        raise ValueError(f"{altered[0]}: its SHA-256 differs from the one in its record")
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -70,7 +70,7 @@ def page(records: Sequence[Record], folder: Path) -> str:
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "headline": html(planned.headline(groups, found.rows), place, "Headline"),
         "overview": html(pages.top(found), place, "Results"),
-        # The top of the page has the rule.
+        # The rule is already at the top of the page.
         "rows": {
             row: html(tuple(one for one in pages.row_page(row, found) if one != pages.RULE), place, row)
             for row in found.names
@@ -88,10 +88,10 @@ def page(records: Sequence[Record], folder: Path) -> str:
 
 
 def _fitting(found: Sequence[viewer.Trial], room: int) -> list[viewer.Trial]:
-    """Return the first trials, as many as fit in `room` bytes, in the order of rows and seeds."""
+    """Return as many of the first trials as fit in `room` bytes, sorted by row and seed."""
     shown = []
     for one in found:
-        room -= len(one.packed) + 500  # what names it in the page
+        room -= len(one.packed) + 500  # its index in the page
         if room < 0:
             break
         shown.append(one)

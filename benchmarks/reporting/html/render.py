@@ -1,4 +1,4 @@
-"""A document as HTML: figures in place, and numbers that lead to their trials."""
+"""Render a document as HTML, with inline figures and numbers that link to their trials."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from benchmarks.reporting.document import (
 )
 
 TRIALS = "#trials-"
-"""How the address of a group's trials starts; its number follows."""
+"""Prefix of the address of a group's trials, followed by its number."""
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 
 
 @dataclass(frozen=True)
 class Place:
-    """What the text of the pages stands among.
+    """What rendering needs besides the document.
 
-    `figures` are name to `<svg>`; `places` are `TRIALS` and the number of each group; `details` are id of record to HTML that
-    says how it came about.
+    `figures` maps name to `<svg>`. `places` maps trials to `TRIALS` and the group's number. `details` maps record id to HTML with
+    its provenance.
     """
 
     figures: Mapping[str, str]
@@ -45,14 +45,14 @@ class Place:
     details: Mapping[str, str]
 
     def anchor(self, group: Group, kind: str = "trials-") -> str:
-        """Return the name of the place where the page lists the group's trials, or of another `kind` of place."""
+        """Return the anchor of the group's list of trials, or of another `kind` of place."""
         return self.places.trials[group.sample.id].replace(TRIALS, kind)
 
 
 def html(document: Document, place: Place, title: str) -> str:
-    """Return the blocks: a section for every heading, folded up where it is of a group that is no result.
+    """Return the blocks as HTML: one section per heading, collapsed if its group is not a result.
 
-    The page has titles of its own: a heading of the first level is left out. `title` names the tables before any other heading.
+    First-level headings are omitted, because the page has its own titles. `title` names the tables before the first other heading.
     """
     starts = [number for number, block in enumerate(document) if isinstance(block, Heading)]
     parts = [*_blocks(document[: starts[0] if starts else None], place, title)]
@@ -95,12 +95,12 @@ def _blocks(blocks: Sequence[Block], place: Place, title: str) -> Iterator[str]:
 
 
 def _inline(text: Text, place: Place) -> str:
-    """Return a sentence: emphasis as marked, links where its pieces lead, and nothing fetched whatever they say."""
+    """Return a sentence as HTML with emphasis and links. Images are turned into text, so nothing is fetched."""
     marked = "".join(one if isinstance(one, str) else _link(one, place) for one in pieces(text))
     (token,) = _PARSER.parseInline(marked)
     children = token.children or []
     for number, child in enumerate(children):
-        if child.type == "image":  # whoever wrote it: nothing is fetched
+        if child.type == "image":  # never fetch anything, whatever the text
             children[number] = Token("text", "", 0, content=child.content)
     return str(_PARSER.renderer.render([token], _PARSER.options, {}))
 
@@ -124,7 +124,7 @@ def _figure(figure: Figure, place: Place) -> str:
 def _table(
     table: Table, columns: Sequence[Column[object]], rows: Sequence[Sequence[Cell]], title: str, place: Place
 ) -> str:
-    """Return a table in a frame that scrolls; of one that lists trials, how each of them came about stands under it."""
+    """Return a table in a scrollable frame. Under a table of trials follows the provenance of each."""
     kind = "words" if table.words else "numbers records" if table.group else "numbers"
     anchor = f' id="{place.anchor(table.group)}"' if table.group else ""
     label = escape(title)
@@ -142,7 +142,7 @@ def _table(
 
 
 def _cell(cell: Cell, place: Place, column: Column[object] | None = None) -> str:
-    """Return a cell as a link to its trials, of which the tab key finds that of n alone; without `column`, to their group."""
+    """Return a cell as a link to its trials, or to their group without `column`. Only links in column n are tab stops."""
     text, address = _inline(cell.text, place), place.places.address(cell)
     if column is None:
         address = address.replace(TRIALS, "#group-")

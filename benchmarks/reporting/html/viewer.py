@@ -1,4 +1,4 @@
-"""What the viewer shows: everything that every arm said of every test example, with its errors, a packed text a trial."""
+"""Data of the viewer: every arm's caption or transcript of every test example, with errors marked, packed by trial."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from benchmarks.records.recipes import runs_of
 from benchmarks.reporting import group_names
 
 Said = tuple[str, str, list[str | None]]
-"""Name of a test example, its reference, and what each arm said, None where it said nothing of this one."""
+"""A test example's name, its reference, and each arm's output (None if the arm has none)."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What was said in one trial.
+    """The outputs of one trial.
 
-    `packed` is base64 of gzipped JSON: the arms' labels under `arms` and, under `examples`, lists of name, reference, and
-    what each arm said: a text, or a text and a letter for each of its words (equal, substitute, insert, delete).
+    `packed` is base64 of gzipped JSON: the arms' labels under `arms`; under `examples`, lists of name, reference and each
+    arm's output: a text, or a text and one letter per word (equal, substitute, insert, delete).
     """
 
     id: str
@@ -42,21 +42,21 @@ class Trial:
     packed: str
 
     def index(self) -> dict[str, str | int | bool]:
-        """Return all but what is packed."""
+        """Return all fields except `packed`."""
         return {name: value for name, value in self.__dict__.items() if name != "packed"}
 
 
 def trials(groups: Sequence[Group], folder: Path) -> list[Trial]:
-    """Return the trials whose record or file of outputs has words: of all test examples, or of those in the record.
+    """Return the trials with captions or transcripts, from their outputs file or else from the samples in the record.
 
-    First comes every group's lowest seed, then every group's next: in that order they are worth their room.
+    Trials come in order of priority: the lowest seed of every group, then the next seed of every group, and so on.
 
     Args:
-        groups: of the records.
-        folder: of the files of outputs, which may lack any of them.
+        groups: the groups of records.
+        folder: the folder of outputs files; files may be missing.
 
     Raises:
-        ValueError: a file of outputs has not the columns that `outputs.write` gives it.
+        ValueError: an outputs file does not have the columns that `outputs.write` writes.
     """
     found = []
     for group in groups:
@@ -93,17 +93,17 @@ def _trial(group: Group, rank: int, known: Form, folder: Path) -> Trial:
 
 
 def _table(path: Path) -> tuple[list[str], list[Said]]:
-    """Return the arms and the lines of a file of outputs."""
+    """Return the arms and lines of an outputs file."""
     text = gzip.decompress(path.read_bytes()).decode("utf-8", "surrogateescape")
     rows = list(csv.reader(io.StringIO(text, newline="")))
     widths = {len(row) for row in rows}
     if len(widths) != 1 or min(widths) < 3:
-        raise ValueError(f"{path} is not a table of outputs: its lines have {sorted(widths)} columns")
+        raise ValueError(f"{path} is not an outputs table: its lines have {sorted(widths)} columns")
     return rows[0][2:], [(row[0], row[1], list(row[2:])) for row in rows[1:]]
 
 
 def _kept(group: Group, rank: int, known: Form) -> tuple[list[str], list[Said]]:
-    """Return the arms and the lines of the few samples that the record itself keeps."""
+    """Return the arms and lines of the few samples stored in the record."""
     runs = {name: run.samples for name, run in runs_of(group.records[rank]).items() if run.samples}
     arms = [*(name for name in LABELS if name in runs), *sorted(set(runs) - set(LABELS))]
     said = {name: {one.get(known.example): one.get(known.said) for one in runs[name]} for name in arms}
@@ -117,7 +117,7 @@ def _kept(group: Group, rank: int, known: Form) -> tuple[list[str], list[Said]]:
 
 
 def _marked(reference: str, text: str) -> str | tuple[str, str]:
-    """Return the words, those left out among them, and a letter a word; the text alone where all is right."""
+    """Return the words, including omitted ones, and one letter per word; only the text if there is no error."""
     words = word_errors.marked(reference, text)
     kinds = "".join(word.kind[0] for word in words)
     return (" ".join(word.text for word in words), kinds) if set(kinds) - {"e"} else text

@@ -1,4 +1,4 @@
-"""The cards of all arms: where each comes from, what is claimed of it, how ours differs, and what our trials found."""
+"""A card per arm: its source, its authors' claims, how our version differs, and what our trials found."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from benchmarks.reporting.document import PAGES, Block, Bullets, Cell, Column, H
 from benchmarks.reporting.wording import SELECTION
 
 INTRODUCTION = (
-    f"Every way to spend the budget after D. {SELECTION} *Claimed* is what the source prints; *budget* is the method's gradients "
-    "over those of what it is compared with there. *Unverified* figures are remembered, found in no source that we could read; "
-    "nothing rests on them. *Found* is the gain in our trials over the arm that it is compared with here, in points of the row's "
-    "metric, positive where it is better, with a 95 % interval: over seeds and test examples, for superseded trials over seeds."
+    f"All uses of the budget after D. {SELECTION} *Claimed* is what the source prints. *Budget* is the method's number of "
+    "gradients divided by that of the source's comparison. *Unverified* figures are from memory: we could not read them in a "
+    "source. No result depends on them. *Found* is the gain in our trials over the arm's reference here, in points of the row's "
+    "metric (positive: the arm is better), with a 95 % interval over seeds and test examples, or over seeds only for superseded "
+    "trials."
 )
 _RECIPES: dict[Section, str] = {"paper": "published", "regime": "smaller", "small": "superseded"}
-"""The groups that are shown, and what their recipes are."""
+"""The sections shown, and how the table describes their recipes."""
 _Pair = tuple[Group, Arm]
 
 
 def cards(groups: Sequence[Group]) -> list[Block]:
-    """Return a part of a page for every card; arms that are listed together share one."""
+    """Return the blocks of every card. Arms that are listed together share a card."""
     shown = [group for group in groups if group.section in _RECIPES]
     every = groupby(ARMS.values(), key=lambda arm: arm.listed or arm.label)
     return [block for name, arms in every for block in _card(name, list(arms), shown)]
@@ -39,8 +40,8 @@ def _card(name: str, arms: Sequence[Arm], groups: Sequence[Group]) -> Iterator[B
         "In records": ", ".join(f"`{arm.name}`" for arm in arms),
         "Source": card.source,
         "Cost": _cost(arms[0]),
-        "Otherwise here": "; ".join(card.deviations),
-        "The source does not say": "; ".join(card.unknown),
+        "Different here": "; ".join(card.deviations),
+        "Not stated in the source": "; ".join(card.unknown),
     }
     yield Bullets(tuple(f"{what}: {fact}" for what, fact in facts.items() if fact))
     yield table(_CLAIMED, card.claims, PAGES, sentences="Claimed:")
@@ -50,8 +51,8 @@ def _card(name: str, arms: Sequence[Arm], groups: Sequence[Group]) -> Iterator[B
 def _cost(arm: Arm) -> str:
     costs = arm.costs
     parts = ["1 gradient" if costs.gradients_per_step == 1 else f"{costs.gradients_per_step:g} gradients"]
-    parts[0] += " a step"
-    parts += [f"{costs.networks_held} more copy of the weights in memory"] if costs.networks_held else []
+    parts[0] += " per step"
+    parts += [f"{costs.networks_held} extra copy of the weights in memory"] if costs.networks_held else []
     parts += [f"{costs.networks_saved} in a checkpoint"] if costs.networks_saved else []
     parts += [f"{costs.closing_epochs:g} epoch of forward passes at the end"] if costs.closing_epochs else []
     return ", ".join(parts)
@@ -66,14 +67,14 @@ _CLAIMED: tuple[Column[Claim], ...] = (
     Column("data", "data", lambda claim: Cell(claim.data)),
     Column("metric", "metric", lambda claim: Cell(metrics.label(claim.metric))),
     Column("gain", "gain claimed", lambda claim: Cell(_claimed(claim), claim.gain)),
-    Column("budget", "budget", lambda claim: Cell("not clear" if claim.budget is None else f"{claim.budget:g}")),
-    Column("seeds", "seeds", lambda claim: Cell("not said" if claim.seeds is None else str(claim.seeds))),
+    Column("budget", "budget", lambda claim: Cell("unclear" if claim.budget is None else f"{claim.budget:g}")),
+    Column("seeds", "seeds", lambda claim: Cell("not stated" if claim.seeds is None else str(claim.seeds))),
     Column("where", "where", lambda claim: Cell(claim.where)),
 )
 
 
 def _found(arms: Sequence[Arm], groups: Sequence[Group]) -> Table:
-    """Return the gains of the arms; empty of what nothing is compared with, and where no trial has both."""
+    """Return the gains of the arms; empty for an arm without a reference, or if no trial has both."""
 
     def both(pair: _Pair) -> tuple[str, ...]:
         return summary.trials(pair[0], pair[1].name, pair[1].compared_with)

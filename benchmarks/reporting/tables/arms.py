@@ -1,4 +1,4 @@
-"""The arms of one group, with every metric and the paper's figures beside them."""
+"""The arms of one group with every metric, beside the paper's figures."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class _Tested:
 
 
 def tables(group: Group) -> list[Table]:
-    """Return the arms of one group, a table for each family of metrics, the main one first; then all means for machines."""
+    """Return the arms of one group: one table per family of metrics, the main one first; then all means for CSV."""
     found = metrics.families(name for cells in summary.stages(group).values() for name in cells)
     return [*(_table(group, family) for family in found), quantities(_means(group))]
 
 
 def _table(group: Group, family: str) -> Table:
-    # Means of arms of unlike seeds do not compare; these gains do.
+    # Means over different seeds are not comparable between arms; paired gains are.
     over = {registry.label(arm): _over_control(group, arm) for arm in summary.main_arms(group) if arm != "control"}
     lines = [
         _Tested(label, cells, over.get(label, Cell()))
@@ -58,7 +58,7 @@ def _table(group: Group, family: str) -> Table:
 
 
 def metric_column(metric: str, group: Group, read: Callable[[Line], Mapping[str, Average]]) -> Column[Line]:
-    """Return the column of a metric, of lines from which `read` gets averages by metric."""
+    """Return the column of a metric. `read` returns the averages of a line by metric."""
     heading = metric_name(metric, group, True)
     return Column(metric, heading, lambda line: averaged(read(line).get(metric), metrics.digits(metric)))
 
@@ -68,7 +68,7 @@ def _over_control(group: Group, arm: str) -> Cell:
 
 
 def _papers(metric: str, group: Group, row: Published) -> str:
-    """Return the paper's name of a metric of ours."""
+    """Return the paper's name for one of our metrics."""
     return row.metric if metric == group.metric else metric
 
 

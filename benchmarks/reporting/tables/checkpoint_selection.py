@@ -31,7 +31,7 @@ class _Kept:
 
 
 def tables(group: Group) -> list[Table]:
-    """Return the arms at the best validation perplexity of their last phase; empty where that was not measured."""
+    """Return the arms at the best validation perplexity of their last phase; empty if it was not measured."""
     found = checkpoint_selection.choices(group)
     lines = [_Kept(label, one) for label, one in found.items() if label not in SENSITIVITY]
     measured = {metric for line in lines for metric in line.chosen.cells}
@@ -49,8 +49,8 @@ def tables(group: Group) -> list[Table]:
         Column("n", "n", lambda line: Cell(str(max(one.n for one in line.chosen.cells.values())), trials=line.trials)),
     ]
     sentences = (
-        f"The test {WHERE}, in place of the last epoch; each arm at its own best point, never one of S. Beside "
-        f"the primary result, which it does not decide; gains in {metric_name(group.metric, group)}:"
+        f"Test metrics {WHERE} instead of the last epoch. Each arm uses its own best point, never one in S. "
+        f"Secondary: it does not decide the primary result. Gains in {metric_name(group.metric, group)}:"
     )
     by_arm = table(columns, lines, PRINT, sentences=sentences, caption=caption(group, f"Arms {WHERE}"))
     return [by_arm, quantities(_quantities(group, found))]

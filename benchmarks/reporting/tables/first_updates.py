@@ -40,13 +40,13 @@ def _phase(name: str, index: int, dense: bool) -> Column[_Steps]:
 
 
 def _sentences(group: Group) -> str:
-    """Return what the sizes of first updates mean, with RMSprop's trap where the recipe uses it."""
-    text = "Mean size of the first update of each phase, in learning rates, over the weights that may move"
+    """Return what the sizes of first updates mean, with a warning if the recipe uses RMSprop."""
+    text = "Mean size of the first update of each phase, in units of the learning rate, over the unmasked weights"
     rule = group.sample.recipe.get("optimizer")
     if isinstance(rule, dict) and rule.get("type") == "RmsProp":
         trap = 1 / math.sqrt(1 - rule["alpha"])
         text += (
-            f" (RMSprop of decay {rule['alpha']:g} whose mean square started at zero would move a weight by anything from "
-            f"zero up to {trap:.0f} learning rates)"
+            f" (RMSprop with decay {rule['alpha']:g} and a mean square initialised to zero would move a weight by up to "
+            f"{trap:.0f} learning rates)"
         )
     return f"{text}:"

@@ -1,4 +1,4 @@
-"""The paired gains of one group; only the first one, DSD over the control, has a verdict."""
+"""The paired gains of one group. Only the first, DSD over the control, has a verdict."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from benchmarks.reporting.wording import COMPARISONS
 
 
 def table(group: Group, rows: Mapping[str, Row]) -> Table:
-    """Return the paired gains of one group; it has no line where the trials have neither DSD nor control."""
+    """Return the paired gains of one group; without rows if the trials have neither DSD nor control."""
     name = f"Paired gains in {metric_name(group.metric, group)}"
     return quantities.gains(group, _gains(group, rows), sentences=f"{name}:", caption=caption(group, name))
 
 
 def _gains(group: Group, rows: Mapping[str, Row]) -> Iterator[Quantity]:
-    """Yield the gains; that over the baseline only where the control's, which stands under it, can be told."""
+    """Yield the gains. DSD over baseline is yielded only if the control's gain over the baseline, shown below it, exists."""
     for arm, over in COMPARISONS:
         paired = summary.compare(group, arm, over)
         if paired is None or ((arm, over) == ("dsd", DENSE) and not summary.over_baseline(group)):

@@ -1,4 +1,4 @@
-"""DSD of several iterations: all arms at the end of every phase, beside the paper's comparison."""
+"""DSD with several iterations: all arms at the end of every phase, and the paper's comparison."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _End = Stage | Unequal
 def tables(group: Group) -> list[Table]:
     """Return all arms at the end of every phase, gains at equal epochs, then the paper's unequal comparison.
 
-    They are empty where the recipe has one iteration.
+    Both are empty if the recipe has one iteration.
     """
     row, stages, unequal = group.paper, iterations.stages(group), iterations.unequal(group)
     lines: list[_End] = [*stages, *([unequal] if unequal else [])]
@@ -30,7 +30,7 @@ def tables(group: Group) -> list[Table]:
     arms = [name for name in summary.main_arms(group) if any(name in stage.tests for stage in stages)]
     columns: list[Column[_End]] = [
         Column("after", "after", lambda end: Cell(end.name if isinstance(end, Stage) else "the paper's comparison")),
-        Column("epochs", "epochs in all", lambda end: Cell(_epochs(end))),
+        Column("epochs", "total epochs", lambda end: Cell(_epochs(end))),
         *(_arm(name) for name in arms),
         Column("gain", "gain over control, equal epochs", lambda end: Cell(_gain(end), trials=both)),
         Column("n", "n", lambda end: Cell(str(_n(end)), trials=both)),
@@ -82,7 +82,7 @@ def _standing(end: _End) -> str:
 
 
 def _published(row: Published | None, metric: str) -> Column[_End]:
-    """Return the paper's figure with its epochs in all and, where the paper compares it, its baseline and the gain."""
+    """Return the paper's figure with its total epochs and, where the paper compares it, its baseline and gain."""
     assert row is not None
 
     def cell(end: _End) -> Cell:
@@ -103,21 +103,21 @@ def _published(row: Published | None, metric: str) -> Column[_End]:
 
 
 def _sentences(group: Group, unequal: Unequal | None) -> str:
-    """Return what must be known to read the table of iterations."""
+    """Return the explanation of the table of iterations."""
     text = (
-        "All arms at the end of every phase, gains of DSD over control at equal epochs; after S a network is tested under "
-        "its mask. Intervals and p are of t over seeds. The primary figure is the last line of equal epochs alone."
+        "All arms at the end of every phase, with DSD's gain over the control at equal epochs. After S, the network is tested "
+        "with its mask. Intervals and p-values are from t over seeds. Only the last line at equal epochs is the primary figure."
     )
     if group.key.start != "trained":
-        text += " Epochs are those after the given dense start."
+        text += " Epochs count from the given dense start."
     row = group.paper
     if unequal:
         text += (
-            " The paper's comparison is of UNEQUAL budgets: DSD after its last iteration with a baseline of fewer epochs, "
-            f"here the control after iteration {unequal.iteration}. Its baseline is listed at one rate, D's; ours has DSD's rates."
+            " The paper compares UNEQUAL budgets: DSD after its last iteration against a baseline with fewer epochs, here "
+            f"the control after iteration {unequal.iteration}. The paper's baseline keeps D's learning rate; ours uses DSD's rates."
         )
     if row and not row.same_data:
-        text += f" The paper's figures are its own, on {' and '.join(row.sets.values())}: other data, not comparable."
+        text += f" The paper's figures are on other data, {' and '.join(row.sets.values())}, and not comparable."
     return text
 
 

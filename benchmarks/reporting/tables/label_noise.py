@@ -1,4 +1,4 @@
-"""The check against wrong labels: gains by share of wrong labels, and the course of D2."""
+"""The label-noise check: gains by share of wrong labels, and training and test over D2."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmarks.reporting.headings import metric_name
 from benchmarks.statistics.intervals import MINIMUM_SEEDS
 
 _NOISE = (
-    "Does the re-dense phase overfit where training labels are wrong? A share of them, drawn at random, is wrong; the test's are "
-    "right. No verdict: trials of a recipe of their own, which enter no comparison with the paper."
+    "Does the re-dense phase overfit to wrong training labels? A random share of the training labels is wrong; test labels are "
+    "correct. No verdict: these trials have their own recipe and are not compared with the paper."
 )
 
 
 def blocks(groups: Sequence[Group], row: str) -> list[Block]:
-    """Return the check of a row against wrong labels, nothing where it has none."""
+    """Return the label-noise check of a row; nothing if it has none."""
     found = label_noise.checks(groups, row)
     parts: list[Block] = [Heading(3, f"{row}: label noise"), Paragraph(_NOISE)] if found else []
     for levels in found:
@@ -30,7 +30,7 @@ def blocks(groups: Sequence[Group], row: str) -> list[Block]:
 
 
 def _sentence(levels: Sequence[Level]) -> Text:
-    """Return in a few sentences whether D2 overfits at the noisy level, from what it did to training and test."""
+    """Return in a few sentences whether D2 overfits at the noisy level, from its effect on training and test."""
     noisy = levels[-1]
     dsd, control = noisy.courses["dsd"], noisy.courses["control"]
     before, after = dsd.train[1:]
@@ -39,11 +39,11 @@ def _sentence(levels: Sequence[Level]) -> Text:
         *(f"With {_share(noisy)} of the labels wrong: **{_answer(dsd, noisy.group)}.** ", "D2 changes DSD's test by "),
         *(
             gained(dsd.change, _trials(noisy)),
-            f" points of {name} (positive is better), the same steps the control's by ",
+            f" points of {name} (positive is better). The same steps change the control's by ",
         ),
         *(
             gained(control.change, _trials(noisy)),
-            "; the difference is ",
+            ". The difference is ",
             gained(noisy.difference, _trials(noisy)),
             ".",
         ),
@@ -55,23 +55,23 @@ def _sentence(levels: Sequence[Level]) -> Text:
 
 
 def _answer(course: Course, group: Group) -> str:
-    """Return whether an arm overfits in D2: the training figure gets better, and the test worse beyond its interval."""
+    """Return whether an arm overfits in D2: training improves while the test gets significantly worse."""
     change, (before, after) = course.change, course.train[1:]
     if change.n < MINIMUM_SEEDS or change.interval is None:
-        return f"not said below {MINIMUM_SEEDS} seeds (n = {change.n})"
+        return f"no answer below {MINIMUM_SEEDS} seeds (n = {change.n})"
     if change.interval[0] > 0:
-        return "it does not, the test gets better"
+        return "it does not overfit: test improves"
     if change.interval[1] >= 0:
-        return f"the test is not told apart from unchanged at n = {change.n}"
+        return f"no significant change in the test metric at n = {change.n}"
     if not before or not after:
-        return "the test gets worse, and no curve tells of the training"
+        return "test gets worse, but there is no training curve"
     lower = course.measure == "loss" or group.sample.lower_is_better
     fits = after.mean < before.mean if lower else after.mean > before.mean
-    return "it does" if fits else "the test gets worse, but so does the training: that is no overfitting"
+    return "it overfits" if fits else "test gets worse, but so does training: not overfitting"
 
 
 def _gains(levels: Sequence[Level]) -> Table:
-    """Return the gains of DSD over the control at the ends of S and D2, by share of wrong labels."""
+    """Return DSD's gains over the control at the ends of S and D2, by share of wrong labels."""
     columns: list[Column[Level]] = [
         Column("wrong", "labels wrong", lambda one: Cell(_share(one), one.share, _trials(one))),
         Column("sparse", "gain over control after S", lambda one: gained(one.sparse, _trials(one))),
@@ -86,9 +86,9 @@ def _courses(levels: Sequence[Level]) -> Table:
     """Return training and test at the ends of phases, by share of wrong labels and arm."""
     group, measure = levels[-1].group, metrics.label(levels[-1].courses["dsd"].measure)
     sentences = (
-        f"Training {measure} (as trained since the curve's point before, hence against the wrong labels too and under any "
-        f"augmentation) and test {metric_name(group.metric, group)} at the ends of D, of the last S and of the last D2; the "
-        "control has as many steps. Overfitting is a training figure that gets better while the test gets worse:"
+        f"Training {measure} (since the previous point of the curve, so with wrong labels and augmentation) and test "
+        f"{metric_name(group.metric, group)} at the ends of D, the last S and the last D2. The control takes the same number of "
+        "steps. Overfitting means that training improves while test gets worse:"
     )
     columns: list[Column[_Followed]] = [
         Column("wrong", "labels wrong", lambda line: Cell(_share(line[0]), line[0].share, _trials(line[0]))),

@@ -1,4 +1,4 @@
-"""What became of the weights that S pruned, by iteration."""
+"""What happened to the weights that S pruned, by iteration."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from benchmarks.reporting import formatting
 from benchmarks.reporting.document import PAGES, Cell, Column, Table, table
 
 _SENTENCES = (
-    "What became of the weights that S pruned in DSD, over all pruned tensors. Pruned again: the share of those that the S "
-    "of the iteration before pruned; by chance it would be this S's sparsity. Below the threshold: the share that ends D2 "
-    "with a magnitude under the smallest that S kept, which the same cut would prune again."
+    "What happened to the weights that S pruned in DSD, over all pruned tensors. Pruned again: the share of the weights "
+    "pruned in the previous iteration that this S prunes too; by chance it would equal this S's sparsity. Below the threshold: "
+    "the share that ends D2 with a magnitude below the smallest that S kept, so that the same threshold would prune it again."
 )
 _Seeds = tuple[int, dict[str, Iteration]]
-"""Number of an iteration, and what became of it in each trial that has it, by id."""
+"""Number of an iteration, and its data in each trial that has it, by record id."""
 
 
 def lineage(group: Group) -> Table:
-    """Return one line an iteration: means over seeds."""
+    """Return one line per iteration: means over seeds."""
     told = mask_lineage.told(group)
     ids = {record.seed: record.id for record in group.records}
     lines = [
@@ -34,14 +34,14 @@ def lineage(group: Group) -> Table:
         _column("chance", "by chance, %", lambda one: one.chance if one.again else {}),
         _column("most", "at most, %", lambda one: one.most),
         _column("below", "below the threshold after D2, %", lambda one: one.below),
-        _column("size", "mean magnitude after D2, in the survivors'", lambda one: one.size, least=3),
+        _column("size", "mean magnitude after D2, relative to survivors", lambda one: one.size, least=3),
         Column("n", "n", lambda line: Cell(str(len(line[1])), trials=tuple(line[1]))),
     ]
     return table(columns, lines, PAGES, sentences=_SENTENCES)
 
 
 def _column(key: str, heading: str, of: Callable[[Iteration], Mapping[str, float]], least: int = 1) -> Column[_Seeds]:
-    """Return the column of a share or a size; a size has `least` decimals, or as many as tell it by two digits."""
+    """Return the column of a share or a size. A size has at least `least` decimals and two significant digits."""
 
     def cell(line: _Seeds) -> Cell:
         known = {name: of(one)[mask_lineage.ALL] for name, one in line[1].items() if mask_lineage.ALL in of(one)}

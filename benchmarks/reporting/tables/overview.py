@@ -1,4 +1,4 @@
-"""The overview of all groups, a table for each kind of result, and how its lines are told apart."""
+"""The overview of all groups: one table per kind of result."""
 
 from __future__ import annotations
 
@@ -15,52 +15,54 @@ from benchmarks.reporting.tables import planned, regime
 from benchmarks.reporting.tables.overview_columns import BOTH, COLUMNS, Entry, metric_of, percent, pick
 from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
 
-_NOISE = "Label noise: a share of the training labels wrong, drawn at random"
-_OTHERS = "Small scale: trials of no plan"
+_NOISE = "Label noise: a random share of the training labels is wrong"
+_OTHERS = "Small scale: trials outside the plan"
 _PLAIN = ("network", "data", "metric", "baseline", "control", "dsd", "gain_over_control", "n")
 
 
 def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
-    """Return the tables of the overview: of each kind of result, and of the planned rows whatever there is."""
+    """Return the tables of the overview: one per kind of result, and always the planned rows."""
     found: list[Block] = []
     for section in SECTIONS:
         chosen = [group for group in groups if group.section == section and not label_noise.share(group)]
         if section == "regime" and any(group.section not in ("smoke", "custom") for group in groups):
             found += planned.blocks(groups, rows)
             chosen = [group for group in chosen if answers.row_of(group, rows) is None]
-            found += [*_plain(chosen, groups, _OTHERS, "No verdict is given."), *regime.blocks(groups, rows)]
+            found += [*_plain(chosen, groups, _OTHERS, "No verdict."), *regime.blocks(groups, rows)]
         elif section == "paper":
             found += _table_1(chosen, groups)
         else:
             found += _plain(chosen, groups, HEADINGS[section], INTRODUCTIONS[section])
         if section == "custom":
             noisy = [one for one in groups if one.section == section and label_noise.share(one)]
-            text = f"{INTRODUCTIONS[section]} Beside the same without noise: under the row's heading *label noise*."
+            text = (
+                f"{INTRODUCTIONS[section]} Compared with training without noise under the row's heading *label noise*."
+            )
             found += _plain(noisy, groups, _NOISE, text)
     return found
 
 
 def export(groups: Sequence[Group], rows: Mapping[str, Row]) -> Table:
-    """Return the overview for machines: a line for every group, and one for every planned row without a trial."""
+    """Return the overview for CSV: one line per group, and one per planned row without a trial."""
     lines = [Entry(group, answers.row_of(group, rows), groups) for group in groups]
     lines += [Entry(None, row, groups) for row in rows.values() if row.group is None]
     return table(COLUMNS.values(), lines, CSV)
 
 
 def _plain(chosen: Sequence[Group], groups: Sequence[Group], heading: str, sentences: str) -> list[Block]:
-    """Return the table of groups that get no verdict: without the paper's figures."""
+    """Return the table of groups without a verdict. It omits the paper's figures."""
     return headed(heading, sentences, pick(*_PLAIN), [Entry(group, None, groups) for group in chosen])
 
 
 def _introduction(groups: Sequence[Group]) -> str:
-    """Return what must be known to read the paper's lines beside ours."""
+    """Return the explanation of the table with the paper's lines beside ours."""
     rows = [row for group in groups if (row := group.paper)]
     text = (
-        f"{INTRODUCTIONS['paper']} Gains over the baseline stand side by side: DSD's, as in the paper's Table 1, in points and in "
-        "percent of the baseline, and the control's, which has no mask."
+        f"{INTRODUCTIONS['paper']} Gains over the baseline are shown for DSD, as in the paper's Table 1 (in points and in percent "
+        "of the baseline), and for the control, which has no mask."
     )
     if names := dict.fromkeys(row.network for row in rows if row.iterated):
-        text += f" {' and '.join(names)}: the paper compares unequal budgets, DSD having trained for longer."
+        text += f" {' and '.join(names)}: the paper compares unequal budgets: DSD trained for longer."
     notes = [f"{row.network}: {row.note}" for row in rows if not row.same_data]
     return " ".join([text, *dict.fromkeys(notes)])
 
@@ -69,7 +71,7 @@ _Line = Entry | Published
 
 
 def _table_1(chosen: Sequence[Group], groups: Sequence[Group]) -> list[Block]:
-    """Return the groups as in the paper's Table 1, its own line above the first of each row."""
+    """Return the groups as in the paper's Table 1, with the paper's line above the first group of each row."""
     lines: list[_Line] = []
     for index, group in enumerate(chosen):
         if group.paper and all(one.key.row != group.key.row for one in chosen[:index]):
@@ -79,7 +81,7 @@ def _table_1(chosen: Sequence[Group], groups: Sequence[Group]) -> list[Block]:
 
 
 def _beside(key: str, papers: Callable[[Published], str], ours: Callable[[Entry], Cell] | None = None) -> Column[_Line]:
-    """Return a column that the paper has too; what is ours is as everywhere, where nothing else is given."""
+    """Return a column that the paper has too. `ours` replaces the usual cell for our own lines."""
     column = COLUMNS[key]
 
     def cell(line: _Line) -> Cell:

@@ -1,4 +1,4 @@
-"""The columns of the overview, for its tables and for machines."""
+"""The columns of the overview, for its tables and for CSV."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the overview: a group of trials, the planned row that they are of, or a planned row without a trial."""
+    """A line of the overview: a group of trials, its planned row if any, or a planned row without a trial."""
 
     group: Group | None
     row: Row | None
@@ -34,25 +34,25 @@ class Entry:
 
     @property
     def planned(self) -> Row:
-        """The planned row, of a line that has one."""
+        """The planned row. The line must have one."""
         assert self.row is not None, "a line of the planned rows"
         return self.row
 
     def trials(self, *arms: str) -> tuple[str, ...]:
-        """Return the trials with all of these arms."""
+        """Return the trials that have all of these arms."""
         return summary.trials(self.group, *arms) if self.group else ()
 
     def average(self, arm: str) -> Average | None:
-        """Return the group's metric of an arm."""
+        """Return the average of the group's metric for an arm."""
         return summary.stages(self.group).get(LABELS[arm], {}).get(self.group.metric) if self.group else None
 
     def of(self, read: Callable[[Group], Read]) -> Read | None:
-        """Return what is read of the group, None without one."""
+        """Return `read(group)`; None without a group."""
         return read(self.group) if self.group else None
 
     @property
     def over_baseline(self) -> tuple[Paired | None, Paired | None]:
-        """What DSD and the control gain over the baseline."""
+        """The gains of DSD and of the control over the baseline."""
         return self.of(summary.over_baseline) or (None, None)
 
 
@@ -60,7 +60,7 @@ BOTH = ("dsd", "control")
 
 
 def percent(value: float, digits: int = 0) -> str:
-    """Return a signed number of percent."""
+    """Return a signed percentage."""
     return f"{number(value, True, digits)} %"
 
 
@@ -73,7 +73,7 @@ def network(entry: Entry) -> str:
 
 
 def data(entry: Entry) -> str:
-    """Return the data, and what tells the group from others of its network."""
+    """Return the data, plus what distinguishes the group from others of its network."""
     return group_names.where(entry.group, entry.among) if entry.group else entry.planned.wanted.data
 
 
@@ -84,7 +84,7 @@ def _metric(entry: Entry) -> str:
 
 
 def metric_of(of: paper.Row) -> str:
-    """Return what a reader calls the paper's metric of a row."""
+    """Return the display name of the paper's metric for a row."""
     return metrics.with_unit(of.metric, metrics.unit(of.metric, of.metric, of.unit))
 
 
@@ -169,13 +169,13 @@ def _n(entry: Entry) -> Cell:
 
 
 def _identity(key: str) -> Column[Entry]:
-    """Return a column of `IDENTITY`, of which a planned row has some without a trial too."""
+    """Return a column of `IDENTITY`. Some are known for a planned row without a trial too."""
     read, planned = IDENTITY[key], _OF_PLAN.get(key)
     return exported(key, lambda one: read(one.group) if one.group else planned(one.planned) if planned else None)
 
 
 def _parts(prefix: str, names: Sequence[str], read: Callable[[Entry], object]) -> list[Column[Entry]]:
-    """Return a column for each of the named numbers of what `read` returns."""
+    """Return a column for each attribute in `names` of what `read` returns."""
 
     def part(name: str) -> Column[Entry]:
         return exported(f"{prefix}{name}", lambda entry: _finite(getattr(read(entry), name, None)))
@@ -252,9 +252,9 @@ _ALL: tuple[Column[Entry], ...] = (
     exported("paper_comparable", lambda entry: entry.of(lambda group: group.comparable)),
 )
 COLUMNS: Mapping[str, Column[Entry]] = MappingProxyType({column.key: column for column in _ALL})
-"""By key, in the order in which machines get them; a table of a page picks its own."""
+"""All columns by key, in CSV order. A table on a page picks a subset."""
 
 
 def pick(*keys: str) -> list[Column[Entry]]:
-    """Return the columns of these keys."""
+    """Return the columns with these keys."""
     return [COLUMNS[key] for key in keys]

@@ -1,6 +1,6 @@
-"""The planned rows in words: the overview's first table, the pool over rows, the headline for a README, and what is missing.
+"""The planned rows: the overview's first table, the mean over rows, the README headline, and what is missing.
 
-Pure functions of `benchmarks.analysis.answers`. A row without a trial has a line too.
+Pure functions of `benchmarks.analysis.answers`. Rows without a trial have a line too.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ from benchmarks.reporting.tables.overview_columns import Entry, data, network, p
 from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
 
 _ANSWERS = (
-    "*Gain over control* is in the metric's points, with the 95 % interval over seeds and test examples; beside it the same as a "
-    "share of the control's metric. *The paper's claim* is its gain in points and as a share of what it improves on (of speech, "
-    "that at equal budget). "
-    "*n* counts the planned seeds."
+    "*Gain over control* is in points of the metric, with a 95 % interval over seeds and test examples; the next column gives it "
+    "as a share of the control's metric. *The paper's claim* is the paper's gain, in points and as a share of its baseline (for "
+    "speech, the gain at equal budget). *n* counts the planned seeds."
 )
 _SCORES = (
-    "What DSD gains over the baseline stands beside what the control gains over it. The last two columns are secondary and get no "
-    "verdict: D2 at the rate of the paper's text, over a control of that rate, and BLEU-4 with a beam of 20, whose interval is "
-    "over seeds alone. *n* counts the trials with DSD and control."
+    "Gains over the baseline are shown for DSD and for the control. The two columns before *n* are secondary and get no verdict: "
+    "D2 at the learning rate in the paper's text, against a control at that rate; and BLEU-4 with beam size 20, whose interval "
+    "covers seeds only. *n* counts the trials with DSD and control."
 )
 SCORES = "The planned rows: scores, and readings without a verdict"
-_SPEECH = "Speech: test utterances share recordings, which the interval does not know; it is somewhat too narrow there."
+_SPEECH = "Speech: test utterances share recordings. The interval ignores this and is somewhat too narrow."
 
 
 def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
-    """Return the table of the answers, with the pool over the rows that have a verdict, and that of the scores behind it."""
+    """Return the table of answers, with the mean over rows with a verdict, and the table of the underlying scores."""
     told = any(row.group and row.wanted.row.startswith("librispeech") for row in rows.values())
     parts = [INTRODUCTIONS["regime"], _ANSWERS, _reductions(rows), *([_SPEECH] if told else [])]
     lines = _entries(groups, rows)
@@ -58,7 +57,7 @@ def _entries(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Entry]:
 
 
 def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
-    """Return the pool over rows with its note, empty below two rows with a verdict."""
+    """Return the mean over rows with its note; empty below two rows with a verdict."""
     found = answers.pooled(rows)
     if found is None:
         return ()
@@ -73,31 +72,29 @@ def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
 
 
 def headline(groups: Sequence[Group], rows: Mapping[str, Row]) -> Document:
-    """Return a few sentences and one table of the planned rows, for a README at the root of the repository."""
+    """Return a short summary and one table of the planned rows, for the README at the repository root."""
     link = Cell("results/README.md", address="README.md")
     if all(group.section in ("smoke", "custom") for group in groups):
         return (Paragraph(("No result on real data yet: see ", link, ".")),)
     asked = f"Does DSD beat ordinary training of equal budget? {_standing(rows)}"
-    rule = " A verdict is about DSD on this data and at this size. It takes all planned seeds and a gate that holds ("
+    rule = " A verdict applies to DSD on this data and at this size. It needs all planned seeds and a gate that holds ("
     parts = [
-        "). *Gain over control* is in the metric's points, positive where DSD is better, with a 95 % interval over seeds and test "
-        "examples; *the paper's claim* is its gain, in points and as a share of what it improves on (of speech, at equal budget)."
+        "). *Gain over control* is in points of the metric (positive: DSD is better), with a 95 % interval over seeds and test "
+        "examples. *The paper's claim* is the paper's gain, in points and as a share of its baseline (for speech, at equal budget)."
     ]
     if published := sum(group.section == "paper" for group in groups):
         parts.append(
             f"Not in this table: {published} {_plural('group', published)} at the published recipe's full size."
         )
     if old := sum(group.section == "small" for group in groups):
-        parts.append(
-            f"Not counted here: {old} {_plural('group', old)} of trials of suite 0.1 at their rows' own recipes: superseded."
-        )
+        parts.append(f"Not counted here: {old} superseded {_plural('group', old)} of trials of suite 0.1.")
     text = (asked, *pool(rows), rule, link, " ".join(parts))
     picked = pick("network", "data", "metric", "crossed_mean", *_SAID)
     return (Paragraph(text), table(picked, _entries(groups, rows), PRINT))
 
 
 def lacking(rows: Mapping[str, Row], groups: Sequence[Group]) -> Bullets:
-    """Return a sentence for each planned row without a verdict: what is missing, and how long that takes."""
+    """Return one sentence per planned row without a verdict: what is missing and the time it needs."""
     found: list[Text] = []
     for entry in _entries(groups, rows):
         row = entry.planned
@@ -110,7 +107,7 @@ def lacking(rows: Mapping[str, Row], groups: Sequence[Group]) -> Bullets:
         if left:
             times = [record.cost.seconds / 3600 for record in row.records]
             hours = left * (sum(times) / len(times) if times else row.wanted.hours)
-            where = "by the trials there are" if times else "by the plan, of one core"
+            where = "by the finished trials" if times else "by the plan, on one core"
             time = Cell(_time(hours), hours, tuple(record.id for record in row.records))
             said = f"**{network(entry)}** ({data(entry)}): {'; '.join(parts)}; {left} {_plural('trial', left)} left, about "
             found.append((said, time, f" {where}."))
@@ -120,22 +117,24 @@ def lacking(rows: Mapping[str, Row], groups: Sequence[Group]) -> Bullets:
 
 
 def _standing(rows: Mapping[str, Row]) -> str:
-    """Return how many rows have which verdict, and how many trials there are."""
+    """Return how many rows have which verdict, and how many planned trials are finished."""
     given = [row.answer for row in rows.values() if row.lacks is None]
     have, planned = sum(row.have for row in rows.values()), sum(row.wanted.seeds for row in rows.values())
     if not given:
-        return f"No verdict yet on any of the {len(rows)} planned rows: {have} of {planned} planned trials are there."
+        return (
+            f"No verdict yet on any of the {len(rows)} planned rows: {have} of {planned} planned trials are finished."
+        )
     claims = Counter(str(answer.claim) for answer in given)
     directions = Counter(str(answer.direction) for answer in given)
     told = ["; ".join(f"{word} in {count}" for word, count in of.items()) for of in (claims, directions)]
     return (
-        f"Of {len(rows)} planned rows {len(given)} {'has' if len(given) == 1 else 'have'} a verdict. The paper's gain is "
-        f"{told[0]}. Direction: {told[1]}. Of the planned trials {have} of {planned} are there."
+        f"Of {len(rows)} planned rows, {len(given)} {'has' if len(given) == 1 else 'have'} a verdict. The paper's gain is "
+        f"{told[0]}. Direction: {told[1]}. {have} of {planned} planned trials are finished."
     )
 
 
 def _reductions(rows: Mapping[str, Row]) -> str:
-    """Return the reductions that are too long for a cell."""
+    """Return the reductions that are too long for a table cell."""
     told = {
         name: str(row.group.sample.recipe.get("reduction", "")) if row.group else row.wanted.recipe.reduction
         for name, row in rows.items()

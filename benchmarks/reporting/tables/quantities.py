@@ -1,4 +1,4 @@
-"""A mean or a gain with what it was measured on: a line for machines, and the columns that all of them have."""
+"""Means and gains with what they were measured on: CSV lines and their common columns."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Quantity:
     """One mean or gain of a group.
 
     Attributes:
-        name: what it is, in full.
-        found: over the seeds; of a gain with interval and p of t.
-        label: what a table of gains calls it.
-        crossed: its interval over seeds and test examples.
-        standing: what a table of gains says of it; for machines only if it is a `verdict`.
-        published: the paper's figure, and its mark.
+        name: the full name.
+        found: the average over seeds; for a gain, with interval and p-value from t.
+        label: its name in tables of gains.
+        crossed: the interval over seeds and test examples.
+        standing: its verdict column in tables of gains; exported to CSV only if `verdict`.
+        published: the paper's figure and its mark.
     """
 
     group: Group
@@ -43,7 +43,7 @@ class Quantity:
 
     @property
     def paired(self) -> Paired | None:
-        """The gain, None of a mean."""
+        """The gain; None for a mean."""
         return self.found if isinstance(self.found, Paired) else None
 
     @property
@@ -53,7 +53,7 @@ class Quantity:
 
 
 def exported(key: str, read: Callable[[Any], Any]) -> Column[Any]:
-    """Return a column for machines alone, of what `read` returns of a line."""
+    """Return a CSV-only column whose value is `read(line)`."""
     return Column(key, key, lambda line: Cell(value=read(line)), CSV)
 
 
@@ -120,12 +120,12 @@ _RESULTS, _ANSWERS = {"crossed_low"}, {"crossed_p", "p_holm"}
 
 
 def quantities(lines: Iterable[Quantity]) -> Table:
-    """Return the lines for machines alone."""
+    """Return a CSV-only table of the lines."""
     return table(COLUMNS, lines, CSV)
 
 
 def gains(group: Group, lines: Iterable[Quantity], **said: str) -> Table:
-    """Return a table of gains of one group, which pages show too; of what is no result they have fewer columns."""
+    """Return a table of one group's gains, for pages and CSV. For non-results, pages show fewer columns."""
     hidden = (_RESULTS if group.section == "smoke" else set()) | (set() if group.quotable else _ANSWERS)
     columns = [column.only(CSV) if column.key in hidden else column for column in COLUMNS]
     return table(columns, lines, PRINT | CSV, **said)

@@ -1,4 +1,4 @@
-"""The records of one group, and the trials that failed."""
+"""The records of one group, and the failed trials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.reporting.document import NONE, PAGES, Block, Bullets, Cell, Col
 
 
 def trials(group: Group) -> Table:
-    """Return one line a record of the group, whether in use or not."""
+    """Return one line per record of the group, used or not."""
     states = group.states
     over_control, dsd, control = (summary.gains(group, *pair) for pair in _PAIRS)
 
@@ -25,12 +25,12 @@ def trials(group: Group) -> Table:
         return Column(key, heading, lambda record: Cell(text(record)))
 
     columns: list[Column[Record]] = [
-        # The heading says row and scale; whole ids would make the table wider than a page.
+        # The heading names row and scale; full ids would make the table too wide.
         Column("record", "record", lambda one: _link(one, one.id.removeprefix(f"{one.row}-{one.scale}-"))),
         Column("seed", "seed", lambda one: Cell(str(one.seed))),
         gain("over_control", "gain over control", over_control),
         gain("over_baseline", "gain over baseline", {seed: dsd[seed] for seed in dsd if seed in control}),
-        gain("control_over_baseline", "control's over baseline", control),
+        gain("control_over_baseline", "control over baseline", control),
         Column("commit", "commit", lambda one: Cell(formatting.commits([one]))),
         Column("finished", "finished", lambda one: Cell(one.finished)),
         Column("state", "state", lambda one: Cell(states[one.id])),
@@ -42,7 +42,7 @@ _PAIRS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE))
 
 
 def failures(failed: Sequence[Record]) -> list[Block]:
-    """Return the section of the failed trials, nothing where there are none."""
+    """Return the section on failed trials; nothing if there are none."""
     items = []
     for record in failed:
         failure = record.failure

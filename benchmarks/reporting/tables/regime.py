@@ -1,4 +1,4 @@
-"""The trials in the regime of the claim, one line each, and what the gate says of their rows. Pure functions."""
+"""The trials in the regime of the claim, one line each, and the gate results of their rows. Pure functions."""
 
 from __future__ import annotations
 
@@ -20,34 +20,35 @@ _Held = tuple[Row, Condition]
 
 
 def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
-    """Return a table of all trials and one of the gate; none where there is no trial."""
+    """Return a table of all trials and one of the gate; nothing if there is no trial."""
     trials = [(group, record) for group in groups if group.section == "regime" for record in group.records]
     held = [(row, one) for row in rows.values() if row.gate and row.group for one in row.gate.conditions]
     return [*headed(HEADING, _TRIALS, _TRIAL_COLUMNS, trials), *headed("The gate", _GATE, _GATE_COLUMNS, held)]
 
 
 _TRIALS = (
-    "Every finished trial, by seed. Scores are of the row's metric. *Fit* is the score after D on training examples, as the test "
-    "sees them. Gains are in points, positive where the first is better: DSD over the control of equal budget, with D2 at the "
-    "tables' rate and at the text's (a tenth of D's); and what LLR gains over D. *Drop* is what pruning does to the test before S "
-    "repairs it. *Released* is the mean magnitude of the weights that S had pruned, at the end of D2, in percent of the "
-    "survivors': at the tables' rate and at the text's. The gate is that of the row, applied to the one trial."
+    "Every finished trial, by seed. Scores are in the row's metric. *Fit* is the score after D on training examples preprocessed "
+    "like test examples. Gains are in points (positive: the first is better): DSD over the equal-budget control, with D2 at the "
+    "rate in the paper's tables and at the rate in its text (a tenth of D's); and LLR over D. *Drop* is the loss in test score "
+    "right after pruning, before S recovers it. *Released* is the mean magnitude at the end of D2 of the weights that S had "
+    "pruned, in percent of the surviving weights' mean, at the tables' rate and at the text's. *Gate* applies the row's gate to "
+    "this one trial."
 )
 _GATE = (
-    "Whether a row's networks are in the regime of the claim: means over its planned trials, from D, control and LLR alone. The "
-    "thresholds were fixed before the first trial."
+    "Whether a row's networks are in the regime of the claim, judged by means over its planned trials of D, control and LLR "
+    "only. The thresholds were fixed before the first trial."
 )
 
 
 def answer(found: gate.Result | None, so_far: bool = False) -> str:
-    """Return what the gate says in a few words, a dash where nobody can tell."""
+    """Return the gate's result in a few words; a dash if it was not computed."""
     if found is None:
         return NONE
     return ("holds so far" if so_far else "holds") if found.holds else f"fails: {', '.join(found.failed)}"
 
 
 def _column(heading: str, read: Callable[[Record], str | float | None]) -> Column[_Trial]:
-    """Return a column of numbers of single trials; a number has two decimals."""
+    """Return a column of values of single trials. Numbers have two decimals."""
 
     def cell(trial: _Trial) -> Cell:
         found = read(trial[1])
@@ -83,7 +84,7 @@ def _run(record: Record, name: str) -> Arm | None:
 
 
 def _drop(record: Record) -> str:
-    """Return what each pruning of the dsd arm costs on the test set."""
+    """Return the test-score drop at each pruning of the dsd arm."""
     arm, shown = record.arms.get("dsd"), []
     before = record.dense.test if record.dense else None
     for phase in arm.phases if arm else ():

@@ -1,4 +1,4 @@
-"""What a run prints when it ends: the arms of one group, with gains and verdict."""
+"""The table printed at the end of a run: the arms of one group, with gains and verdict."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ def _others(group: Group) -> Iterator[_Ending]:
     for one in sensitivity.choices(group):
         if one.arm not in summary.main_arms(group):
             over, standing = None, f"over control, {ARMS[one.over].reference}"
-            if one.over == "control":  # else the control's own gain over the baseline is in no line
+            if one.over == "control":  # otherwise no line shows the control's own gain over the baseline
                 over, standing = summary.compare(group, one.arm, registry.DENSE), "secondary"
             yield _Ending(registry.label(one.arm), one.test, over, formatting.interval(one.gain), standing)

@@ -1,4 +1,4 @@
-"""What the networks of one trial say of a few test examples."""
+"""Outputs of one trial's networks for a few test examples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.reporting.document import PAGES, Cell, Column, Table, table
 
 
 def quotations(group: Group, form: Form) -> Table:
-    """Return what the networks of the lowest seed say of a few test examples."""
+    """Return the lowest seed's captions or transcripts of a few test examples."""
     shown, record = samples.shown(group), samples.source(group)
     assert record is not None, "the group has samples of that form"
     arms = dict.fromkeys(name for one in shown for name in one.said)

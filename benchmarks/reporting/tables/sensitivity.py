@@ -1,4 +1,4 @@
-"""DSD by sparsity, and the other ways to spend the same budget."""
+"""DSD by sparsity, and other uses of the same budget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.reporting.tables.quantities import Quantity, quantities
 
 
 def tables(group: Group) -> list[Table]:
-    """Return DSD by sparsity and the other arms, with the gain over the control; empty without an arm of sensitivity."""
+    """Return DSD by sparsity and the other arms, with gains over the control; empty without a sensitivity arm."""
 
     def label(one: Choice) -> Cell:
         own = f" (the recipe's {own_sparsity(group)})" if one.arm == "dsd" else ""
@@ -35,35 +35,39 @@ def tables(group: Group) -> list[Table]:
         Column("seconds", "time, s", lambda one: Cell(f"{one.seconds:,.0f}", one.seconds, one.test.trials)),
         Column("control", "control", lambda one: Cell(ARMS[one.over].reference)),
     ]
-    said = _sentences(group)
+    sentences = _sentences(group)
     shown = table(
-        columns, sensitivity.choices(group), PRINT, sentences=said, caption=caption(group, "Sensitivity", said)
+        columns,
+        sensitivity.choices(group),
+        PRINT,
+        sentences=sentences,
+        caption=caption(group, "Sensitivity", sentences),
     )
     return [shown, quantities(_quantities(group))]
 
 
 def _sentences(group: Group) -> str:
-    """Return what must be known to read the table of sensitivity."""
+    """Return the explanation of the sensitivity table."""
     name = metric_name(group.metric, group)
     return (
-        f"Sensitivity: gains in {name} over the control of as many steps, paired by seed; DSD with the optimizer's state kept, or "
-        "with D2 at the text's rate, is compared with a control that has it too. Intervals are t intervals over seeds. They decide "
-        "nothing: of twenty such intervals one misses by chance."
+        f"Sensitivity: gains in {name} over the control with the same number of steps, paired by seed. DSD with kept optimizer "
+        "state, or with D2 at the text's rate, is compared with a control that has the same change. Intervals are t intervals over "
+        "seeds. They give no verdict: about one in twenty misses the true value by chance."
     )
 
 
 def own_sparsity(group: Group) -> str:
-    """Return the sparsity of the recipe's own DSD, "50 %, then 25 %" where its phases differ, "mask" where no record tells."""
+    """Return the recipe's own sparsity: "50 %, then 25 %" if its phases differ, "mask" if no record states it."""
     found = [f"{one:g} %" for one in sensitivity.own_sparsities(group)]
     return ", then ".join(found if len(set(found)) > 1 else found[:1]) or "mask"
 
 
 def _quantities(group: Group) -> Iterator[Quantity]:
-    """Yield the means of the arms of sensitivity, and the gains of all arms in that table over the control of each."""
+    """Yield the means of the sensitivity arms, and the gains of all arms in that table over their controls."""
     for one in sensitivity.choices(group):
         name = registry.label(one.arm)
         if one.arm not in summary.main_arms(group):
             yield Quantity(group, name, group.metric, group.sample.unit, one.test)
-        if one.gain and one.arm != "dsd":  # that one is the primary gain
+        if one.gain and one.arm != "dsd":  # that is the primary gain
             over = registry.label(one.over)
             yield Quantity(group, f"gain of {name} over {over}", group.metric, group.sample.unit, one.gain)
