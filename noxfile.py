@@ -28,7 +28,7 @@ nox.options.sessions = ["tests"]
 PROJECT, LOCK = ROOT / "pyproject.toml", ROOT / "requirements.lock"
 # Not in the shared environment: they would decide its torch.
 PYTEST = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis"]
-FRAMEWORKS = ["lightning", "transformers[torch]", "accelerate", "timm", "schedulefree", "fastai"]
+FRAMEWORKS = ["lightning", "transformers[torch]", "accelerate", "timm", "schedulefree", "fastai", "scikit-learn"]
 LOCK_HEADER = "# The versions that all sessions use. Rewritten by `nox -s lock`; pip reads it as constraints.\n"
 
 

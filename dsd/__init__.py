@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 # No module is named like a function it exports: a module `dsd.sparse`, once imported, would shadow the function.
 from dsd.schedule import Constant, Phase, PolynomialDecay, Position, Schedule, StepDecay
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from dsd.holding import Held
     from dsd.masks import magnitude_mask, select

@@ -70,3 +70,10 @@ def test_links_in_the_documents_lead_somewhere() -> None:
                 assert (path.parent / target).exists(), f"{document} links to {target}"
                 place = f'<a id="{trials}"></a>'
                 assert not trials or place in (path.parent / target).read_text(encoding="utf-8"), f"{document}: {place}"
+
+
+def test_the_version_stands_in_one_place_and_is_cited() -> None:
+    import dsd
+
+    assert f"\nversion: {dsd.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert 'dynamic = ["version"]' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")

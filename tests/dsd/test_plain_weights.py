@@ -85,7 +85,7 @@ def test_what_a_hook_computes_a_weight_from_is_refused_unless_skipped(
     assert list(dsd.prunable(net, skip=["1"]).weights) == ["0.weight"]
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore:`torch.jit:FutureWarning")
 @pytest.mark.parametrize("make", [torch.jit.script, lambda layer: torch.jit.trace(layer, torch.ones(1, 4))])
 def test_a_scripted_module_is_refused_unless_skipped(make: Callable[[nn.Module], nn.Module]) -> None:
     scripted = make(nn.Linear(4, 4))

@@ -83,10 +83,13 @@ def test_a_run_resumed_at_any_step_equals_one_that_was_never_stopped(
         assert runs.same(found, wanted), step
 
 
-def test_what_it_cannot_do_is_refused(tmp_path: Path) -> None:
+def test_what_it_cannot_do_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = arguments(tmp_path, restore_callback_states_from_checkpoint=True)
     with pytest.raises(ValueError, match=r"which holds no dsd\.Phases: leave it off, DSD restores itself"):
         Trainer(Model(), options, callbacks=[DSD(runs.phases())])
+    monkeypatch.setattr("dsd.integrations.transformers.sharded", lambda tensor: True)
+    with pytest.raises(ValueError, match=r"sharded masks take all: use dsd\.Phases in a loop"):
+        train(tmp_path, "sgd")
 
 
 def test_a_checkpoint_without_masks_is_refused(tmp_path: Path) -> None:
