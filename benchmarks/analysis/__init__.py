@@ -1,1 +1,1 @@
-"""From records to numbers: no text, no files, no torch."""
+"""Turn records into numbers: no text, no files, no torch."""

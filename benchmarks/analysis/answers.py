@@ -1,7 +1,7 @@
-"""What the trials say of each planned row: its gate, the two answers, and what is missing for them. Pure functions.
+"""The state of each planned row: its gate, its two answers, and what is missing for them. Pure functions.
 
-A row is measured on the outcomes of `dsd` and `control` in the group of trials that the plan asks for. Everything here is
-computed from records alone. Rows of suite 0.1, custom recipes and the published recipe at full size are not of the plan.
+A row is judged by the outcomes of `dsd` and `control` in its planned group of trials. Everything here is computed from records.
+Rows of suite 0.1, custom recipes and the published recipe at full size are not in the plan.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.statistics.intervals import Paired
 from benchmarks.statistics.random_effects import Pool
 
 BEAM = "beam20_bleu4"
-"""The metric of captions found by beam search of width 20; which captions those were stands in no record."""
+"""BLEU-4 of captions from beam search of width 20. Records do not store those captions."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,13 @@ class Row:
     """A planned row.
 
     Attributes:
-        group: its trials; None where there is none.
-        records: those with DSD and control, one a seed.
-        gate: of the planned seeds among these; None where there is none.
-        evidence, answer: what it has, None without a gain, and what is said of it; also what is missing where nothing is.
-        text: the gain with D2 at the rate of the paper's text, over a control of that rate. No verdict.
-        beam: the gain in the metric `BEAM`, over seeds alone. No verdict.
+        group: its trials; None if there are none.
+        records: the records with DSD and control, one per seed.
+        gate: the gate's result on the planned seeds among these; None if there are none.
+        evidence: the measurements; None without a gain.
+        answer: the two answers, or what is missing for them.
+        text: the gain with D2 at the rate in the paper's text, over a control at that rate. No verdict.
+        beam: the gain in the metric `BEAM`, with an interval over seeds only. No verdict.
     """
 
     wanted: Wanted
@@ -50,24 +51,24 @@ class Row:
 
     @property
     def claim(self) -> Claim:
-        """The paper's."""
+        """The paper's claim for this row."""
         return paper.claim_of(paper.ROWS[self.wanted.row])
 
     @property
     def have(self) -> int:
-        """How many of the planned seeds there are."""
+        """The number of planned seeds with a finished trial of DSD and control."""
         return sum(record.seed < self.wanted.seeds for record in self.records)
 
     @property
     def lacks(self) -> str | None:
-        """What a verdict lacks, in words; None where there is one."""
+        """What is missing for a verdict; None if there is a verdict."""
         if self.group is None:
             return f"no trial yet ({self.wanted.waits})" if self.wanted.waits else "no trial yet"
         return self.answer.missing if self.records else summary.missing(self.group)
 
 
 def rows(groups: Sequence[Group]) -> dict[str, Row]:
-    """Return the planned rows in the paper's order, those without trials too."""
+    """Return the planned rows in the paper's order, including those without trials."""
     chosen = {name: _group(wanted, groups) for name, wanted in PLANNED.items()}
     evidence = {name: found for name, one in chosen.items() if (found := _evidence(PLANNED[name], one))}
     answered = verdicts.answers(evidence)
@@ -87,25 +88,25 @@ def rows(groups: Sequence[Group]) -> dict[str, Row]:
 
 
 def wanted_of(group: Group) -> Wanted | None:
-    """Return the part of the plan that a group's trials belong to; None where they are none of the plan's."""
+    """Return the planned group that a group's trials belong to; None if they are not in the plan."""
     return next((one for one in WANTED if group.section == "regime" and one.covers(group.sample)), None)
 
 
 def gate_of(records: Sequence[Record], wanted: Wanted) -> gate.Result | None:
-    """Return what the gate finds in the trials; None where there is none, or one tells too little of D or has no control."""
-    told = all(record.dense and record.dense.curve and "control" in record.arms for record in records)
-    return gate.check(records, wanted) if records and told else None
+    """Return the gate's result on the trials; None without trials, or if one lacks D's curve or the control."""
+    complete = all(record.dense and record.dense.curve and "control" in record.arms for record in records)
+    return gate.check(records, wanted) if records and complete else None
 
 
 def pooled(found: Mapping[str, Row]) -> Pool | None:
-    """Return the pool over the rows with a verdict, each gain a share of its claim; None below two such rows."""
+    """Return the random-effects mean over rows with a verdict, each gain as a share of its claim; None below two rows."""
     evidence = {name: row.evidence for name, row in found.items() if row.evidence}
     effects = verdicts.effects(evidence, {name: found[name].answer for name in evidence})
     return random_effects.pool([one for one in effects if 0 < one.error < math.inf])
 
 
 def row_of(group: Group, found: Mapping[str, Row]) -> Row | None:
-    """Return the planned row whose trials the group holds; None where it is of no plan."""
+    """Return the planned row of a group's trials; None if they are not in the plan."""
     return next((row for row in found.values() if row.group is group), None)
 
 
@@ -119,13 +120,13 @@ def standing(group: Group, found: Mapping[str, Row]) -> str:
         return "superseded: none"
     row = row_of(group, found)
     if row is None:
-        return "not of the plan: none"
+        return "not in the plan: none"
     answer = row.answer
     return f"claim {answer.claim}; {answer.direction}" if row.lacks is None else f"none: {row.lacks}"
 
 
 def _group(wanted: Wanted, groups: Sequence[Group]) -> Group | None:
-    """Return the trials of the plan; where one folder's name stands for two states of it, those of which there are more."""
+    """Return the planned trials. If one folder name covers two versions of the data, return the larger group."""
     found = sorted((one for one in groups if wanted_of(one) == wanted), key=lambda one: len(one.records))
     return found[-1] if found else None
 

@@ -1,8 +1,7 @@
-"""The checkpoint that NeuralTalk's own code would have kept: the one of the best validation perplexity.
+"""The checkpoint that NeuralTalk's own code would keep: the one with the best validation perplexity.
 
-It is chosen among the points of each arm's last phase, of all arms alike: over the whole curve the best point of DSD can lie
-in S, whose network is sparse and no result of DSD, and the control's in the same epochs. It is shown beside the primary
-result, the last epoch, and decides nothing. The curves of the records have all it takes.
+It is chosen within the last phase of every arm. Over the whole curve, DSD's best point could lie in S, where the network is
+sparse and not a result of DSD. This is secondary to the primary result, the last epoch. It is computed from the records' curves.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ WHERE = "at the best validation perplexity of the last phase (NeuralTalk's own c
 
 @dataclass(frozen=True)
 class Chosen:
-    """An arm at the best validation perplexity of its last phase: test metrics over seeds, and where in the arm that was.
+    """An arm at the best validation perplexity of its last phase: test metrics over seeds, and the epoch of that point.
 
-    Metrics are those that every such point has: some are measured at the ends of phases alone.
-    `epoch` is the mean over seeds, counted from the start of the arm, of `epochs` that it has. `gain` is that of the arm
-    over the control, each at its own best point, in the primary metric; None for the baseline and the control.
+    `cells` has the metrics that every such point has; some metrics are measured only at the ends of phases. `epoch` is the mean
+    over seeds, counted from the start of the arm; `epochs` is the arm's length. `gain` is the arm's gain over the control in the
+    primary metric, each at its own best point; None for the baseline and the control.
     """
 
     cells: dict[str, Average]
@@ -38,7 +37,7 @@ class Chosen:
 
 @functools.lru_cache(maxsize=64)
 def choices(group: Group) -> dict[str, Chosen]:
-    """Return label of arm to what would have been kept of it, the baseline first; empty without validation perplexity."""
+    """Return arm label to the chosen checkpoint, baseline first; empty without validation perplexity."""
     names = {name for record in group.records for name in record.arms}
     order = [DENSE, *(n for n in LABELS if n in names), *sorted(names - set(LABELS))]
     best = {name: {r.id: point for r in group.records if (point := _best(r, name))} for name in order}
@@ -64,11 +63,11 @@ def _gain(group: Group, name: str) -> Paired | None:
 
 
 def _best(record: Record, name: str) -> Point | None:
-    """Return the first point of the lowest validation perplexity in an arm's last phase."""
+    """Return the first point with the lowest validation perplexity in an arm's last phase."""
     arm = _arm(record, name)
     if arm is None:
         return None
-    start = sum(phase.steps for phase in arm.phases[:-1])  # the point of this step is the end of the phase before
+    start = sum(phase.steps for phase in arm.phases[:-1])  # the point at this step ends the previous phase
     points = [p for p in arm.curve if p.step > start and p.test and {PERPLEXITY, record.metric} <= set(p.test)]
     return min(points, key=lambda point: (point.test or {})[PERPLEXITY], default=None)
 

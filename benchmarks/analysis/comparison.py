@@ -1,6 +1,6 @@
-"""What differs between two groups of records, and whether their results differ by more than the spread. No text, no files.
+"""Compare two groups of records: what differs, and whether results differ by more than the spread. No text, no files.
 
-Every difference is B less A, in the metric's own unit and direction: it is no gain.
+Every difference is B - A in the metric's own unit and direction; it is not a gain.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from benchmarks.statistics import bootstrap, intervals
 from benchmarks.statistics.intervals import Difference
 
 Yardstick = Literal["paired seeds", "Welch", "other records", "test set", "none"]
-"""What tells how far apart two means may be by chance. "other records": of A's or B's group, where a side is one record."""
+"""How the chance spread of two means is estimated. "other records": from records of A's or B's group, if a side is one record."""
 
 GAIN = "gain of dsd"
-"""The line of the figure fixed beforehand: DSD over the control of equal budget, better being positive."""
+"""The line of the primary figure: DSD's gain over the equal-budget control (positive: DSD is better)."""
 
-_ROUNDING = 1e-6  # of a mean: sums of float32 taken in another order; no spread is that narrow
+_ROUNDING = 1e-6  # relative: float32 sums depend on their order; no real spread is this narrow
 _RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
 class Line:
-    """One metric of one arm on both sides. `within` is None where nothing tells how far apart the means may be.
+    """One metric of one arm on both sides. `within` is None if the spread is unknown.
 
-    `within` holds after Holm's correction for all lines of its kind (primary metric and gain, or the other metrics), so
-    that an interval alone may exclude zero where `within` is true.
+    `within` applies Holm's correction over all lines of its kind (primary metric and gain, or the other metrics). A single
+    interval may therefore exclude zero although `within` is true.
     """
 
     arm: str
@@ -51,10 +51,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two groups of one row: the facts that differ, a line per arm and metric that both have, and what cannot be compared.
+    """Two groups of one row: the facts that differ, a line per common arm and metric, and what cannot be compared.
 
-    `seeds` are those on both sides, `identical` those of them whose results are the same bit for bit. `alone` are the arms
-    and metrics that one side lacks.
+    `seeds` are on both sides; `identical` are those of them with bit-identical results. `alone` are the arms and metrics that
+    one side lacks.
     """
 
     a: Group
@@ -67,53 +67,55 @@ class Comparison:
 
     @property
     def alike(self) -> bool:
-        """Whether everything that decides an outcome but the seed is the same: time, place and versions may differ."""
+        """Whether all settings that decide an outcome are the same, except the seed. Time, machine and versions may differ."""
         return self.a.key == self.b.key
 
     @property
     def agree(self) -> bool:
-        """Whether the results are equal or within the spread: known of every arm's primary metric, and against no line."""
+        """Whether every arm's primary metric is known to be within the spread, and no line is outside it."""
         primary = [line.within for line in self.lines if line.metric == self.a.metric and line.arm != GAIN]
         return bool(primary) and all(primary) and all(line.within is not False for line in self.lines)
 
 
 def pair(a: Sequence[Group], b: Sequence[Group]) -> tuple[list[tuple[Group, Group]], list[Group], list[Group]]:
-    """Return which group of A is to be compared with which of B, then the groups of A and of B that have no counterpart.
+    """Return the pairs of groups to compare, then the groups of A and of B without a counterpart.
 
-    One group a side are a pair, whatever differs. Of several, those of one key are, and then those that are the only ones
-    left of their row, scale and overrides.
+    With one group per side, the two are a pair whatever differs. Otherwise groups with the same key are pairs, and then groups
+    that are the only ones left of their row, scale and overrides.
 
     Raises:
-        ValueError: one group a side, but of different rows; or no pair at all.
+        ValueError: there is one group per side but their rows differ, or there is no pair.
     """
     if len(a) == len(b) == 1:
         if a[0].key.row != b[0].key.row:
-            raise ValueError(f"A is of row {a[0].key.row}, B of {b[0].key.row}: unlike rows have no result in common")
+            raise ValueError(
+                f"A is of row {a[0].key.row}, B of {b[0].key.row}: different rows have no result in common"
+            )
         return [(a[0], b[0])], [], []
-    found = []
+    pairs = []
     left, right = list(a), list(b)
     likenesses: tuple[Callable[[Key], object], ...] = (lambda key: key, lambda key: (key.row, key.scale, key.custom))
     for like in likenesses:
-        for one in tuple(left):
-            counterparts = [other for other in right if like(other.key) == like(one.key)]
-            rivals = [other for other in left if like(other.key) == like(one.key)]
+        for group in tuple(left):
+            counterparts = [other for other in right if like(other.key) == like(group.key)]
+            rivals = [other for other in left if like(other.key) == like(group.key)]
             if len(counterparts) == len(rivals) == 1:
-                found.append((one, counterparts[0]))
-                left.remove(one)
+                pairs.append((group, counterparts[0]))
+                left.remove(group)
                 right.remove(counterparts[0])
-    if not found:
-        told = [", ".join(sorted({f"{g.key.row} {g.key.scale}" for g in side})) or "nothing" for side in (a, b)]
+    if not pairs:
+        names = [", ".join(sorted({f"{g.key.row} {g.key.scale}" for g in side})) or "nothing" for side in (a, b)]
         raise ValueError(
-            f"no group of A ({told[0]}) has one counterpart in B ({told[1]}): name single records or fewer"
+            f"no group of A ({names[0]}) has exactly one counterpart in B ({names[1]}): name single records or fewer"
         )
-    return found, left, right
+    return pairs, left, right
 
 
 def compare(a: Group, b: Group, known: Sequence[Group] = ()) -> Comparison:
-    """Return what differs between two groups of one row; of `known` groups, those like A or B tell the spread of either.
+    """Return what differs between two groups of one row. Those of the `known` groups with A's or B's key give the spread.
 
     Raises:
-        ValueError: the groups are of different rows or judged by different metrics.
+        ValueError: the groups have different rows or primary metrics.
     """
     judged = [(g.key.row, g.metric, g.sample.unit, g.sample.lower_is_better) for g in (a, b)]
     if judged[0] != judged[1]:
@@ -134,7 +136,7 @@ _Tests = dict[_Place, dict[int, float]]  # to seed to value
 
 
 def _tests(group: Group) -> _Tests:
-    """Return the final result of every arm in every metric by seed, and the gain of DSD."""
+    """Return every arm's final result in every metric by seed, and DSD's gain."""
     found: _Tests = {}
     for record in group.records:
         for arm, run in runs_of(record).items():
@@ -152,7 +154,7 @@ def _order(places: Iterable[_Place]) -> list[_Place]:
 
 
 def _alone(a: _Tests, b: _Tests) -> tuple[str, ...]:
-    """Return what one side lacks: whole arms, and metrics of arms that both have."""
+    """Return what one side lacks: whole arms, and metrics of common arms."""
     found = []
     for side, ours, theirs in (("A", a, b), ("B", b, a)):
         arms = {arm for arm, _ in theirs}
@@ -163,7 +165,7 @@ def _alone(a: _Tests, b: _Tests) -> tuple[str, ...]:
 
 
 def _distinct(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups without those whose records another, larger one has too: a spread must not be counted twice."""
+    """Return the groups without those contained in a larger one, so that no spread counts twice."""
     kept: list[Group] = []
     for group in sorted(groups, key=lambda one: -len(one.records)):
         ids = {record.id for record in group.records}
@@ -175,14 +177,14 @@ def _distinct(groups: Sequence[Group]) -> list[Group]:
 def _line(
     place: _Place, a: Group, b: Group, tests: Sequence[_Tests], like: Sequence[_Tests]
 ) -> tuple[Line, float | None]:
-    """Return the line, not yet judged, and the p value of "no difference"."""
+    """Return the line before Holm's correction, and the p-value of "no difference"."""
     ours, theirs = (side[place] for side in tests)
     first, second = ([side[seed] for seed in sorted(side)] for side in (ours, theirs))
     cells = summary.average(first), summary.average(second)
     yardstick: Yardstick = "none"
     found: Difference | None = None
     if min(len(first), len(second)) > 1:
-        # A seed means the same streams only at the same scale: then what it decides is on both sides, and drops out.
+        # At the same scale, a seed gives the same random streams on both sides, so pairing removes its effect.
         if ours.keys() == theirs.keys() and a.key.scale == b.key.scale:
             by_seed = intervals.paired([after - before for before, after in zip(first, second, strict=True)])
             assert by_seed.interval is not None
@@ -204,18 +206,18 @@ def _line(
 
 
 def _over_examples(arm: str, a: Record, b: Record) -> Difference | None:
-    """Return the paired bootstrap over test examples, None where they were tested on other ones."""
+    """Return the paired bootstrap over test examples; None if the test sets differ."""
     if a.data.fingerprint != b.data.fingerprint:
         return None
     ours, theirs = (unpack_outcomes(runs_of(record)[arm].outcomes) for record in (a, b))
     if ours.shape != theirs.shape:
         return None
-    scale = bootstrap.OUTCOME_SCALE * (-1 if a.lower_is_better else 1)  # outcomes: the more the better
+    scale = bootstrap.OUTCOME_SCALE * (-1 if a.lower_is_better else 1)  # higher outcomes are better
     return bootstrap.over_test_set(bootstrap.bootstrap(theirs, ours, _RESAMPLES, 0, scale))
 
 
 def _judged(raw: Sequence[tuple[Line, float | None]], primary: str) -> tuple[Line, ...]:
-    """Return the lines with `within`: the primary metric of all arms is one family of tests, the other metrics another."""
+    """Return the lines with `within`. The primary metric of all arms is one family of tests, all other metrics another."""
     adjusted: dict[int, float] = {}
     for family in (True, False):
         told = [(i, p) for i, (line, p) in enumerate(raw) if p is not None and (line.metric == primary) == family]
@@ -229,7 +231,7 @@ def _judged(raw: Sequence[tuple[Line, float | None]], primary: str) -> tuple[Lin
 
 
 def _results(a: Record, b: Record) -> bool:
-    """Return whether D and the arms that both have came out the same, to the last bit, but for the time it took."""
+    """Return whether D and the common arms have bit-identical results, ignoring times."""
     arms = [name for name in a.arms if name in b.arms]
     if a.arms.keys() == b.arms.keys() and a.outputs and b.outputs and a.outputs != b.outputs:
         return False
@@ -238,11 +240,11 @@ def _results(a: Record, b: Record) -> bool:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Return whether two parts of records are the same bits, but for times and for what only one of them has a field for."""
+    """Return whether two parts of records are bit-identical, ignoring times and fields that one of them lacks."""
     if isinstance(a, BaseModel) and isinstance(b, BaseModel):
         for name, field in type(a).model_fields.items():
             ours, theirs = getattr(a, name), getattr(b, name)
-            lacking = not field.is_required() and (ours is None or theirs is None)  # a record older than the field
+            lacking = not field.is_required() and (ours is None or theirs is None)  # the record is older than the field
             if name != "seconds" and not lacking and not _same(ours, theirs):
                 return False
         return True
@@ -250,4 +252,4 @@ def _same(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(_same, a, b))
-    return repr(a) == repr(b)  # of numbers too: 0.0 and -0.0 are equal, but not the same
+    return repr(a) == repr(b)  # also for numbers: 0.0 == -0.0, but their bits differ

@@ -1,7 +1,7 @@
-"""Whether a row's networks are in the regime of the paper's claim, computed from D, `control` and `llr` alone. Pure functions.
+"""Whether a row's networks are in the regime of the paper's claim, from D, `control` and `llr` only. Pure functions.
 
-It reads no masked arm: a gate on S or D2 would favour DSD by dropping its bad rows. `benchmarks.evidence_plan` has the
-thresholds.
+The gate reads no masked arm: a gate on S or D2 would favour DSD by dropping its bad rows. The thresholds are in
+`benchmarks.evidence_plan`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from benchmarks.evidence_plan import Wanted
 from benchmarks.records.schema import Arm, Dense, Record
 
 _PLATEAU = 0.75
-"""The share of D from which on the test may hardly move."""
+"""The share of D after which the test metric must have reached its plateau."""
 _NEAR = 0.02
-"""How far, as a share of D, the point of the curve may lie from there."""
+"""Allowed distance, as a share of D, between `_PLATEAU` and the nearest point of the curve."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition: whether it holds, whether it counts, and the numbers in words."""
+    """One condition: whether it holds, whether it counts for the gate, and its numbers as text."""
 
     name: str
     holds: bool
@@ -32,7 +32,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Result:
-    """What the gate finds in some trials."""
+    """The gate's result on some trials."""
 
     conditions: tuple[Condition, ...]
 
@@ -43,15 +43,15 @@ class Result:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The names of the conditions that count and do not hold."""
+        """The names of the failed conditions that count."""
         return tuple(one.name for one in self.conditions if one.counts and not one.holds)
 
 
 def check(records: Sequence[Record], wanted: Wanted) -> Result:
-    """Return what the gate of `wanted` finds in finished trials of its row, all figures being means over them.
+    """Return the gate's result on finished trials of the row of `wanted`. All figures are means over the trials.
 
     Raises:
-        ValueError: there is no trial, or one lacks D or the control.
+        ValueError: there is no trial, or a trial lacks D or the control.
     """
     if not records:
         raise ValueError(f"the gate of {wanted.row} needs a trial")
@@ -67,14 +67,16 @@ def check(records: Sequence[Record], wanted: Wanted) -> Result:
 
 def _fit(records: Sequence[Record], wanted: Wanted) -> Condition:
     gate = wanted.gate
-    told = [_on_training(_dense(record), gate.fit) for record in records]
-    values = [value for value, _ in told if value is not None]
+    scores = [_on_training(_dense(record), gate.fit) for record in records]
+    values = [value for value, _ in scores if value is not None]
     if len(values) < len(records):
         return Condition("fit", False, True, f"no {gate.fit} on training examples after D")
     train, test = fmean(values), fmean(_test(_dense(record), gate.beside) for record in records)
     limit = gate.chance / 2
-    running = "" if all(clean for _, clean in told) else " (as trained: older records tell no clean one)"
-    detail = f"training {gate.fit} after D {train:.2f}{running}, at most {limit:.2f} and below the test's {test:.2f}"
+    running = "" if all(clean for _, clean in scores) else " (during training: older records have no clean score)"
+    detail = (
+        f"training {gate.fit} after D {train:.2f}{running}, must be at most {limit:.2f} and below the test's {test:.2f}"
+    )
     return Condition("fit", train <= limit and train < test, True, detail)
 
 
@@ -88,9 +90,7 @@ def _plateau(records: Sequence[Record], claim: float) -> Condition:
         moved.append(summary.gain(record, at.test, _dense(record).test))
     change = fmean(moved)
     word = "better" if change > 0 else "worse"
-    detail = (
-        f"the test gets {abs(change):.2f} {word} in the last quarter of D, less than half the claim ({claim / 2:.2f})"
-    )
+    detail = f"the test gets {abs(change):.2f} {word} in the last quarter of D, must be less than half the claim ({claim / 2:.2f})"
     return Condition("plateau", abs(change) < claim / 2, True, detail)
 
 
@@ -101,14 +101,14 @@ def _trained(records: Sequence[Record], wanted: Wanted, claim: float) -> Conditi
         return Condition("trained", False, counts, "no LLR arm")
     gain = fmean(summary.gain(one, _dense(one).test, one.arms["llr"].test) for one in with_llr)
     return Condition(
-        "trained", gain < claim, counts, f"LLR gains {gain:+.2f} over D, less than the claim ({claim:.2f})"
+        "trained", gain < claim, counts, f"LLR gains {gain:+.2f} over D, must be less than the claim ({claim:.2f})"
     )
 
 
 def _saturated(records: Sequence[Record], limit: float) -> Condition:
     control = fmean(_test(record.arms["control"], record.metric) for record in records)
     return Condition(
-        "not saturated", control > limit, True, f"the control's error is {control:.2f} %, above {limit:g} %"
+        "not saturated", control > limit, True, f"the control's error is {control:.2f} %, must be above {limit:g} %"
     )
 
 
@@ -118,7 +118,7 @@ def _dense(record: Record) -> Dense:
 
 
 def _on_training(dense: Dense, metric: str) -> tuple[float | None, bool]:
-    """Return the score on training examples after D, and whether it is a clean one: without augmentation and dropout."""
+    """Return the score on training examples after D, and whether it is clean (no augmentation or dropout)."""
     clean = dense.phases[-1].train if dense.phases else None
     if clean is not None:
         return clean.get(metric), True

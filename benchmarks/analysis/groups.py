@@ -1,8 +1,8 @@
-"""Which trials may stand in one table cell: groups of records that were trained and tested alike. Pure functions.
+"""Groups of comparable records, which may be averaged in one table cell. Pure functions.
 
-Only trials of the same numerics, row, scale, data, recipe, overrides, dense start, number of processes and precision share a
-group. Data are the same if their fingerprints are, or if a seed that was trained on both gave the same numbers to the last bit,
-losses of training included: then only the rule that makes fingerprints has changed.
+Trials share a group if numerics, row, scale, data, recipe, overrides, dense start, number of processes and precision are equal.
+Data are equal if their fingerprints are, or if a common seed gave bit-identical results, including training losses. In that case
+only the rule that computes fingerprints has changed.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SECTIONS: tuple[Section, ...] = ("paper", "regime", "custom", "small", "smoke")
 class Key:
     """What trials must have in common to be averaged. `start` is "trained", or the given dense file and its hash.
 
-    `data` is a label, not part of what is compared: it is the name of a folder, which differs between machines, while
-    the fingerprint covers what is in it. `numerics` is the version of the arithmetic; of records of 0.1, which had one for all
-    domains, it is "suite 0.1". `processes` shared
-    every batch: batch norm saw parts of it. `autocast` is whether networks computed in bfloat16.
+    `data` is the name of a folder and only a label: it may differ between machines, and the fingerprint covers the contents.
+    `numerics` is the version of the arithmetic; it is "suite 0.1" for records of 0.1, which had one version for all domains.
+    `processes` is how many shared each batch, which matters because batch norm sees only its part. `autocast` says whether
+    networks computed in bfloat16.
     """
 
     numerics: str
@@ -46,12 +46,12 @@ class Key:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The trials of one key: one finished trial a seed, in the order of seeds, and those that are not in use.
+    """The trials of one key: one finished trial per seed, ordered by seed, and the trials not in use.
 
-    Each is itself alone, so that what is computed of it can be kept (`functools.lru_cache`).
+    Groups compare by identity, so that results can be cached (`functools.lru_cache`).
 
-    Of two trials of a seed the newer supersedes the older only if it has all of its arms: a later, smaller run must not
-    hide evidence. `unused` are the newer ones that do not, each with the reason in words.
+    A newer trial of a seed supersedes the older one only if it has all of its arms: a later, smaller run must not hide
+    evidence. `unused` are newer trials that lack an arm, each with the reason as text.
     """
 
     key: Key
@@ -61,31 +61,31 @@ class Group:
 
     @property
     def sample(self) -> Record:
-        """Any one of the records, for what all of them share."""
+        """One of the records, for the facts that all of them share."""
         return self.records[0]
 
     @property
     def everything(self) -> tuple[Record, ...]:
-        """All of its trials, in use or not: by seed, then in the order in which they ended."""
+        """All trials, used or not, by seed and then by end time."""
         found = (*self.records, *self.superseded, *(one for one, _ in self.unused))
         return tuple(sorted(found, key=lambda one: (one.seed, one.finished, one.id)))
 
     @property
     def states(self) -> dict[str, str]:
-        """By the id of a trial: "used", "superseded", or why it is not used."""
+        """Trial id to "used", "superseded", or the reason why it is not used."""
         found = {one.id: "used" for one in self.records} | {one.id: "superseded" for one in self.superseded}
         return found | {one.id: why for one, why in self.unused}
 
     @property
     def repeated(self) -> frozenset[int]:
-        """The seeds that were trained more than once with unlike results."""
+        """The seeds that were trained more than once with different results."""
         used = {record.seed: record for record in self.records}
         rest = (*self.superseded, *(record for record, _ in self.unused))
         return frozenset(record.seed for record in rest if not _same_run(record, used[record.seed]))
 
     @property
     def other_fingerprints(self) -> list[str]:
-        """The fingerprints that its data had by other rules."""
+        """The data's fingerprints under other rules."""
         return sorted({one.data.fingerprint for one in self.everything} - {self.key.fingerprint})
 
     @property
@@ -100,10 +100,10 @@ class Group:
 
     @property
     def section(self) -> Section:
-        """Which part of the results it belongs to: generated data and the smoke scale are results of nothing.
+        """The section of the results. Generated data and the smoke scale are never results.
 
-        At small scale, trials of suite 0.1 were pruned before they had converged, and are superseded; later ones train for the
-        paper's epochs.
+        At small scale, trials of suite 0.1 are superseded, because they were pruned before they had converged. Later trials train
+        for the paper's number of epochs.
         """
         if self.synthetic or self.key.scale == "smoke":
             return "smoke"
@@ -115,12 +115,12 @@ class Group:
 
     @property
     def quotable(self) -> bool:
-        """Whether its numbers are results: of the published recipe, or of one that keeps the regime of its claim."""
+        """Whether its numbers are results: from the published recipe, or from one in the regime of its claim."""
         return self.section in ("paper", "regime")
 
     @property
     def paper(self) -> paper.Row | None:
-        """What the paper says of this row; None where nothing may stand beside ours."""
+        """The paper's row; None if it may not be shown beside ours."""
         return paper.ROWS.get(self.key.row) if self.quotable else None
 
     @property
@@ -129,7 +129,7 @@ class Group:
         row, whole, counts = self.paper, ROWS.get(self.key.row), self.sample.data.counts
         if row is None or whole is None or not row.same_data or self.section != "paper":
             return False
-        # A subset, another data set in the same layout, or one that lost files on its way is not the paper's.
+        # A subset, another data set in the same layout, or one with missing files is not the paper's data.
         return (counts.get("train"), counts.get("test")) == (whole.train_examples, whole.test_examples)
 
 
@@ -156,10 +156,10 @@ def key_of(record: Record) -> Key:
 
 
 def group_records(records: Iterable[Record]) -> list[Group]:
-    """Return the groups of the finished records: in the paper's order of rows, then by scale and key.
+    """Return the groups of the finished records, in the paper's order of rows, then by section and key.
 
     Raises:
-        ValueError: records of one group disagree about the metric, its unit or its direction, or a test lacks it.
+        ValueError: records of one group disagree on the metric, its unit or direction, or a test result lacks it.
     """
     found: dict[Key, dict[int, list[Record]]] = {}
     for record in records:
@@ -176,7 +176,7 @@ def group_records(records: Iterable[Record]) -> list[Group]:
                 used[0].unit,
                 used[0].lower_is_better,
             ):
-                raise ValueError(f"records {used[0].id} and {record.id} are of one group but differ in their metric")
+                raise ValueError(f"records {used[0].id} and {record.id} are in one group but differ in their metric")
         rest = [
             (one, chosen) for trials, chosen in zip(ordered, used, strict=True) for one in trials if one is not chosen
         ]
@@ -190,18 +190,18 @@ def group_records(records: Iterable[Record]) -> list[Group]:
 
 
 def failed_records(records: Iterable[Record]) -> list[Record]:
-    """Return the failed records, which enter no mean, by row and id."""
+    """Return the failed records by row and id. They enter no mean."""
     return sorted((r for r in records if r.status == "failed"), key=lambda r: (row_order(r.row), r.id))
 
 
 def row_order(row: str) -> tuple[int, str]:
-    """Return what rows are sorted by: the paper's order, then others by name."""
+    """Return the sort key of rows: the paper's order, then others by name."""
     names = list(paper.ROWS)
     return (names.index(row) if row in names else len(names), row)
 
 
 def _joined(found: dict[Key, dict[int, list[Record]]]) -> dict[Key, dict[int, list[Record]]]:
-    """Return the trials by key, those of one data set under one: the key whose newest trial is the newest."""
+    """Merge keys that mean the same data, keeping the key with the newest trial."""
     newest = sorted(found, key=lambda key: max(_age(one) for trials in found[key].values() for one in trials))
     joined: dict[Key, dict[int, list[Record]]] = {}
     for key in reversed(newest):
@@ -216,12 +216,12 @@ def _joined(found: dict[Key, dict[int, list[Record]]]) -> dict[Key, dict[int, li
 
 
 def _agree(some: dict[int, list[Record]], others: dict[int, list[Record]]) -> bool:
-    """Return whether a seed of both was the same run."""
+    """Return whether some common seed gave the same run."""
     return any(_same_run(a, b) for seed in some.keys() & others.keys() for a in some[seed] for b in others[seed])
 
 
 def _same_run(a: Record, b: Record) -> bool:
-    """Return whether every loss and test on the way and every outcome was the same, in D and in all common arms."""
+    """Return whether all curves and outcomes are equal, in D and in all common arms."""
     shared = a.arms.keys() & b.arms.keys()
     pairs = [(a.arms[name], b.arms[name]) for name in shared]
     pairs += [(a.dense, b.dense)] if a.dense and b.dense else []
@@ -229,7 +229,7 @@ def _same_run(a: Record, b: Record) -> bool:
 
 
 def _in_use(trials: Sequence[Record]) -> Record:
-    """Return the one of a seed's trials, oldest first, that counts."""
+    """Return the trial of a seed that counts. `trials` are ordered from oldest to newest."""
     chosen = trials[0]
     for newer in trials[1:]:
         if _supersedes(newer, chosen):
@@ -257,7 +257,7 @@ def _check(record: Record) -> None:
 
 def _age(record: Record) -> tuple[datetime.datetime, str]:
     finished = datetime.datetime.fromisoformat(record.finished)
-    if finished.tzinfo is None:  # no zone given: taken as UTC, so that all can be compared
+    if finished.tzinfo is None:  # without a time zone: assume UTC, so that all are comparable
         finished = finished.replace(tzinfo=datetime.UTC)
     return finished, record.id
 

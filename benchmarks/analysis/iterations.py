@@ -1,4 +1,4 @@
-"""DSD of several iterations: all arms at the end of every phase, at equal epochs, and the paper's unequal comparison."""
+"""DSD with several iterations: all arms at the end of every phase, at equal epochs, and the paper's unequal comparison."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ Kind = Literal["dense", "sparse", "redense"]
 
 @dataclass(frozen=True)
 class Stage:
-    """The end of a phase, over the seeds, in the primary metric.
+    """The end of a phase: the primary metric over seeds.
 
-    `kind` and `iteration` are those of the dsd arm's phase, D being iteration 0. `epochs` are those trained in all, D
-    included where it was trained here. `tests` are those of every arm at that step; D is one network for all of them.
-    `gain` is that of DSD over the control at that step, hence at equal epochs, None where no trial has both; `last` says
-    that it is the primary figure.
+    `kind` and `iteration` describe the dsd arm's phase; D is iteration 0. `epochs` is the total so far, including D if it was
+    trained here. `tests` has every arm's result at that step; D is one network shared by all arms. `gain` is DSD's gain over the
+    control at that step, so at equal epochs; None if no trial has both. `last` marks the primary figure.
     """
 
     kind: Kind
@@ -36,13 +35,13 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """What a table calls it."""
+        """The display name."""
         return "D" if self.kind == "dense" else f"{'S' if self.kind == 'sparse' else 'D2'}, iteration {self.iteration}"
 
 
 @dataclass(frozen=True)
 class Unequal:
-    """DSD after its last iteration against the control after an earlier one: the comparison that the paper prints."""
+    """DSD after its last iteration against the control after an earlier one: the comparison in the paper."""
 
     epochs: tuple[float, float]
     dsd: Average
@@ -54,7 +53,7 @@ class Unequal:
 
 @functools.lru_cache(maxsize=64)
 def stages(group: Group) -> list[Stage]:
-    """Return the ends of the phases, D first; none where the recipe has one iteration, or no trial has the dsd arm."""
+    """Return the ends of phases, D first; empty if the recipe has one iteration or no trial has the dsd arm."""
     if summary.count_iterations(group) < 2:
         return []
     names = {name for record in group.records for name in record.arms}
@@ -84,9 +83,9 @@ def stages(group: Group) -> list[Stage]:
 
 
 def unequal(group: Group) -> Unequal | None:
-    """Return DSD at its end against the control after as many epochs as the paper's baseline had, None without a like.
+    """Return DSD at its end against the control after the paper's baseline epochs; None if there is no such point.
 
-    That is where the paper's stage of as many epochs in all as its Baseline ends: for two iterations, after the first.
+    That point is the end of the paper's stage with as many total epochs as its Baseline: for two iterations, after the first.
     """
     row = group.paper
     if row is None or not row.iterated or summary.count_iterations(group) < 2:
@@ -99,7 +98,7 @@ def unequal(group: Group) -> Unequal | None:
     ]
     if not like or not ends[like[0]].iteration:
         return None
-    first = int(ends[0].kind == "dense")  # the phases of an arm are counted without D
+    first = int(ends[0].kind == "dense")  # an arm's phases do not include D
     at, last = like[0] - first, len(ends) - 1 - first
     gains = _gains(group, last, at)
     gain = summary.paired(group, gains)
@@ -117,7 +116,7 @@ def unequal(group: Group) -> Unequal | None:
 
 
 def _gains(group: Group, dsd: int, control: int) -> list[float]:
-    """Return the gains, one a seed, of DSD at the end of its phase `dsd` over the control at that of its `control`."""
+    """Return one gain per seed of DSD after its phase `dsd` over the control after its phase `control`."""
     pairs = [(record, pair) for record in group.records if (pair := _pair(record, dsd, control))]
     return [summary.gain(one, {one.metric: before}, {one.metric: after}) for one, (after, before) in pairs]
 
@@ -128,7 +127,7 @@ def _pair(record: Record, dsd: int, control: int) -> tuple[float, float] | None:
 
 
 def _at(record: Record, arm: str, index: int) -> float | None:
-    """Return an arm's test where the dsd arm ends its phase `index`; None unless both have trained equally long."""
+    """Return an arm's test result at the end of the dsd arm's phase `index`; None unless both took as many steps."""
     if {arm, "dsd"} - set(record.arms):
         return None
     ours, leading = record.arms[arm].phases, record.arms["dsd"].phases

@@ -1,7 +1,7 @@
-"""Whether D2 overfits where a share of the training labels is wrong: pairs of groups that differ in that alone.
+"""Whether D2 overfits to wrong training labels: pairs of groups that differ only in label noise.
 
-Later work on pruning says that dense training after S fits wrong labels that the sparse network could not. Everything here is
-read from the ends of phases and from the curves. Pure functions; no text, no files.
+Later work on pruning says that dense training after S fits wrong labels that the sparse network could not fit. The analysis uses
+the ends of phases and the curves. Pure functions; no text, no files.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from benchmarks.records.schema import Arm, Record
 from benchmarks.statistics.intervals import Paired
 
 FIELD = "label_noise"
-"""Of a recipe's data: the share of training labels that are wrong; absent where none is."""
+"""The recipe's data field with the share of wrong training labels; absent without noise."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """An arm at the ends of D, of the phase before D2, and of D2, means over the seeds: (3,) each.
+    """An arm at the ends of D, of the phase before D2, and of D2: means over seeds, (3,) each.
 
-    `train` is what training showed since the curve's point before, in `measure`: as trained, so against labels some of which
-    are wrong; None where a curve has no such point. `test` is the group's metric. `change` is what D2's steps did to the
-    test, a gain where it got better, paired by seed.
+    `train` is the training figure since the previous point of the curve, in `measure`, so with noisy labels; None if a curve has
+    no such point. `test` is the group's metric. `change` is the change of the test metric in D2, paired by seed (positive:
+    better).
     """
 
     measure: str
@@ -37,9 +37,9 @@ class Course:
 
 @dataclass(frozen=True)
 class Level:
-    """A share of wrong labels: gains of DSD over the control at the same steps, and how either came there.
+    """A noise level: DSD's gains over the control at the same steps, and both arms' courses.
 
-    `sparse` is the gain at the end of the phase before D2, `redense` that at the end, `difference` what D2 added.
+    `sparse` is the gain at the end of the phase before D2, `redense` the gain at the end, `difference` the gain added by D2.
     """
 
     share: float
@@ -51,13 +51,13 @@ class Level:
 
 
 def share(group: Group) -> float:
-    """Return the share of training labels that are wrong by intention."""
+    """Return the share of deliberately wrong training labels."""
     data = group.sample.recipe.get("data")
     return float(data.get(FIELD, 0.0)) if isinstance(data, dict) else 0.0
 
 
 def checks(groups: Sequence[Group], row: str) -> list[list[Level]]:
-    """Return for every noisy group of the row its levels: the group alike but for the noise, where there is one, and its own."""
+    """Return the levels of every noisy group of the row: its noise-free counterpart, if any, then its own."""
     found = []
     for noisy in groups:
         if noisy.key.row == row and share(noisy):
@@ -69,12 +69,12 @@ def checks(groups: Sequence[Group], row: str) -> list[list[Level]]:
 
 
 def _alike(group: Group) -> tuple[Any, ...]:
-    """Return what two groups share that differ in the noise alone."""
+    """Return everything that two groups differing only in noise have in common."""
     key, recipe = group.key, group.sample.recipe
     data = recipe.get("data")
     plain = {
         name: value for name, value in recipe.items() if name not in ("notes", "reduction")
-    }  # words change nothing
+    }  # descriptions do not affect training
     if isinstance(data, dict):
         plain["data"] = {name: value for name, value in data.items() if name != FIELD}
     custom = [one for one in key.custom if not one.startswith(f"{FIELD}=")]
@@ -105,7 +105,7 @@ def _level(group: Group) -> Level | None:
 
 
 def _comparable(record: Record) -> bool:
-    """Return whether DSD ends with D2 and the control has phases of as many steps."""
+    """Return whether DSD ends with D2 and the control's phases have the same numbers of steps."""
     if record.dense is None or {"dsd", "control"} - set(record.arms):
         return False
     dsd, control = record.arms["dsd"].phases, record.arms["control"].phases
@@ -139,6 +139,6 @@ def _course(group: Group, records: Sequence[Record], name: str) -> Course:
 
 
 def _train(run: Arm, step: int | None) -> dict[str, float]:
-    """Return the training numbers of the curve's point at `step`, or at its last; none where it has no such point."""
+    """Return the training numbers at the curve's point at `step`, or at its last point; empty if there is none."""
     points = [point for point in run.curve if step is None or point.step == step]
     return points[-1].train if points else {}

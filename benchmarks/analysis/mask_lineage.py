@@ -1,4 +1,4 @@
-"""What became of the weights that S pruned: which the next S prunes again, how far D2 lets the others grow. Pure functions."""
+"""What happened to the weights that S pruned: how many the next S prunes again, how far D2 regrows them. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from benchmarks.analysis.groups import Group
 from benchmarks.records.schema import MOMENTS, LayerMask, Record, Regrown
 
 ALL = "all pruned tensors"
-"""The name under which all weights of a network are counted together."""
+"""The key of the figures over all weights of a network."""
 
 
 @dataclass(frozen=True)
 class Iteration:
-    """One iteration of the dsd arm of one seed. Every dictionary is by tensor, and under `ALL` over the weights of all.
+    """One iteration of the dsd arm of one seed. Each dictionary maps tensor to percent or size, and `ALL` to the overall figure.
 
     Attributes:
-        again: percent of the weights pruned by the S before this one that this S prunes again; empty in the first.
-        chance: percent of all weights that this S prunes: what `again` would be, were they chosen regardless of the last.
-        most: percent of them that this S could prune again at most, since it prunes fewer weights than the last did.
-        below: percent of the weights pruned by this S that end D2 below the magnitude at which it cut; empty without D2.
-        size: their mean magnitude at the end of D2, in units of that of the survivors.
+        again: percent of the weights pruned by the previous S that this S prunes again; empty in the first iteration.
+        chance: percent of all weights that this S prunes, the expected `again` if it chose independently of the previous S.
+        most: the maximum possible `again`, since this S may prune fewer weights than the previous one.
+        below: percent of the weights pruned by this S that end D2 below its pruning threshold; empty without D2.
+        size: their mean magnitude at the end of D2, relative to that of the survivors.
     """
 
     again: dict[str, float] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Iteration:
 
 
 def iterations(record: Record, name: str = "dsd") -> list[Iteration]:
-    """Return the iterations of which a record's arm tells, in order; none where it is older than that or has no such arm."""
+    """Return the iterations of a record's arm, in order; empty if the record is too old or has no such arm."""
     found: list[Iteration] = []
     before: dict[str, LayerMask] = {}
     arm = record.arms.get(name)
@@ -51,19 +51,19 @@ def iterations(record: Record, name: str = "dsd") -> list[Iteration]:
 
 @functools.lru_cache(maxsize=64)
 def told(group: Group) -> dict[int, list[Iteration]]:
-    """Return seed to iterations, for the records that tell of them."""
+    """Return seed to iterations, for the records that have them."""
     found = {record.seed: iterations(record) for record in group.records}
     return {seed: each for seed, each in found.items() if each}
 
 
 def layers(group: Group) -> list[str]:
-    """Return the tensors that the iterations are of, in the network's order."""
+    """Return the tensors in the iterations, in network order."""
     names = (name for each in told(group).values() for one in each for name in (*one.again, *one.below))
     return [name for name in dict.fromkeys(names) if name != ALL]
 
 
 def of_weights(group: Group) -> Record | None:
-    """Return the record whose histograms are drawn: the lowest seed's that has all five points of its dsd arm."""
+    """Return the record whose histograms are drawn: the lowest seed with all five points in its dsd arm."""
     for record in group.records:
         histograms = record.arms["dsd"].histograms if "dsd" in record.arms else None
         if histograms is not None and len(histograms.points) == len(MOMENTS):
@@ -82,13 +82,13 @@ def _masks(mask: list[LayerMask], before: dict[str, LayerMask]) -> Iteration:
 
 
 def _percent(counts: dict[str, tuple[int, int]]) -> dict[str, float]:
-    """Return the percentages (part, whole) by name and over all; what has no whole is left out."""
+    """Return percentages from (part, whole) by name and overall; entries with a whole of zero are left out."""
     total = (sum(part for part, _ in counts.values()), sum(whole for _, whole in counts.values()))
     return {name: 100 * part / whole for name, (part, whole) in {**counts, ALL: total}.items() if whole}
 
 
 def _sizes(found: Iterable[Regrown], masks: dict[str, LayerMask]) -> dict[str, float]:
-    """Return the mean magnitude of regrown weights over that of survivors, by name and over all; not where that is zero."""
+    """Return mean magnitude of regrown weights / survivors, by name and overall; left out if the survivors' mean is zero."""
     rows = [(one, masks[one.name].kept) for one in found if one.name in masks]
     sizes = {one.name: one.magnitude / one.survivors for one, _ in rows if one.survivors}
     weights, kept = sum(one.weights for one, _ in rows), sum(count for _, count in rows)

@@ -1,4 +1,4 @@
-"""What a reader calls a metric, its unit, its decimals, and which metrics stand together in one table."""
+"""Display names, units and decimals of metrics, and their grouping into tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 PERPLEXITY = "val_perplexity"
-"""Of a word of the validation split: what NeuralTalk chooses its checkpoint by."""
+"""Per-word perplexity on the validation split, by which NeuralTalk chooses its checkpoint."""
 
 _LABELS = {
     "top1_error": "top-1 error",
@@ -16,7 +16,7 @@ _LABELS = {
     **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
     **{f"bleu{n}_standard": f"BLEU-{n} (standard)" for n in range(1, 5)},
     "brevity_penalty": "brevity penalty",
-    "caption_words": "words a caption",
+    "caption_words": "words per caption",
     "val_loss": "validation loss",
     PERPLEXITY: "validation perplexity",
     "test_loss": "test loss",
@@ -24,13 +24,13 @@ _LABELS = {
 _RANKS = {name: rank for rank, name in enumerate(_LABELS)}
 _UNKNOWN = _RANKS["bleu4_standard"] + 0.5
 _BEAM = re.compile(r"(beam(\d+))_(.+)")
-_FOLDER = re.compile(r"(wer|cer)_(.+)")  # of one folder of the test set, the plain name being that of all of it
-_BESIDE = ("brevity_penalty", "caption_words")  # what explains the difference between the two kinds of BLEU
+_FOLDER = re.compile(r"(wer|cer)_(.+)")  # on one folder of the test set; the plain name covers the whole test set
+_BESIDE = ("brevity_penalty", "caption_words")  # these explain the difference between the two kinds of BLEU
 _STANDARD, _FOLDERS = "standard", "folders"
 
 
 def label(name: str, short: bool = False) -> str:
-    """Return the name in print; not `short`, it says of BLEU which kind it is wherever nothing beside it does."""
+    """Return the display name. Unless `short`, it states the beam width and the kind of BLEU."""
     beam, plain = _BEAM.fullmatch(name), _plain(name)
     folder = _FOLDER.fullmatch(plain)
     text = f"{_LABELS[folder[1]]} {folder[2]}" if folder else _LABELS.get(plain, plain)
@@ -40,30 +40,30 @@ def label(name: str, short: bool = False) -> str:
 
 
 def unit(name: str, primary: str, primary_unit: str) -> str:
-    """Return the unit, empty where it has none or nobody said: records carry that of the primary metric."""
+    """Return the unit; empty if none or unknown. Records state only the primary metric's unit."""
     if name == primary:
         return primary_unit
     return "%" if name.endswith("_error") or "bleu" in name or _base(name) in ("wer", "cer") else ""
 
 
 def with_unit(name: str, of: str, short: bool = False) -> str:
-    """Return the name in print with its unit `of`, once; BLEU, a percentage too, is printed without by everybody."""
+    """Return the display name with unit `of`, not repeated. BLEU is a percentage too but by convention has no unit."""
     text = label(name, short)
     return text if not of or of.lower() in text.lower() or "bleu" in name else f"{text} {of}"
 
 
 def digits(name: str) -> int:
-    """Return how many decimals it is printed with."""
+    """Return the number of decimals to print."""
     return 3 if name.endswith("brevity_penalty") else 2
 
 
 def ordered(names: Iterable[str]) -> list[str]:
-    """Return the names in the order of a table's columns: what the paper reports comes first, losses last."""
+    """Return the names in column order: the paper's metrics first, losses last."""
     return sorted(names, key=lambda name: (_RANKS.get(_base(name), _UNKNOWN), name))
 
 
 def family(name: str) -> str:
-    """Return which table it stands in: the main one "", standard BLEU's, the test folders', or that of a beam width."""
+    """Return the table of a metric: "" (main), standard BLEU, test folders, or a beam width."""
     beam = _BEAM.fullmatch(name)
     if beam:
         return beam[1]
@@ -78,7 +78,7 @@ def families(names: Iterable[str]) -> list[str]:
 
 
 def heading(of: str) -> str:
-    """Return the words that tell a family's table from the main one."""
+    """Return the title of a family's table."""
     if not of:
         return "Arms"
     plain = {_STANDARD: "Arms, standard BLEU", _FOLDERS: "Arms, by folder of the test set"}
@@ -86,23 +86,23 @@ def heading(of: str) -> str:
 
 
 def sentence(of: str, primary: str) -> str:
-    """Return what must be known to read a family's table, empty where the columns say it all."""
+    """Return the explanation of a family's table; empty if the columns are self-explanatory."""
     if of == _STANDARD:
-        return "The same captions by BLEU as it is defined, with the brevity penalty, in percent."
+        return "The same captions scored with standard BLEU, with the brevity penalty, in percent."
     if of == _FOLDERS:
-        return "The same transcripts, a folder of the test set at a time."
+        return "The same transcripts, by folder of the test set."
     if of:
         width = of.removeprefix("beam")
         if not primary.startswith("bleu"):
             return f"The same networks, decoded by beam search of width {width}."
-        return f"The same networks, captions found by beam search of width {width}; BLEU of both kinds, in percent."
+        return f"The same networks, with captions from beam search of width {width}; both kinds of BLEU, in percent."
     if not primary.startswith("bleu"):
         return ""
-    return "BLEU as NeuralTalk's own script, and so the paper, prints it: without the brevity penalty, in percent."
+    return "BLEU as printed by NeuralTalk's script and the paper: without the brevity penalty, in percent."
 
 
 def variants(names: Iterable[str], primary: str) -> list[str]:
-    """Return the other forms of the primary metric, which share its direction: standard, of a folder or a beam width."""
+    """Return the variants of the primary metric, which share its direction: standard, by folder, or by beam width."""
     found = ordered(name for name in names if name != primary and primary in name.split("_"))
     return sorted(found, key=family, reverse=True)
 

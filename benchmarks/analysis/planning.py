@@ -1,8 +1,9 @@
-"""Which trials of the plan are missing, and which of them resolves most per hour.
+"""Which planned trials are missing, and which to run first.
 
-The plan is `benchmarks.evidence_plan`. A trial is done if a record of its recipe, data set (by the folder's name), numerics and
-seed has all its arms. Neither that nor one that failed is run again. First comes the trial that narrows its row's interval most per
-hour, in units of half the paper's claim. Significance never stops the search: a row has the seeds of its plan.
+The plan is `benchmarks.evidence_plan`. A trial is done if a record with its recipe, data set (by folder name), numerics and seed
+has all its arms. Finished and failed trials are not run again. The first trial to run is the one that narrows its row's interval
+most per hour, in units of half the paper's claim. Significance never stops the search: stopping when an interval excludes zero
+would make it narrower than the stated 95 %. Each row gets exactly its planned seeds.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from benchmarks.evidence_plan import Wanted
 from benchmarks.records.schema import Record
 from benchmarks.statistics.intervals import MINIMUM_SEEDS, Paired
 
-_Z = 1.96  # of a normal interval of 95 %
+_Z = 1.96  # for a normal 95 % interval
 
 Trial = tuple[Wanted, int]
-"""Of a group, and its seed."""
+"""A planned group and a seed."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a wanted group stands.
+    """The state of a planned group.
 
     Attributes:
-        have, failed, running: the planned seeds that have a trial with all arms, that broke down, that another process is at.
-        found: DSD over control in the trials there are; None below one.
+        have, failed, running: the planned seeds that are finished with all arms, that failed, that another process is running.
+        found: DSD's gain over the control in the finished trials; None without one.
         target: half the claim, in the metric's points.
-        hours: what one trial takes, by those on the same kind of hardware, else by the plan.
-        gate: of the trials there are; None below one.
+        hours: the expected hours per trial, from trials on the same kind of hardware, otherwise from the plan.
+        gate: the gate's result on the finished trials; None without one.
     """
 
     wanted: Wanted
@@ -47,19 +48,19 @@ class Standing:
 
     @property
     def next_seed(self) -> int | None:
-        """The first planned seed without a trial; None where there is none, or no trial may start yet."""
+        """The first planned seed without a trial; None if there is none or no trial may start yet."""
         spent = self.have | self.failed | self.running
         missing = (seed for seed in range(self.wanted.seeds) if seed not in spent)
         return None if self.wanted.waits else next(missing, None)
 
     @property
     def narrowing(self) -> float:
-        """How much narrower one more trial makes the interval, in targets an hour.
+        """How much one more trial narrows the interval per hour, in units of the target.
 
-        Without a trial the gain is as uncertain as the claim is large.
+        Without a trial, the gain is assumed to be as uncertain as the claim is large.
         """
-        told = self.found is not None and self.found.sd is not None and self.found.n >= MINIMUM_SEEDS
-        sd = self.found.sd if told and self.found and self.found.sd else self.wanted.spread
+        measured = self.found is not None and self.found.sd is not None and self.found.n >= MINIMUM_SEEDS
+        sd = self.found.sd if measured and self.found and self.found.sd else self.wanted.spread
         n = len(self.have | self.running)
         before = _Z * sd / math.sqrt(n) if n else max(2 * self.target, _Z * sd)
         return (before - _Z * sd / math.sqrt(n + 1)) / self.target / self.hours
@@ -68,20 +69,20 @@ class Standing:
 def stand(
     records: Sequence[Record], wanted: Sequence[Wanted], running: Collection[Trial] = (), gpu: str | None = None
 ) -> list[Standing]:
-    """Return where every wanted group stands by `records`, while other processes are at the trials `running`.
+    """Return the state of every planned group, given `records` and the trials `running` in other processes.
 
-    `gpu` is this machine's; trials on other hardware tell nothing of what one takes here.
+    `gpu` is this machine's GPU. Times of trials on other hardware are not used.
     """
     return [_standing(one, records, {seed for trial, seed in running if trial == one}, gpu) for one in wanted]
 
 
 def _standing(wanted: Wanted, records: Sequence[Record], running: set[int], gpu: str | None) -> Standing:
-    mine = [one for one in records if wanted.covers(one)]
-    # One folder's name may stand for two states of it: the table's cell is of one, here of that with more trials.
-    groups = sorted(group_records(mine), key=lambda one: len(one.records))
+    covered = [record for record in records if wanted.covers(record)]
+    # One folder name may cover two versions of the data. As in the tables, use the group with more trials.
+    groups = sorted(group_records(covered), key=lambda one: len(one.records))
     members = [one for one in groups[-1].everything if set(one.arms) >= set(wanted.arms)] if groups else []
     have = {one.seed for one in members} & set(range(wanted.seeds))
-    failed = {one.seed for one in mine if one.status == "failed"} - have
+    failed = {record.seed for record in covered if record.status == "failed"} - have
     times = [one.cost.seconds / 3600 for one in members if one.hardware.gpu == gpu and not one.interruptions]
     used = [one for one in groups[-1].records if one.seed in have] if groups else []
     control = [one.arms["control"].test[one.metric] for one in used]
@@ -99,6 +100,6 @@ def _standing(wanted: Wanted, records: Sequence[Record], running: set[int], gpu:
 
 
 def following(standings: Sequence[Standing]) -> Standing | None:
-    """Return the group of which a trial is to be run next, None where there is nothing left to run."""
+    """Return the group whose trial should run next; None if nothing is left to run."""
     left = [one for one in standings if one.next_seed is not None]
     return max(left, key=lambda one: one.narrowing, default=None)

@@ -1,4 +1,4 @@
-"""How records of two groups came about, field by field: recipe, data, versions, hardware, run. Pure functions."""
+"""Differences in the provenance of two groups, by field: recipe, data, versions, hardware, run. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from benchmarks.records.schema import Record
 Area = Literal["recipe", "data", "versions", "hardware", "run"]
 AREAS: tuple[Area, ...] = ("recipe", "data", "versions", "hardware", "run")
 
-_PROSE = ("notes", "reduction")  # decide nothing, so the recipe's hash leaves them out too
+_PROSE = ("notes", "reduction")  # no effect on training, so the recipe's hash omits them too
 
 
 @dataclass(frozen=True)
 class Fact:
-    """Something of which the records of A and of B do not say the same: each side's distinct values in words."""
+    """A field that differs between A and B, with each side's distinct values as text."""
 
     area: Area
     name: str
@@ -26,7 +26,7 @@ class Fact:
 
 
 def facts(a: Group, b: Group) -> tuple[Fact, ...]:
-    """Return what is not the same on both sides; "-" is a field that a record lacks."""
+    """Return the fields that differ; "-" marks a field that a record lacks."""
     sides = [[dict(_told(record)) for record in group.records] for group in (a, b)]
     names = dict.fromkeys(name for side in sides for told in side for name in told)
     found = []
@@ -38,7 +38,7 @@ def facts(a: Group, b: Group) -> tuple[Fact, ...]:
 
 
 def _told(record: Record) -> Iterator[tuple[tuple[Area, str], str]]:
-    """Yield everything a record says of how it came about, but time and seed: area and name, and the value in words."""
+    """Yield a record's provenance except time and seed: (area, name) and the value as text."""
     recipe = {key: value for key, value in record.recipe.items() if key not in _PROSE}
     run = {
         name: getattr(record, name)
@@ -60,7 +60,7 @@ def _told(record: Record) -> Iterator[tuple[tuple[Area, str], str]]:
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every field as one name and one value in words: phases by their kind, the second of a kind with its number."""
+    """Yield every field as a name and a value as text. Phases are named by kind, numbered from the second of a kind."""
     for key, value in content.items():
         name = prefix + key
         if isinstance(value, dict) and isinstance(value.get("phases"), list):

@@ -1,4 +1,4 @@
-"""All records at once: their groups, what failed, and what they say of the planned rows. Computed once for every page."""
+"""All records of a folder: their groups, the failed trials and the planned rows. Computed once for all pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.records.schema import Record
 
 @dataclass(frozen=True)
 class Results:
-    """What some records give. `rows` are the planned ones."""
+    """The results of some records. `rows` are the planned rows."""
 
     records: tuple[Record, ...]
     groups: tuple[Group, ...]
@@ -31,7 +31,7 @@ class Results:
 
 
 def results(records: Sequence[Record]) -> Results:
-    """Return what the records of a folder give.
+    """Return the results of the records of a folder.
 
     Raises:
         ValueError: records of one group disagree (see `group_records`).

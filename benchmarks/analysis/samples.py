@@ -1,4 +1,4 @@
-"""What the networks of one trial say of a few test examples, side by side, from the samples that its record keeps."""
+"""Captions or transcripts of a few test examples from the networks of one trial, as stored in its record."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ARMS = ("dense", "control", "dsd")
 
 @dataclass(frozen=True)
 class Form:
-    """What samples are of: the key of the example's name and that of what a network says, and how a page puts it.
+    """A form of samples: the key of the example's name, the key of the network's output, and its plural name.
 
-    `marked` says that a reference is what ought to have been said, word for word, so that errors can be marked.
+    `marked` says that the reference is the one correct text, so that word errors can be marked.
     """
 
     kind: Literal["captions", "transcripts"]
@@ -27,7 +27,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Sample:
-    """One test example: its name, a reference, and arm to what was said of it, in the order of `ARMS`."""
+    """One test example: its name, a reference, and each arm's output in the order of `ARMS`."""
 
     example: str
     reference: str
@@ -41,18 +41,18 @@ FORMS = (
 
 
 def form(group: Group) -> Form | None:
-    """Return what the samples of the group are of; None where it has none of a known form."""
+    """Return the form of the group's samples; None if it has none of a known form."""
     return next((one for one in FORMS if any(_said(record, one) for record in group.records)), None)
 
 
 def source(group: Group) -> Record | None:
-    """Return the record whose samples are shown: the lowest seed's that has any."""
+    """Return the record whose samples are shown: the lowest seed that has any."""
     known = form(group)
     return next((record for record in group.records if known and _said(record, known)), None)
 
 
 def shown(group: Group) -> list[Sample]:
-    """Return the first examples of that record of which every network says something; none where there are none."""
+    """Return that record's first examples with an output from every network; empty if there are none."""
     record, known = source(group), form(group)
     return _said(record, known)[:SHOWN] if record and known else []
 

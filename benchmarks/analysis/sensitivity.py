@@ -1,7 +1,7 @@
-"""How the gain depends on choices of the recipe, and what else one would do with the same budget. Pure functions; no text.
+"""How the gain depends on the recipe, and other uses of the same budget. Pure functions; no text.
 
-DSD at other sparsities, in two iterations, with the optimizer's state kept; the control averaged or trained for flatness.
-Beside the primary result, which they do not decide.
+DSD at other sparsities, in two iterations, or with kept optimizer state; the control with weight averaging or sharpness-aware
+training. All are secondary to the primary result.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _OTHERS = ("random", "llr", *(name for name in SENSITIVITY if name not in _SWEPT
 
 @dataclass(frozen=True)
 class Choice:
-    """An arm beside the arm that it is compared with, paired by seed.
+    """An arm and the arm that it is compared with, paired by seed.
 
-    `over` is the control, or a control of the arm's own (see `summary.control_of`). `sparsity` is that of S in
-    percent for DSD by sparsity, its mean where the recipe's sparse phases differ, None for the other arms. `gains` are one a
-    seed; `seconds` is the mean time of a trial's arm.
+    `over` is the control or the arm's own control (see `registry.control_of`). `sparsity` is the sparsity of S in percent for
+    DSD by sparsity (the mean, if the recipe's sparse phases differ); None for other arms. `gains` has one entry per seed.
+    `seconds` is the arm's mean time per trial.
     """
 
     arm: str
@@ -40,7 +40,7 @@ class Choice:
 
 @functools.lru_cache(maxsize=64)
 def choices(group: Group) -> list[Choice]:
-    """Return DSD by sparsity, then the other arms; none where the group has no arm of sensitivity with its control."""
+    """Return DSD by sparsity, then the other arms; empty without a sensitivity arm and its control."""
     if not summary.has_sensitivity(group):
         return []
     curve = [one for name in ("dsd", *_SWEPT) if (one := _choice(group, name))]
@@ -49,7 +49,7 @@ def choices(group: Group) -> list[Choice]:
 
 
 def own_sparsities(group: Group) -> list[float]:
-    """Return the share of weights that each sparse phase of the recipe's own DSD prunes, in percent, means over the seeds."""
+    """Return the percentage of weights pruned in each sparse phase of the recipe's own DSD, averaged over seeds."""
     found = []
     for number in range(1, summary.count_iterations(group) + 1):
         masks = [mask for record in group.records if (mask := summary.mask(record, "dsd", number))]

@@ -1,4 +1,4 @@
-"""What the records of a group say: means, paired gains, their intervals. Pure functions; no text, no files."""
+"""Summaries of a group: means, paired gains and their intervals. Pure functions; no text, no files."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from benchmarks.statistics.crossed import Crossed, Measured, contrast, measure
 from benchmarks.statistics.intervals import Paired
 
 LABELS = {name: label(name) for name in (DENSE, *MAIN)}
-"""Of the end of D and the main arms, in the order in which a reader wants them."""
+"""Display names of the end of D and of the main arms, in display order."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How well the network fits at the end of D, means over the n seeds that have a curve of it.
+    """The fit at the end of D: means over the `n` seeds that have a curve of D.
 
-    `train` are the scores on training examples, seen as test examples are; `epochs` is then None. Records of suite 0.1 do not
-    tell them: there it is what training showed since the curve's point before the last, over the last `epochs` of D, hence with
-    its augmentation and dropout and before the last step. `test` is the test after the last step. `n` seeds have them.
+    `train` are scores on training examples preprocessed like test examples; `epochs` is then None. Records of suite 0.1 lack
+    them. For these, `train` is the running training score over the last `epochs` of D, so with augmentation and dropout and
+    before the last step. `test` is the test result after the last step.
     """
 
     train: dict[str, float]
@@ -38,7 +38,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Average:
-    """A metric over the seeds that have it: mean and sample standard deviation (None at n = 1), and the ids of their trials."""
+    """A metric over the seeds that have it: mean, sample standard deviation (None at n = 1), n, and the trial ids."""
 
     mean: float
     sd: float | None
@@ -47,14 +47,14 @@ class Average:
 
 
 def main_arms(group: Group) -> list[str]:
-    """Return the arms of the main tables, in the order of `LABELS`; those of sensitivity have a table of their own."""
+    """Return the arms of the main tables, in the order of `LABELS`. Sensitivity arms have their own table."""
     names = {name for record in group.records for name in record.arms} - set(SENSITIVITY)
     return [*(name for name in LABELS if name in names), *sorted(names - set(LABELS))]
 
 
 @functools.lru_cache(maxsize=64)
 def stages(group: Group) -> dict[str, dict[str, Average]]:
-    """Return label of main arm or phase to metric to average, in the order in which a reader wants them."""
+    """Return label of main arm or phase -> metric -> average, in display order."""
     readers: dict[str, Callable[[Record], dict[str, float] | None]] = {
         LABELS[DENSE]: functools.partial(_test, arm=DENSE)
     }
@@ -80,12 +80,12 @@ def stages(group: Group) -> dict[str, dict[str, Average]]:
 
 
 def trials(group: Group, *names: str) -> tuple[str, ...]:
-    """Return the ids of the trials that have all of these arms; the end of D counts as one."""
+    """Return the ids of the trials that have all of these arms. The end of D counts as an arm."""
     return tuple(record.id for record in group.records if all(_run(record, name) for name in names))
 
 
 def average(values: Sequence[float], trials: Sequence[str] = ()) -> Average:
-    """Return mean, sample standard deviation and n of `values`, which those `trials` gave."""
+    """Return mean, sample standard deviation and n of `values`, which come from `trials`."""
     summary = intervals.paired(values)
     return Average(summary.mean, summary.sd, summary.n, tuple(trials))
 
@@ -93,7 +93,7 @@ def average(values: Sequence[float], trials: Sequence[str] = ()) -> Average:
 def gains(group: Group, arm: str, over: str, metric: str | None = None) -> dict[int, float]:
     """Return seed to gain of `arm` over `over`, for records with both; positive is better.
 
-    `metric` is the primary one or a variant of it.
+    `metric` is the primary metric (default) or a variant of it.
     """
     result = {}
     for record in group.records:
@@ -111,44 +111,44 @@ def gain(record: Record, before: dict[str, float], after: dict[str, float], metr
 
 
 def compare(group: Group, arm: str, over: str, metric: str | None = None) -> Paired | None:
-    """Return the paired gain of `arm` over `over`, None where no record has both."""
+    """Return the paired gain of `arm` over `over`; None if no record has both."""
     return paired(group, list(gains(group, arm, over, metric).values()))
 
 
 def paired(group: Group, found: Sequence[float]) -> Paired | None:
-    """Return the summary of one gain per seed, None where there is none."""
+    """Return the summary of one gain per seed; None if there is none."""
     if not found:
         return None
     summary = intervals.paired(found)
-    # No interval and no p on generated data: sooner or later somebody would quote them.
+    # On generated data, show no interval and no p-value: somebody might quote them.
     return dataclasses.replace(summary, half_width=None, p=None) if group.section == "smoke" else summary
 
 
 def primary(group: Group) -> Paired | None:
-    """Return the figure fixed beforehand: the gain of DSD over the control of equal budget."""
+    """Return the primary figure, fixed in advance: DSD's gain over the equal-budget control."""
     return compare(group, "dsd", "control")
 
 
 def relative(group: Group) -> float | None:
-    """Return the gain of DSD over the baseline in percent of that baseline, as the paper's Table 1 has it."""
+    """Return DSD's gain over the baseline in percent of the baseline, as in the paper's Table 1."""
     over = gains(group, "dsd", DENSE)
     before = [r.dense.test[r.metric] for r in group.records if r.seed in over and r.dense]
     return 100 * sum(over.values()) / sum(before) if before and sum(before) > 0 else None
 
 
 def missing(group: Group) -> str:
-    """Return what the primary figure lacks: "no DSD arm", "no control arm", or that no one trial has both."""
+    """Return what is missing for the primary figure: an arm, or a trial that has both arms."""
     lacking = [name for name in ("dsd", "control") if not any(name in record.arms for record in group.records)]
     names = {"dsd": "DSD", "control": "control"}
     return f"no {' or '.join(names[name] for name in lacking)} arm" if lacking else "no trial with DSD and control arm"
 
 
 def measured(group: Group, arm: str = "dsd", over: str = "control") -> Measured | None:
-    """Return the gains of `arm` over `over` with what test examples do to them, seeds in the order of the records.
+    """Return the gains of `arm` over `over` by seed and test example, seeds in the order of the records.
 
-    None where no trial has both, on generated data and at the smoke scale. Speech: the utterances of `noisy-digits` share
-    recordings, which records do not name. Their speaker is the cluster where the samples of a record name every test
-    utterance; else each counts by itself, and the interval is somewhat too narrow.
+    None if no trial has both, on generated data and at smoke scale. Speech: utterances of `noisy-digits` share recordings, which
+    records do not name. If a record's samples name every test utterance, speakers are the clusters; otherwise utterances count
+    as independent, and the interval is somewhat too narrow.
 
     Raises:
         ValueError: the trials were tested on different numbers of examples.
@@ -165,15 +165,15 @@ def measured(group: Group, arm: str = "dsd", over: str = "control") -> Measured 
 
 
 def crossed(group: Group, arm: str = "dsd", over: str = "control") -> Crossed | None:
-    """Return the mean gain with the interval that covers seeds and test examples; None below two seeds, and as `measured`."""
+    """Return the mean gain with its interval over seeds and test examples; None below two seeds, or where `measured` is None."""
     found = measured(group, arm, over)
     return contrast(found) if found else None
 
 
 def over_baseline(group: Group) -> tuple[Paired, Paired] | None:
-    """Return what DSD and the control gain over the baseline, in the trials that have both.
+    """Return the gains of DSD and of the control over the baseline, in the trials that have both.
 
-    None where no trial has: the one is never shown without the other, which shows how much of it training longer gains.
+    None if no trial has both. The two are always shown together: the control's gain is the effect of longer training.
     """
     dsd, control = (gains(group, arm, DENSE) for arm in ("dsd", "control"))
     both = [seed for seed in dsd if seed in control]
@@ -182,7 +182,7 @@ def over_baseline(group: Group) -> tuple[Paired, Paired] | None:
 
 
 def fit(group: Group) -> Fit | None:
-    """Return how well the network fits at the end of D, None where no trial trained it."""
+    """Return the fit at the end of D; None if no trial trained D."""
     chosen = [record.dense for record in group.records if record.dense and record.dense.curve]
     if not chosen:
         return None
@@ -194,10 +194,10 @@ def fit(group: Group) -> Fit | None:
         return {name: intervals.paired([test[name] for test in tests]).mean for name in names}
 
     clean = [dense.phases[-1].train for dense in chosen if dense.phases]
-    told = [scores for scores in clean if scores is not None]
+    known = [scores for scores in clean if scores is not None]
     tests = means([dense.test for dense in chosen])
-    if len(told) == len(chosen):
-        return Fit(means(told), tests, None, len(chosen))
+    if len(known) == len(chosen):
+        return Fit(means(known), tests, None, len(chosen))
     epochs = last[0].epoch - before[0]
     return Fit(means([point.train for point in last]), means([dense.test for dense in chosen]), epochs, len(chosen))
 
@@ -214,7 +214,7 @@ def spread(group: Group) -> tuple[Spread, float, float] | None:
 
 
 def first_steps(group: Group) -> dict[str, list[Average]]:
-    """Return label of arm to the mean size of the first update of each phase, in learning rates, over the seeds."""
+    """Return arm label -> size of the first update of each phase, in units of the learning rate, averaged over seeds."""
     found = {}
     for name in [DENSE, *main_arms(group)]:
         runs = {record.id: _run(record, name) for record in group.records}
@@ -225,24 +225,24 @@ def first_steps(group: Group) -> dict[str, list[Average]]:
 
 
 def mask(record: Record, arm: str, number: int) -> list[LayerMask] | None:
-    """Return the mask of an arm's sparse phase `number`, counted from one; None where it has none."""
+    """Return the mask of an arm's sparse phase `number`, counted from one; None if there is none."""
     found = _phase(record, arm, "sparse", number)
     return found[1].mask if found else None
 
 
 def count_iterations(group: Group) -> int:
-    """Return how many sparse phases the dsd arm has: the paper's number of iterations."""
+    """Return the number of sparse phases of the dsd arm: the paper's iterations."""
     counts = [sum(p.kind == "sparse" for p in r.arms["dsd"].phases) for r in group.records if "dsd" in r.arms]
     return max(counts, default=0)
 
 
 def has_gain(group: Group) -> bool:
-    """Return whether the gains' figure shows it: custom recipes enter no comparison."""
+    """Return whether the gains figure shows the group. Custom recipes are excluded."""
     return group.section != "custom" and any(compare(group, "dsd", over) for over in ("control", DENSE))
 
 
 def has_sensitivity(group: Group) -> bool:
-    """Return whether any of its trials has an arm of sensitivity beside the control that it is compared with."""
+    """Return whether any trial has both a sensitivity arm and the control that it is compared with."""
     return any(
         {arm, control_of(arm)} <= set(record.arms)
         for record in group.records
@@ -252,7 +252,7 @@ def has_sensitivity(group: Group) -> bool:
 
 
 def variants(group: Group) -> list[str]:
-    """Return the metrics that are the group's own by another decoder."""
+    """Return the variants of the group's primary metric (other decoder, BLEU kind or folder)."""
     return metrics.variants({m for cells in stages(group).values() for m in cells}, group.metric)
 
 
@@ -260,13 +260,13 @@ def variants(group: Group) -> list[str]:
 def _measured(
     ours: tuple[str, ...], theirs: tuple[str, ...], lower_is_better: bool, clusters: tuple[str, ...] | None
 ) -> Measured:
-    """Return `crossed.measure` of packed outcomes; kept, since every table and page asks for it."""
+    """Return `crossed.measure` of packed outcomes. Cached, because every table and page needs it."""
     dsd, control = ([unpack_outcomes(text) for text in arm] for arm in (ours, theirs))
     return measure(dsd, control, lower_is_better, clusters)
 
 
 def _speakers(run: Arm, count: int) -> tuple[str, ...] | None:
-    """Return the speaker of each of `count` utterances (SPEAKER-CHAPTER-NUMBER); None where the samples do not name all."""
+    """Return the speaker of each of `count` utterances (SPEAKER-CHAPTER-NUMBER); None unless the samples name all."""
     names = [str(one.get("utterance", "")) for one in run.samples]
     return tuple(name.split("-")[0] for name in names) if len(names) == count and all(names) else None
 
@@ -292,7 +292,7 @@ def _phase_test(record: Record, kind: str, number: int) -> dict[str, float] | No
 
 
 def _control_after(record: Record, number: int) -> dict[str, float] | None:
-    """Return the control's test where the dsd arm ends iteration `number`; None unless both trained equally long."""
+    """Return the control's test result where the dsd arm ends iteration `number`; None unless both took as many steps."""
     found = _phase(record, "dsd", "redense", number)
     control = record.arms.get("control")
     if found is None or control is None or len(control.phases) <= found[0]:

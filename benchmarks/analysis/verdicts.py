@@ -1,10 +1,9 @@
-"""The two answers to a row: is the paper's claim reached, and is DSD better at all. Pure functions; no text of tables, no files.
+"""The two answers for a row: is the paper's claim reached, and is DSD better at all? Pure functions; no table text, no files.
 
-*Claim*, one-sided 5 %, on the scale relative to the control: the paper's gain is a share of its baseline's error, and what is
-tested is gain - share x control, seed by seed and example by example. To divide the gain by a fixed mean of the control
-would leave out that the control's metric is measured too, on the same seeds and examples. *Direction*: gain against zero,
-two-sided 5 %, Holm-adjusted over all rows planned. Neither is given unless the row's gate holds and it has exactly its
-planned seeds.
+*Claim*: one-sided 5 %, relative to the control. The paper's gain is a share of its baseline's error, so the test is on
+gain - share x control, by seed and example. Dividing the gain by a fixed mean of the control would ignore that the control is
+measured too, on the same seeds and examples. *Direction*: gain against zero, two-sided 5 %, Holm-adjusted over all planned rows.
+Neither answer is given unless the row's gate holds and it has exactly its planned seeds.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from benchmarks.statistics.crossed import Crossed, Measured, Relative, contrast,
 from benchmarks.statistics.random_effects import Effect
 
 LEAST_SEEDS = 5
-"""A plan of fewer seeds gives no verdict."""
+"""Minimum number of planned seeds for a verdict."""
 
 FAMILY = tuple(PLANNED)
-"""The tests that Holm's correction counts, fixed beforehand: a row without a verdict counts as p = 1."""
+"""The tests in Holm's correction, fixed in advance. A row without a verdict counts as p = 1."""
 
 ClaimAnswer = Literal["reached", "not excluded", "excluded", "half excluded"]
 Direction = Literal["DSD better", "DSD worse", "no difference shown"]
@@ -31,12 +30,12 @@ Direction = Literal["DSD better", "DSD worse", "no difference shown"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a row has. `gate`: whether it holds, None where nobody could compute it. `seeds`: those measured, of both arms.
+    """The evidence for a row. `gate`: whether it holds; None if not computed. `seeds`: the seeds measured in both arms.
 
-    `repeated` are the seeds that were trained more than once with unlike results: whoever may choose among trials chooses a gain.
+    `repeated` are seeds that were trained more than once with different results: choosing among trials would bias the gain.
 
     Raises:
-        ValueError: there is not one gain a seed.
+        ValueError: the number of gains differs from the number of seeds.
     """
 
     measured: Measured
@@ -48,14 +47,14 @@ class Evidence:
 
     def __post_init__(self) -> None:
         if self.measured.gains.size != len(self.seeds):
-            raise ValueError(f"evidence has {self.measured.gains.size} gains of seeds {sorted(self.seeds)}")
+            raise ValueError(f"evidence has {self.measured.gains.size} gains for seeds {sorted(self.seeds)}")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of a row. `missing` says in words why there is no verdict; gain and share are told all the same.
+    """The answers for a row. `missing` says why there is no verdict; gain and share are reported anyway.
 
-    `p` is that of "no difference", two-sided; `p_holm` is the adjusted one. Both are None without a verdict, where p counts as 1.
+    `p` is the two-sided p-value of "no difference", `p_holm` the adjusted one. Without a verdict both are None, and p counts as 1.
     """
 
     missing: str | None
@@ -79,7 +78,7 @@ def effects(rows: Mapping[str, Evidence], found: Mapping[str, Answer]) -> list[E
 def missing(
     gate: bool | None, seeds: Collection[int], planned: Collection[int], repeated: Collection[int] = ()
 ) -> str | None:
-    """Return in words what a verdict lacks, gate or planned seeds or both; None where it lacks nothing."""
+    """Return what is missing for a verdict (gate, planned seeds or both); None if nothing is."""
     lacking = []
     if not gate:
         lacking.append("gate not computed" if gate is None else "gate does not hold")
@@ -95,16 +94,16 @@ def missing(
 
 
 def claim_answer(measured: Measured, share: float) -> ClaimAnswer:
-    """Return what one-sided 95 % bounds say of a claimed gain of `share` of the control's metric.
+    """Return what one-sided 95 % bounds say about a claimed gain of `share` times the control's metric.
 
     Raises:
-        ValueError: the share is not positive, or there is a single seed.
+        ValueError: the share is not positive, or there is only one seed.
     """
     if not share > 0:
         raise ValueError(f"claim_answer needs a positive share, got {share}")
     whole, half = contrast(measured, share), contrast(measured, share / 2)
     if whole is None or half is None:
-        raise ValueError("claim_answer needs two seeds at least, got 1")
+        raise ValueError("claim_answer needs at least two seeds, got 1")
     if whole.lower >= 0:
         return "reached"
     if half.upper < 0:
@@ -113,20 +112,20 @@ def claim_answer(measured: Measured, share: float) -> ClaimAnswer:
 
 
 def direction(mean: float, p_holm: float) -> Direction:
-    """Return which arm is better, by Holm's adjusted p at 5 %."""
+    """Return which arm is better, by the Holm-adjusted p-value at 5 %."""
     if p_holm > 1 - intervals.CONFIDENCE or mean == 0:
         return "no difference shown"
     return "DSD better" if mean > 0 else "DSD worse"
 
 
 def answers(rows: Mapping[str, Evidence], family: Collection[str] = FAMILY) -> dict[str, Answer]:
-    """Return the answers to every row of `family`, in its order; a row that is not in `rows` has no trials.
+    """Return the answers for every row of `family`, in its order. A row missing from `rows` has no trials.
 
     Raises:
-        ValueError: a row is not of the family.
+        ValueError: a row is not in the family.
     """
     if unknown := sorted(set(rows) - set(family)):
-        raise ValueError(f"answers: {', '.join(unknown)} not among the {len(family)} tests fixed beforehand")
+        raise ValueError(f"answers: {', '.join(unknown)} not among the {len(family)} tests fixed in advance")
     gains = {name: contrast(row.measured) for name, row in rows.items()}
     lacking = {
         name: missing(row.gate, row.seeds, row.planned, row.repeated) if (row := rows.get(name)) else "no trials"

@@ -1,4 +1,4 @@
-"""The errors of a transcript, word by word: the alignment that its word error rate counts."""
+"""Word errors of a transcript, from the alignment that defines its word error rate."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _SPECIAL = re.compile(r"([\\`*_~<\[\]])")
 
 @dataclass(frozen=True)
 class Word:
-    """One word of a transcript, or one that it lacks (`delete`), as it is printed."""
+    """One word of a transcript, or one missing from it (`delete`)."""
 
     text: str
     kind: Kind = "equal"
 
 
 def marked(reference: str, transcript: str) -> list[Word]:
-    """Return the words of `transcript` in order, those that it lacks among them, each with what is wrong with it."""
-    found = jiwer.process_words(reference, transcript)
-    right, heard = (texts[0] for texts in (found.references, found.hypotheses))
+    """Return the words of `transcript` in order, including missing ones, each with its kind of error."""
+    aligned = jiwer.process_words(reference, transcript)
+    right, heard = (texts[0] for texts in (aligned.references, aligned.hypotheses))
     words: list[Word] = []
-    for chunk in found.alignments[0]:
+    for chunk in aligned.alignments[0]:
         if chunk.type == "delete":
             words += [Word(text, "delete") for text in right[chunk.ref_start_idx : chunk.ref_end_idx]]
         else:
-            kind = cast("Kind", chunk.type)  # jiwer says str
+            kind = cast("Kind", chunk.type)  # jiwer types it as str
             words += [Word(text, kind) for text in heard[chunk.hyp_start_idx : chunk.hyp_end_idx]]
     return words
 

@@ -1,1 +1,1 @@
-"""The arms: ways to spend the budget after D."""
+"""The arms: uses of the budget after D."""

@@ -1,6 +1,6 @@
-"""The contract of an arm: a way to spend the budget after D. One file a method; the folder is the registry.
+"""The interface of an arm: a use of the budget after D. One file per method; the folder is the registry.
 
-Nothing here loads torch: an arm's hooks do, when they are used.
+This module does not load torch. An arm's hooks do, when they are used.
 """
 
 from __future__ import annotations
@@ -25,48 +25,48 @@ State = Literal["fresh", "keep"]
 
 
 class Hooks:
-    """What an arm does beside following its schedule. These do nothing; each learner has hooks of its own."""
+    """What an arm does besides following its schedule. The defaults do nothing. Each learner has its own instance."""
 
     def gradients(self, model: nn.Module, backward: Callable[[], None]) -> None:
-        """Replace the gradients of `model`, which are those of the batch; `backward` makes them anew, at the present weights."""
+        """Replace the batch gradients of `model`. `backward` recomputes them at the current weights."""
 
     def masks_at(
         self, position: Position, model: nn.Module, masks: dict[str, Tensor], generator: torch.Generator
     ) -> dict[str, Tensor] | None:
-        """Return the masks to hold from now on, or None to leave them; asked in S before every step but its first.
+        """Return the new masks, or None to keep the current ones. Called before every step of S except the first.
 
         Args:
-            position: of the step that is about to be taken.
+            position: the position of the next step.
             model: the network; its pruned weights are zero.
-            masks: those held, name to boolean tensor of what is kept.
-            generator: for what is drawn, of this step and arm alone.
+            masks: the current masks, name to boolean tensor (True: kept).
+            generator: the random generator for this step and arm.
         """
         return None
 
     def after_step(self, model: nn.Module, step: int) -> None:
-        """See, or change, the weights after step number `step` of the arm, counted from 0."""
+        """Inspect or change the weights after step `step` of the arm, counted from 0."""
 
     def at_end(self, model: nn.Module, task: Task, first_step: int, last_step: int) -> None:
         """Change the network after the arm's last step; [first_step, last_step) are the steps of its last epoch."""
 
     def state(self) -> dict[str, Any]:
-        """Return everything needed to go on from here, as tensors and plain values."""
+        """Return the state needed to resume, as tensors and plain values."""
         return {}
 
     def restore(self, state: dict[str, Any], model: nn.Module) -> None:
-        """Go on from `state`, of a network like `model`."""
+        """Resume from `state`. `model` has the same architecture."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A published result that an arm stands for.
+    """A published result of an arm's method.
 
     Attributes:
-        gain: over ordinary training, in points of the metric, as printed.
-        budget: the method's gradients over those of what it is compared with; None where that is not clear.
-        seeds: how many; None where the source does not say.
-        where: in the source.
-        mark: as in `benchmarks.paper`: of an M nobody could read the source, and nothing may be concluded from it.
+        gain: the gain over ordinary training in points of the metric, as printed.
+        budget: the method's number of gradients divided by that of its comparison; None if unclear.
+        seeds: the number of seeds; None if not stated.
+        where: the place in the source.
+        mark: as in `benchmarks.paper`. M: from memory, we could not read the source, so no result may depend on it.
     """
 
     network: str
@@ -81,13 +81,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Card:
-    """Where a method comes from, what is claimed of it, and how ours differs.
+    """A method's source, its authors' claims, and how our version differs.
 
     Attributes:
         source: the publication.
-        claims: those of its results that are about dense networks and ordinary training.
-        deviations: what is otherwise here, a phrase each.
-        unknown: what the source does not say, a phrase each.
+        claims: its results for dense networks compared with ordinary training.
+        deviations: how our version differs, one phrase each.
+        unknown: what the source does not state, one phrase each.
     """
 
     source: str
@@ -98,12 +98,12 @@ class Card:
 
 @dataclass(frozen=True)
 class Costs:
-    """What an arm takes beside one gradient a step.
+    """The cost of an arm beyond one gradient per step.
 
     Attributes:
-        gradients_per_step: how many are computed.
-        networks_held, networks_saved: copies of the weights in memory, and in a checkpoint.
-        closing_epochs: forward passes after the last step.
+        gradients_per_step: gradients computed per step.
+        networks_held, networks_saved: extra copies of the weights in memory and in a checkpoint.
+        closing_epochs: epochs of forward passes after the last step.
     """
 
     gradients_per_step: float = 1.0
@@ -114,14 +114,14 @@ class Costs:
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """What an arm does after D with one recipe.
+    """What an arm does after D under one recipe.
 
     Attributes:
-        select: how its sparse phases draw their masks.
-        state: what becomes of the optimizer's state where a phase starts (see `dsd.restart`); None is as the recipe says.
-        hooks: makes what a learner calls.
-        own_from: the step from which its hooks train it otherwise than its schedule alone would; None is never.
-        follow_weights: whether records tell what becomes of its weights.
+        select: how its sparse phases choose their masks.
+        state: the optimizer state at the start of a phase (see `dsd.restart`); None uses the recipe's setting.
+        hooks: makes a learner's hooks.
+        own_from: the first step at which its hooks change training; None if they never do.
+        follow_weights: whether records follow its weights (histograms and mask lineage).
     """
 
     name: str
@@ -134,9 +134,9 @@ class ArmPlan:
     costs: Costs = Costs()
 
     def shared_phases(self, other: ArmPlan, steps_per_epoch: int) -> int:
-        """Return how many phases `other` begins with that are those of this arm, so that one of them may train for both.
+        """Return the number of initial phases that are the same in both arms, so that one can train them for both.
 
-        It is never all of them. Masks drawn at random are each arm's own.
+        At least the last phase is never shared. Random masks are never shared, because each arm draws its own.
         """
         if (self.select, self.state) != (other.select, other.state):
             return 0
@@ -152,20 +152,20 @@ class ArmPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """A way to spend the budget after D. As it stands it is ordinary training: the recipe's rates, no mask, no hooks.
+    """A use of the budget after D. The defaults are ordinary training: the recipe's rates, no mask, no hooks.
 
     Attributes:
-        name: on the command line and in records.
-        label: what a reader calls it.
-        meaning: what it does, as the end of a sentence that begins with `listed`.
+        name: its name on the command line and in records.
+        label: the display name.
+        meaning: what it does; lists show it after `listed`.
         card: source, claims and deviations.
-        listed: under which heading `meaning` is listed, where that is not the label: arms of one file share it.
-        short: what a figure calls it, its lines broken.
-        rank: its place among all arms; those of one rank go by name.
-        main: whether it stands in the tables of results; others have a table of their own.
+        listed: the heading for `meaning` in lists, if not the label. Arms of one file share it.
+        short: the name in figures, with line breaks.
+        rank: its position among all arms; equal ranks are sorted by name.
+        main: whether it is in the main tables; other arms have their own table.
         compared_with: the arm over which its gain is taken.
-        reference: for an arm that others are compared with, what tables call it there.
-        sparsity: of its sparse phases, in percent, where that is all that sets it apart from `dsd`.
+        reference: for an arm that others are compared with, its name in that column.
+        sparsity: the sparsity in percent, if that is the only difference from `dsd`.
         moves_masks: whether its hooks move masks within a sparse phase: weights that grow start at zero and may stay there.
     """
 
@@ -191,22 +191,22 @@ class Arm:
         return unmasked(recipe)
 
     def refusal(self, recipe: Recipe) -> str:
-        """Return why there is no such arm of `recipe`; empty where there is one."""
+        """Return why the arm is not possible with `recipe`; empty if it is."""
         return ""
 
     def hooks(self, steps: int) -> Hooks:
-        """Return new hooks for a learner of so many steps."""
+        """Return new hooks for a learner that takes `steps` steps."""
         return Hooks()
 
     def own_from(self, steps: int) -> int | None:
-        """Return the first of `steps` steps that the hooks have a part in; None where they have none."""
+        """Return the first of `steps` steps that the hooks affect; None if they affect none."""
         return None if type(self).hooks is Arm.hooks else 0
 
     def plan(self, recipe: Recipe, steps_per_epoch: int) -> ArmPlan:
-        """Return what the arm does with `recipe`.
+        """Return the arm's plan under `recipe`.
 
         Raises:
-            ValueError: the recipe has no such arm.
+            ValueError: the arm is not possible with the recipe.
         """
         if reason := self.refusal(recipe):
             raise ValueError(f"arm {self.name!r}: {reason}")
@@ -225,12 +225,12 @@ class Arm:
 
 
 def dense_schedule(recipe: Recipe) -> Schedule:
-    """Return the D phase alone."""
+    """Return only the D phase."""
     return Schedule(recipe.schedule.phases[:1])
 
 
 def masked(recipe: Recipe) -> Schedule:
-    """Return the phases after D, as the recipe has them."""
+    """Return the recipe's phases after D."""
     return Schedule(recipe.schedule.phases[1:])
 
 

@@ -1,4 +1,4 @@
-"""The control of equal budget, which verdicts compare with."""
+"""The equal-budget control, which verdicts compare with."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ ARMS = (
     Arm(
         name="control",
         label="Control (equal budget)",
-        meaning="ordinary training of equal budget: the schedule, steps and fresh optimizers of S and D2, no mask",
+        meaning="ordinary training with equal budget: the schedule, steps and optimizer resets of S and D2, without a mask",
         rank=1,
         main=True,
         reference="equal budget",
         card=Card(
-            source="none: the paper has no control of equal budget and of the same rates",
-            deviations=("the paper's baselines are listed at one rate, D's; ours has DSD's rates throughout",),
+            source="none: the paper has no control with equal budget and the same learning rates",
+            deviations=("the paper lists its baselines at one learning rate, D's; ours uses DSD's rates throughout",),
         ),
     ),
 )

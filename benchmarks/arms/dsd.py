@@ -21,7 +21,7 @@ class Dsd(Arm):
 
 
 def _claim(row: paper.Row) -> Claim:
-    """Return Table 1's gain; the paper's baselines are trained for less long."""
+    """Return the gain in Table 1. The paper trains its baselines for fewer epochs."""
     if row.epochs:
         budget = row.epochs["DSD"] / row.epochs["Baseline"]
     else:
@@ -37,7 +37,7 @@ ARMS = (
     Dsd(
         name="dsd",
         label="DSD",
-        meaning="the sparse phase S under magnitude masks, then the re-dense phase D2; both again in a row of several iterations",
+        meaning="the sparse phase S with magnitude masks, then the re-dense phase D2; repeated if the row has several iterations",
         rank=0,
         main=True,
         follow_weights=True,
@@ -45,14 +45,14 @@ ARMS = (
             source="Han et al., DSD: Dense-Sparse-Dense Training for Deep Neural Networks, ICLR 2017",
             claims=tuple(_claim(row) for row in paper.ROWS.values()),
             deviations=(
-                "LibriSpeech or noisy digits in place of WSJ",
-                "the optimizer's state starts fresh in every phase",
-                "rates fall within every phase, by the rule of the network's own publication",
+                "LibriSpeech or noisy digits instead of WSJ",
+                "resets the optimizer state at the start of every phase",
+                "learning rates decay within every phase, by the rule in the network's own publication",
             ),
             unknown=(
                 "seeds and spread",
                 "weight decay, batch and augmentation of most rows",
-                "what becomes of the optimizer's state where a phase starts",
+                "what happens to the optimizer state at the start of a phase",
             ),
         ),
     ),

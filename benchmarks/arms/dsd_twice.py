@@ -11,7 +11,7 @@ from tasks.recipe import Recipe, scaled
 
 @dataclass(frozen=True, kw_only=True)
 class Twice(Arm):
-    """All phases after D twice, each half as long."""
+    """All phases after D, twice, each half as long."""
 
     def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:
         """Return the phases after D."""
@@ -29,7 +29,7 @@ ARMS = (
         rank=20,
         card=Card(
             source="Han et al. (ICLR 2017), Tables 7 and 9, iterate on speech",
-            deviations=("the paper's second iteration comes on top of the first: its budget is larger",),
+            deviations=("the paper adds the second iteration to the first, so its budget is larger",),
         ),
     ),
 )

@@ -1,12 +1,12 @@
-"""DSD and its control without fresh optimizers: the state goes on where a phase starts."""
+"""DSD and its control without optimizer resets: the state is kept at the start of a phase."""
 
 from __future__ import annotations
 
 from benchmarks.arms.arm import Arm, Card
 from benchmarks.arms.dsd import Dsd
 
-_MEANING = "DSD and the control without the fresh optimizer at the start of every phase"
-_CARD = Card(source="none: a check of ours", unknown=("what the paper does with the optimizer's state",))
+_MEANING = "DSD and the control without resetting the optimizer at the start of every phase"
+_CARD = Card(source="none: our own check", unknown=("what the paper does with the optimizer state",))
 
 ARMS = (
     Arm(

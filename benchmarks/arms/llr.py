@@ -1,4 +1,4 @@
-"""Training on at a low rate, the paper's own control."""
+"""Continued training at a low learning rate, the paper's own control."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tasks.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class LowLearningRate(Arm):
-    """A tenth of the rate with which D's last epoch began.
+    """Continued training at a tenth of the rate at the start of D's last epoch.
 
-    A polynomial decay ends at zero: a tenth of its very last rate would train nothing.
+    The very last rate is not used, because polynomial decay ends at zero.
     """
 
     def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:
-        """Return the control's phases at that one rate."""
+        """Return the control's phases at that constant rate."""
         dense = dense_schedule(recipe)
         steps = dense.boundaries(steps_per_epoch)[-1]
         rate = dense.at(max(0, steps - steps_per_epoch), steps_per_epoch).lr / 10
@@ -30,14 +30,14 @@ ARMS = (
     LowLearningRate(
         name="llr",
         label="LLR",
-        meaning="the paper's control: dense training on for as many epochs at a tenth of the rate of D's last epoch",
+        meaning="the paper's control: dense training for as many more epochs at a tenth of the learning rate of D's last epoch",
         short="LLR",
         rank=2,
         main=True,
         card=Card(
-            source="Han et al. (ICLR 2017), Section 4: dense training on at a lower learning rate",
-            deviations=("as many epochs as S and D2 together",),
-            unknown=("how long the paper trains it, and whether its rate falls",),
+            source="Han et al. (ICLR 2017), Section 4: continued dense training at a lower learning rate",
+            deviations=("trains for as many epochs as S and D2 together",),
+            unknown=("how long the paper trains it, and whether its learning rate decays",),
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""DSD whose mask moves during S, as in Sparse Evolutionary Training: small weights make room for others, drawn at random."""
+"""DSD with a mask that moves during S, as in Sparse Evolutionary Training: replace small weights by random others."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 DROPPED = 0.3
-"""The share of the kept weights that each move drops (Mocanu et al.'s zeta)."""
+"""The share of kept weights that each move drops (zeta in Mocanu et al.)."""
 
 EVERY = 1 / 30
-"""Of a phase's steps, from one move to the next: 29 moves in a phase."""
+"""The interval between moves as a share of the phase: 29 moves per phase."""
 
 
 class Evolving(Hooks):
-    """Moves the masks at even distances within a sparse phase."""
+    """Moves the masks at regular intervals within a sparse phase."""
 
     def masks_at(
         self, position: Position, model: nn.Module, masks: dict[str, Tensor], generator: torch.Generator
     ) -> dict[str, Tensor] | None:
-        """Return masks of as many kept weights, where it is time to move."""
+        """Return moved masks that keep as many weights, if a move is due."""
         every = max(1, round(EVERY * position.steps))
         if position.step % every:
             return None
@@ -34,7 +34,7 @@ class Evolving(Hooks):
 
 
 def drop_and_grow(weight: Tensor, kept: Tensor, generator: torch.Generator) -> Tensor:
-    """Return `kept` less the smallest of the kept weights, and with as many of the pruned ones, drawn at random.
+    """Return `kept` without its smallest weights, plus as many randomly drawn pruned ones.
 
     Args:
         weight: any shape.
@@ -54,10 +54,10 @@ def drop_and_grow(weight: Tensor, kept: Tensor, generator: torch.Generator) -> T
 
 @dataclass(frozen=True, kw_only=True)
 class MovingMask(Dsd):
-    """DSD, its mask moved in S."""
+    """DSD with a mask that moves in S."""
 
     def hooks(self, steps: int) -> Hooks:
-        """Return what moves masks."""
+        """Return the hooks that move masks."""
         return Evolving()
 
 
@@ -65,7 +65,7 @@ ARMS = (
     MovingMask(
         name="set",
         label="DSD, moving mask (SET)",
-        meaning="as DSD, its mask moving in S: it drops the smallest kept weights and grows others at random (Mocanu et al., 2018)",
+        meaning="DSD with a mask that moves in S: it drops the smallest kept weights and grows random others (Mocanu et al., 2018)",
         short="DSD, moving\nmask (SET)",
         rank=33,
         moves_masks=True,
@@ -73,12 +73,12 @@ ARMS = (
             source="Mocanu et al., Scalable Training of Artificial Neural Networks with Adaptive Sparse Connectivity Inspired by "
             "Network Science, Nature Communications 2018",
             deviations=(
-                "begins from DSD's magnitude mask after D; published, from a random one without D",
-                "the recipe's sparsity in every layer; published, that of an Erdos-Renyi graph",
-                "moves 29 times in S; published, after every epoch",
-                "ends dense, by DSD's own D2",
+                "starts from DSD's magnitude mask after D; the published method starts from a random mask without D",
+                "uses the recipe's sparsity in every layer; the published method uses that of an Erdos-Renyi graph",
+                "moves 29 times in S; the published method moves after every epoch",
+                "ends dense, with DSD's D2",
             ),
-            unknown=("what it does for a network that ends dense",),
+            unknown=("its effect on a network that ends dense",),
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""The other reading of D2's rate: a tenth of D's (the paper's text) in place of a tenth of S's (its tables)."""
+"""The other reading of D2's learning rate: a tenth of D's (the paper's text), not a tenth of S's (its tables)."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from tasks.recipe import Recipe
 
 
 def has_text_reading(recipe: Recipe) -> bool:
-    """Return whether the text's rate of D2, a tenth of D's, is another than the recipe's, and not above that of S."""
+    """Return whether the text's rate for D2, a tenth of D's, differs from the recipe's and is not above the rate of S."""
     dense, *rest = recipe.schedule.phases
     return len(rest) == 2 and math.isclose(rest[0].lr, dense.lr / 10) and not math.isclose(rest[1].lr, dense.lr / 10)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextRate(Arm):
-    """D2 begins at a tenth of D's rate, with or without the mask of S before it."""
+    """D2 starts at a tenth of D's rate, with or without the mask of S before it."""
 
     masked: bool
 
     def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:
-        """Return the phases after D, the last one at that rate."""
+        """Return the phases after D, with the last one at that rate."""
         *rest, last = (masked if self.masked else unmasked)(recipe).phases
         return Schedule((*rest, dataclasses.replace(last, lr=recipe.schedule.phases[0].lr / 10)))
 
     def refusal(self, recipe: Recipe) -> str:
-        """Return why the text says nothing else than the recipe does, where that is so."""
+        """Return a reason if the text's rate is the recipe's own; otherwise empty."""
         return "" if has_text_reading(recipe) else "D2 at a tenth of D's rate is no reading of its own"
 
 
-_MEANING = "D2 starts at a tenth of D's rate, as the paper's text has it; its control does so too"
+_MEANING = "D2 starts at a tenth of D's learning rate, as in the paper's text; so does its control"
 _CARD = Card(
     source="Han et al. (ICLR 2017), Section 3",
-    deviations=("defined where S runs at a tenth of D's rate and D2 at less",),
-    unknown=("which of the two the published networks were trained with",),
+    deviations=("defined only if S runs at a tenth of D's rate and D2 at a lower one",),
+    unknown=("which of the two rates the published networks used",),
 )
 
 ARMS = (

@@ -1,4 +1,4 @@
-"""DSD under a mask drawn at random: does it matter which weights are pruned?"""
+"""DSD with a random mask: does it matter which weights are pruned?"""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ ARMS = (
     Dsd(
         name="random",
         label="Random mask",
-        meaning="as DSD, with as many weights of each layer drawn at random",
+        meaning="DSD with a random mask that prunes as many weights of each layer",
         short="random mask",
         rank=3,
         main=True,
         select="random",
         card=Card(
-            source="none: a check of ours on what the choice by magnitude contributes",
-            deviations=("each layer's share of pruned weights is exactly that of DSD",),
+            source="none: our own check of how much selection by magnitude contributes",
+            deviations=("prunes exactly the same share of each layer as DSD",),
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""All arms: whatever the modules of this folder call `ARMS`."""
+"""All arms: the union of `ARMS` in the modules of this folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.recipe import Recipe
 
 
 def _found() -> dict[str, Arm]:
-    names = (one.name for one in pkgutil.iter_modules(arms.__path__) if one.name not in ("arm", "registry"))
+    names = (module.name for module in pkgutil.iter_modules(arms.__path__) if module.name not in ("arm", "registry"))
     modules = [importlib.import_module(f"benchmarks.arms.{name}") for name in names]
     every = sorted((arm for module in modules for arm in module.ARMS), key=lambda arm: (arm.rank, arm.name))
     by_name = {arm.name: arm for arm in every}
@@ -23,10 +23,10 @@ def _found() -> dict[str, Arm]:
 
 
 ARMS: Mapping[str, Arm] = MappingProxyType(_found())
-"""Name to arm, in the order in which a reader wants them."""
+"""Name to arm, in display order."""
 MAIN: tuple[str, ...] = tuple(name for name, arm in ARMS.items() if arm.main)
 SENSITIVITY: tuple[str, ...] = tuple(name for name, arm in ARMS.items() if not arm.main)
-"""What asks how the answer depends on choices of the recipe, and what else one would do with the same budget."""
+"""Arms that test how the answer depends on the recipe, and other uses of the same budget."""
 DEFAULT_ARMS: tuple[str, ...] = ("control", "dsd")
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ else:
 
 
 def arm_plan(recipe: Recipe, name: str, steps_per_epoch: int) -> ArmPlan:
-    """Return the plan of the arm called `name`. All arms of a recipe have as many steps.
+    """Return the plan of the arm called `name`. All arms of a recipe take the same number of steps.
 
     Raises:
-        ValueError: there is no such arm, or the recipe has none.
+        ValueError: there is no such arm, or it is not possible with the recipe.
     """
     if name not in ARMS:
         raise ValueError(f"there is no arm {name!r}; arms: {', '.join(ARMS)}")
@@ -47,16 +47,16 @@ def arm_plan(recipe: Recipe, name: str, steps_per_epoch: int) -> ArmPlan:
 
 
 DENSE = "dense"
-"""The name under which the end of D, which all arms share, is compared: it is no arm of its own."""
+"""The name of the end of D, which all arms share, in comparisons. It is not an arm."""
 
 
 def label(name: str) -> str:
-    """Return what a reader calls an arm, or the end of D; a record may have an arm that is not here."""
+    """Return the display name of an arm or of the end of D. Records may have arms that are not registered."""
     if name == DENSE:
         return "Baseline"
     return ARMS[name].label if name in ARMS else name
 
 
 def control_of(name: str) -> str:
-    """Return the arm over which an arm's gain is taken: its rates, and what becomes of the optimizer's state, are the arm's."""
+    """Return the arm that an arm's gain is measured against. It has the same rates and optimizer-state policy."""
     return ARMS[name].compared_with if name in ARMS else "control"

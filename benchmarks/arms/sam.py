@@ -1,4 +1,4 @@
-"""Sharpness-aware minimisation: descend along the gradient of a nearby point where the loss is worse."""
+"""Sharpness-aware minimisation: descend along the gradient at a nearby point with higher loss."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from torch import nn
 
 RADIUS = 0.05
-"""How far it looks for the worst nearby weights: the default of Foret et al., and theirs for ImageNet."""
+"""The radius rho within which it seeks the worst weights: the default of Foret et al., also for ImageNet."""
 
 
 class Sharpness(Hooks):
-    """Gradients of the point a step of length `radius` up the gradient."""
+    """Uses the gradients at a point one step of length `radius` up the gradient."""
 
     def __init__(self, radius: float = RADIUS) -> None:
         self.radius = radius
 
     def gradients(self, model: nn.Module, backward: Callable[[], None]) -> None:
-        """Replace the gradients of `model`; `backward` makes those of the same batch anew, from none."""
+        """Replace the gradients of `model`. `backward` recomputes those of the same batch from zero."""
         sharpen(model, self.radius, backward)
 
 
 def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> None:
-    """Replace the gradients of `model` by those at the weights a step of length `radius` up the gradient.
+    """Replace the gradients of `model` by those one step of length `radius` up the gradient.
 
-    The weights and the running statistics of batch norm are afterwards what they were, bit for bit.
+    The weights and batch norm's running statistics are restored bit for bit.
 
     Args:
         model: the network, with the gradients of the batch at its weights.
-        radius: length of the step, over all parameters together (the paper's rho).
-        backward: makes the gradients of the same batch anew, from none.
+        radius: the length of the step over all parameters together (rho in the paper).
+        backward: recomputes the gradients of the same batch from zero.
     """
     import torch
     from torch import nn
@@ -43,7 +43,7 @@ def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> No
     moved = [parameter for parameter in model.parameters() if parameter.grad is not None]
     gradients = [parameter.grad for parameter in moved if parameter.grad is not None]
     length = float(nn.utils.get_total_norm(gradients))
-    if length == 0:  # nowhere to climb to
+    if length == 0:  # no direction to climb
         return
     before = [parameter.detach().clone() for parameter in moved]
     with torch.no_grad():
@@ -59,7 +59,7 @@ def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> No
 
 @contextmanager
 def _held_statistics(model: nn.Module) -> Iterator[None]:
-    """Let batch norm normalise by the batch and learn nothing from it, so that every batch counts once."""
+    """Restore batch norm's running statistics afterwards, so that every batch counts once."""
     from torch.nn.modules.batchnorm import _BatchNorm
 
     layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
@@ -72,10 +72,10 @@ def _held_statistics(model: nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Sam(Arm):
-    """The control, by sharpness-aware minimisation."""
+    """The control trained with sharpness-aware minimisation."""
 
     def hooks(self, steps: int) -> Hooks:
-        """Return what climbs before it descends."""
+        """Return the hooks of sharpness-aware minimisation."""
         return Sharpness()
 
 
@@ -83,16 +83,16 @@ ARMS = (
     Sam(
         name="sam",
         label="SAM",
-        meaning="the control by sharpness-aware minimisation, which takes twice the arithmetic a step (Foret et al., 2021)",
-        short="SAM (twice the\narithmetic)",
+        meaning="the control trained with sharpness-aware minimisation, at twice the compute per step (Foret et al., 2021)",
+        short="SAM (twice the\ncompute)",
         rank=31,
         costs=Costs(gradients_per_step=2.0, networks_held=1),
         card=Card(
             source="Foret et al., Sharpness-Aware Minimization for Efficiently Improving Generalization, ICLR 2021",
             claims=(Claim("ResNet-50, 100 epochs", "ImageNet", "top1_error", "0.4", 2.0, 5, "Table 2", "M"),),
             deviations=(
-                "begins after D; published, it trains from the start",
-                "as many steps as the control, so twice its arithmetic",
+                "starts after D; the published method is used from the start of training",
+                "takes as many steps as the control, so twice its compute",
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""DSD at other sparsities than the recipe's."""
+"""DSD at sparsities other than the recipe's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.recipe import Recipe, at_sparsity
 
 @dataclass(frozen=True, kw_only=True)
 class AtSparsity(Arm):
-    """As DSD, with `sparsity` percent pruned in every sparse phase."""
+    """DSD with `sparsity` percent pruned in every sparse phase."""
 
     def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:
         """Return the phases after D."""
@@ -20,15 +20,15 @@ class AtSparsity(Arm):
 
 
 _CARD = Card(
-    source="Han et al. (ICLR 2017), Section 4: sparsities of 25 to 50 % were tried",
-    deviations=("0 % is the control, bit for bit: it tests the harness",),
+    source="Han et al. (ICLR 2017), Section 4: the authors tried sparsities of 25 to 50 %",
+    deviations=("0 % equals the control bit for bit, which tests the harness",),
 )
 
 ARMS = tuple(
     AtSparsity(
         name=f"dsd-{percent}",
         label=f"DSD at {percent} %",
-        meaning="DSD at that sparsity in every sparse phase, in place of the recipe's",
+        meaning="DSD at that sparsity in every sparse phase, instead of the recipe's",
         listed="DSD at 50 %, and so on",
         rank=12,
         sparsity=percent,

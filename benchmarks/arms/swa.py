@@ -1,4 +1,4 @@
-"""Stochastic weight averaging: the mean of a network's weights over its last steps takes their place."""
+"""Stochastic weight averaging: replace the weights by their mean over the last steps."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from tasks.task import Task
 
 AVERAGED = 0.25
-"""The share of an arm's steps, its last, over which weights are averaged (Izmailov et al. take the last quarter of training)."""
+"""The final share of an arm's steps over which weights are averaged (Izmailov et al.: the last quarter of training)."""
 
 
 class Averaging(Hooks):
-    """The equal-weight mean of the parameters after every step from step number `first` on."""
+    """The equal-weight mean of the parameters after every step from step `first` on."""
 
     def __init__(self, first: int) -> None:
         self.first = first
         self._mean: AveragedModel | None = None
 
     def after_step(self, model: nn.Module, step: int) -> None:
-        """Take the parameters of `model` into the mean."""
+        """Add the parameters of `model` to the mean."""
         from torch.optim.swa_utils import AveragedModel
 
         if step >= self.first:
@@ -34,7 +34,7 @@ class Averaging(Hooks):
             self._mean.update_parameters(model)
 
     def at_end(self, model: nn.Module, task: Task, first_step: int, last_step: int) -> None:
-        """Put the mean in the place of the parameters, and estimate the statistics of batch norm for it."""
+        """Replace the parameters by the mean and re-estimate batch norm's statistics."""
         import torch
 
         if self._mean is None:
@@ -46,11 +46,11 @@ class Averaging(Hooks):
         estimate_batch_norm(model, task, first_step, last_step)
 
     def state(self) -> dict[str, Any]:
-        """Return the mean so far, if there is one."""
+        """Return the mean so far, if any."""
         return {"mean": self._mean.state_dict()} if self._mean is not None else {}
 
     def restore(self, state: dict[str, Any], model: nn.Module) -> None:
-        """Go on from `state`, of a network like `model`."""
+        """Resume from `state`. `model` has the same architecture."""
         from torch.optim.swa_utils import AveragedModel
 
         if state:
@@ -59,9 +59,9 @@ class Averaging(Hooks):
 
 
 def estimate_batch_norm(model: nn.Module, task: Task, first_step: int, last_step: int) -> None:
-    """Replace the running statistics of every batch norm by their means over the batches of steps [first_step, last_step).
+    """Replace every batch norm's running statistics by their means over the batches of steps [first_step, last_step).
 
-    Statistics followed while the weights moved are not those of the mean of the weights.
+    Statistics collected during training do not fit the averaged weights.
     """
     import torch
     from torch.nn.modules.batchnorm import _BatchNorm
@@ -72,7 +72,7 @@ def estimate_batch_norm(model: nn.Module, task: Task, first_step: int, last_step
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # torch's word for an equal-weight mean
+        layer.momentum = None  # None means an equal-weight mean in torch
     model.train()
     with torch.no_grad():
         for batch in task.batches(max(0, first_step), last_step):
@@ -83,14 +83,14 @@ def estimate_batch_norm(model: nn.Module, task: Task, first_step: int, last_step
 
 @dataclass(frozen=True, kw_only=True)
 class Swa(Arm):
-    """The control, averaged."""
+    """The control with averaged weights."""
 
     def own_from(self, steps: int) -> int:
-        """Return the first step whose weights count."""
+        """Return the first step whose weights are averaged."""
         return steps - round(AVERAGED * steps)
 
     def hooks(self, steps: int) -> Hooks:
-        """Return what averages."""
+        """Return the averaging hooks."""
         return Averaging(self.own_from(steps))
 
 
@@ -98,8 +98,8 @@ ARMS = (
     Swa(
         name="swa",
         label="Control, averaged",
-        meaning="its weights over its last quarter of steps, at its own falling rates, with statistics of batch norm made "
-        "anew (Izmailov et al., 2018, keep the rate high there)",
+        meaning="the control with weights averaged over its last quarter of steps, at its own decaying learning rates, and "
+        "batch norm's statistics re-estimated (Izmailov et al., 2018, keep the rate high)",
         short="control, averaged",
         rank=30,
         costs=Costs(networks_held=1, networks_saved=1, closing_epochs=1.0),
@@ -107,8 +107,8 @@ ARMS = (
             source="Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018",
             claims=(Claim("ResNet-50", "ImageNet", "top1_error", "0.82", None, None, "Table 2", "M"),),
             deviations=(
-                "the rate falls while weights are averaged, as the control's does; published, it is constant or cyclical",
-                "averaged after every step; published, once an epoch",
+                "the learning rate decays during averaging, as the control's does; in the paper it is constant or cyclical",
+                "averages after every step; the paper averages once per epoch",
             ),
         ),
     ),

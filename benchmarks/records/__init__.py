@@ -1,1 +1,1 @@
-"""One JSON file per trial: its schema, its store, its packed outcomes."""
+"""Records, one JSON file per trial: schema, storage and packed outcomes."""

@@ -1,4 +1,4 @@
-"""The name of a trial: readable, and different where anything that decides the outcome is."""
+"""The name of a trial: readable, and unique to the facts that decide its outcome."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ def key(
     processes: int,
     precision: str,
 ) -> str:
-    """Return the name of a trial of these facts; `dense` is the SHA-256 of a given dense start."""
+    """Return the name of a trial with these facts. `dense` is the SHA-256 of a given dense start."""
     several = [f"{processes} processes"] if processes > 1 else []
-    autocast = [precision] if precision == BFLOAT16 else []  # of float32, TF32 or not, a trial may go on elsewhere
+    autocast = (
+        [precision] if precision == BFLOAT16 else []
+    )  # float32 trials may resume on other hardware, with or without TF32
     parts = (fingerprint, recipe_hash, ",".join(sorted(arms)), dense, *custom, *several, *autocast)
     digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
     return f"{row}-{scale}-seed{seed}-{digest}"

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 
 def pack_outcomes(outcomes: NDArray[np.float64]) -> str:
-    """Return outcomes as text: a word for the form, the shape and base64, with colons between.
+    """Return outcomes as text: type, shape and base64 data, separated by colons.
 
-    A vector (n,) becomes packed bits where all are 0 or 1, else little-endian float32. A matrix (n, 2k) of counts becomes
-    little-endian integers of the smallest type that holds them, column by column, compressed by bzip2.
+    A vector (n,) becomes packed bits if all values are 0 or 1, otherwise little-endian float32. A matrix (n, 2k) of counts becomes
+    little-endian integers of the smallest sufficient type, column by column, compressed with bzip2.
 
     Raises:
-        ValueError: a matrix is empty, or has a number that is not whole or not one of 32 bits.
+        ValueError: a matrix is empty, or has a number that is not a 32-bit integer.
     """
     if outcomes.ndim == 2:
         return _pack_counts(outcomes)
@@ -27,10 +27,10 @@ def pack_outcomes(outcomes: NDArray[np.float64]) -> str:
 
 
 def unpack_outcomes(text: str) -> NDArray[np.float64]:
-    """Return the outcomes of the test examples in the data set's order: one number each, or a line of counts.
+    """Return the outcomes of the test examples in data-set order: one number each, or one row of counts each.
 
     Raises:
-        ValueError: the text is not what `pack_outcomes` makes.
+        ValueError: the text is not output of `pack_outcomes`.
     """
     form = _PACKED.fullmatch(text)
     if form is None or (form["columns"] is not None) != (form["kind"] in _COUNTS):
@@ -42,7 +42,7 @@ def unpack_outcomes(text: str) -> NDArray[np.float64]:
     expected = (size + 7) // 8 if kind == "bits" else size * np.dtype(_TYPES[kind]).itemsize
     try:
         raw = base64.b64decode(form["body"])
-        if kind in _COUNTS:  # no further than that: a few bytes may stand for gigabytes
+        if kind in _COUNTS:  # limited length: a few bytes could decompress to gigabytes
             raw = bz2.BZ2Decompressor().decompress(raw, max_length=expected + 1)
     except (ValueError, OSError) as error:
         raise ValueError(f"outcomes {text[:40]!r}: {error}") from error
@@ -72,5 +72,5 @@ def _pack_counts(counts: NDArray[np.float64]) -> str:
     whole = counts.astype(_COUNTS[kind])
     if (counts != whole).any():
         raise ValueError(f"outcomes that are counts must be whole, got {counts[counts != whole][0]:g}")
-    columns = whole.T.tobytes()  # a column's numbers are alike: in a row they take less
+    columns = whole.T.tobytes()  # similar numbers in a column compress better together
     return f"{kind}:{counts.shape[0]}x{counts.shape[1]}:{base64.b64encode(bz2.compress(columns)).decode()}"

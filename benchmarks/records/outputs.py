@@ -1,4 +1,4 @@
-"""What every arm said of every test example: a compressed table beside the records, to look at and to count errors in."""
+"""Every arm's output for every test example: a compressed table beside the records, for reading and error analysis."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pathlib import Path
 from tasks.data.cache import sha256, write_whole
 
 Said = dict[str, list[dict[str, str]]]
-"""Arm ("dense" for the shared start) to what it said of each test example, in the data set's order.
+"""Arm ("dense" for the shared start) to its outputs for the test examples, in data-set order.
 
-Of each there are a name, a reference and what was said, in this order. Of a picture's captions the reference is the first
-of five, while its score counts all of them.
+Each entry has a name, a reference and the output, in this order. For captions, the reference is the first of the picture's five;
+the score uses all five.
 """
 
 
 def write(said: Said, path: Path) -> str:
-    """Write `said` to `path`, whole or not at all, one line a test example and one column an arm; return the file's SHA-256.
+    """Write `said` to `path` atomically, one line per test example and one column per arm; return the file's SHA-256.
 
-    Where no arm said anything (classification), nothing is written and the answer is empty.
+    If no arm has outputs (classification), write nothing and return an empty string.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     if not any(said.values()):
         return ""
@@ -36,18 +36,18 @@ def write(said: Said, path: Path) -> str:
     table.writerow([name, reference, *said])
     for row, example in enumerate(first):
         table.writerow([example[name], example[reference], *(samples[row][words] for samples in said.values())])
-    # Without a time in it: the same bytes for the same words.
+    # No timestamp, so that equal outputs give equal bytes.
     content = gzip.compress(text.getvalue().encode("utf-8", "surrogateescape"), mtime=0)
     write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
 def altered(folder: Path, recorded: Mapping[str, str]) -> list[Path]:
-    """Return the files in `folder` that are not those that were written.
+    """Return the files in `folder` whose contents differ from what was written.
 
     Args:
-        folder: of the files. One that is not there is not wrong: they may be left out of what is published.
-        recorded: id of a record to the SHA-256 that it tells, empty where it was written without a file.
+        folder: the folder of outputs files. Missing files are not an error: they need not be published.
+        recorded: record id to the SHA-256 in the record; empty if it was written without a file.
     """
     paths = {folder / f"{name}.csv.gz": digest for name, digest in recorded.items() if digest}
     return [path for path, digest in paths.items() if path.is_file() and sha256(path) != digest]

@@ -1,4 +1,4 @@
-"""What a record says was to be done: its recipe as typed data again, and the schedule of every run in it."""
+"""A record's recipe as typed data, and the schedule of every run in it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TYPES = {one.__name__: one for one in (Recipe, Schedule, Phase, Constant, StepD
 
 
 def recipe_of(record: Record) -> Recipe:
-    """Return the recipe that was recorded; the task's own settings stay plain values.
+    """Return the recorded recipe. The task's own settings stay plain values.
 
     Raises:
-        ValueError: it is of another form than this version's.
+        ValueError: its format is not that of this version.
     """
     try:
         found = _built(record.recipe)
@@ -40,7 +40,7 @@ def _built(value: Any) -> Any:
 
 
 def schedules_of(record: Record) -> tuple[int, dict[str, Schedule]] | str:
-    """Return the steps of an epoch and what the recipe has each run do, or why that is not known."""
+    """Return the steps per epoch and the schedule of each run, or the reason why they are unknown."""
     try:
         recipe = recipe_of(record)
     except ValueError as error:
@@ -57,7 +57,7 @@ def schedules_of(record: Record) -> tuple[int, dict[str, Schedule]] | str:
 
 
 def phases_of(record: Record, schedules: dict[str, Schedule]) -> Iterator[tuple[str, PhaseResult, Phase]]:
-    """Yield every phase of every run beside what the recipe says of it, as far as both go."""
+    """Yield every phase of every run with its phase in the recipe, as far as both go."""
     for name, run in runs_of(record).items():
         if name in schedules:
             for phase, rule in zip(run.phases, schedules[name], strict=False):
@@ -65,5 +65,5 @@ def phases_of(record: Record, schedules: dict[str, Schedule]) -> Iterator[tuple[
 
 
 def runs_of(record: Record) -> dict[str, Arm]:
-    """Return the dense start and the arms by name, those that there are."""
+    """Return the dense start, if any, and the arms by name."""
     return ({"dense": record.dense} if record.dense else {}) | record.arms

@@ -1,6 +1,6 @@
-"""The types of a record: one trial that finished or failed, validated when it is written and when it is read.
+"""The types of a record: one finished or failed trial, validated when written and when read.
 
-`content_hash` covers everything else in a record, so that an edit by hand is found.
+`content_hash` covers everything else in a record, so that manual edits are detected.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from benchmarks.statistics.bootstrap import Bootstrap
 Moment: TypeAlias = Literal["dense", "pruned", "sparse", "dropped", "redense"]
 
 BINS: Final = 64
-"""Bins of a histogram of weights."""
+"""Number of bins in a weight histogram."""
 
 MOMENTS: Final[tuple[Moment, ...]] = ("dense", "pruned", "sparse", "dropped", "redense")
 """The five points of the paper's Figure 2: after D, after pruning, after S, after the mask is dropped, after D2."""
 
 
 class Part(BaseModel):
-    """A part of a record: nothing is added to it, left out of it or changed in it."""
+    """A part of a record: immutable, without extra or missing fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -31,8 +31,8 @@ class Part(BaseModel):
 class Regrown(Part):
     """The weights of one tensor that S had pruned, as D2 leaves them.
 
-    There are `weights` of them. `below` have a magnitude under `threshold`, the smallest that S kept when it pruned: the same
-    cut would prune them again. `magnitude` is their mean |w|, `survivors` that of the weights that S had kept.
+    `weights` is their number. `below` of them have a magnitude under `threshold`, the smallest that S kept: the same threshold
+    would prune them again. `magnitude` is their mean |w|, `survivors` the mean |w| of the weights that S kept.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Regrown(Part):
 
 
 class Histogram(Part):
-    """How many weights lie in each of the equal bins, `below` and `above` them; those that are exactly zero stand apart."""
+    """The number of weights in each equal bin, `below` and `above` the range. Exact zeros are counted separately."""
 
     moment: Moment
     counts: list[int]
@@ -56,8 +56,8 @@ class Histogram(Part):
 class Histograms(Part):
     """The weights of one tensor through the first iteration, as in the paper's Figure 2.
 
-    `layer` is, by a rule fixed beforehand, the largest tensor that is pruned (the first of equals), of so many `weights`.
-    The bins reach from -`limit` to `limit`, four standard deviations of these weights after D; each holds its lower edge.
+    `layer` is the largest pruned tensor (the first, if several are equal), by a rule fixed in advance; `weights` is its size.
+    The bins range from -`limit` to `limit`, four standard deviations of these weights after D. Each includes its lower edge.
     """
 
     layer: str
@@ -70,13 +70,12 @@ SCHEMA_VERSION: Final = 1
 
 
 class Data(Part):
-    """What was trained and tested on. `counts` has at least `train` and `test`, in examples.
+    """The training and test data. `counts` has at least `train` and `test`, in examples.
 
-    `features` says in a line what a frozen network made of the data, where that is what was trained on; the fingerprint
-    covers it. `warnings` are what verification said of the files, each with how many: examples that are tested and trained on
-    or tested twice, files left out by quarantine.txt, counts other than the published ones. There were no problems, or training
-    had not started: every file that is counted was read and decoded. `published` says so where the counts are exactly the
-    published ones.
+    `features` describes the frozen-network features in one line, if training used them; the fingerprint covers them. `warnings`
+    are the warnings of verification, with counts: test examples that are also trained on or tested twice, files excluded by
+    quarantine.txt, counts that differ from the published ones. There were no problems, since otherwise training would not have
+    started: every counted file was read and decoded. `published` states whether the counts are exactly the published ones.
     """
 
     name: str
@@ -92,7 +91,7 @@ class Data(Part):
 class Hardware(Part):
     """The machine. `memory_gib` is what the operating system reports; `gpu` is null on CPU.
 
-    `threads` is of each of the `processes` that shared every batch, which may lie on several such machines.
+    `threads` is the number of threads of each of the `processes` that shared every batch, perhaps on several such machines.
     """
 
     cpu: str
@@ -105,7 +104,7 @@ class Hardware(Part):
 
 
 class Cost(Part):
-    """What something took: wall-clock seconds (evaluation included), optimizer steps, training samples seen."""
+    """A cost: wall-clock seconds (including evaluation), optimizer steps, training samples seen."""
 
     seconds: float
     steps: int
@@ -113,7 +112,7 @@ class Cost(Part):
 
 
 class Point(Part):
-    """One point of a curve: where (arm-local step, epoch), the training numbers since the last point, test metrics."""
+    """One point of a curve: arm-local step, epoch, training numbers since the previous point, test metrics."""
 
     step: int
     epoch: float
@@ -125,7 +124,7 @@ class Point(Part):
 class LayerMask(Part):
     """One pruned tensor: its size, how many weights the mask keeps, and how many are exactly zero now.
 
-    `again` is how many of the weights pruned by the arm's sparse phase before this one are pruned again, null in its first.
+    `again` is the number of weights pruned by the arm's previous sparse phase that are pruned again; null in its first.
     """
 
     name: str
@@ -136,26 +135,26 @@ class LayerMask(Part):
 
 
 class Clipping(Part):
-    """What clipping the gradient's norm did in a phase: share of steps clipped, mean factor the gradient was scaled by."""
+    """Gradient-norm clipping in a phase: share of clipped steps, and the mean factor that scaled the gradient."""
 
     share: float
     factor: float
 
 
 class Scores(Part):
-    """What a network scores on the test set and on training examples, these too without augmentation and dropout."""
+    """A network's scores on the test set and on training examples, both without augmentation and dropout."""
 
     test: dict[str, float]
     train: dict[str, float]
 
 
 class PhaseResult(Part):
-    """One phase of an arm, with the test metrics at its last step and, for sparse ones, the mask at its last step.
+    """One phase of an arm, with test metrics and, for sparse phases, the mask at its last step.
 
-    `train` are the scores on training examples at the last step, seen as test examples are. `pruned` are the scores of a
-    sparse phase right after pruning, before its first step; those before pruning are the last of the phase before it.
-    `clipping` is null where no norm is clipped, `regrown` but in a D2 of the arms dsd and dsd-text, and all of these in records
-    older than they are.
+    `train` are scores at the last step on training examples preprocessed like test examples. `pruned` are the scores of a sparse
+    phase right after pruning, before its first step; the scores before pruning are those of the previous phase. `clipping` is
+    null if no norm is clipped. `regrown` is null except in D2 of the arms dsd and dsd-text. All of these are null in records older
+    than the fields.
     """
 
     kind: Literal["dense", "sparse", "redense"]
@@ -173,12 +172,12 @@ class PhaseResult(Part):
 
 
 class Arm(Part):
-    """One way to have spent the budget after D. `test` is the result after the last step.
+    """One use of the budget after D. `test` is the result after the last step.
 
-    `outcomes` are those of the test examples, packed (see `pack_outcomes`); `samples` are a few of them, in words.
-    `first_step_in_lr` is the mean size of the first update of each phase, in units of the learning rate. `histograms` are
-    those of the weights of one tensor, where the masks are those of magnitude. Where another arm, `forked_from`, began with the
-    same phases, it trained the first `shared_phases` for both; `cost` counts them for each.
+    `outcomes` are the packed outcomes of the test examples (see `pack_outcomes`); `samples` are a few outputs as text.
+    `first_step_in_lr` is the mean size of the first update of each phase, in units of the learning rate. `histograms` are those of
+    one tensor's weights, for arms with magnitude masks. If another arm, `forked_from`, starts with the same phases, it trained
+    the first `shared_phases` for both; `cost` counts them for each.
     """
 
     phases: list[PhaseResult]
@@ -194,7 +193,7 @@ class Arm(Part):
 
     @property
     def shared(self) -> Cost:
-        """What the phases cost that another arm trained for this one."""
+        """The cost of the phases that another arm trained for this one."""
         costs = [phase.cost for phase in self.phases[: self.shared_phases]]
         return Cost(
             seconds=sum(one.seconds for one in costs),
@@ -211,7 +210,7 @@ class Dense(Arm):
 
 
 class Failure(Part):
-    """Where a trial stopped by itself."""
+    """Where a trial failed."""
 
     arm: str
     phase: str
@@ -220,15 +219,14 @@ class Failure(Part):
 
 
 class Record(Part):
-    """One trial. See the field groups above; `command` reruns it from the root of a checkout at `commit`.
+    """One trial. `command` reruns it from the root of a checkout at `commit`.
 
-    `suite` is the version of the suite that wrote it, `numerics` that of the arithmetic under which its domain's results are
-    comparable (of 0.1, which had one version for all, it is empty). `commit`, `dirty`, `versions` and `hardware` are those of
-    the process that finished the trial, read when it started; `earlier` says in words what differed in the processes
-    before it, where the trial was interrupted. `nondeterministic` are the operations it used that torch has no deterministic
-    algorithm for on that device. `outputs` is the SHA-256 of `outputs/ID.csv.gz`, beside the folder of records,
-    which holds what D and every arm said of every test example, where the row has such. A field added later has a default, so that
-    older records can be read.
+    `suite` is the version of the suite that wrote it. `numerics` is the version of the arithmetic within which its domain's results
+    are comparable; it is empty for 0.1, which had one version for all. `commit`, `dirty`, `versions` and `hardware` describe the
+    process that finished the trial, read when it started. `earlier` says what differed in the processes before an interruption.
+    `nondeterministic` are the operations used for which torch has no deterministic algorithm on that device. `outputs` is the
+    SHA-256 of `outputs/ID.csv.gz`, beside the folder of records, with the outputs of D and every arm for every test example, if
+    the row has any. Fields added later have a default, so that older records can be read.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -272,6 +270,6 @@ class Record(Part):
 
 
 def content_hash_of(content: dict[str, Any]) -> str:
-    """Return the SHA-256 of what a file holds, not of what the present schema makes of it: fields may be added."""
+    """Return the SHA-256 of a file's content, not of the parsed record, because the schema may gain fields."""
     kept = {key: value for key, value in content.items() if key != "content_hash"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Records on disk: one JSON file per trial, written whole and never changed."""
+"""Records on disk: one JSON file per trial, written atomically and never changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.records.schema import Record, content_hash_of
 
 
 def _laid_out(value: Any, indent: str = "") -> str:
-    """Return `value` as JSON, a line for whatever holds no list but counts: every point of a curve is one, every histogram."""
+    """Return `value` as JSON, with one line for each part without lists (integer lists excepted), such as a curve's point."""
     if not _holds_list(value):
         return json.dumps(value)
     inner = indent + " "
@@ -28,11 +28,11 @@ def _holds_list(value: Any) -> bool:
 
 
 def write(record: Record, folder: Path) -> Path:
-    """Write `record` to `folder`/ID.json, whole or not at all, and return the path.
+    """Write `record` to `folder`/ID.json atomically and return the path.
 
     Raises:
         ValueError: the record breaks the schema.
-        FileExistsError: there is a record of that id; records are append-only.
+        FileExistsError: a record with that id exists; records are append-only.
     """
     sealed = Record.model_validate(record.sealed().model_dump())
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def write(record: Record, folder: Path) -> Path:
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(temporary, path)  # unlike a rename, refuses to replace what is there
+        os.link(temporary, path)  # unlike a rename, fails if the file exists
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
@@ -59,10 +59,10 @@ def read(path: Path) -> Record:
     """Return the record in `path`.
 
     Raises:
-        ValueError: it is not a record of this schema, or was changed after it was written; the message names the file.
+        ValueError: it is not a record of this schema, or was changed after writing; the message names the file.
     """
     try:
-        if not path.is_file():  # a pipe would be waited for
+        if not path.is_file():  # reading a pipe would block
             raise ValueError("it is no file")
         content = json.loads(path.read_bytes())
         record = Record.model_validate(content)
@@ -77,9 +77,9 @@ def read(path: Path) -> Record:
 
 
 def read_all(folder: Path) -> list[Record]:
-    """Return every record in `folder`, in the order of file names; hidden files (macOS leaves some) are none.
+    """Return every record in `folder`, in the order of file names. Hidden files (macOS creates some) are ignored.
 
     Raises:
-        ValueError: one of them cannot be read.
+        ValueError: a record cannot be read.
     """
     return [read(path) for path in sorted(folder.glob("[!.]*.json"))]

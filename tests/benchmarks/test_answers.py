@@ -124,7 +124,7 @@ def test_a_row_lacking_an_arm_says_so() -> None:
         for one in build.planned()
     ]
     assert row(without).lacks == "no DSD arm"
-    assert answers.standing(group_records(without)[0], answers.rows(group_records(without))) == "not of the plan: none"
+    assert answers.standing(group_records(without)[0], answers.rows(group_records(without))) == "not in the plan: none"
 
 
 def test_the_texts_reading_is_over_its_own_control_and_gets_no_verdict() -> None:

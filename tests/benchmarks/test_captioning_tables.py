@@ -45,10 +45,10 @@ def test_gains_count_upwards_with_an_interval_over_seeds_and_captions() -> None:
     assert list(summary.gains(group, "dsd", "control").values()) == pytest.approx(gains, abs=1e-5)
     page = pages_of(found)[PAGE]
     assert f"**DSD over control, BLEU-4 (no penalty): +{np.mean(gains):.2f} [" in page
-    assert "n = 3. Verdict: not of the plan: none.**" in page
+    assert "n = 3. Verdict: not in the plan: none.**" in page
     lost = pages_of(build.captions((-4, -5, -4)))
     overview = next(csv.DictReader(io.StringIO(lost["tables/overview.csv"])))
-    assert (overview["verdict"], overview["p_holm"]) == ("not of the plan: none", "")
+    assert (overview["verdict"], overview["p_holm"]) == ("not in the plan: none", "")
     assert float(overview["gain_over_control"]) < 0
 
 

@@ -227,7 +227,7 @@ def test_groups_are_paired_by_what_they_are() -> None:
     assert pair([resnet], [custom])[0] == [(resnet, custom)]  # whatever differs, if there is but one a side
     # Of two recipes that changed nobody knows which is meant.
     another = group(build.record(recipe_hash="1" * 12))
-    with pytest.raises(ValueError, match=r"no group of A \(imagenet_resnet18 small\) has one counterpart in B"):
+    with pytest.raises(ValueError, match=r"no group of A \(imagenet_resnet18 small\) has exactly one counterpart in B"):
         pair([resnet], [newer, another])
 
 

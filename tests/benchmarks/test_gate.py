@@ -58,7 +58,10 @@ def test_a_network_that_fits_has_levelled_off_and_gains_little_from_llr_passes()
     found = gate.check([made()], RESNET18)
     assert found.holds
     assert [one.name for one in found.conditions] == ["fit", "plateau", "trained", "not saturated"]
-    assert found.conditions[0].detail == "training top1_error after D 30.00, at most 49.00 and below the test's 60.00"
+    assert (
+        found.conditions[0].detail
+        == "training top1_error after D 30.00, must be at most 49.00 and below the test's 60.00"
+    )
 
 
 # The claim is 4.1 % of the control's 59 %: 2.42 points, half of it 1.21.

@@ -164,7 +164,7 @@ def test_what_is_missing_is_told_with_its_cost() -> None:
     )
     failed = pages_of(build.planned(train=60.0))["README.md"]
     assert (
-        "gate does not hold; fit: training top1_error after D 60.00, at most 49.00 and below the test's 60.00."
+        "gate does not hold; fit: training top1_error after D 60.00, must be at most 49.00 and below the test's 60.00."
         in failed
     )
     assert NAME not in pages_of(build.planned())["README.md"].split(LACKS)[1].split("\n## ")[0]

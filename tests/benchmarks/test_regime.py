@@ -69,7 +69,7 @@ def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
     assert trials["gate"] == ["holds", "fails: fit"]
     assert gate["condition"] == ["fit", "plateau", "trained", "not saturated"]
     assert set(gate["row"]) == {"holds so far"}  # 42.5 in the mean, at most 49
-    assert gate["found"][0] == "training top1_error after D 42.50, at most 49.00 and below the test's 60.00"
+    assert gate["found"][0] == "training top1_error after D 42.50, must be at most 49.00 and below the test's 60.00"
     assert set(gate["n"]) == {"2"}
 
 
@@ -85,7 +85,7 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     other = trial(0).model_copy(update={"recipe_hash": "0" * 12})
     group = only([other])
     assert answers.wanted_of(group) is None
-    assert answers.standing(group, answers.rows([group])) == "not of the plan: none"
+    assert answers.standing(group, answers.rows([group])) == "not in the plan: none"
     (trials,) = map(texts, tables([group]))
     assert trials["gate"] == ["-"]
     blocks = overview.blocks([group], answers.rows([group]))

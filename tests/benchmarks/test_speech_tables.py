@@ -215,7 +215,7 @@ def test_wer_and_cer_of_all_and_of_every_folder_stand_on_the_page() -> None:
     first = cells(page, "| arm ", "DSD")
     assert list(first)[1:3] == ["WER %", "CER %"]
     assert (first["WER %"], first["CER %"]) == (f"{65 * ERROR:.2f}", f"{65 * ERROR / 3:.2f}")
-    second = cells(page, "a folder of the test set at a time", "DSD")
+    second = cells(page, "by folder of the test set", "DSD")
     assert list(second)[1:5] == ["WER test-clean %", "WER test-other %", "CER test-clean %", "CER test-other %"]
     halves = [100 - score(half) for half in np.split(speech.counts(65), 2)]
     assert [second[f"WER {name} %"] for name in ("test-clean", "test-other")] == [f"{half:.2f}" for half in halves]

@@ -111,7 +111,7 @@ def test_the_paper_scale_has_the_papers_figures_and_no_verdict() -> None:
     assert [cell.strip() for cell in ours.strip("|").split("|")] == [  # 4.3 of 31.6 is 13.6 %
         *("VGG-16", "ImageNet", "top-1 error %", "31.60", "28.80", "27.30", "+4.30 (+13.6 %)", "+2.80", "+1.50", "1")
     ]
-    assert "**DSD over control, top-1 error %: +1.50, n = 1. Verdict: not of the plan: none.**" in page
+    assert "**DSD over control, top-1 error %: +1.50, n = 1. Verdict: not in the plan: none.**" in page
 
 
 def test_every_record_is_listed_and_the_rule_stands_in_the_header() -> None:

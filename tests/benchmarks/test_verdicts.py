@@ -135,7 +135,7 @@ def test_a_row_that_was_not_planned_is_refused() -> None:
 
 
 def test_gains_of_other_seeds_are_refused() -> None:
-    with pytest.raises(ValueError, match="5 gains of seeds"):
+    with pytest.raises(ValueError, match="5 gains for seeds"):
         replace(evidence(1.0), seeds=frozenset({0, 1}))
 
 

@@ -19,7 +19,7 @@ from benchmarks.records.schema import Record
 COLOURS = {"dense": "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
 """The arms' colours, safe for colour-blind readers (Okabe and Ito)."""
 
-DRAWING_VERSION = 7
+DRAWING_VERSION = 8
 """Raise this with every change of how figures look, so that `stale` finds figures drawn by older code."""
 
 _SOURCE = "dsd-source"  # the PNG text field with the hash of `source`
