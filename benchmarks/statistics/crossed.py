@@ -154,7 +154,7 @@ def contrast(measured: Measured, share: float = 0.0) -> Crossed | None:
 
 
 def relative(measured: Measured) -> Relative | None:
-    """Return the gain as a share of the control's metric; None for a single seed, or if the control's metric is zero.
+    """Return the gain as a share of the control's metric; None for a single seed, or if the control's metric is not positive.
 
     The ends are Fieller's: the shares at which an end of `contrast` is zero. An end is infinite if the control's metric is too near
     zero.
