@@ -1,1 +1,1 @@
-"""Intervals, tests and the bootstrap: imports nothing of ours."""
+"""Intervals, tests and the bootstrap. Imports no other package of the suite."""

@@ -38,9 +38,9 @@ class Bootstrap:
 class Spread:
     """Where the spread of gains comes from, as standard deviations.
 
-    `between` is what is seen between seeds; `within` is what the finite test set alone would give (root mean square of
-    the trials' bootstrap standard errors); `share` is `within` squared over `between` squared. It is above 1 where the
-    seeds, which share one test set, happen to agree more closely than that test set alone would let one expect.
+    `between` is the spread between seeds. `within` is the spread due to the finite test set alone (root mean square of the trials'
+    bootstrap standard errors). `share` is `within` squared over `between` squared. It is above 1 if the seeds, which share one
+    test set, agree more closely than the test set alone would suggest.
     """
 
     between: float | None
@@ -49,7 +49,7 @@ class Spread:
 
 
 def over_test_set(found: Bootstrap) -> Difference:
-    """Return a bootstrap over test examples as a difference; p takes the resampled means for normally distributed."""
+    """Return a bootstrap over test examples as a difference. p assumes normally distributed resampled means."""
     error = _standard_error(found)
     p = float(2 * special.ndtr(-abs(found.mean) / error)) if error else float(found.mean == 0)
     return Difference(found.mean, found.low, found.high, p)
@@ -58,10 +58,10 @@ def over_test_set(found: Bootstrap) -> Difference:
 def score(outcomes: ArrayLike) -> float:
     """Return the score of a set of examples in percent, higher being better: what `bootstrap` resamples.
 
-    Outcomes are a vector (n,) of hits out of one (1.0 where right, 0.0 where wrong), scored by their mean, or a matrix
-    (n, 2k) of counts, k columns of hits and then k of totals, scored by the geometric mean of the k rates hits / totals,
-    each summed over the examples first. With n-grams of one to four words that is corpus BLEU-4 without brevity
-    penalty; with k = 1 it is a plain rate, as words less errors out of words. A rate of no hits makes it 0.
+    Outcomes are a vector (n,) of hits (1.0 right, 0.0 wrong), scored by their mean, or a matrix (n, 2k) of counts (k columns of
+    hits, then k of totals), scored by the geometric mean of the k rates hits / totals, each summed over examples first. With
+    n-grams of one to four words this is corpus BLEU-4 without brevity penalty. With k = 1 it is a plain rate, such as
+    (words - errors) / words. A rate without hits gives 0.
 
     Raises:
         ValueError: the outcomes have another shape, or numbers that no count can be.

@@ -1,19 +1,19 @@
 """The interval of a mean gain that covers both seeds and test examples.
 
-All seeds are tested on the same examples. A gain therefore errs in three ways: by its seed, by the examples, and by the
-interaction (which examples this seed gets right). The mean over n seeds and N examples has the variance
+All seeds are tested on the same examples, so a gain has three sources of error: the seed, the examples, and their interaction
+(which examples this seed gets right). The mean over n seeds and N examples has the variance
 
     V = s2/n + J - I/(nN)
 
-s2/n is what the spread between seeds gives, J what the examples give (the jackknife of the seeds' mean). Each holds the
-interaction I/(nN) once, so one of the two is taken off. The interval gives either part its own quantile (Banerjee, Biometrika
-1960: such an interval covers at least 95 %, whatever the ratio of the parts):
+s2/n is the variance between seeds, J the variance over examples (the jackknife of the seeds' mean). Each contains the interaction
+I/(nN) once, so it is subtracted once. Each part gets its own quantile (Banerjee, Biometrika 1960: such an interval covers at least
+95 %, whatever the ratio of the parts):
 
     half-width^2 = t^2 s2/n + z^2 (J - I/(nN))
 
-`z` is Student's t with one degree less than there are examples, `t` with the seeds' degrees (`degrees_of_freedom`).
-Where seeds or examples alone matter this is the plain t interval over seeds, or the jackknife's over examples. How often it
-covers, and how wide it is: `benchmarks/perf/coverage.md`.
+`z` is the quantile of Student's t with (number of examples - 1) degrees of freedom, `t` with those of the seeds
+(`degrees_of_freedom`). If only seeds or only examples matter, this is the t interval over seeds or the jackknife interval over
+examples. Simulated coverage and width: `benchmarks/perf/coverage.md`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from benchmarks.statistics.bootstrap import OUTCOME_SCALE, geometric_mean, score
 from benchmarks.statistics.intervals import CONFIDENCE
 
 CREDIT = 0.4
-"""Degrees of freedom that the seeds' part gets at most for the interaction: see `degrees_of_freedom`."""
+"""Maximum extra degrees of freedom of the seeds' part due to the interaction: see `degrees_of_freedom`."""
 
 CREDIT_FROM = 5
-"""Seeds from which that credit is given; with fewer the quantile of t falls too steeply with its degrees."""
+"""Minimum number of seeds for that credit. With fewer, the quantile of t falls too steeply with its degrees of freedom."""
 
 FLOOR = 0.5
-"""No interval is narrower than this share of the one that the examples alone would give."""
+"""Minimum width of an interval, as a share of the interval from the examples alone."""
 
 _SMALLEST_P = 1e-100
 
@@ -48,9 +48,8 @@ _Numbers = NDArray[np.float64]
 class Measured:
     """Gains and control metrics of n seeds on the same examples, in points (percent).
 
-    `gains`, `controls`: (n,), one a seed; a gain is positive where DSD is better, a control is the metric as it is printed (an
-    error or a WER where less is better). `gain_parts`, `control_parts`: (n, G), the jackknife's pseudo-values of each for G
-    examples or clusters of them.
+    `gains`, `controls`: (n,), one per seed. A positive gain means DSD is better; a control is the metric as printed (for an error
+    or WER, lower is better). `gain_parts`, `control_parts`: (n, G), their jackknife pseudo-values for G examples or clusters.
     """
 
     gains: _Numbers
@@ -83,13 +82,13 @@ class Crossed:
 
     @property
     def variance(self) -> float:
-        """The variance of the mean, V; may be below zero by chance, as an unbiased estimate of little may."""
+        """The variance of the mean, V. The estimate is unbiased, so it may be negative by chance."""
         return self.between_seeds + self.between_examples - self.interaction
 
 
 @dataclass(frozen=True)
 class Relative:
-    """A mean gain as a share of the control's metric: 0.04 is 4 %. Ends as of `Crossed`; `error` is a standard error."""
+    """A mean gain as a share of the control's metric (0.04 is 4 %). Ends as in `Crossed`; `error` is a standard error."""
 
     share: float
     low: float
@@ -124,10 +123,10 @@ def measure(
 
 
 def contrast(measured: Measured, share: float = 0.0) -> Crossed | None:
-    """Return the mean of gain - `share` x control with its interval; None with a single seed, which has no spread.
+    """Return the mean of gain - `share` x control with its interval; None for a single seed, which has no spread.
 
-    With a share of 0 that is the gain. With the share that somebody claims, it is positive where the gain is more than that share
-    of the control's metric: what the control's own metric is uncertain by is in the interval, seed by seed and example by example.
+    With share 0 this is the gain. With a claimed share, it is positive if the gain exceeds that share of the control's metric. The
+    interval includes the uncertainty of the control's metric, by seed and example.
     """
     if measured.gains.size < 2:
         return None
@@ -155,10 +154,10 @@ def contrast(measured: Measured, share: float = 0.0) -> Crossed | None:
 
 
 def relative(measured: Measured) -> Relative | None:
-    """Return the gain as a share of the control's metric; None with a single seed, or where the control has no error left.
+    """Return the gain as a share of the control's metric; None for a single seed, or if the control's metric is not positive.
 
-    The ends are Fieller's: the shares at which `contrast` has zero at its own end. An end is infinite where the control's metric is
-    too near zero to say.
+    The ends are Fieller's: the shares at which an end of `contrast` is zero. An end is infinite if the control's metric is too near
+    zero.
     """
     base = float(measured.controls.mean())
     if measured.gains.size < 2 or base <= 0:

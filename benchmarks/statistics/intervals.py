@@ -1,6 +1,6 @@
 """t intervals and tests over seeds, paired or not, and Holm's correction.
 
-A gain is positive where DSD is better, whatever the metric's direction.
+A positive gain means DSD is better, whatever the metric's direction.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy import special
 
 CONFIDENCE = 0.95
 MINIMUM_SEEDS = 3
-"""Two seeds give an interval (12.7 standard errors wide on each side), too wide to say anything by."""
+"""Minimum number of seeds for an answer. With two seeds, the half-width is 12.7 standard errors: too wide to be useful."""
 
 Numbers = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ Numbers = NDArray[np.float64]
 class Paired:
     """Gains paired by seed: mean, sample standard deviation (n - 1), two-sided 95 % t interval, p value of "no gain".
 
-    With n = 1 there is no spread, hence no interval and no p: those are None.
+    With n = 1 there is no spread, so standard deviation, interval and p are None.
     """
 
     n: int

@@ -1,4 +1,4 @@
-"""The rows together: a random-effects mean of their gains, each as a share of the paper's claim. Pure functions."""
+"""Random-effects mean over rows of the gains, each as a share of the paper's claim. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from scipy import optimize, special
 from benchmarks.statistics.intervals import CONFIDENCE
 
 NOTE = "The CNN rows share test pictures: their gains do not err independently, as this interval takes them to do."
-"""To be printed beside the pool."""
+"""The note to print beside the mean."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """A row's gain as a share of its claim (1 is the claim, 0 none), with its standard error."""
+    """A row's gain as a share of its claim (1: as claimed, 0: no gain), with its standard error."""
 
     row: str
     share: float
@@ -40,8 +40,8 @@ class Pool:
 def pool(effects: Sequence[Effect]) -> Pool | None:
     """Return the random-effects mean, None below two rows.
 
-    The variance between rows is Paule and Mandel's, the interval Hartung and Knapp's: t with one degree less than there are rows.
-    Its scale is not let below 1, so that rows which happen to agree do not make it narrower than their errors allow
+    The variance between rows is Paule and Mandel's. The interval is Hartung and Knapp's: t with (rows - 1) degrees of freedom.
+    Its scale is at least 1, so that rows that happen to agree do not make it narrower than their errors allow
     (Röver et al. 2015).
 
     Raises:

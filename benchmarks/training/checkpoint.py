@@ -1,9 +1,8 @@
-"""Checkpoints: whole or absent, tensors and plain values only.
+"""Checkpoints: complete or absent, tensors and plain values only.
 
-One file a trial. What was there stays in place until its successor is complete, on the disk and read back; a process that is
-killed at any byte leaves one of the two, and perhaps a temporary file, which the next save writes over. No second copy is
-kept beside it: it would double the space (4 GB for four arms of VGG-16) against a rotting disk alone, which `load` finds
-and names.
+There is one file per trial. The old checkpoint stays until the new one is complete, on disk and read back. A process killed at any
+byte leaves one of the two, and perhaps a temporary file that the next save overwrites. No second copy is kept: it would double the
+space (4 GB for four arms of VGG-16) and protect only against disk corruption, which `load` detects and reports.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ import torch
 
 from tasks.pretrained import reason, refuse_compressed
 
-FORMAT = 2  # raised where what a checkpoint holds changes
+FORMAT = 2  # raise when the contents of checkpoints change
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Write `state` to `path`; what was there stays until the new file is complete and has been read back.
+    """Write `state` to `path`. The old file stays until the new one is complete and has been read back.
 
-    One process at a time: the caller holds the trial's lock.
+    The caller must hold the trial's lock.
 
     Raises:
-        OSError: the file could not be written, or not be read back; what was there is untouched.
+        OSError: the file could not be written or read back; the old file is untouched.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -53,18 +52,18 @@ def load(path: Path) -> dict[str, Any]:
     """Return the state in `path`, tensors on the CPU. Nothing in the file is executed.
 
     Raises:
-        ValueError: it is not a readable checkpoint of this format, or a part of it is not what was written.
+        ValueError: it is not a readable checkpoint of this format, or it is damaged.
     """
     try:
         refuse_compressed(path)
-        with zipfile.ZipFile(path) as archive:  # torch itself does not look at the checksums
+        with zipfile.ZipFile(path) as archive:  # torch itself does not check the checksums
             damaged = archive.testzip()
         state = torch.load(path, map_location="cpu", weights_only=True) if damaged is None else None
     except Exception as error:
         raise ValueError(f"{path} is not a readable checkpoint: {reason(error)}; {_ADVICE}") from error
     if damaged is not None:
         raise ValueError(f"{path} is not a readable checkpoint: the checksum of its {damaged} is wrong; {_ADVICE}")
-    if not isinstance(state, dict) or repr(state.get("format")) != repr(FORMAT):  # it may be anything
+    if not isinstance(state, dict) or repr(state.get("format")) != repr(FORMAT):  # `format` may be of any type
         raise ValueError(f"{path} is not a checkpoint of format {FORMAT}; {_ADVICE}")
     return state
 
@@ -73,7 +72,7 @@ _ADVICE = "delete it, or run with --fresh, to train this trial again from the be
 
 
 def _refused(path: Path, error: BaseException) -> OSError:
-    """Return the error that names the checkpoint, and what the system said even where torch says something of its own."""
+    """Return an error that names the checkpoint and the system's error, even if torch raised its own."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__context__

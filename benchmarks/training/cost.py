@@ -1,4 +1,4 @@
-"""What a trial takes in time, disk and memory, by what its steps were found to take."""
+"""Estimate the time, disk space and memory of a trial from a probe."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from benchmarks.training.trial import CHECKPOINT_EVERY_SECONDS, CHECKPOINT_SHARE
 from dsd.schedule import PhaseKind, Schedule
 from tasks.task import Task
 
-# Bytes of a record, about: a point of a curve, and all that is neither that nor outcomes.
+# Approximate bytes of a record: per curve point, and for everything except curves and outcomes.
 _POINT, _REST = 400, 12_000
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one arm ("shared" for the D phase) takes in one phase: `seconds` with loading and evaluations.
+    """The cost of one arm ("shared" for D) in one phase. `seconds` includes loading and evaluations.
 
-    `until` is the step after the fork at which the phase ends, 0 for D.
+    `until` is the step after the fork at which the phase ends; 0 for D.
     """
 
     phase: PhaseKind
@@ -35,12 +35,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Total:
-    """What one trial takes: its parts, the seconds of writing checkpoints and of resampling, and bytes.
+    """The cost of one trial: its parts, seconds for checkpoints and resampling, and bytes.
 
     Attributes:
-        checkpoint: the largest one, of which there are two while it is replaced.
-        kept: what a finished trial leaves: record, outputs and, where asked for, weights.
-        host, device_memory: the peaks.
+        checkpoint: the size of the largest checkpoint; there are two while it is replaced.
+        kept: the size of what a finished trial leaves: record, outputs and, if requested, weights.
+        host, device_memory: peak memory of the process and of the GPU.
     """
 
     parts: tuple[Part, ...]
@@ -53,19 +53,19 @@ class Total:
 
     @property
     def seconds(self) -> float:
-        """All of the trial."""
+        """The total time of the trial."""
         return sum(part.seconds for part in self.parts) + self.checkpoints + self.resampling
 
 
 def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_weights: bool) -> Total:
-    """Return what a trial takes, by what things were found to take.
+    """Return the cost of a trial, computed from the probe's measurements.
 
     Args:
-        found: by a probe of `task`.
-        task: of the trial.
-        arms: of the trial.
-        given: whether a given network takes the place of D.
-        save_weights: whether the arms' weights are kept.
+        found: the measurements of a probe of `task`.
+        task: the trial's task.
+        arms: the trial's arms.
+        given: whether a given network replaces D.
+        save_weights: whether weights are saved.
     """
     spe, recipe = task.steps_per_epoch(), task.recipe
     plans = [arm_plan(recipe, name, spe) for name in arms]
@@ -81,7 +81,7 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         return (count - 1) * found.curve + found.thorough + found.training
 
     def saves(seconds: float, size: int) -> int:
-        """Return how many checkpoints of `size` are written in so long because it is time for one."""
+        """Return the number of periodic checkpoints of `size` bytes written in `seconds`."""
         return int(seconds / max(CHECKPOINT_EVERY_SECONDS, size * found.writing / CHECKPOINT_SHARE))
 
     if given:
@@ -92,10 +92,10 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         parts.append(Part("dense", "shared", 0, steps, count, seconds))
         saving += saves(seconds, found.state) * found.state * found.writing
         points += count
-    saving += checkpoint * found.writing  # where the arms fork
+    saving += checkpoint * found.writing  # at the fork of the arms
     shared = forks(plans, spe)
     arm_parts = [part for plan in plans for part in _parts(found, task, plan, plans, shared, on_gpu, testing)]
-    # One is written where a phase of the first arm ends; where the last one does, the record is.
+    # A checkpoint is written at the end of each phase of the first arm, except the last, where the record is written.
     ends = plans[0].schedule.boundaries(spe)
     between = [sum(part.seconds for part in arm_parts if a < part.until <= b) for a, b in pairwise((0, *ends))]
     timed = sum(saves(seconds, checkpoint) for seconds in between)
@@ -113,7 +113,7 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         + networks * (found.outcomes + found.said)
         + points * _POINT
         + save_weights * _networks_kept(plans, shared, given) * found.model,
-        # Every checkpoint is read back, to ordinary memory.
+        # Every checkpoint is read back into host memory.
         host=found.host
         + more * (found.state + (0 if on_gpu else found.resident))
         + held * (0 if on_gpu else found.model),
@@ -122,7 +122,7 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
 
 
 def _networks_kept(plans: Sequence[ArmPlan], shared: dict[str, tuple[str, int]], given: bool) -> int:
-    """Return of how many networks the weights are kept: D unless it was given, the end of every S, the end of every arm."""
+    """Return the number of saved networks: D unless given, the end of every S, and the end of every arm."""
     sparse = sum(
         phase.sparsity > 0
         for plan in plans
@@ -140,7 +140,7 @@ def _parts(
     on_gpu: bool,
     testing: Callable[[int], float],
 ) -> Iterator[Part]:
-    """Yield the phases of one arm, called as the recipe calls them where it has as many, but for those that another trains."""
+    """Yield the phases of one arm that no other arm trains, named as in the recipe if it has as many phases."""
     spe = task.steps_per_epoch()
 
     def awake(one: ArmPlan, step: int) -> bool:
@@ -165,7 +165,7 @@ def _parts(
 
 
 def _step(found: Probe, plan: ArmPlan, index: int) -> float:
-    """Return the seconds of one step of an arm in its phase number `index`."""
+    """Return the seconds per step of an arm in its phase `index`."""
     return (found.masked if _masked(plan, index) else found.dense) + (plan.costs.gradients_per_step - 1) * found.dense
 
 
@@ -174,7 +174,7 @@ def _masked(plan: ArmPlan, index: int) -> bool:
 
 
 def phases(task: Task, schedule: Schedule) -> list[tuple[int, int]]:
-    """Return (steps, evaluations) of every phase: as many as a learner is due to make."""
+    """Return (steps, evaluations) of every phase, as a learner would make them."""
     spe = task.steps_per_epoch()
     tested = evaluations(schedule, spe, task.recipe.evaluate_every)
     return [

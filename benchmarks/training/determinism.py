@@ -1,4 +1,4 @@
-"""Same machine, same versions, same seed: the same numbers, as far as torch can."""
+"""Determinism: same machine, versions and seed give the same numbers, as far as torch allows."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _MISSING = re.compile(r"(\S+) does not have a deterministic implementation")
 
 @contextlib.contextmanager
 def demanded(device: torch.device) -> Iterator[set[str]]:
-    """Context in which torch takes deterministic algorithms where it has them.
+    """Context in which torch uses deterministic algorithms where available.
 
-    On a CPU it has nothing else. On a GPU, operations without one are run all the same (the backward pass of CTC is one), and their
-    names are added to the set that this yields as they are met.
+    On a CPU all algorithms are deterministic. On a GPU, operations without a deterministic algorithm (such as the backward pass of
+    CTC) still run, and their names are added to the yielded set.
     """
     met: set[str] = set()
     if device.type != "cuda":
         yield met
         return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch's condition for deterministic matrix products
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch requires this for deterministic matrix products
     before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = False  # it chooses by speed, which is another on every run
+    torch.backends.cudnn.benchmark = False  # it chooses by measured speed, which varies between runs
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # For those who read what nobody wrote; it costs a write of every new tensor.
+    # Only needed for code that reads uninitialised memory; it costs a write of every new tensor.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         with noted(met):
@@ -42,7 +42,7 @@ def demanded(device: torch.device) -> Iterator[set[str]]:
 
 @contextlib.contextmanager
 def noted(met: set[str]) -> Iterator[None]:
-    """Context in which torch's warnings of operations that are not deterministic add their names to `met`, unseen."""
+    """Context that silences torch's warnings about nondeterministic operations and adds their names to `met`."""
     with warnings.catch_warnings():
         warnings.filterwarnings("default", message=f".*{_MISSING.pattern[5:]}")
         show = warnings.showwarning

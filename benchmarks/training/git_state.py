@@ -1,4 +1,4 @@
-"""What git says of this checkout, and of no other: its commit, and whether code in it differs from that."""
+"""The git state of this checkout: its commit, and whether its code differs from that commit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from benchmarks import ROOT
 
 _PATIENCE = 20.0
-"""Seconds for each question: git may wait for a dead network folder, or for a program that a configuration names."""
+"""Timeout of each git call in seconds: git may hang on a dead network folder or on a configured program."""
 
 _KEPT = ("GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
-"""Variables that say how git works. Any other may name another repository or index, or change what a path means."""
+"""Environment variables passed to git. Others could select another repository or index, or change the meaning of paths."""
 
 _OPTIONS = (
     *("--no-optional-locks", "--no-replace-objects"),
@@ -21,18 +21,18 @@ _OPTIONS = (
 
 
 class _NoAnswerError(Exception):
-    """Git gave none; the message says why."""
+    """Git gave no answer; the message says why."""
 
 
 def state() -> tuple[str | None, bool | None, str]:
-    """Return the checkout's commit, whether code in it differs from that, and a warning where either is not known: None.
+    """Return the checkout's commit, whether its code differs from it, and a warning if either is unknown (None).
 
-    Changes in results/ and in the README, which the harness itself writes, do not count; a new file of code does.
+    Changes in results/ and the README do not count, because the harness writes them. New Python files count.
     """
     head = None
     try:
         top = Path(_git("rev-parse", "--show-toplevel")).resolve()
-        if top != ROOT:  # unpacked inside somebody else's checkout
+        if top != ROOT:  # unpacked inside another checkout
             raise _NoAnswerError(f"the repository around it is another one, {top}")
         head = _git("rev-parse", "--verify", "HEAD")
         return head, _dirty(), ""
@@ -44,7 +44,7 @@ def state() -> tuple[str | None, bool | None, str]:
 def _dirty() -> bool:
     ours = ("--", ".", ":!results", ":!README.md")
     tags = [line.partition(" ") for line in _git("ls-files", "-v", "-z", *ours).split("\0")]
-    # In lower case: assumed to be unchanged. S: left out of the working tree, unless it is there all the same.
+    # Lower case: assumed unchanged. S: skipped in the working tree, unless the file exists.
     overlooked = [name for tag, _, name in tags if tag.islower() or (tag == "S" and os.path.lexists(ROOT / name))]
     if overlooked:
         raise _NoAnswerError(f"git was told to overlook changes in {len(overlooked)} files, {overlooked[0]} for one")
@@ -54,10 +54,10 @@ def _dirty() -> bool:
 
 
 def _git(*arguments: str) -> str:
-    """Return what git prints, without the line's end.
+    """Return git's output without the final newline.
 
     Raises:
-        _NoAnswerError: it cannot be asked, or says that it cannot tell.
+        _NoAnswerError: git cannot be run or fails.
     """
     environment = {name: value for name, value in os.environ.items() if name.startswith(_KEPT) or name[:4] != "GIT_"}
     environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}

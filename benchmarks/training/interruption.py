@@ -1,4 +1,4 @@
-"""Stopping at a safe place: a signal, or the death of the process that started us, ends training after the current step."""
+"""Safe stopping: a signal, or the death of the parent process, ends training after the current step."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tasks.data.loading import SIGNALS
 STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"
 """Environment variable in which nox sessions pass their process id. Without it a run may outlive its shell, as with nohup."""
 
-_UNDER_TORCHRUN = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts, and looks after
+_UNDER_TORCHRUN = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts and monitors
 _FORWARDED = 5.0
-"""Seconds in which a second signal is taken for the first one: Ctrl-C reaches every process, and torchrun sends it on again."""
+"""Seconds in which a second signal counts as the first: Ctrl-C reaches every process, and torchrun forwards it again."""
 
 REASONS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "the process that started this one is gone": 143}
-"""Why a run stops, and its exit status then."""
+"""Reason for stopping to exit status."""
 
 
 class InterruptedTrial(Exception):  # noqa: N818 - not an error: the run was asked to stop and did
-    """Training stopped because it was asked to; the checkpoint is written."""
+    """Training stopped on request; the checkpoint is written."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -32,8 +32,8 @@ class InterruptedTrial(Exception):  # noqa: N818 - not an error: the run was ask
 class Stop:
     """Context in which SIGINT, SIGTERM and SIGHUP only set `reason`. A second signal ends the process at once, without saving.
 
-    SIGHUP, of a terminal that is closed, is neither the first nor the second of two: the shell and the kernel send one each, and
-    the end of a session sends SIGTERM beside it. Where it is ignored, as under nohup, it stays so.
+    SIGHUP (a closed terminal) never counts as one of the two signals: shell and kernel each send one, and the end of a session
+    also sends SIGTERM. If SIGHUP is ignored, as under nohup, it stays ignored.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Stop:
 
     @property
     def reason(self) -> str | None:
-        """Why to stop, one of REASONS, or None to go on."""
+        """Why to stop, one of REASONS; None to continue."""
         if self._signal is not None:
             return self._signal
         if self._parent is not None and os.getppid() != self._parent:
@@ -54,7 +54,7 @@ class Stop:
         return None
 
     def agreed(self) -> str | None:
-        """Return why to stop, the same in every process of a run, or None; to be asked by all at the same step."""
+        """Return why to stop, or None; the same in every process. All processes must call it at the same step."""
         if distributed.world_size() == 1:
             return self.reason
         reasons = list(REASONS)
@@ -71,7 +71,7 @@ class Stop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, previous in self._previous.items():
-            signal.signal(number, previous)  # type: ignore[arg-type]  # what signal.signal returned, it takes
+            signal.signal(number, previous)  # type: ignore[arg-type]  # a value that signal.signal returned
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name

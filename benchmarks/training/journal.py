@@ -1,4 +1,4 @@
-"""What a record is told of one learner: its curve, its phases, what they cost."""
+"""Collects one learner's results for the record: its curve, its phases and their cost."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tasks.random_streams import derive
 from tasks.task import Evaluation
 
 SAMPLES = 12
-"""Test examples of which a record tells what the networks said."""
+"""Number of test examples whose outputs a record stores."""
 
 
 class Journal:
-    """Collects what a learner does; `batch_size` is of its optimizer steps.
+    """Collects the results of a learner. `batch_size` is the number of samples per optimizer step.
 
     Attributes:
-        seconds: what it took so far, evaluations and its share of loading included.
-        pruned: the scores right after pruning, in a sparse phase.
-        forked_from, shared_phases: the arm that trained its first phases, and how many.
+        seconds: time so far, including evaluations and its share of loading.
+        pruned: the scores right after pruning in a sparse phase.
+        forked_from, shared_phases: the arm that trained its first phases, and their number.
     """
 
     def __init__(self, schedule: Schedule, steps_per_epoch: int, batch_size: int) -> None:
@@ -50,12 +50,12 @@ class Journal:
         self._summed += 1
 
     def clip(self, norm: float, bound: float) -> None:
-        """Count a gradient of `norm` that was clipped at `bound`, or was short enough."""
+        """Count a step whose gradient norm was `norm`, with clipping at `bound`."""
         self._clipped += norm > bound
         self._factors += bound / max(norm, bound)
 
     def evaluated(self, step: int, lr: float, test: dict[str, float]) -> None:
-        """Add a point to the curve after so many steps."""
+        """Add a point to the curve after `step` steps."""
         train = {key: total / self._summed for key, total in self._sums.items()}
         self._sums, self._summed = {}, 0
         self.curve.append(Point(step=step, epoch=step / self._steps_per_epoch, lr=lr, train=train, test=test))
@@ -69,7 +69,7 @@ class Journal:
         regrown: list[Regrown] | None,
         clips: bool,
     ) -> None:
-        """Add the result of the phase whose last step stands at `position`; `clips` is whether norms are bounded."""
+        """Add the result of the phase whose last step is at `position`. `clips` says whether gradient norms are clipped."""
         start = self._ends[position.index - 1] if position.index else 0
         steps = position.steps
         self.phases.append(
@@ -92,7 +92,7 @@ class Journal:
         self._clipped, self._factors = 0, 0.0
 
     def results(self, final: Evaluation, step: int, histograms: Histograms | None) -> dict[str, Any]:
-        """Return the fields of a record's `Arm` after so many steps."""
+        """Return the fields of a record's `Arm` after `step` steps."""
         return {
             "phases": self.phases,
             "test": final.metrics,
@@ -107,7 +107,7 @@ class Journal:
         }
 
     def spent(self, step: int) -> Cost:
-        """Return what so many steps took, without the phases that another arm trained."""
+        """Return the cost of `step` steps, without phases that another arm trained."""
         shared = [phase.cost for phase in self.phases[: self.shared_phases]]
         return self._cost(step - sum(one.steps for one in shared), self.seconds - sum(one.seconds for one in shared))
 
@@ -115,7 +115,7 @@ class Journal:
         return Cost(seconds=round(seconds, 2), steps=steps, samples=steps * self._batch_size)
 
     def state(self) -> dict[str, Any]:
-        """Return everything needed to go on from here, as plain values."""
+        """Return the state needed to resume, as plain values."""
         return {
             "phases": [phase.model_dump() for phase in self.phases],
             "curve": [point.model_dump() for point in self.curve],
@@ -132,7 +132,7 @@ class Journal:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Resume from `state`."""
         self.phases = [PhaseResult.model_validate(phase) for phase in state["phases"]]
         self.curve = [Point.model_validate(point) for point in state["curve"]]
         self.first_step_in_lr = list(state["first_step_in_lr"])
@@ -144,5 +144,5 @@ class Journal:
 
 
 def _lot(sample: dict[str, str]) -> int:
-    """Return a number that chooses among test examples by name: for all arms, seeds and machines the same ones."""
+    """Return a sort key that selects the same test examples for all arms, seeds and machines."""
     return derive("sample", next(iter(sample.values())))

@@ -1,4 +1,4 @@
-"""One network being trained along a schedule: a step, a phase start, an evaluation, and all its state."""
+"""A network trained along a schedule: steps, phase starts, evaluations, and all state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tasks.task import Batch, Evaluation, Task
 
 
 class NonFiniteError(RuntimeError):
-    """A training loss, its gradient (both before the update is made) or a test score was NaN or infinite."""
+    """A training loss or gradient (before the update) or a test score was NaN or infinite."""
 
     def __init__(self, learner: Learner, what: str, step: int, rest: str) -> None:
         """Name the arm, the phase and the step."""
@@ -38,7 +38,7 @@ class NonFiniteError(RuntimeError):
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the recipe's optimizer over every parameter of `model`; the rate is set before each step."""
+    """Return the recipe's optimizer for all parameters of `model`. The learning rate is set before each step."""
     rule = recipe.optimizer
     first = recipe.schedule.phases[0].lr
     if isinstance(rule, Sgd):
@@ -57,8 +57,8 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def evaluations(schedule: Schedule, steps_per_epoch: int, every_epochs: float) -> tuple[int, ...]:
-    """Return after which steps a network is tested: every so many epochs within a phase, and at its end."""
-    # Rounded from the whole number of intervals: of a phase four intervals long, the fourth ends with the phase.
+    """Return the steps after which a network is tested: every `every_epochs` within a phase, and at its end."""
+    # Round multiples of the interval, so that in a phase of four intervals the fourth ends with the phase.
     every = max(1.0, every_epochs * steps_per_epoch)
     found, start = [], 0
     for end in schedule.boundaries(steps_per_epoch):
@@ -69,14 +69,14 @@ def evaluations(schedule: Schedule, steps_per_epoch: int, every_epochs: float) -
 
 
 class Learner:
-    """A network, its optimizer, and where it stands in its schedule. `journal` is what a record is told of it.
+    """A network, its optimizer and its position in the schedule. `journal` collects its results for the record.
 
     Args:
-        plan: of the arm; that of the shared D phase is called "dense".
-        task: what is trained and tested.
-        model, optimizer: as they begin.
-        offset: the step of the data stream at which the schedule begins.
-        mask_seed: decides masks that are drawn at random.
+        plan: the arm's plan; the plan of the shared D phase is called "dense".
+        task: the task to train and test on.
+        model, optimizer: the initial network and optimizer.
+        offset: the step of the data stream at which the schedule starts.
+        mask_seed: the seed of random masks.
     """
 
     def __init__(
@@ -109,18 +109,18 @@ class Learner:
 
     @property
     def masks(self) -> dict[str, Tensor]:
-        """The masks in force, name to what is kept; none outside of sparse phases."""
+        """The current masks by name (True: kept); empty outside sparse phases."""
         return dict(self._held)
 
     def position(self) -> Position:
-        """Return where the next step stands."""
+        """Return the position of the next step."""
         return self.schedule.at(min(self.step, self.steps - 1), self.steps_per_epoch)
 
     def train_step(self, batch: Batch, noise_seed: int) -> dict[str, float]:
-        """Take one optimizer step and return the loss and what the task shows beside it; means over processes.
+        """Take one optimizer step and return the loss and the task's other numbers, averaged over processes.
 
         Raises:
-            NonFiniteError: before the update.
+            NonFiniteError: the loss or gradient is NaN or infinite; no update was made.
         """
         started = time.perf_counter()
         position = self.position()
@@ -149,7 +149,7 @@ class Learner:
         return numbers
 
     def _loss(self, batch: Batch, noise_seed: int) -> tuple[Tensor, dict[str, float]]:
-        # Every arm draws the same dropout noise, and a resumed run draws it again; every process draws its own.
+        # All arms, and resumed runs, draw the same dropout noise. Each process draws its own.
         torch.manual_seed(derive(noise_seed, distributed.rank()) if distributed.rank() else noise_seed)
         self.model.train()
         return self.task.loss(self.model, batch)
@@ -160,7 +160,7 @@ class Learner:
         distributed.average_gradients(self.model)
 
     def _clip(self) -> None:
-        """Clip the gradient as the recipe says. Its norm is taken in any case: it is finite only if every element is."""
+        """Clip the gradient as the recipe says. Always compute its norm, which is finite only if every element is."""
         recipe, parameters = self.task.recipe, list(self.model.parameters())
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         self._require_finite("the gradient's norm", length := float(norm))
@@ -209,7 +209,7 @@ class Learner:
         return result
 
     def finish(self) -> None:
-        """Let go of the masks."""
+        """Release the masks."""
         self._holding.close()
         self._held = {}
 
@@ -218,9 +218,9 @@ class Learner:
         return self.journal.results(final, self.step, self.weights.histograms)
 
     def fork(self, other: Learner, phases: int) -> None:
-        """Go on from where `other` stands, at the end of its first `phases` phases: this arm begins with the same ones.
+        """Continue from `other` at the end of its first `phases` phases, which both arms share.
 
-        This arm's hooks begin here; those of `other` had no part in these phases.
+        This arm's hooks start here. The hooks of `other` did not affect these phases.
         """
         state = copy.deepcopy(other.state())
         state["weights"] = state["weights"] if self.weights.active else self.weights.state()
@@ -228,7 +228,7 @@ class Learner:
         self.restore(state | {"hooks": self.hooks.state()})
 
     def state(self) -> dict[str, Any]:
-        """Return everything needed to go on from here, as tensors and plain values."""
+        """Return the state needed to resume, as tensors and plain values."""
         return {
             "step": self.step,
             "model": self.model.state_dict(),
@@ -240,7 +240,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, inside the sparse phase if that is where it was taken."""
+        """Resume from `state`, within a sparse phase if it was taken there."""
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -273,7 +273,7 @@ class Learner:
             self.weights.after_pruning(self.model, self.masks)
             test = self.task.evaluate(self.model, False).metrics
             self.journal.pruned = Scores(test=test, train=self.task.evaluate_training(self.model))
-        elif not held:  # leaving a sparse phase has restarted it already
+        elif not held:  # leaving a sparse phase has already restarted the optimizer
             dsd.restart(self.optimizer, self.state_policy)
 
     def _move_masks(self, position: Position) -> None:
@@ -301,12 +301,12 @@ class Learner:
 
     def _clock(self, started: float) -> None:
         if next(self.model.parameters()).is_cuda:
-            torch.cuda.synchronize()  # else what this arm asked of the GPU would be on the next arm's bill
+            torch.cuda.synchronize()  # otherwise this arm's GPU time would count for the next arm
         self.journal.spend(time.perf_counter() - started)
 
 
 def _mean_update(before: list[Tensor], after: Iterable[nn.Parameter], masks: dict[str, Tensor]) -> float:
-    """Return the mean |change| over the weights that were free to move."""
+    """Return the mean |change| over the unmasked weights."""
     moved = sum(float((a.detach() - b).abs().sum(dtype=torch.float64)) for a, b in zip(after, before, strict=True))
     free = sum(b.numel() for b in before) - sum(int((~kept).sum()) for kept in masks.values())
     return moved / max(free, 1)

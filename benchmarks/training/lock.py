@@ -1,8 +1,8 @@
-"""One process a trial: a lock on its folder, and who holds it.
+"""One process per trial: a lock on its folder, and its owner.
 
-The system lets go of the lock when its holder ends, however it ends: a file left behind blocks nobody, nor do loader
-processes that outlive a killed trainer (filelock closes the lock in what is forked).
-The owner's line beside it is for the reader of a refusal, who may sit at another machine of a shared file system.
+The system releases the lock when its holder ends, however it ends. A leftover lock file blocks nobody, nor do loader processes that
+outlive a killed trainer (filelock closes the lock in forked processes). The owner file serves the error message, which may be
+read on another machine of a shared file system.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tasks.data.cache import write_whole
 
 @dataclass(frozen=True)
 class Owner:
-    """Who took a lock: process id, host, since when (UTC), and the command to which it belongs."""
+    """The owner of a lock: process id, host, start time (UTC) and command."""
 
     pid: int
     host: str
@@ -31,12 +31,12 @@ class Owner:
     command: str
 
     def __str__(self) -> str:
-        """Say it in a refusal."""
+        """Return the text for error messages."""
         return f"pid {self.pid} on {self.host} since {self.since} ({self.command})"
 
 
 _LOOK = 0.5
-"""Seconds to try for: somebody may hold it for the moment in which `commands` looks whether it is held."""
+"""Seconds to wait for the lock: `commands` holds it for a moment while checking it."""
 
 
 class TakenError(ValueError):
@@ -45,7 +45,7 @@ class TakenError(ValueError):
 
 @contextlib.contextmanager
 def held(folder: Path, command: str) -> Iterator[None]:
-    """Hold the lock of the trial in `folder`, which is made first, while the body runs; `command` is what others are told.
+    """Hold the lock of the trial in `folder` (created if needed) while the body runs. Others are shown `command`.
 
     Raises:
         TakenError: another process holds it; the message says which.
@@ -68,7 +68,7 @@ def held(folder: Path, command: str) -> Iterator[None]:
 
 
 def _owner(folder: Path) -> Owner | None:
-    """Return who says that the lock is theirs; None where nobody does, or what is there cannot be read."""
+    """Return the owner in the owner file; None if the file is missing or unreadable."""
     try:
         return Owner(**json.loads((folder / "owner.json").read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -76,7 +76,7 @@ def _owner(folder: Path) -> Owner | None:
 
 
 def commands(folder: Path) -> set[str]:
-    """Return the commands that run a trial now, of those whose folders are in `folder`; a stale owner's is none of them."""
+    """Return the commands now running trials whose folders are in `folder`. Stale owner files are ignored."""
     return {owner.command for path in folder.glob("*/lock") if _is_held(path) and (owner := _owner(path.parent))}
 
 

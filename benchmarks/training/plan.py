@@ -1,4 +1,4 @@
-"""What is to be run, and where: the name of a trial, its random streams, its files."""
+"""The plan of a trial: its name, its random streams and its files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tasks.task import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be run: facts that decide the outcome, and where things go."""
+    """The facts that decide a trial's outcome, and where its files go."""
 
     row: Row
     scale: Scale
@@ -38,7 +38,7 @@ class Plan:
     save_weights: bool = False
 
     def key(self, task: Task) -> str:
-        """Return the trial's name: readable, and different where anything that decides the outcome is."""
+        """Return the trial's name: readable, and unique to the facts that decide its outcome."""
         return key(
             self.row.name,
             self.scale,
@@ -61,28 +61,28 @@ class Plan:
         return self.out / "records"
 
     def weights(self, task: Task, arm: str, phase: str = "") -> Path:
-        """Return where an arm's final weights are kept, or those at the end of one of its phases, if they are."""
+        """Return the path for an arm's final weights, or for those at the end of one of its phases."""
         return self.out / "weights" / f"{self.key(task)}-{arm}{phase and '-'}{phase}.safetensors"
 
     def ends(self, started: str) -> datetime:
-        """Return when the trial ends, by the clock, but not before it `started` nor before an earlier trial of its seed ended.
+        """Return the end time: now, but after `started` and after the end of earlier trials of its seed.
 
-        A clock may be set back. The newest record of a seed is the one that tables take, and "newest" is told by this.
+        The clock may be set back, and tables use the newest record of a seed by this time.
         """
         later = [datetime.fromisoformat(started)]
         for path in self.records().glob(f"{self.row.name}-{self.scale}-seed{self.seed}-*.json"):
-            with contextlib.suppress(ValueError):  # whatever a foreign file is called
+            with contextlib.suppress(ValueError):  # ignore files with other names
                 stamp = path.stem.rpartition("-")[2].removesuffix("Z")
                 later.append(datetime.strptime(f"{stamp}000+0000", "%Y%m%dT%H%M%S%f%z") + timedelta(seconds=1))
         return max(datetime.now(UTC), *later)
 
     def checkpoint(self, task: Task) -> Path:
-        """Return where the unfinished trial is kept."""
+        """Return the path of the unfinished trial's checkpoint."""
         return self.out / "checkpoints" / self.key(task) / "trial.pt"
 
 
 def ended(plan: Plan, task: Task) -> tuple[Path, Record] | None:
-    """Return the newest record of this trial by the domain's present arithmetic, finished ones before failed ones."""
+    """Return the newest record of this trial with the current numerics, preferring finished over failed ones."""
     found = [(path, store.read(path)) for path in sorted(plan.records().glob(f"{plan.key(task)}-*.json"))]
     ours = [(path, record) for path, record in found if record.numerics == plan.row.numerics]
     return max(ours, key=lambda one: (one[1].status == "finished", one[1].finished), default=None)

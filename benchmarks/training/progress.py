@@ -1,4 +1,4 @@
-"""What a trial tells while it runs, to whoever shows it."""
+"""The interface through which a running trial reports progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Progress(Protocol):
     """Shows the progress of a trial. A step of one arm is an arm-step."""
 
     def skip(self, arm_steps: int) -> None:
-        """Count arm-steps that need not be taken."""
+        """Count arm-steps that were already taken."""
 
     def step(self, learners: Mapping[str, Learner], numbers: Mapping[str, Mapping[str, float]]) -> None:
-        """Show the learners after one step of each, with the numbers that it gave."""
+        """Show the learners after one step of each, with that step's numbers."""

@@ -1,4 +1,4 @@
-"""Where a record comes from: commit, versions, hardware, the command that reruns it."""
+"""The provenance of a record: commit, versions, hardware."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Provenance:
-    """What runs, where: read once, when a process starts, since files may be edited while it trains.
+    """The code and machine of a process, read once at its start, because files may be edited during training.
 
-    `warning` says why commit or dirty flag is not known, where that is so.
+    `warning` says why the commit or dirty flag is unknown, if so.
     """
 
     commit: str | None
@@ -36,7 +36,7 @@ class Provenance:
     warning: str = ""
 
     def sentence(self) -> str:
-        """Return it in one line, without what can change no result."""
+        """Return one line with everything that can change a result."""
         state = {None: "", True: " (dirty)", False: ""}[self.dirty]
         where = self.hardware.gpu or f"{self.hardware.cpu}, {self.hardware.threads} threads"
         return f"commit {(self.commit or 'unknown')[:12]}{state}, torch {self.versions.get('torch')}, {where}, {self.precision}"
@@ -50,13 +50,13 @@ def read(device: torch.device, autocast: bool = False) -> Provenance:
 
 
 def commit() -> tuple[str | None, bool | None]:
-    """Return the checkout's commit and whether code in it differs from that; None where git cannot tell."""
+    """Return the checkout's commit and whether its code differs from it; None if unknown."""
     head, dirty, _ = git_state.state()
     return head, dirty
 
 
 def precision(device: torch.device) -> str:
-    """Return the arithmetic of training: torch lets convolutions on a GPU round their inputs to TF32 unless told not to."""
+    """Return the training precision. By default, torch lets GPU convolutions round their inputs to TF32."""
     if device.type == "cuda" and (torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32):
         allowed = {
             "convolutions": torch.backends.cudnn.allow_tf32,
@@ -81,7 +81,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware(device: torch.device) -> Hardware:
-    """Return what the trial runs on."""
+    """Return the hardware of this process."""
     return Hardware(
         cpu=_cpu_model(),
         cores=os.cpu_count() or 1,

@@ -1,4 +1,4 @@
-"""The record of a trial that has ended, from the results of its parts."""
+"""Write the record of an ended trial from the results of its parts."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def write(
     costs: Sequence[Cost],
     said: Mapping[str, list[dict[str, str]]],
 ) -> Path:
-    """Write the record, and beside it what was said of every test example, and return the record's path.
+    """Write the record and the outputs file, and return the record's path.
 
     Args:
-        plan: of the trial.
-        task: of the trial.
-        history: how it was run.
-        dense: what D came to.
-        arms: what they came to; none where the trial failed.
-        failure: where it stopped by itself.
-        costs: of the arms, without phases that another one trained.
-        said: run to what it said of the test examples, where the row has such.
+        plan: the trial's plan.
+        task: the trial's task.
+        history: how the trial was run.
+        dense: the result of D.
+        arms: the results of the arms; empty if the trial failed.
+        failure: where the trial failed, if it did.
+        costs: the arms' costs, without phases that another arm trained.
+        said: run to its outputs for the test examples, if the row has any.
     """
     metric, origin = task.metric, plan.provenance
     parts = [dense.cost, *costs] if dense else list(costs)
@@ -98,7 +98,7 @@ def write(
 
 
 def as_text(moment: datetime) -> str:
-    """Return a moment, of UTC, as records have it."""
+    """Return a UTC time in the format of records."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,4 +1,4 @@
-"""The networks that a trial keeps, where it is asked to: at the end of D, of every sparse phase and of every arm."""
+"""Weights saved on request at the end of D, of every sparse phase and of every arm."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.task import Task
 
 
 def save(learner: Learner, plan: Plan, task: Task) -> None:
-    """Write the weights of `learner`, if it stands at the end of such a phase."""
+    """Save the weights of `learner` if it is at the end of D, a sparse phase or its arm."""
     if not learner.at_phase_end():
         return
     position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
@@ -21,7 +21,7 @@ def save(learner: Learner, plan: Plan, task: Task) -> None:
     weights = {key: value.contiguous() for key, value in learner.model.state_dict().items()}
     # GoogLeNet from torchvision's weights changes its input; a state_dict alone would not say so.
     metadata = {"transform_input": "1"} if getattr(learner.model, "transform_input", False) else {}
-    if plan.row.frozen:  # its inputs and outputs are features and words as these data number them
+    if plan.row.frozen:  # its inputs and outputs depend on this data's features and vocabulary
         metadata["data"] = task.report.fingerprint
     path = plan.weights(task, learner.name, "" if last else f"sparse{number}")
     path.parent.mkdir(parents=True, exist_ok=True)

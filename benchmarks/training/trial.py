@@ -1,4 +1,4 @@
-"""One trial: D once, fork, then every arm on the same batches, one step each in turn."""
+"""One trial: D once, then a fork, then every arm on the same batches, one step each in turn."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
 
 
 def forks(plans: Sequence[ArmPlan], steps_per_epoch: int) -> dict[str, tuple[str, int]]:
-    """Return, for every arm that begins as an earlier one does, the name of that one and how many phases they share."""
+    """Return, for every arm that starts like an earlier one, that arm's name and the number of shared phases."""
     found = {}
     for number, plan in enumerate(plans):
         shared = {other.name: other.shared_phases(plan, steps_per_epoch) for other in plans[:number]}
@@ -40,7 +40,7 @@ def forks(plans: Sequence[ArmPlan], steps_per_epoch: int) -> dict[str, tuple[str
 
 
 class Trial:
-    """Trains one trial from wherever it stands (with `fresh`, from the beginning), and writes its record.
+    """Trains one trial from its checkpoint (with `fresh`, from the beginning) and writes its record.
 
     `met` are the operations without a deterministic algorithm that this process has run (see `benchmarks.training.determinism`).
     """
@@ -62,7 +62,7 @@ class Trial:
         self.dense_steps = dense_schedule(plan.recipe).boundaries(spe)[-1]
         self.plans = {name: arm_plan(plan.recipe, name, spe) for name in plan.arms}
         self.forks = forks(list(self.plans.values()), spe)
-        self._waiting: set[str] = set()  # arms whose first phases another one trains at present
+        self._waiting: set[str] = set()  # arms whose first phases another arm is training
         self.dense: Dense | None = None
         self.dense_said: list[dict[str, str]] = []
         self.started = result.as_text(datetime.now(UTC))
@@ -77,10 +77,10 @@ class Trial:
         """Train to the end and return the path of the record.
 
         Raises:
-            InterruptedTrial: asked to stop; the checkpoint is written.
+            InterruptedTrial: a stop was requested; the checkpoint is written.
             NonFiniteError: a loss or a score was NaN or infinite; a record of the failure is written.
-            TakenError: another process is running this trial, or has run it.
-            ValueError: the checkpoint cannot be read, or is of another version.
+            TakenError: another process is running this trial, or has just run it.
+            ValueError: the checkpoint cannot be read or is from another version.
         """
         with contextlib.ExitStack() as holding:
             distributed.on_rank_zero(lambda: self._take(holding))
@@ -100,7 +100,7 @@ class Trial:
 
     def _run(self) -> Path:
         saved = checkpoint.load(self.path) if self.path.exists() else None
-        distributed.barrier()  # nobody writes or deletes it before all have read it
+        distributed.barrier()  # no process writes or deletes it before all have read it
         if saved is not None:
             if (of := saved["numerics"]) != self.plan.row.numerics:
                 raise ValueError(f"{self.path} is of numerics {of}, these are {self.plan.row.numerics}: use --fresh")
@@ -130,14 +130,14 @@ class Trial:
     def _conclude(
         self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost], said: dict[str, list[dict[str, str]]]
     ) -> Path:
-        """Write the record and drop the checkpoint."""
+        """Write the record and delete the checkpoint."""
         history = result.History(self.started, self.interruptions, tuple(self.earlier), frozenset(self.met))
         path = result.write(self.plan, self.task, history, self.dense, arms, failure, costs, said)
         self.path.unlink(missing_ok=True)
         return path
 
     def _train_dense(self, saved: dict[str, Any] | None) -> dict[str, Any]:
-        """Run D (or take the given network) and return the state from which the arms start."""
+        """Train D (or use the given network) and return the state from which the arms start."""
         model = self.task.model()
         plan = ArmPlan("dense", dense_schedule(self.plan.recipe), follow_weights=True)
         learner = Learner(plan, self.task, model, make_optimizer(self.plan.recipe, model))
@@ -157,7 +157,7 @@ class Trial:
         return {"dense": self.dense.model_dump(), "dense_said": final.samples, "start": learner.state()}
 
     def _fork(self, state: dict[str, Any]) -> dict[str, Learner]:
-        """Return one learner an arm, all from the same dense network and optimizer state, or from where they stood."""
+        """Return one learner per arm, all from the same dense network and optimizer state, or from the checkpoint."""
         self.dense = Dense.model_validate(state["dense"])
         self.dense_said = state["dense_said"]
         start = self.task.model()
@@ -217,7 +217,7 @@ class Trial:
                     self.progress.skip(one.step)
 
     def _fetch(self, learners: dict[str, Learner], first: int, last: int) -> Iterator[Batch]:
-        """Yield the batches of steps [first, last), the time that takes shared by all learners."""
+        """Yield the batches of steps [first, last). All learners share the loading time."""
         batches = self.task.batches(first, last)
         while True:
             started = time.perf_counter()
@@ -226,8 +226,8 @@ class Trial:
             except StopIteration:
                 return
             except (LoaderError, RuntimeError):
-                # What stops this run may have taken the loader's processes first. Of several processes the others wait
-                # elsewhere: they go on from the last checkpoint.
+                # A stop signal may have ended the loader's processes first. With several processes, the others wait
+                # elsewhere, so the run resumes from the last checkpoint.
                 if distributed.world_size() == 1:
                     self._stop_if_asked(learners)
                 raise
@@ -241,11 +241,11 @@ class Trial:
         reason = self.stop.agreed()
         if reason is not None:
             self._save(learners)
-            distributed.barrier()  # where one process ends, torchrun ends the others, in the middle of writing if need be
+            distributed.barrier()  # when one process ends, torchrun ends the others, even while they write
             raise InterruptedTrial(reason)
 
     def _final(self, learner: Learner) -> Evaluation:
-        """Return the evaluation after the last step, made anew where it was made before an interruption."""
+        """Return the evaluation after the last step; repeat it if it was made before an interruption."""
         return self._evaluations.get(learner.name) or self.task.evaluate(learner.model, True)
 
     def _save_due(self, lead: Learner) -> bool:

@@ -1,4 +1,4 @@
-"""What becomes of the weights of a network that is pruned by magnitude: histograms of one tensor, and the masks' lineage."""
+"""Follows the weights of a network pruned by magnitude: histograms of one tensor, and the lineage of masks."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PIECE = (
 
 
 class WeightLog:
-    """Follows the weights of one learner; the learner says when a phase starts, prunes and ends.
+    """Follows the weights of one learner, which reports the starts, prunings and ends of phases.
 
-    Beside the numbers themselves it keeps one thing: the masks of the last sparse phase, a bit a weight.
+    Besides the results it stores only the masks of the last sparse phase, one bit per weight.
 
     Args:
-        active: whether it does anything at all.
+        active: whether to record anything.
     """
 
     def __init__(self, active: bool) -> None:
@@ -35,12 +35,12 @@ class WeightLog:
         self.iteration = 0
         self.histograms: Histograms | None = None
         self.again: dict[str, int] = {}
-        """By tensor, how many of the weights that the sparse phase before this one pruned it prunes again."""
+        """By tensor, the number of weights pruned by both the previous and this sparse phase."""
         self._last: dict[str, dict[str, Any]] = {}  # packed masks of the last sparse phase that is over
         self._thresholds: dict[str, float] = {}  # by tensor, the smallest magnitude that the last pruning kept
 
     def state(self) -> dict[str, Any]:
-        """Return everything needed to go on from here, as tensors and plain values."""
+        """Return the state needed to resume, as tensors and plain values."""
         return {
             "active": self.active,
             "iteration": self.iteration,
@@ -51,13 +51,13 @@ class WeightLog:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Resume from `state`."""
         self.active, self.iteration = state["active"], state["iteration"]
         self.histograms = Histograms.model_validate(state["histograms"]) if state["histograms"] else None
         self.again, self._last, self._thresholds = dict(state["again"]), state["last"], dict(state["thresholds"])
 
     def before_pruning(self, model: nn.Module, skip: Sequence[str]) -> None:
-        """Take in the weights as D leaves them, and choose the tensor whose histograms are drawn."""
+        """Record the weights after D and choose the tensor for the histograms."""
         weights = dsd.prunable(model, skip).weights
         if not self.active or self.iteration or not weights:
             return
@@ -68,7 +68,7 @@ class WeightLog:
             self._add("dense", model)
 
     def after_pruning(self, model: nn.Module, masks: dsd.Masks) -> None:
-        """Take in what was pruned just now; the pruned weights are zero already."""
+        """Record the pruning just made. The pruned weights are already zero."""
         if not self.active:
             return
         self.iteration += 1
@@ -81,15 +81,15 @@ class WeightLog:
         self._add("pruned", model)
 
     def after_release(self, model: nn.Module, masks: dsd.Masks) -> None:
-        """Take in that `masks`, perhaps none, are held no longer."""
+        """Record that `masks` (perhaps none) were released."""
         if self.active and masks:
             self._last = dsd.pack(masks)
             self._add("dropped", model)
 
     def end(self, model: nn.Module, kind: str) -> list[Regrown] | None:
-        """Take in the end of a phase; return, after D2, what became of the weights that S had pruned.
+        """Record the end of a phase. After D2, return the state of the weights that S had pruned.
 
-        A tensor of which nothing or everything was pruned is left out: it has none, or no other to compare them with.
+        Tensors that were not pruned at all or completely are left out: there is nothing to compare.
         """
         if kind == "sparse":
             self._add("sparse", model)
@@ -126,7 +126,7 @@ def _histogram(moment: Moment, weight: Tensor, limit: float) -> Histogram:
 
 
 def _smallest(weight: Tensor, kept: Tensor) -> float:
-    """Return the smallest magnitude of the kept weights, infinity where none is kept."""
+    """Return the smallest magnitude of the kept weights; infinity if none is kept."""
     return min(float(np.where(mask, np.abs(piece), math.inf).min()) for piece, mask in _pieces(weight, kept))
 
 

@@ -74,10 +74,10 @@ def test_help_costs_no_torch() -> None:
         (["run", ROW, "--scale", "small"], r"needs --data DIR with train/WNID/\*\.JPEG"),
         (["run", ROW, "--subset", "0"], "subset=0"),
         (["run", ROW, "--seeds", "0"], "at least one seed"),
-        (["run", ROW, "--arms", "dsd"], "name control"),
+        (["run", ROW, "--arms", "dsd"], "must include 'control'"),
         (["run", ROW, "--dense", "nowhere.pt"], "neither a file nor a torchvision weights name"),
         (["run", ROW, "--sparsity", "1.5"], "sparsity must lie in"),
-        (["estimate", ROW, "--arms", "dsd"], "name control"),
+        (["estimate", ROW, "--arms", "dsd"], "must include 'control'"),
         (["estimate", ROW, "--scale", "paper"], "needs --data DIR"),
         (["run", ROW, "--network", "vgg16"], f"--network: {ROW} has no such flag; rows that have it: {CAPTIONS}"),
         (
@@ -318,7 +318,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_record(
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == {signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
-    assert ("the same command goes on" in output) == (number == signal.SIGTERM)
+    assert ("the same command resumes" in output) == (number == signal.SIGTERM)
     assert not (tmp_path / "records").exists()
     subprocess.run(words, cwd=ROOT, check=True, capture_output=True, env=environment)
     resumed, whole = only_record(tmp_path), only_record(finished)
