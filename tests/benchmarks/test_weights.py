@@ -191,5 +191,5 @@ def test_records_that_tell_of_no_weights_have_no_such_picture(tmp_path: Path) ->
     ]
     with pytest.raises(ValueError, match=r"weights\.png: no record of imagenet_resnet18 has histograms"):
         files.weights(group_records(build.trio())[0], tmp_path / "weights.png")
-    with pytest.raises(ValueError, match=r"lineage\.png: no record of imagenet_resnet18 tells what became"):
+    with pytest.raises(ValueError, match=r"lineage\.png: no record of imagenet_resnet18 says what happened"):
         files.lineages(group_records(build.trio())[0], tmp_path / "lineage.png")
