@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from dsd.holding import Held
     from dsd.masks import magnitude_mask, select
+    from dsd.moving import drop_and_grow
     from dsd.optimizer_state import restart
     from dsd.packing import Masks, apply, mask_report, pack, unpack
     from dsd.parameters import Prunable, prunable
@@ -29,6 +30,7 @@ _LAZY = {
     "Phases": "dsd.phases",
     "Prunable": "dsd.parameters",
     "apply": "dsd.packing",
+    "drop_and_grow": "dsd.moving",
     "erk": "dsd.sparsity",
     "hold": "dsd.sparse_phase",
     "magnitude_mask": "dsd.masks",
@@ -53,6 +55,7 @@ __all__ = [
     "Schedule",
     "StepDecay",
     "apply",
+    "drop_and_grow",
     "erk",
     "hold",
     "magnitude_mask",

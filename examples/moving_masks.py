@@ -18,6 +18,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+import dsd
+
 
 def set_(weight: Tensor, kept: Tensor, share: float, generator: torch.Generator | None = None) -> Tensor:
     """Drop this share of the kept weights, the smallest, and grow as many at random among the pruned.
@@ -31,19 +33,9 @@ def set_(weight: Tensor, kept: Tensor, share: float, generator: torch.Generator 
     Returns:
         bool, the same shape, with as many kept as before.
     """
-    return drop_and_grow(weight, kept, torch.rand(weight.shape, generator=generator).to(weight.device), share)
+    return dsd.drop_and_grow(weight, kept, torch.rand(weight.shape, generator=generator).to(weight.device), share)
 
 
 def rigl(weight: Tensor, kept: Tensor, gradient: Tensor, share: float) -> Tensor:
     """Drop this share of the kept weights, the smallest, and grow as many where the gradient is largest among the pruned."""
-    return drop_and_grow(weight, kept, gradient.abs(), share)
-
-
-def drop_and_grow(weight: Tensor, kept: Tensor, score: Tensor, share: float) -> Tensor:
-    """Drop the smallest of the kept weights and grow the pruned ones of the highest score."""
-    count = min(round(share * int(kept.count_nonzero())), int((~kept).count_nonzero()))
-    magnitude = weight.detach().abs().masked_fill(~kept, torch.inf).flatten()
-    moved = kept.flatten().clone()
-    moved[magnitude.topk(count, largest=False).indices] = False
-    moved[score.masked_fill(kept, -torch.inf).flatten().topk(count).indices] = True
-    return moved.view_as(kept)
+    return dsd.drop_and_grow(weight, kept, gradient.abs(), share)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import dsd
 from benchmarks.arms.arm import Card, Hooks
 from benchmarks.arms.dsd import Dsd
 from dsd.schedule import Position
@@ -27,29 +28,16 @@ class Evolving(Hooks):
         self, position: Position, model: nn.Module, masks: dict[str, Tensor], generator: torch.Generator
     ) -> dict[str, Tensor] | None:
         """Return moved masks that keep as many weights, if a move is due."""
+        import torch
+
         every = max(1, round(EVERY * position.steps))
         if position.step % every:
             return None
-        return {name: drop_and_grow(model.get_parameter(name), kept, generator) for name, kept in masks.items()}
-
-
-def drop_and_grow(weight: Tensor, kept: Tensor, generator: torch.Generator) -> Tensor:
-    """Return `kept` without its smallest weights, plus as many randomly drawn pruned ones.
-
-    Args:
-        weight: any shape.
-        kept: bool, the same shape.
-        generator: on the CPU.
-    """
-    import torch
-
-    count = min(round(DROPPED * int(kept.count_nonzero())), int((~kept).count_nonzero()))
-    magnitude = weight.detach().abs().masked_fill(~kept, torch.inf).flatten()
-    lot = torch.rand(kept.shape, generator=generator).to(kept.device).masked_fill(kept, -1.0).flatten()
-    moved = kept.flatten().clone()
-    moved[magnitude.topk(count, largest=False).indices] = False
-    moved[lot.topk(count).indices] = True
-    return moved.view_as(kept)
+        moved = {}
+        for name, kept in masks.items():
+            lot = torch.rand(kept.shape, generator=generator).to(kept.device)
+            moved[name] = dsd.drop_and_grow(model.get_parameter(name), kept, lot, DROPPED)
+        return moved
 
 
 @dataclass(frozen=True, kw_only=True)

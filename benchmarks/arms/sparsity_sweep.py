@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.arms.arm import Arm, Card
+from benchmarks.arms.arm import Arm, Card, masked
 from dsd.schedule import Schedule
 from tasks.recipe import Recipe, at_sparsity
 
@@ -16,7 +16,7 @@ class AtSparsity(Arm):
     def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:
         """Return the phases after D."""
         assert self.sparsity is not None
-        return at_sparsity(Schedule(recipe.schedule.phases[1:]), self.sparsity / 100)
+        return at_sparsity(masked(recipe), self.sparsity / 100)
 
 
 _CARD = Card(

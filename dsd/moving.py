@@ -1,0 +1,28 @@
+"""Where a mask moves to: the smallest kept weights make room for pruned ones of the highest score."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def drop_and_grow(weight: Tensor, kept: Tensor, score: Tensor, share: float) -> Tensor:
+    """Drop the smallest of the kept weights and grow as many pruned ones, those of the highest score.
+
+    Random scores make it SET (Mocanu et al., 2018), the magnitude of gradients RigL (Evci et al., 2020).
+
+    Args:
+        weight: any shape.
+        kept: bool, the same shape.
+        score: the same shape, finite; that of kept weights does not count.
+        share: of the kept weights, in [0, 1]; fewer are dropped where fewer are pruned.
+
+    Returns:
+        bool, the same shape, with as many kept as before.
+    """
+    count = min(round(share * int(kept.count_nonzero())), int((~kept).count_nonzero()))
+    magnitude = weight.detach().abs().masked_fill(~kept, torch.inf).flatten()
+    moved = kept.flatten().clone()
+    moved[magnitude.topk(count, largest=False).indices] = False
+    moved[score.masked_fill(kept, -torch.inf).flatten().topk(count).indices] = True
+    return moved.view_as(kept)
