@@ -112,6 +112,14 @@ class Bullets:
 
 
 @dataclass(frozen=True)
+class Details:
+    """A list in small print: pages show its title and open it on request."""
+
+    title: str
+    items: tuple[Text, ...]
+
+
+@dataclass(frozen=True)
 class Figure:
     """A picture in the figures folder: its file name and its alternative text."""
 
@@ -125,19 +133,25 @@ def headed(heading: str, sentences: Text, columns: Iterable[Column[Line]], lines
     return [Heading(2, heading), made] if made.rows else []
 
 
-Block = Heading | Paragraph | Bullets | Figure | Table
+Block = Heading | Paragraph | Bullets | Details | Figure | Table
 Document = tuple[Block, ...]
 
 
 @dataclass(frozen=True)
 class Places:
-    """Link targets of trials: record id to the address of its group, and one address for cells that span several groups."""
+    """Link targets of trials: record id to the address of its group, and one address for cells that span several groups.
+
+    `single` is the start of the address of one trial. Without it, a cell of one trial leads to the trial's group.
+    """
 
     trials: Mapping[str, str]
     several: str = ""
+    single: str = ""
 
     def address(self, cell: Cell) -> str:
         """Return the link target of a cell; empty if it has none."""
+        if self.single and len(cell.trials) == 1 and not cell.address and cell.text != NONE:
+            return f"{self.single}{cell.trials[0]}"
         targets = {self.trials[trial] for trial in cell.trials if trial in self.trials} if cell.text != NONE else set()
         return cell.address or (targets.pop() if len(targets) == 1 else self.several if targets else "")
 

@@ -26,17 +26,9 @@ def reduced(network: str, reduction: str) -> str:
 
 
 def where(group: Group, groups: Sequence[Group]) -> str:
-    """Return the data, plus what distinguishes the group from others of the same network.
-
-    Picture size, features and training length are named if they differ within the section, the rest only if needed.
-    """
-    like = [one for one in groups if one.key != group.key and name(one) == name(group)]
-    beside = [one for one in like if one.section == group.section]
-    shown: list[_Reader] = [_data]
-    shown += [read for read in _TELLING if read(group) and any(read(one) != read(group) for one in beside)]
-    words = [read(group) for read in shown]
-    rest = [one for one in like if all(read(one) == read(group) for read in shown)]
-    for read in _LAST:
+    """Return the data, and each fact that distinguishes the group from others of the same name and data."""
+    words, rest = [_data(group)], [one for one in groups if (name(one), _data(one)) == (name(group), _data(group))]
+    for read in _FACTS:
         if any(read(one) != read(group) for one in rest):
             words.append(read(group))
             rest = [one for one in rest if read(one) == read(group)]
@@ -65,31 +57,25 @@ def _data(group: Group) -> str:
 
 
 def _pixels(group: Group) -> str:
-    data = group.sample.recipe.get("data")
-    crop = data.get("crop") if isinstance(data, dict) else None
+    crop = (group.sample.recipe.get("data") or {}).get("crop")
     return f"{crop} px" if crop else ""
 
 
 def _features(group: Group) -> str:
-    data = group.sample.recipe.get("data")
-    return str(data.get("network", "")) if isinstance(data, dict) else ""
-
-
-def _epochs(group: Group) -> float:
-    """Return the total number of epochs, D included."""
-    runs = [*([group.sample.dense] if group.sample.dense else []), *group.sample.arms.values()][:2]
-    return round(
-        sum(phase.epochs for run in runs for phase in run.phases), 1
-    )  # a subset's steps do not divide evenly into epochs
+    return str((group.sample.recipe.get("data") or {}).get("network", ""))
 
 
 def _length(group: Group) -> str:
-    return f"{_epochs(group):g} {'epoch' if _epochs(group) == 1 else 'epochs'}"
+    """Return the number of epochs of D and one arm. A subset's steps do not divide evenly into epochs."""
+    runs = [*([group.sample.dense] if group.sample.dense else []), *group.sample.arms.values()][:2]
+    epochs = round(sum(phase.epochs for run in runs for phase in run.phases), 1)
+    return f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}"
 
 
-_Reader = Callable[[Group], str]
-_TELLING: tuple[_Reader, ...] = (_pixels, _features, _length)
-_LAST: tuple[_Reader, ...] = (
+_FACTS: tuple[Callable[[Group], str], ...] = (
+    _pixels,
+    _features,
+    _length,
     lambda group: f"{group.key.scale} scale",
     lambda group: f"recipe {group.key.recipe_hash[:6]}",
     lambda group: f"data {group.key.fingerprint[:6]}",

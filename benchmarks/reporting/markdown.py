@@ -11,6 +11,7 @@ from benchmarks.reporting.document import (
     Block,
     Bullets,
     Cell,
+    Details,
     Document,
     Figure,
     Heading,
@@ -44,6 +45,10 @@ def _parts(block: Block, page: str, places: Places) -> Iterator[str]:
             yield shown(block.text)
         case Bullets():
             yield "\n".join(f"- {shown(item)}" for item in block.items)
+        case Details():
+            yield f"<details><summary>{block.title}</summary>"
+            yield "\n".join(f"- {shown(item)}" for item in block.items)
+            yield "</details>"
         case Figure():
             yield f"![{block.words}]({_relative(f'figures/{block.name}', page)})"
         case _:

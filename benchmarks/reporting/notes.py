@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from benchmarks.analysis import metrics, summary
 from benchmarks.analysis.groups import Group
@@ -24,141 +25,121 @@ def facts(group: Group) -> list[Text]:
         same = "the same data: the same trial gave identical losses and outcomes under both"
         data += f"; under an older rule {', '.join(others)}, {same}"
     versions = [f"torch {r.versions.get('torch', 'unknown')}, {r.precision}" for r in records]
-    found: list[Text] = [*_fit(group), *_test_set(group), *_masks(group), *_clipping(group)]
-    found += [
-        (Cell("Cost, mean over trials", trials=summary.trials(group)), f": {_cost(records)}"),
-        f"Hardware: {formatting.unique([_machine(r.hardware) for r in records])}",
-        f"Software: {group.key.numerics}, {formatting.unique(versions)}; commit {formatting.commits(records)}",
-        data,
-    ]
+    measured = {
+        "Fit at the end of D": _fit(group),
+        "Test set": _test_set(group),
+        "Masks keep": _masks(group),
+        "Gradient-norm clipping": _clipping(group),
+        "Cost, mean over trials": _cost(records),
+    }
+    found: list[Text] = [(Cell(of, trials=summary.trials(group)), f": {text}") for of, text in measured.items() if text]
     features = {r.data.features for r in records if r.data.features}
     # Newer records describe features in more detail. Drop a description that another one extends.
     fullest = [one for one in features if not any(other.startswith(f"{one}; ") for other in features)]
-    found += [f"Features: {formatting.unique(fullest)}"] if fullest else []
-    found += [f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})]
     reduction = sample.recipe.get("reduction")
-    found += [f"Differs from the paper: {reduction}"] if reduction else []  # otherwise the notes say what differs
-    found += [f"Recipe: {note}" for note in sample.recipe.get("notes", [])]
-    return found
+    return [
+        *found,
+        f"Hardware: {formatting.unique([_machine(r.hardware) for r in records])}",
+        f"Software: {group.key.numerics}, {formatting.unique(versions)}; commit {formatting.commits(records)}",
+        data,
+        *([f"Features: {formatting.unique(fullest)}"] if fullest else []),
+        *(f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})),
+        *([f"Differs from the paper: {reduction}"] if reduction else []),  # otherwise the notes say what differs
+        *(f"Recipe: {note}" for note in sample.recipe.get("notes", [])),
+    ]
 
 
-def _fit(group: Group) -> list[Text]:
+def _fit(group: Group) -> str:
     """Return the fit at the end of D on training and test data, which shows under- or overfitting."""
     fit = summary.fit(group)
     if not fit:
-        return []
+        return ""
 
-    def scores(found: Mapping[str, float], loss: str, perplexity: str) -> str:
-        shown = [f"loss {found[loss]:.3f}"] if loss in found else []
-        if group.metric in found:
-            name = metrics.label(group.metric)
-            shown.append(f"{name} {formatting.number(found[group.metric])} {group.sample.unit}")
-        if perplexity in found:
-            shown.append(f"{metrics.label(perplexity)} {formatting.number(found[perplexity])}")
-        return ", ".join(shown) or NONE
+    def scores(found: Mapping[str, float], *names: str) -> str:
+        units = {group.metric: f" {group.sample.unit}"}
+        known = [name for name in names if name in found]
+        return ", ".join(f"{_plainly(name)} {found[name]:.2f}{units.get(name, '')}" for name in known) or NONE
 
-    if fit.epochs is None:
-        train = f"{scores(fit.train, 'test_loss', 'perplexity')} (preprocessed like test examples)"
-    else:
+    how = "preprocessed like test examples"
+    if fit.epochs is not None:
         over = "epoch" if fit.epochs == 1 else f"{fit.epochs:g} epochs"
-        train = f"{scores(fit.train, 'loss', 'perplexity')} (over its last {over}, with training's augmentation and dropout)"
-    test = scores(fit.test, "test_loss", metrics.PERPLEXITY)
-    lead = Cell(f"Fit at the end of D, mean of n = {fit.n}", trials=summary.trials(group, registry.DENSE))
-    return [(lead, f": training {train}; test {test}{_chance(group)}")]
-
-
-def _chance(group: Group) -> str:
-    """Return the error of random guessing, for classification. A network near it has learned little."""
+        how = f"over its last {over}, with training's augmentation and dropout"
+    train = scores(fit.train, "test_loss" if fit.epochs is None else "loss", group.metric, "perplexity")
+    test = scores(fit.test, "test_loss", group.metric, metrics.PERPLEXITY)
     classes = group.sample.data.counts.get("classes")
-    return f"; chance {formatting.number(100 - 100 / classes)} %" if classes and group.metric == "top1_error" else ""
+    chance = f"; chance {100 - 100 / classes:.2f} %" if classes and group.metric == "top1_error" else ""
+    return f"mean of n = {fit.n}; training {train} ({how}); test {test}{chance}"
 
 
-def _test_set(group: Group) -> list[Text]:
+def _plainly(name: str) -> str:
+    """Return the name of a score; beside the word training or test, a loss is just a loss."""
+    return "loss" if name.endswith("loss") else metrics.label(name)
+
+
+def _test_set(group: Group) -> str:
     """Return how much the finite test set contributes to each trial's gain and to the spread over seeds."""
     spread = summary.spread(group)
     if not spread:
-        return []
+        return ""
     found, low, high = spread
     text = (
-        f": bootstrap over test examples within each trial, mean 95 % interval "
+        f"bootstrap over test examples within each trial, mean 95 % interval "
         f"{formatting.ends(low, high)}; standard deviation due to the test set {formatting.number(found.within)}"
     )
-    if found.share is not None:
-        if found.share <= 1:
-            text += f", {100 * found.share:.0f} % of the variance between seeds"
-        else:
-            text += (
-                f", {found.share:.1f} times the variance between seeds: the seeds agree more closely than the finite test "
-                "set alone would suggest, so the interval over seeds understates the uncertainty about other test examples"
-            )
-    return [(Cell("Test set", trials=summary.trials(group, "dsd", "control")), text)]
+    if found.share is None:
+        return text
+    if found.share <= 1:
+        return f"{text}, {100 * found.share:.0f} % of the variance between seeds"
+    return (
+        f"{text}, {found.share:.1f} times the variance between seeds: the seeds agree more closely than the finite test set alone "
+        "would suggest, so the interval over seeds understates the uncertainty about other test examples"
+    )
 
 
-def _masks(group: Group) -> list[Text]:
-    """Return the share of weights that masks keep in each sparse phase, by arm, averaged over trials."""
+def _masks(group: Group) -> str:
+    """Return the share of weights that DSD's masks keep in each sparse phase, averaged over trials."""
     parts = []
     for number in range(1, summary.count_iterations(group) + 1):
-        kept: dict[str, list[str]] = {}
-        for name in ("dsd", "random"):
-            masks = [mask for record in group.records if (mask := summary.mask(record, name, number))]
-            if masks:
-                share = sum(sum(one.kept for one in m) / sum(one.weights for one in m) for m in masks) / len(masks)
-                weights = sum(one.weights for one in masks[0])
-                tensors = "1 tensor" if len(masks[0]) == 1 else f"{len(masks[0])} tensors"
-                kept.setdefault(f"{100 * share:.1f} % of {weights:,} weights in {tensors}", []).append(LABELS[name])
-        phase = "S" if summary.count_iterations(group) == 1 else f"S{number}"
-        parts += [f"{what} in {phase} ({', '.join(names)})" for what, names in kept.items()]
-    return [(Cell("Masks keep", trials=summary.trials(group)), f" {'; '.join(parts)}")] if parts else []
+        masks = [mask for record in group.records if (mask := summary.mask(record, "dsd", number))]
+        if masks:
+            share = fmean(sum(one.kept for one in m) / sum(one.weights for one in m) for m in masks)
+            weights, tensors = sum(one.weights for one in masks[0]), len(masks[0])
+            parts.append(f"{100 * share:.1f} % of {weights:,} weights in S{number} (tensors: {tensors})")
+    return "; ".join(parts)
 
 
-def _clipping(group: Group) -> list[Text]:
+def _clipping(group: Group) -> str:
     """Return how strongly gradients were clipped in each phase, by arm. Arms with different norms take different steps."""
     parts = []
     for name in LABELS:
         runs = [r.dense if name == registry.DENSE else r.arms.get(name) for r in group.records]
-        phases = [[p.clipping for p in run.phases] for run in runs if run and run.phases]
-        if not phases or any(one is None for phase in phases for one in phase):
-            continue
-        columns = [[one for one in column if one] for column in zip(*phases, strict=True)]
-        shown = [
-            f"{sum(c.factor for c in column) / len(column):.2f} ({100 * sum(c.share for c in column) / len(column):.0f} %)"
-            for column in columns
-        ]
-        parts.append(f"{'D' if name == registry.DENSE else LABELS[name]} {', '.join(shown)}")
-    if not parts:
-        return []
-    text = (
-        f" at {group.sample.recipe['clip_norm']:g}, by phase: mean scaling factor of the gradient (share of steps "
-        f"clipped): {'; '.join(parts)}"
-    )
-    return [(Cell("Gradient-norm clipping", trials=summary.trials(group)), text)]
+        trials = [[phase.clipping for phase in run.phases] for run in runs if run and run.phases]
+        phases = [[one for one in phase if one] for phase in zip(*trials, strict=True)]
+        if phases and all(len(phase) == len(trials) for phase in phases):
+            shown = [f"{fmean(c.factor for c in p):.2f} ({100 * fmean(c.share for c in p):.0f} %)" for p in phases]
+            parts.append(f"{'D' if name == registry.DENSE else LABELS[name]} {', '.join(shown)}")
+    at = group.sample.recipe.get("clip_norm")
+    rule = f"at {at:g}, by phase: mean scaling factor of the gradient (share of steps clipped)" if at else ""
+    return f"{rule}: {'; '.join(parts)}" if parts else ""
 
 
 def _machine(hardware: Hardware) -> str:
-    each = f"{hardware.gpu or hardware.cpu}, {_threads(hardware.threads)}"
+    each = f"{hardware.gpu or hardware.cpu}, threads: {hardware.threads}"
     return each if hardware.processes == 1 else f"{hardware.processes} processes, each with {each}"
-
-
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def _cost(records: Sequence[Record]) -> str:
     """Return the mean cost of a trial and of its parts. Parts that only some trials have state how many."""
-
-    def mean(values: Sequence[float]) -> str:
-        return f"{sum(values) / len(values):,.0f}"
-
     whole = [r.cost for r in records]
-    text = f"{mean([c.seconds for c in whole])} s, {mean([c.steps for c in whole])} steps, "
-    text += f"{mean([c.samples for c in whole])} samples"
-    parts = {"D": [r.dense.cost.seconds for r in records if r.dense]}
-    for name in dict.fromkeys(name for r in records for name in r.arms if name not in SENSITIVITY):
-        parts[registry.label(name)] = [r.arms[name].cost.seconds for r in records if name in r.arms]
-    others = [[arm.cost.seconds for name, arm in r.arms.items() if name in SENSITIVITY] for r in records]
-    parts["sensitivity arms"] = [sum(seconds) for seconds in others if seconds]
+    text = f"{fmean(c.seconds for c in whole):,.0f} s, {fmean(c.steps for c in whole):,.0f} steps, "
+    text += f"{fmean(c.samples for c in whole):,.0f} samples"
+    parts: dict[str, dict[str, float]] = {"D": {r.id: r.dense.cost.seconds for r in records if r.dense}}
+    for record in records:
+        for name, arm in record.arms.items():
+            part = parts.setdefault("sensitivity arms" if name in SENSITIVITY else registry.label(name), {})
+            part[record.id] = part.get(record.id, 0.0) + arm.cost.seconds
     shown = []
-    for part, seconds in parts.items():
+    for label, seconds in parts.items():
         some = f" in {len(seconds)} of {len(records)} trials" if len(seconds) < len(records) else ""
-        shown += [f"{part} {mean(seconds)} s{some}"] if seconds else []
+        shown += [f"{label} {fmean(seconds.values()):,.0f} s{some}"] if seconds else []
     return f"{text}; of which {', '.join(shown)}"

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from benchmarks import paper
-from benchmarks.analysis import answers, mask_lineage, samples, summary
+from benchmarks.analysis import answers, samples, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.results import Results
 from benchmarks.reporting import formatting, group_names, headings, wording
-from benchmarks.reporting.document import Block, Bullets, Cell, Document, Figure, Heading, Paragraph
+from benchmarks.reporting.document import (
+    Block,
+    Bullets,
+    Cell,
+    Details,
+    Document,
+    Figure,
+    Heading,
+    Paragraph,
+    Text,
+)
 from benchmarks.reporting.figures import names
 from benchmarks.reporting.notes import facts
 from benchmarks.reporting.tables import (
     arms,
     checkpoint_selection,
-    first_updates,
     gains,
     iterations,
     label_noise,
     overview,
     planned,
     quantities,
+    regime,
     sensitivity,
 )
 from benchmarks.reporting.tables import run_summary as ending
@@ -30,64 +41,106 @@ from benchmarks.reporting.tables.mask_lineage import lineage
 from benchmarks.reporting.tables.records import failures, trials
 from benchmarks.reporting.tables.samples import quotations
 
+SMOKE = "smoke"
+"""The name of the page of all smoke tests."""
 _MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes) or, on real data, with\n" + (
     "`nox -s imagenet_resnet18 -- --scale small --data DIR`."
 )
-RULE = Paragraph(wording.RULE)
+
+
+def groups_by_page(results: Results) -> dict[str, list[Group]]:
+    """Return the groups of each row's page, then those of the page of smoke tests, by name of the page."""
+    failed = {record.row for record in results.failed}
+    smoke = [group for group in results.groups if group.section == "smoke"]
+    rows = {row: [group for group in results.of(row) if group.section != "smoke"] for row in results.names}
+    found = {row: groups for row, groups in rows.items() if groups or row in failed}
+    return found | ({SMOKE: smoke} if smoke else {})
 
 
 def readme(results: Results) -> Document:
-    """Return results/README.md."""
-    parts = [*top(results)]
-    for row in results.names:
-        chosen = [group for group in results.of(row) if group.section not in ("small", "smoke")]
-        if chosen:
-            parts += [Heading(2, row), _about(row), _links(row)]
-            parts += [block for group in chosen for block in _group(group, results, whole=False)]
-            parts += label_noise.blocks(results.groups, row)
-    for section, heading in (
-        ("small", f"{wording.SUPERSEDED}, row by row"),
-        ("smoke", "SYNTHETIC data and smoke tests, row by row"),
-    ):
-        chosen = [group for group in results.groups if group.section == section]
-        parts += [Heading(2, heading)] if chosen else []
-        for group in chosen:
-            parts += [*_group(group, results, whole=False), _links(group.key.row)]
-    return (*parts, *failures(results.failed))
-
-
-def top(results: Results) -> Document:
-    """Return the top of the README, before the sections on single rows."""
-    parts: list[Block] = [Heading(1, "Results")]
+    """Return results/README.md: the answer, its figure and table, what is missing, and links to everything else."""
+    title = Heading(1, "Results")
     if not results.records:
-        return (*parts, Paragraph(f"There are no records yet. {_MAKE_SOME}"))
-    parts += [Paragraph("Does DSD beat ordinary training given the same budget?"), RULE, _counts(results)]
-    parts += overview.blocks(results.groups, results.rows)
-    if "gains.png" in names.figure_names(results.groups):
-        parts.append(Figure("gains.png", "Paired gains with 95 % intervals, one dot per seed within the frame"))
-    parts.append(_formats("The same tables", "overview"))
-    open_ = planned.lacking(results.rows, results.groups)
-    if open_.items and any(group.section not in ("smoke", "custom") for group in results.groups):
-        parts += [Heading(2, "What the planned rows still need"), open_]
-    every = {name for group in results.groups for record in group.records for name in record.arms}
-    meanings = wording.meanings(every).items()
-    listed = Bullets(tuple(f"**{label}**: {meaning}" for label, meaning in meanings))
-    link = Cell("what each arm's authors claim and what our trials found", address="tables/arms.md")
-    return (*parts, Heading(2, "Arms"), listed, Paragraph(("See ", link, ".")))
+        return (title, Paragraph(f"There are no records yet. {_MAKE_SOME}"))
+    return (title, *headline(results), *resolving(results), *_contents(results), *_small_print(results))
 
 
-def row_page(row: str, results: Results) -> Document:
-    """Return the page of a row: every group with all its gains. In CSV: every mean and gain, one per line."""
-    parts: list[Block] = [Heading(1, row), _about(row), RULE, quantities.quantities([])]
-    parts += [block for group in results.of(row) for block in _group(group, results, whole=True)]
-    parts += label_noise.blocks(results.groups, row)
-    return (*parts, *failures([record for record in results.failed if record.row == row]))
+def headline(results: Results) -> Document:
+    """Return the answer in words, its figure and its table, which also stand in the README at the repository root."""
+    if not _real(results):
+        return (Paragraph(("No result on real data yet: see ", Cell("results/README.md", address="README.md"), ".")),)
+    rows = results.rows
+    return (planned.answered(rows), *_figure(results, names.GAINS), planned.table(rows), planned.explanation(rows))
+
+
+def resolving(results: Results) -> Document:
+    """Return what the rows without a verdict lack, and the figure of the drop at pruning."""
+    if not _real(results):
+        return ()
+    lacking, drop = planned.lacking(results.rows), _figure(results, names.DROP)
+    parts: list[Block] = [Heading(2, "What would resolve the rest"), lacking] if lacking.items else []
+    return (*parts, *([Heading(2, "Does the drop at pruning tell the gain?"), *drop] if drop else []))
+
+
+def _real(results: Results) -> bool:
+    """Return whether there are trials of our recipes on real data."""
+    return any(group.section not in ("smoke", "custom") for group in results.groups)
+
+
+def _figure(results: Results, name: str) -> list[Block]:
+    return [Figure(name, names.SHARED[name])] if name in names.figure_names(results.groups) else []
+
+
+def _contents(results: Results) -> Iterator[Block]:
+    """Yield the list of all pages."""
+    yield Heading(2, "All results")
+    items: list[Text] = []
+    for name, groups in groups_by_page(results).items():
+        link = Cell(name, address=f"tables/{name}.md")
+        counts = Counter(wording.KINDS[group.section] for group in groups for _ in group.records)
+        trials = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "0"
+        network = (
+            paper.ROWS[name].network if name in paper.ROWS else "every row" if name == SMOKE else "not in the paper"
+        )
+        items.append((link, f": {network}; trials: {trials}"))
+    items += [
+        (Cell("overview", address="tables/overview.md"), ": all groups of trials by kind of result, and in CSV"),
+        (Cell("arms", address="tables/arms.md"), ": what each arm's authors claim and what our trials found"),
+    ]
+    yield Bullets(tuple(items))
+
+
+def _small_print(results: Results) -> Iterator[Block]:
+    superseded = sum(len(group.superseded) for group in results.groups)
+    states = {
+        "superseded by a newer trial of the same seed with all arms": superseded,
+        "not used, because an older trial of the same seed has more arms": sum(len(g.unused) for g in results.groups),
+        "failed and left out": len(results.failed),
+    }
+    count, used = len(results.records), sum(len(group.records) for group in results.groups)
+    counts = [f"{used} in the tables", *(f"{number} {state}" for state, number in states.items() if number)]
+    records = f"{count} {'record' if count == 1 else 'records'}: {', '.join(counts)}."
+    yield Details("Rules and counts", (wording.RULE, records))
+
+
+def page(name: str, results: Results) -> Document:
+    """Return the page of a row or of the smoke tests: every group with all its gains. In CSV: every mean and gain."""
+    groups, smoke = groups_by_page(results)[name], name == SMOKE
+    parts: list[Block] = [Heading(1, wording.HEADINGS["smoke"] if smoke else name)]
+    parts += [Paragraph(wording.INTRODUCTIONS["smoke"]) if smoke else _about(name), Paragraph(wording.SELECTION)]
+    parts += [_formats(name), quantities.quantities([])]
+    parts += overview.plain("All smoke tests", "", groups, results.groups) if smoke else []
+    parts += [block for group in groups for block in _group(group, results)]
+    parts += [] if smoke else label_noise.blocks(results.groups, name)
+    return (*parts, *failures([record for record in results.failed if record.row == name]))
 
 
 def overview_page(results: Results) -> Document:
-    """Return the overview."""
+    """Return all groups by kind of result."""
     blocks = overview.blocks(results.groups, results.rows)
-    return (Heading(1, "Overview"), RULE, *blocks, overview.export(results.groups, results.rows))
+    title, exported = Heading(1, "All results by kind"), overview.export(results.groups, results.rows)
+    answered = [planned.table(results.rows, frozenset({"latex"}))] if _real(results) else []
+    return (title, Paragraph(wording.RULE), _formats("overview"), *answered, *blocks, exported)
 
 
 def end_of_run(row: str, results: Results) -> Document:
@@ -104,20 +157,6 @@ def arms_page(results: Results) -> Document:
     return (title, Paragraph(INTRODUCTION), *cards(results.groups))
 
 
-def _counts(results: Results) -> Paragraph:
-    superseded = sum(len(group.superseded) for group in results.groups)
-    used = sum(len(group.records) for group in results.groups)
-    unused = sum(len(group.unused) for group in results.groups)
-    states = {
-        "superseded by a newer trial of the same seed with all arms": superseded,
-        "not used, because an older trial of the same seed has more arms": unused,
-        "failed and left out": len(results.failed),
-    }
-    counts = [f"{used} in the tables", *(f"{count} {state}" for state, count in states.items() if count)]
-    count = len(results.records)
-    return Paragraph(f"{count} {'record' if count == 1 else 'records'}: {', '.join(counts)}.")
-
-
 def _about(row: str) -> Paragraph:
     published = paper.ROWS.get(row)
     if published is None:
@@ -131,51 +170,36 @@ def _about(row: str) -> Paragraph:
     return Paragraph(text)
 
 
-def _group(group: Group, results: Results, whole: bool) -> Iterator[Block]:
-    """Yield the section of one group: complete if `whole`, otherwise the primary figure and its basis."""
+def _group(group: Group, results: Results) -> Iterator[Block]:
+    """Yield the section of one group."""
 
-    def picture(kind: names.Kind, words: str) -> Figure:
-        of = ", ".join([headings.network(group), f"{group.key.scale} scale", *group.key.custom])
-        return Figure(names.figure_name(group, results.groups, kind), f"{of}: {words}")
+    def picture(kind: names.Kind, words: str) -> Iterator[Figure]:
+        if kind in names.kinds(group):
+            of = ", ".join([headings.network(group), f"{group.key.scale} scale", *group.key.custom])
+            yield Figure(names.figure_name(group, results.groups, kind), f"{of}: {words}")
 
-    yield Heading(3, f"{group.key.row}: {group_names.title(group)}", group)
+    yield Heading(2, f"{group.key.row}: {group_names.title(group)}", group)
     yield Paragraph(_introduction(group))
     yield _verdict(group, results)
-    main, *others = arms.tables(group)
-    yield main
-    yield from others if whole else ()
-    by_iteration, every = iterations.tables(group)
-    yield by_iteration
-    if whole:
-        yield every
-        yield gains.table(group, results.rows)
-        yield from checkpoint_selection.tables(group)
-        yield from sensitivity.tables(group)
-        yield first_updates.first_steps(group)
-    if summary.has_sensitivity(group):
-        yield picture("sensitivity", "gain over the control by sparsity, and for other uses of the budget")
-    yield picture("curves", "training curves of the main arms")
-    if whole and (form := samples.form(group)):
+    yield from arms.tables(group)
+    yield from picture("curves", "training loss, test metric and gain over the control by epoch")
+    yield from regime.blocks(group, results.rows)
+    yield from iterations.tables(group)
+    yield gains.table(group, results.rows)
+    yield from checkpoint_selection.tables(group)
+    yield from sensitivity.tables(group)
+    yield from picture("sensitivity", "gain over the control by sparsity, and for other uses of the budget")
+    if form := samples.form(group):
         yield quotations(group, form)
-    if mask_lineage.of_weights(group):
-        yield picture("weights", "weights of the largest pruned tensor at five points, as in the paper's Figure 2")
-    if mask_lineage.told(group):
-        yield picture("lineage", "what happened to the weights that S pruned")
-        yield lineage(group)
-    yield Bullets(tuple(facts(group)))
+    yield from picture("weights", "weights from D through S to D2")
+    yield lineage(group)
     yield trials(group)
+    yield Details("Provenance: fit, cost, hardware, software, data, recipe", tuple(facts(group)))
 
 
-def _links(row: str) -> Paragraph:
-    return _formats("All gains", row)
-
-
-def _formats(what: str, name: str) -> Paragraph:
-    markdown, csv, latex = (
-        Cell(word, address=f"tables/{name}.{suffix}")
-        for word, suffix in (("Markdown", "md"), ("CSV", "csv"), ("LaTeX", "tex"))
-    )
-    return Paragraph((f"{what}: ", markdown, ", ", csv, ", ", latex, "."))
+def _formats(name: str) -> Paragraph:
+    csv, latex = (Cell(word, address=f"tables/{name}.{suffix}") for word, suffix in (("CSV", "csv"), ("LaTeX", "tex")))
+    return Paragraph(("The same numbers as ", csv, " and ", latex, "."))
 
 
 def _introduction(group: Group) -> str:
@@ -199,33 +223,18 @@ def _verdict(group: Group, results: Results) -> Paragraph:
     if not group.quotable:
         text = f"{'SYNTHETIC. ' if group.synthetic else ''}{about}"
         return Paragraph((text, gain, f"{count}. Verdict: {standing}."))
-    text = f"{count}. Verdict: {standing}.**"
-    if row is None or row.lacks is not None:
-        return Paragraph((f"**{about}", gain, text))
-    answer, share, points = row.answer, 100 * row.claim.share, f"{row.claim.points:+.2f}"
-    assert answer.p is not None
-    assert answer.p_holm is not None
-    p, holm = (Cell(_p(value), value, gain.trials) for value in (answer.p, answer.p_holm))
-    parts = (
-        f"**{about}",
-        gain,
-        f"{text} p ",
-        p,
-        f", Holm-adjusted over the {len(results.rows)} planned rows ",
-        holm,
-        ".",
-    )
-    if (found := answer.share) is None:
-        return Paragraph(parts)
-    shares = [100 * value for value in (found.share, found.low, found.high, found.lower, found.upper)]
-    of_control = Cell(
-        f"{formatting.number(shares[0], True)} % {formatting.ends(*shares[1:3])}, with one-sided bounds "
-        f"{formatting.ends(*shares[3:])}",
-        found.share,
-        gain.trials,
-    )
-    claim = f"; the paper's claim is {points} points, {share:.1f} %."
-    return Paragraph((*parts, " As a share of the control ", of_control, claim))
+    parts: list[str | Cell] = [f"**{about}", gain, f"{count}. Verdict: {standing}.**"]
+    answer = row.answer if row else None
+    if row and answer and answer.p is not None and answer.p_holm is not None:
+        p, holm = (Cell(_p(value), value, gain.trials) for value in (answer.p, answer.p_holm))
+        parts += [" p ", p, f", Holm-adjusted over the {len(results.rows)} planned rows ", holm, "."]
+    if row and answer and (found := answer.share):
+        shares = [100 * value for value in (found.low, found.high, found.lower, found.upper)]
+        text = f"{formatting.number(100 * found.share, True)} % {formatting.ends(*shares[:2])}"
+        bounds = f", with one-sided bounds {formatting.ends(*shares[2:])}"
+        parts += [" As a share of the control ", Cell(f"{text}{bounds}", found.share, gain.trials)]
+        parts.append(f"; the paper's claim is {row.claim.points:+.2f} points, {100 * row.claim.share:.1f} %.")
+    return Paragraph(tuple(parts))
 
 
 def _p(value: float) -> str:

@@ -17,7 +17,6 @@ from benchmarks.reporting.document import Document, Places
 from benchmarks.reporting.figures import files as figure_files
 from benchmarks.reporting.latex import latex
 from benchmarks.reporting.markdown import GENERATED, markdown
-from benchmarks.reporting.tables import planned
 from benchmarks.rows import ROWS
 from tasks.data.cache import write_whole
 
@@ -36,23 +35,23 @@ def render(records: Sequence[Record]) -> dict[str, str]:
     files = {"README.md": page(pages.readme(found), "README.md")}
     if records:
         files["tables/arms.md"] = page(pages.arms_page(found), "tables/arms.md")
-        documents = {"overview": pages.overview_page(found)} | {row: pages.row_page(row, found) for row in found.names}
-        for name, document in documents.items():
+        documents = {name: pages.page(name, found) for name in pages.groups_by_page(found)}
+        for name, document in (documents | {"overview": pages.overview_page(found)}).items():
             files[f"tables/{name}.md"] = page(document, f"tables/{name}.md")
             files |= {f"tables/{name}.csv": csv(document), f"tables/{name}.tex": latex(document)}
     return files
 
 
 def headline(records: Sequence[Record]) -> str:
-    """Return a short summary and one table of the planned rows, for the README at the repository root."""
+    """Return the answer with its figure and table, for the README at the repository root."""
     found = results(records)
-    return markdown(planned.headline(found.groups, found.rows), "../README.md", _places(found))
+    return markdown(pages.headline(found), "../README.md", _places(found))
 
 
 def _places(found: Results) -> Places:
-    """Return the link targets of the trials: each row's page lists them by group."""
-    numbered = [(row, *one) for row in found.names for one in enumerate(found.of(row), start=1)]
-    trials = {one.id: f"tables/{row}.md#t{number}" for row, number, group in numbered for one in group.everything}
+    """Return the link targets of the trials: their page lists them by group."""
+    numbered = [(name, *one) for name, groups in pages.groups_by_page(found).items() for one in enumerate(groups, 1)]
+    trials = {one.id: f"tables/{name}.md#t{number}" for name, number, group in numbered for one in group.everything}
     return Places(trials, "tables/overview.md")
 
 
@@ -114,7 +113,9 @@ def refuse_foreign(path: Path) -> None:
 
 def _present(out: Path) -> set[str]:
     """Return the files in `out`/tables that this suite could have made. Others are left alone."""
-    known = {f"{name}{suffix}" for name in (*paper.ROWS, *ROWS, "overview", "arms") for suffix in _SUFFIXES}
+    known = {
+        f"{name}{suffix}" for name in (*paper.ROWS, *ROWS, "overview", "arms", pages.SMOKE) for suffix in _SUFFIXES
+    }
     return {f"tables/{path.name}" for path in (out / "tables").glob("*") if path.name in known}
 
 

@@ -1,12 +1,9 @@
-"""Sentences that several pages share: rules, headings and the meanings of arms."""
+"""Sentences that several pages share: rules and headings."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from benchmarks.analysis.groups import Section
-from benchmarks.analysis.summary import LABELS
-from benchmarks.arms.registry import ARMS, DENSE, MAIN, SENSITIVITY
+from benchmarks.arms.registry import DENSE
 
 SELECTION = "Selection rule: last epoch, never best on test."
 RULE = (
@@ -32,15 +29,12 @@ INTRODUCTIONS: dict[Section, str] = {
     "ratio. No verdict and no comparison with the paper. Intervals are t intervals over seeds only.",
     "smoke": "Smoke test only: generated data or a few steps. Not a result, so no verdict.",
 }
-MEANINGS = {LABELS[DENSE]: "the end of the dense phase D, the start of every arm"} | {
-    ARMS[name].label: ARMS[name].meaning for name in MAIN
+KINDS: dict[Section, str] = {
+    "paper": "at paper scale",
+    "regime": "in the regime of the claim",
+    "custom": "of custom recipes",
+    "small": "superseded",
+    "smoke": "smoke tests",
 }
-
-
-def meanings(arms: Collection[str]) -> dict[str, str]:
-    """Return display name to meaning, for the end of D, the main arms and the arms in `arms`."""
-    others = [ARMS[name] for name in SENSITIVITY if name in arms]
-    return MEANINGS | {one.listed or one.label: one.meaning for one in others}
-
-
+"""What trials of a section are called in a list."""
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))

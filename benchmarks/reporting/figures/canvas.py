@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
+from benchmarks.analysis.groups import Group
 from benchmarks.records.schema import Record
+from benchmarks.reporting import group_names
+from benchmarks.statistics.intervals import MINIMUM_SEEDS
 
 COLOURS = {"dense": "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
 """The arms' colours, safe for colour-blind readers (Okabe and Ito)."""
 
-DRAWING_VERSION = 8
+DRAWING_VERSION = 9
 """Raise this with every change of how figures look, so that `stale` finds figures drawn by older code."""
 
 _SOURCE = "dsd-source"  # the PNG text field with the hash of `source`
@@ -54,8 +60,50 @@ def source(records: Sequence[Record]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def save(figure: Figure, path: Path, drawn_from: str) -> None:
-    """Write a PNG with 128 colours (a third of the size) and its source hash, but no date or version."""
+def records_of(groups: Sequence[Group]) -> list[Record]:
+    """Return the records in use of some groups."""
+    return [record for group in groups for record in group.records]
+
+
+def titled(figure: Figure, title: str, small: str) -> None:
+    """Set a title, the question or the finding, and the small print at the foot. Both are wrapped to the figure's width."""
+    width = figure.get_figwidth()
+    wrapped = textwrap.fill(title, round(11.5 * width), break_on_hyphens=False)
+    figure.suptitle(wrapped, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    note = textwrap.fill(small, round(17 * width), break_on_hyphens=False)
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=7, color="#555555")
+
+
+def small_print(group: Group) -> str:
+    """Return the row, scale, data, recipe and number of seeds of a group."""
+    n = len(group.records)
+    return f"{group.key.row}, {group_names.title(group)}; {'1 seed' if n == 1 else f'n = {n} seeds'}"
+
+
+def gain(
+    ax: Axes,
+    at: float,
+    seeds: Sequence[float],
+    interval: tuple[float, float] | None,
+    colour: str,
+    upright: bool = False,
+) -> None:
+    """Draw the gain of an arm at the position `at`: a dot per seed, and from three seeds on the mean and `interval`."""
+
+    def dots(values: Sequence[float], beside: float = 0.0, **look: Any) -> None:
+        where = [at + beside] * len(values)
+        ax.scatter(*((where, values) if upright else (values, where)), color=colour, **look)
+
+    few = len(seeds) < MINIMUM_SEEDS or interval is None
+    beside = 0.0 if few else 1.4 if upright else 0.24
+    dots(seeds, beside, s=26 if few else 11, alpha=0.9 if few else 0.7, linewidths=0, zorder=3)
+    if interval and not few:
+        (ax.vlines if upright else ax.hlines)(at, *interval, color=colour, linewidth=1.6, zorder=2)
+        dots([sum(seeds) / len(seeds)], s=40, marker="D", edgecolors="#000000", linewidths=0.6, zorder=4)
+
+
+def save(figure: Figure, path: Path, records: Sequence[Record]) -> None:
+    """Write a PNG with 128 colours (a third of the size) and the source hash of `records`, but no date or version."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if _VECTOR.get():
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -65,7 +113,7 @@ def save(figure: Figure, path: Path, drawn_from: str) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=figure.dpi)
     text = PngInfo()
-    text.add_text(_SOURCE, drawn_from)
+    text.add_text(_SOURCE, source(records))
     image = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
     image.save(path, format="PNG", optimize=True, pnginfo=text)
 

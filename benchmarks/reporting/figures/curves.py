@@ -1,11 +1,11 @@
-"""The curves of one group: training loss and test metric over epochs, by arm."""
+"""The curves of one group: training loss, test metric and gain over the control by epoch, by arm."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from benchmarks.analysis import metrics, summary
@@ -13,106 +13,133 @@ from benchmarks.analysis.groups import Group
 from benchmarks.arms import registry
 from benchmarks.arms.registry import DENSE
 from benchmarks.records.schema import Point, Record
-from benchmarks.reporting import group_names, headings
+from benchmarks.reporting import formatting, headings
 from benchmarks.reporting.figures import canvas
 from benchmarks.reporting.figures.canvas import COLOURS
 
 _SPARE = ("#E69F00", "#56B4E9", "#F0E442")
+_Line = dict[float, float]
+"""Epoch, from the start of D, to a value."""
 
 
 def curves(group: Group, path: Path) -> None:
-    """Draw training loss and test metric of one group's main arms over epochs: seeds thin, their mean thick.
+    """Draw training loss, test metric and gain over the control of one group's main arms over epochs.
 
-    The panel for the time after D is scaled to the end of DSD and control, the arms to compare; other arms may leave the frame.
-    Validation perplexity, if measured, has its own panel.
+    Lines are means over seeds. From three seeds on, bands are the range of the seeds; two seeds are dots. The panel of the gain is
+    framed on DSD; arms with far larger gains or losses leave it. Validation perplexity, if measured, has its own panel.
     """
     names = summary.main_arms(group)
     colours = COLOURS | dict(zip((n for n in names if n not in COLOURS), _SPARE, strict=False))
-    metric = group.metric
-    panels: list[tuple[str, str | None, bool]] = [("training loss", None, False)]
     better = "lower is better" if group.sample.lower_is_better else "higher is better"
-    name = f"test {headings.metric_name(metric, group)}"
-    panels += [(f"{name}\n({better})", metric, False), (f"{name},\nzoomed to DSD and control", metric, True)]
-    if any(_line(record, arm, metrics.PERPLEXITY) for record in group.records for arm in (DENSE, *names)):
-        panels.append((f"{metrics.label(metrics.PERPLEXITY)}\n(lower is better)", metrics.PERPLEXITY, False))
-    with canvas.blank(7.5, 0.7 + 2.3 * len(panels)) as figure:
-        fork = sum(phase.epochs for phase in group.sample.dense.phases) if group.sample.dense else 0.0
-        every = figure.subplots(len(panels), 1)
-        for ax, (heading, of, after) in zip(every, panels, strict=True):
+    name = headings.metric_name(group.metric, group)
+    panels: list[tuple[str, Callable[[Record, str], _Line]]] = [
+        ("training loss", lambda record, arm: _line(record, arm, None)),
+        (f"test {name}\n({better})", lambda record, arm: _line(record, arm, group.metric)),
+        ("gain over the control,\npaired by seed (points)", _gain),
+        (
+            f"{metrics.label(metrics.PERPLEXITY)}\n(lower is better)",
+            lambda record, arm: _line(record, arm, metrics.PERPLEXITY),
+        ),
+    ]
+    panels = [one for one in panels if any(one[1](record, arm) for record in group.records for arm in (DENSE, *names))]
+    with canvas.blank(7.5, 0.7 + 2.2 * len(panels)) as figure:
+        every = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        for ax, (heading, read) in zip(every, panels, strict=True):
             for arm in (DENSE, *names):
-                look = {"colour": colours.get(arm, "#999999"), "style": "--" if arm == "control" else "-"}
-                lines = [line for record in group.records if (line := _line(record, arm, of))]
-                if lines and not (after and arm == DENSE):
+                lines = [line for record in group.records if (line := read(record, arm))]
+                if lines:
                     label = "D, shared" if arm == DENSE else registry.label(arm)
                     fewer = f" (n = {len(lines)})" if len(lines) < len(group.records) else ""
-                    _bundle(ax, lines, label + fewer, first=arm == "dsd", **look)
-            ax.set_xlim(left=fork if after else 0)
-            if after:
-                _frame_end(
-                    ax, [line for r in group.records for arm in ("dsd", "control") if (line := _line(r, arm, of))], fork
-                )
-            _boundaries(ax, group.sample)
+                    framed = read is not _gain or arm == "dsd"
+                    _bundle(ax, lines, label + fewer, colours.get(arm, "#999999"), arm, framed)
             ax.set_ylabel(heading)
+            if read is _gain:
+                ax.axhline(0, color=COLOURS["control"], linestyle="--", linewidth=1.6)
+                _frame(
+                    ax, {arm: [_gain(record, arm) for record in group.records if arm in record.arms] for arm in names}
+                )
+            ax.set_xlim(left=0)
+            _boundaries(ax, group.sample)
         every[-1].set_xlabel("epoch")
+        every[0].legend(fontsize=8, loc="upper right", ncols=2)
+        spread = {1: "", 2: " Dots: the two seeds."}.get(len(group.records), " Bands: range over seeds.")
         n = len(group.records)
-        seeds = "1 seed" if n == 1 else f"n = {n} seeds (thin), mean (thick)"
         if any(0 < sum(arm in record.arms for record in group.records) < n for arm in names):
-            seeds += "; means over different seeds are not comparable"
-        heading = textwrap.fill(f"{group.key.row}, {group_names.title(group)}", 97, break_on_hyphens=False)
-        figure.suptitle(f"{heading}\n{seeds}", fontsize=9)
-        figure.legend(*every[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=5)
-        canvas.save(figure, path, canvas.source(group.records))
+            spread += " Means over different seeds are not comparable."
+        canvas.titled(figure, _finding(group), f"{canvas.small_print(group)}.{spread}")
+        canvas.save(figure, path, group.records)
 
 
-def _line(record: Record, arm: str, metric: str | None) -> dict[float, float]:
-    """Return epoch (from the start of D) to test metric, or to training loss if `metric` is None."""
-    source = record.dense if arm == DENSE else record.arms.get(arm)
+def _finding(group: Group) -> str:
+    """Return the gain over the control after the last epoch as a title."""
+    start = f"{'Smoke test, ' if group.section == 'smoke' else ''}{headings.network(group)}"
+    if summary.primary(group) is None:
+        return f"{start}: no comparison of DSD with the control"
+    return f"{start}: DSD gains {formatting.gain(group)} points over the control after the last epoch"
+
+
+def _line(record: Record, arm: str, metric: str | None) -> _Line:
+    """Return the test metric over epochs, or the training loss if `metric` is None.
+
+    Phases end with an evaluation that may follow the previous point by one step. Of two such points, the test's last one and the
+    training loss's first one are kept: the loss of a single step is noise.
+    """
+    source, dense = record.dense if arm == DENSE else record.arms.get(arm), record.dense
     if source is None:
         return {}
-    dense = record.dense
     start = sum(p.epochs for p in dense.phases) if dense and arm != DENSE else 0.0
-    line = {round(start, 6): dense.test[metric]} if dense and arm != DENSE and metric in dense.test else {}
-    return line | {round(start + p.epoch, 6): value for p in source.curve if (value := _value(p, metric)) is not None}
+    points = [(start, dense.test[metric])] if dense and arm != DENSE and metric in dense.test else []
+    points += [(start + p.epoch, value) for p in source.curve if (value := _value(p, metric)) is not None]
+    near = 0.01 * (points[-1][0] - start) if points else 0.0
+    kept: list[tuple[float, float]] = []
+    for epoch, value in points:
+        if kept and epoch - kept[-1][0] < near:
+            kept[-1] = (epoch, kept[-1][1] if metric is None else value)
+        else:
+            kept.append((epoch, value))
+    return {round(epoch, 6): value for epoch, value in kept}
 
 
 def _value(point: Point, metric: str | None) -> float | None:
     return point.train.get("loss") if metric is None else (point.test or {}).get(metric)
 
 
-def _frame_end(ax: Axes, lines: Sequence[dict[float, float]], fork: float) -> None:
-    """Set the y range to the second half of these lines after the epoch `fork`."""
-    last = max((max(line) for line in lines), default=fork)
-    held = [value for line in lines for epoch, value in line.items() if epoch >= (fork + last) / 2]
-    if held:
-        margin = 0.15 * (max(held) - min(held)) or 0.5
-        ax.set_ylim(min(held) - margin, max(held) + margin)
+def _gain(record: Record, arm: str) -> _Line:
+    """Return the gain in test metric over the control, at the epochs that both have."""
+    ours, theirs = (_line(record, name, record.metric) for name in (arm, "control"))
+    sign = -1 if record.lower_is_better else 1
+    paired = arm not in (DENSE, "control")
+    return {epoch: sign * (ours[epoch] - theirs[epoch]) for epoch in ours if epoch in theirs} if paired else {}
 
 
-def _bundle(
-    ax: Axes, lines: Sequence[dict[float, float]], label: str, colour: str, style: str, first: bool = False
-) -> None:
-    for line in lines:
-        ax.plot(list(line), list(line.values()), color=colour, linewidth=0.6, alpha=0.45, linestyle=style)
+def _frame(ax: Axes, gains: Mapping[str, Sequence[_Line]]) -> None:
+    """Set the y range to zero, DSD's gains, and the final gains of other arms up to three times as large."""
+    held = [0.0, *(value for line in gains.get("dsd", ()) for value in line.values())]
+    ends = [line[max(line)] for lines in gains.values() for line in lines if line]
+    held += [end for end in ends if abs(end) <= 3 * max(map(abs, held))]
+    margin = 0.1 * (max(held) - min(held)) or 0.5
+    ax.set_ylim(min(held) - margin, max(held) + margin)
+
+
+def _bundle(ax: Axes, lines: Sequence[_Line], label: str, colour: str, arm: str, framed: bool) -> None:
+    """Draw the mean of the lines, and their spread if the frame holds it."""
     common = [epoch for epoch in lines[0] if all(epoch in line for line in lines)]
-    mean = [sum(line[epoch] for line in lines) / len(lines) for epoch in common]
-    top = 3 + first  # draw DSD's line on top
-    ax.plot(common, mean, style, color=colour, linewidth=1.6, marker="o", markersize=2.5, label=label, zorder=top)
+    values = np.array([[line[epoch] for epoch in common] for line in lines])
+    top = 3 + (arm == "dsd")
+    style = "--" if arm == "control" else "-"
+    ax.plot(common, values.mean(axis=0), style, color=colour, linewidth=1.6, label=label, zorder=top)
+    if framed and len(lines) == 2:
+        ax.scatter(common * 2, values.ravel(), s=9, color=colour, linewidths=0, zorder=top)
+    elif framed and len(lines) > 2:
+        ax.fill_between(common, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, linewidth=0)
 
 
 def _boundaries(ax: Axes, record: Record) -> None:
-    """Mark the ends of the dsd arm's phases."""
-    names = {"dense": "D", "sparse": "S", "redense": "D2"}
-    arm = record.arms.get("dsd")
-    position, iteration = 0.0, 0
-    several = sum(phase.kind == "sparse" for phase in arm.phases) > 1 if arm else False
+    """Mark and name the dsd arm's phases."""
+    names, arm, position = {"dense": "D", "sparse": "S", "redense": "D2"}, record.arms.get("dsd"), 0.0
     for phase in (*(record.dense.phases if record.dense else ()), *(arm.phases if arm else ())):
-        iteration += phase.kind == "sparse"
-        name = names[phase.kind] + (f", iteration {iteration}" if several and iteration else "")
-        middle, position = position + phase.epochs / 2, position + phase.epochs
-        ax.axvline(position, color="#BBBBBB", linewidth=0.8, linestyle=":", zorder=0)
         where = ax.get_xaxis_transform()
-        if middle > ax.get_xlim()[0]:  # text left of the axes would shrink them
-            size = 7 if several else 8
-            ax.text(
-                middle, 1.01, name.replace(", ", "\n"), transform=where, ha="center", fontsize=size, color="#555555"
-            )
+        middle = position + phase.epochs / 2
+        ax.text(middle, 1.01, names[phase.kind], transform=where, ha="center", fontsize=8, color="#555555")
+        position += phase.epochs
+        ax.axvline(position, color="#BBBBBB", linewidth=0.8, linestyle=":", zorder=0)

@@ -1,29 +1,30 @@
-"""The figures of a results folder: draw those that are missing or stale."""
+"""Draw the figures of a results folder that are missing or stale."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import get_args
 
 from benchmarks import paper
 from benchmarks.analysis.groups import Group, group_records
-from benchmarks.analysis.summary import has_gain
-from benchmarks.paper import claim_of
 from benchmarks.records.schema import Record
-from benchmarks.reporting import group_names, wording
-from benchmarks.reporting.figures import canvas, forest, sensitivity
-from benchmarks.reporting.figures import weights as weights_figure
+from benchmarks.reporting.figures import canvas, drop, forest, names, sensitivity, weights
 from benchmarks.reporting.figures.curves import curves
-from benchmarks.reporting.figures.names import Kind, figure_name, figure_names, kinds
 from benchmarks.rows import ROWS
 
 _NAMES = re.compile(
-    rf"gains\.png|(?:{'|'.join(map(re.escape, {**paper.ROWS, **ROWS}))})-(?:smoke|small|paper)"
-    rf"(?:-[0-9a-f]{{12}}-[0-9]+)?-(?:{'|'.join((*get_args(Kind), 'captions', 'transcripts'))})\.png"
+    rf"gains\.png|drop\.png|(?:{'|'.join(map(re.escape, {**paper.ROWS, **ROWS}))})-(?:smoke|small|paper)"
+    r"(?:-[0-9a-f]{12}-[0-9]+)?-(?:curves|weights|sensitivity|lineage|captions|transcripts)\.png"
 )
-"""File names of figures that this suite makes or once made (contact sheets of captions and transcripts)."""
+"""File names of figures that this suite makes or once made."""
+_SHARED: Mapping[str, Callable[[Sequence[Group], Path], None]] = {names.GAINS: forest.draw, names.DROP: drop.draw}
+_DRAW: Mapping[names.Kind, Callable[[Group, Path], None]] = {
+    "curves": curves,
+    "weights": weights.draw,
+    "sensitivity": sensitivity.draw,
+}
 
 
 def write(out: Path, records: Sequence[Record]) -> list[Path]:
@@ -31,24 +32,15 @@ def write(out: Path, records: Sequence[Record]) -> list[Path]:
 
     A figure already drawn from the same records by this drawing version is kept.
     """
-    found = group_records(records)
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    names = figure_names(found)
-    for name in _present(folder) - set(names):
+    wanted = _wanted(records)
+    for name in _present(folder) - set(wanted):
         (folder / name).unlink()
-    if "gains.png" in names and not _is_drawn(folder / "gains.png", _records(_shown(found))):
-        gains(records, folder / "gains.png")
-    for group in found:
-        for kind in kinds(group):
-            path = folder / figure_name(group, found, kind)
-            if not _is_drawn(path, group.records):
-                _DRAW[kind](group, path)
-    return [folder / name for name in names]
-
-
-def _is_drawn(path: Path, records: Sequence[Record]) -> bool:
-    return canvas.read_source(path) == canvas.source(records)
+    for name, (source, draw) in wanted.items():
+        if canvas.read_source(folder / name) != source:
+            draw(folder / name)
+    return [folder / name for name in wanted]
 
 
 def stale(folder: Path, records: Sequence[Record]) -> list[str]:
@@ -56,93 +48,23 @@ def stale(folder: Path, records: Sequence[Record]) -> list[str]:
 
     The check uses the source hash in each file, because pixels depend on the version of the font library.
     """
-    found = group_records(records)
-    sources = {figure_name(one, found, kind): canvas.source(one.records) for one in found for kind in kinds(one)}
-    names = figure_names(found)
-    if "gains.png" in names:
-        sources["gains.png"] = canvas.source(_records(_shown(found)))
-    wrong = {name for name in names if canvas.read_source(folder / name) != sources[name]}
-    return sorted(wrong | (_present(folder) - set(names)))
+    wanted = _wanted(records)
+    wrong = {name for name, (source, _) in wanted.items() if canvas.read_source(folder / name) != source}
+    return sorted(wrong | (_present(folder) - set(wanted)))
 
 
-def gains(records: Sequence[Record], path: Path) -> None:
-    """Draw DSD's paired gains: mean, 95 % interval and one dot per seed, with the paper's claim for planned rows.
-
-    Custom recipes are omitted. Trials of suite 0.1 are drawn only if there is no result, smoke tests only if there is neither.
-
-    Raises:
-        ValueError: there is nothing to draw.
-    """
-    shown = _shown(group_records(records))
-    if not shown:
-        raise ValueError(
-            f"{path.name}: none of {len(records)} records is finished, has the arm 'dsd' and follows one of our recipes"
-        )
-    with canvas.blank(7.5, 0.9 + 0.72 * (len(shown) + 0.9)) as figure:
-        ax = figure.subplots()
-        forest.draw(ax, shown, {row.name: claim_of(row).share for row in paper.ROWS.values()})
-        ax.set_title(_title(shown[0]), loc="left", fontsize=9, fontweight="bold")
-        ax.set_xlabel(
-            "gain in points of the row's metric (right of zero: DSD is better);\nintervals over n seeds; arrows: beyond the frame"
-        )
-        handles = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=8)
-        canvas.save(figure, path, canvas.source(_records(shown)))
-
-
-def weights(group: Group, path: Path) -> None:
-    """Draw the histograms of one group's weights at the five points of the paper's Figure 2.
-
-    Raises:
-        ValueError: its records have no histograms.
-    """
-    weights_figure.histograms(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
-
-
-def lineages(group: Group, path: Path) -> None:
-    """Draw what happened to the weights that one group's sparse phases pruned.
-
-    Raises:
-        ValueError: its records have no such data.
-    """
-    weights_figure.dots(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
-
-
-def sensitivities(group: Group, path: Path) -> None:
-    """Draw one group's gains over the control by sparsity, and for other uses of the budget.
-
-    Raises:
-        ValueError: its records have no sensitivity arm.
-    """
-    sensitivity.draw(group, f"{group.key.row}, {group_names.title(group)}", path, canvas.source(group.records))
-
-
-_DRAW: dict[Kind, Callable[[Group, Path], None]] = {
-    "curves": curves,
-    "weights": weights,
-    "lineage": lineages,
-    "sensitivity": sensitivities,
-}
-
-
-def _shown(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups in the gains figure: results; if none, superseded trials; if none, smoke tests."""
-    found = [group for group in groups if has_gain(group)]
-    kinds = (
-        [one for one in found if one.quotable],
-        *([g for g in found if g.section == s] for s in ("small", "smoke")),
-    )
-    return next((kind for kind in kinds if kind), [])
-
-
-def _title(group: Group) -> str:
-    if group.quotable:
-        return "Real data"
-    return wording.SUPERSEDED if group.section == "small" else "SYNTHETIC or smoke scale: smoke test only"
-
-
-def _records(groups: Sequence[Group]) -> list[Record]:
-    return [record for group in groups for record in group.records]
+def _wanted(records: Sequence[Record]) -> dict[str, tuple[str, Callable[[Path], None]]]:
+    """Return the file name of every figure, with its source hash and the function that draws it."""
+    groups = group_records(records)
+    found: dict[str, tuple[str, Callable[[Path], None]]] = {
+        name: (canvas.source(canvas.records_of(shown)), partial(_SHARED[name], shown))
+        for name, shown in names.shared(groups).items()
+    }
+    for group in groups:
+        for kind in names.kinds(group):
+            name = names.figure_name(group, groups, kind)
+            found[name] = canvas.source(group.records), partial(_DRAW[kind], group)
+    return found
 
 
 def _present(folder: Path) -> set[str]:

@@ -1,16 +1,23 @@
-"""File names of figures."""
+"""The figures of a results folder: their file names, and the groups that each shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
 
-from benchmarks.analysis import mask_lineage
+from benchmarks.analysis import mask_lineage, summary
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.summary import has_gain, has_sensitivity
+from benchmarks.reporting.tables import regime
 
-Kind = Literal["curves", "weights", "lineage", "sensitivity"]
+Kind = Literal["curves", "weights", "sensitivity"]
 """The kinds of figures of one group."""
+
+GAINS, DROP = "gains.png", "drop.png"
+SHARED = {
+    GAINS: "DSD's gain over the control, row by row, as a share of the paper's claim",
+    DROP: "DSD's gain over the control against the drop at pruning, one dot per trial",
+}
+"""The figures over all rows, and what they show."""
 
 
 def kinds(group: Group) -> list[Kind]:
@@ -18,16 +25,26 @@ def kinds(group: Group) -> list[Kind]:
     has: dict[Kind, bool] = {
         "curves": True,
         "weights": mask_lineage.of_weights(group) is not None,
-        "lineage": bool(mask_lineage.told(group)),
-        "sensitivity": has_sensitivity(group),
+        "sensitivity": summary.has_sensitivity(group),
     }
     return [kind for kind, there in has.items() if there]
 
 
+def shared(all_groups: Sequence[Group]) -> dict[str, list[Group]]:
+    """Return the figures over all rows that there are, with their groups.
+
+    Superseded trials are never drawn. The figure of the drop lists them because it counts the trials that it lacks.
+    """
+    both = [group for group in all_groups if group.section not in ("smoke", "custom") and summary.primary(group)]
+    results = [group for group in both if group.paper]
+    dropped = any(regime.drops(record) for group in results for record in group.records)
+    found = {GAINS: results, DROP: both if dropped else []}
+    return {name: groups for name, groups in found.items() if groups}
+
+
 def figure_names(all_groups: Sequence[Group]) -> list[str]:
-    """Return the file names of all figures: the gains, then those of each group."""
-    gains = ["gains.png"] if any(has_gain(group) for group in all_groups) else []
-    return [*gains, *(figure_name(group, all_groups, kind) for group in all_groups for kind in kinds(group))]
+    """Return the file names of all figures: those over all rows, then those of each group."""
+    return [*shared(all_groups), *(figure_name(one, all_groups, kind) for one in all_groups for kind in kinds(one))]
 
 
 def figure_name(group: Group, all_groups: Sequence[Group], kind: Kind) -> str:

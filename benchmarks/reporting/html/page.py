@@ -12,16 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from benchmarks.analysis.results import results
 from benchmarks.records import outputs
 from benchmarks.records.schema import Record
 from benchmarks.reporting import pages
 from benchmarks.reporting.document import Places
 from benchmarks.reporting.html import svg, viewer
-from benchmarks.reporting.html.render import TRIALS, Place, html
-from benchmarks.reporting.tables import planned
+from benchmarks.reporting.html.render import ENVIRONMENT, TRIALS, Place, html
 from tasks.data.cache import write_whole
 
 LIMIT: Final = 5_000_000
@@ -49,36 +46,28 @@ def page(records: Sequence[Record], folder: Path) -> str:
     altered = outputs.altered(folder, {one.id: one.outputs for one in records})
     if altered:
         raise ValueError(f"{altered[0]}: its SHA-256 differs from the one in its record")
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     found = results(records)
-    groups, failed = found.groups, {row: [one.id for one in found.failed if one.row == row] for row in found.names}
+    groups = found.groups
     states = {name: state.partition(":")[0] for group in groups for name, state in group.states.items()}
-    story = environment.get_template("record.html")
+    story = ENVIRONMENT.get_template("record.html")
     details = {one.id: story.render(record=one, state=states.get(one.id)) for one in records}
+    failed = {
+        name: [details[one.id] for one in found.failed if one.row == name] for name in pages.groups_by_page(found)
+    }
     numbers = {record.id: f"{TRIALS}{number}" for number, group in enumerate(groups) for record in group.everything}
-    place = Place(svg.as_svg(records), Places(numbers, "#overview"), details)
+    place = Place(svg.as_svg(records), Places(numbers, "#overview", "#record-"), details)
     script = (_FOLDER / "viewer.js").read_text(encoding="utf-8")
     parts = {
         "style": (_FOLDER / "style.css").read_text(encoding="utf-8"),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "headline": html(planned.headline(groups, found.rows), place, "Headline"),
-        "overview": html(pages.top(found), place, "Results"),
-        # The rule is already at the top of the page.
-        "rows": {
-            row: html(tuple(one for one in pages.row_page(row, found) if one != pages.RULE), place, row)
-            for row in found.names
-        },
+        "answer": html((*pages.headline(found), *pages.resolving(found)), place, "Answer"),
+        "overview": html(pages.overview_page(found), place, "All results"),
+        "pages": {name: html(pages.page(name, found), place, name) for name in pages.groups_by_page(found)},
         "arms": html(pages.arms_page(found), place, "Arms") if records else "",
-        "failed": {row: [details[one] for one in ids] for row, ids in failed.items()},
+        "failed": failed,
     }
-    template = environment.get_template("template.html")
+    template = ENVIRONMENT.get_template("template.html")
     words = viewer.trials(groups, folder)
     room = LIMIT - len(template.render(parts, trials=[], left_out=words).encode())
     if room < 0:

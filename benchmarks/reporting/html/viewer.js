@@ -110,7 +110,7 @@ function viewer() {
     part("said").replaceChildren(...lines);
   }
 
-  function select() {
+  function select(opening = false) {
     const wanted = part("search").value.trim().toLowerCase();
     const differ = part("which").value === "differ";
     matches = [];
@@ -118,6 +118,10 @@ function viewer() {
       const found = one.some((cell) => text(cell).toLowerCase().includes(wanted));
       if (found && !(differ && same(one.slice(2)))) matches.push(k);
     });
+    if (opening === true && differ && !matches.length && !wanted) {
+      part("which").value = "all"; // the arms agree on every example
+      return select();
+    }
     part("example").replaceChildren(...matches.map((k, at) => option(content.examples[k][0], at)));
     position = 0;
     show();
@@ -132,7 +136,7 @@ function viewer() {
     part("legend").hidden = !trial.marked;
     part("no-legend").hidden = trial.marked;
     notice(trial.whole ? "" : `Of this trial there is no file of outputs: these are the ${trial.count} samples in its record.`);
-    select();
+    select(true);
   }
 
   function choose() {

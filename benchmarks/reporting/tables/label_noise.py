@@ -23,7 +23,7 @@ _NOISE = (
 def blocks(groups: Sequence[Group], row: str) -> list[Block]:
     """Return the label-noise check of a row; nothing if it has none."""
     found = label_noise.checks(groups, row)
-    parts: list[Block] = [Heading(3, f"{row}: label noise"), Paragraph(_NOISE)] if found else []
+    parts: list[Block] = [Heading(2, f"{row}: label noise"), Paragraph(_NOISE)] if found else []
     for levels in found:
         parts += [Paragraph(_sentence(levels)), _gains(levels), _courses(levels)]
     return parts

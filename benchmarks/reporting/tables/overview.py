@@ -1,136 +1,174 @@
-"""The overview of all groups: one table per kind of result."""
+"""All groups of trials that are not in the plan, one table per kind of result, and every group for CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.analysis import answers, label_noise, summary
 from benchmarks.analysis.answers import Row
-from benchmarks.analysis.groups import SECTIONS, Group
+from benchmarks.analysis.groups import Group, Section
 from benchmarks.arms.registry import DENSE
-from benchmarks.paper import Row as Published
-from benchmarks.reporting.document import CSV, NONE, Block, Cell, Column, Table, headed, table
-from benchmarks.reporting.formatting import mean_sd, number
+from benchmarks.reporting import formatting, group_names, headings
+from benchmarks.reporting.document import CSV, Block, Cell, Column, Table, headed, table
+from benchmarks.reporting.formatting import averaged, gained
 from benchmarks.reporting.tables import planned, regime
-from benchmarks.reporting.tables.overview_columns import BOTH, COLUMNS, Entry, metric_of, percent, pick
+from benchmarks.reporting.tables.quantities import IDENTITY, exported
 from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
+from benchmarks.statistics.intervals import Paired
 
-_NOISE = "Label noise: a random share of the training labels is wrong"
-_OTHERS = "Small scale: trials outside the plan"
-_PLAIN = ("network", "data", "metric", "baseline", "control", "dsd", "gain_over_control", "n")
+SCORES = "The planned rows: scores, and readings without a verdict"
+_SCORES = (
+    "The last two columns are secondary and get no verdict: D2 at the learning rate in the paper's text, against a control at that "
+    "rate; and BLEU-4 with beam size 20, whose interval covers seeds only. *n* counts the trials with DSD and control."
+)
+_PAPER = (
+    f"{INTRODUCTIONS['paper']} Gains over the baseline are shown for DSD, as in the paper's Table 1, and for the control, which "
+    "has no mask. UNEQUAL budgets: the paper trained DSD for longer than its baseline."
+)
+_BOTH, _TEXT = ("dsd", "control"), ("dsd-text", "control-text")
+_INTERVAL = ("mean", "low", "high", "lower", "upper")
+_STAGES = {"baseline": DENSE, "control": "control", "dsd": "dsd"}
 
 
 def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
-    """Return the tables of the overview: one per kind of result, and always the planned rows."""
-    found: list[Block] = []
-    for section in SECTIONS:
-        chosen = [group for group in groups if group.section == section and not label_noise.share(group)]
-        if section == "regime" and any(group.section not in ("smoke", "custom") for group in groups):
-            found += planned.blocks(groups, rows)
-            chosen = [group for group in chosen if answers.row_of(group, rows) is None]
-            found += [*_plain(chosen, groups, _OTHERS, "No verdict."), *regime.blocks(groups, rows)]
-        elif section == "paper":
-            found += _table_1(chosen, groups)
-        else:
-            found += _plain(chosen, groups, HEADINGS[section], INTRODUCTIONS[section])
-        if section == "custom":
-            noisy = [one for one in groups if one.section == section and label_noise.share(one)]
-            text = (
-                f"{INTRODUCTIONS[section]} Compared with training without noise under the row's heading *label noise*."
-            )
-            found += _plain(noisy, groups, _NOISE, text)
-    return found
+    """Return the tables: one per kind of result, smoke tests excepted."""
+    noisy = [group for group in groups if label_noise.share(group)]
+
+    def of(section: Section) -> list[Group]:
+        return [group for group in groups if group.section == section and group not in noisy]
+
+    published, outside = of("paper"), [group for group in of("regime") if answers.row_of(group, rows) is None]
+    scored = [row.group for row in rows.values() if row.group]
+    paper: Column[Group] = Column("paper", "the paper: baseline to DSD", _papers)
+    noise = "No verdict. The row's page compares them with training without noise."
+    return [
+        *headed(HEADINGS["paper"], _PAPER, [*_columns(groups), *_OVER_BASELINE, paper], published),
+        *headed(SCORES, _SCORES, [*_columns(groups), *_OVER_BASELINE, *_SECONDARY], scored),
+        *plain("Small scale: trials outside the plan", "No verdict.", outside, groups),
+        *plain(HEADINGS["custom"], INTRODUCTIONS["custom"], of("custom"), groups),
+        *plain("Label noise: a random share of the training labels is wrong", noise, noisy, groups),
+        *plain(HEADINGS["small"], INTRODUCTIONS["small"], of("small"), groups),
+    ]
+
+
+def plain(heading: str, sentences: str, chosen: Sequence[Group], groups: Sequence[Group]) -> list[Block]:
+    """Return the table of groups without a verdict. It omits the paper's figures."""
+    return headed(heading, sentences, _columns(groups), chosen)
+
+
+def _columns(groups: Sequence[Group]) -> list[Column[Group]]:
+    """Return the columns of every table of groups. The data are named as `groups` require to tell them apart."""
+
+    def n(group: Group) -> Cell:
+        both = summary.trials(group, *_BOTH)
+        trials = both or summary.trials(group)
+        return Cell(str(len(trials)), trials=trials)
+
+    return [
+        Column("network", "network", lambda group: Cell(group_names.name(group), trials=summary.trials(group))),
+        Column("data", "data", lambda group: Cell(group_names.where(group, groups))),
+        Column("metric", "metric", lambda group: Cell(headings.metric_name(group.metric, group))),
+        *(_score(name, arm) for name, arm in _STAGES.items()),
+        Column(
+            "gain",
+            "gain over control [95 %]",
+            lambda group: Cell(formatting.gain(group), trials=summary.trials(group, *_BOTH)),
+        ),
+        Column("n", "n", n),
+    ]
+
+
+def _score(name: str, arm: str) -> Column[Group]:
+    return Column(name, "DSD" if name == "dsd" else name, lambda group: averaged(planned.average(group, arm)))
+
+
+def _over_baseline(index: int, heading: str) -> Column[Group]:
+    def cell(group: Group) -> Cell:
+        found = summary.over_baseline(group)
+        return gained(found[index] if found else None, summary.trials(group, DENSE, *_BOTH))
+
+    return Column(heading, heading, cell)
+
+
+def _papers(group: Group) -> Cell:
+    if group.paper is None:
+        return Cell()
+    row, of = group.paper, group.paper.overview
+    marks = f"{'' if of.verified else ' *unverified*'}{', UNEQUAL budgets' if row.iterated else ''}"
+    return Cell(f"{of.baseline:.1f} to {of.dsd:.1f} on {row.data}: {of.absolute:+.1f} ({of.relative:+.1f} %){marks}")
+
+
+_OVER_BASELINE = (_over_baseline(0, "DSD over baseline"), _over_baseline(1, "control over baseline"))
+_SECONDARY: tuple[Column[Group], ...] = (
+    Column(
+        "text",
+        "D2 at the text's rate [95 %]",
+        lambda group: Cell(formatting.crossed(summary.crossed(group, *_TEXT)), trials=summary.trials(group, *_TEXT)),
+    ),
+    Column(
+        "beam",
+        "beam 20 [95 %, seeds]",
+        lambda group: gained(summary.compare(group, *_BOTH, answers.BEAM), summary.trials(group, *_BOTH), sd=False),
+    ),
+)
 
 
 def export(groups: Sequence[Group], rows: Mapping[str, Row]) -> Table:
     """Return the overview for CSV: one line per group, and one per planned row without a trial."""
-    lines = [Entry(group, answers.row_of(group, rows), groups) for group in groups]
-    lines += [Entry(None, row, groups) for row in rows.values() if row.group is None]
-    return table(COLUMNS.values(), lines, CSV)
+    lines = [
+        _of_group(group) | _of_row(answers.row_of(group, rows)) | {"verdict": answers.standing(group, rows)}
+        for group in groups
+    ]
+    lines += [_of_plan(row) | _of_row(row) for row in rows.values() if row.group is None]
+    keys = dict.fromkeys(key for line in lines for key in line)
+    return table([exported(key, operator.methodcaller("get", key)) for key in keys], lines, CSV)
 
 
-def _plain(chosen: Sequence[Group], groups: Sequence[Group], heading: str, sentences: str) -> list[Block]:
-    """Return the table of groups without a verdict. It omits the paper's figures."""
-    return headed(heading, sentences, pick(*_PLAIN), [Entry(group, None, groups) for group in chosen])
+def _of_group(group: Group) -> dict[str, Any]:
+    """Return what was measured in a group, by column."""
+    line = {key: read(group) for key, read in IDENTITY.items()}
+    primary, crossed = summary.primary(group), summary.crossed(group)
+    line |= {"processes": group.key.processes, "metric": group.metric, "unit": group.sample.unit}
+    line["n"] = primary.n if primary else 0
+    dsd, control = summary.over_baseline(group) or (None, None)
+    gains = {"gain_over_baseline": dsd, "control_gain_over_baseline": control, "gain_over_control": primary}
+    means = {name: planned.average(group, arm) for name, arm in _STAGES.items()} | gains
+    for name, found in means.items():
+        line |= {name: getattr(found, "mean", None), f"{name}_sd": getattr(found, "sd", None)}
+    line |= _ends("seeds", primary)
+    line |= _parts("crossed_", crossed, *_INTERVAL, "p" if group.quotable else "")
+    line |= _parts("paper_", group.paper and group.paper.overview, "baseline", "dsd", "absolute", "relative")
+    return line | {"paper_comparable": group.comparable}
 
 
-def _introduction(groups: Sequence[Group]) -> str:
-    """Return the explanation of the table with the paper's lines beside ours."""
-    rows = [row for group in groups if (row := group.paper)]
-    text = (
-        f"{INTRODUCTIONS['paper']} Gains over the baseline are shown for DSD, as in the paper's Table 1 (in points and in percent "
-        "of the baseline), and for the control, which has no mask."
-    )
-    if names := dict.fromkeys(row.network for row in rows if row.iterated):
-        text += f" {' and '.join(names)}: the paper compares unequal budgets: DSD trained for longer."
-    notes = [f"{row.network}: {row.note}" for row in rows if not row.same_data]
-    return " ".join([text, *dict.fromkeys(notes)])
+def _of_plan(row: Row) -> dict[str, Any]:
+    """Return what is known of a planned row without a trial."""
+    recipe = row.wanted.recipe
+    known = {"row": row.wanted.row, "data": row.wanted.data, "recipe": recipe.hash(), "reduction": recipe.reduction}
+    return known | {"section": "regime", "scale": "small", "verdict": f"none: {row.lacks}"}
 
 
-_Line = Entry | Published
+def _of_row(row: Row | None) -> dict[str, Any]:
+    """Return a planned row's answers, by column; nothing for trials outside the plan."""
+    if row is None:
+        return {}
+    line = _parts("", row.answer, "claim", "direction", "p_holm")
+    line |= _parts("claim_", row.claim, "points", "share") | _parts("", row.answer.share, "share")
+    line |= _parts("share_", row.answer.share, *_INTERVAL[1:])
+    line |= {"planned": row.wanted.seeds, "planned_have": row.have, "gate": regime.answer(row.gate)}
+    line |= _parts("text_crossed_", row.text, *_INTERVAL, "p") | _parts("beam20_", row.beam, "mean")
+    return line | _ends("beam20_seeds", row.beam)
 
 
-def _table_1(chosen: Sequence[Group], groups: Sequence[Group]) -> list[Block]:
-    """Return the groups as in the paper's Table 1, with the paper's line above the first group of each row."""
-    lines: list[_Line] = []
-    for index, group in enumerate(chosen):
-        if group.paper and all(one.key.row != group.key.row for one in chosen[:index]):
-            lines.append(group.paper)
-        lines.append(Entry(group, None, groups))
-    return headed(HEADINGS["paper"], _introduction(chosen), _TABLE_1, lines)
+def _parts(prefix: str, found: object, *names: str) -> dict[str, Any]:
+    """Return the named attributes of `found`, without the infinite ones."""
+    read = {f"{prefix}{name}": getattr(found, name, None) for name in names if name}
+    return {name: None if isinstance(of, float) and not math.isfinite(of) else of for name, of in read.items()}
 
 
-def _beside(key: str, papers: Callable[[Published], str], ours: Callable[[Entry], Cell] | None = None) -> Column[_Line]:
-    """Return a column that the paper has too. `ours` replaces the usual cell for our own lines."""
-    column = COLUMNS[key]
-
-    def cell(line: _Line) -> Cell:
-        return Cell(papers(line)) if isinstance(line, Published) else (ours or column.cell)(line)
-
-    return Column(key, column.heading, cell)
-
-
-def _mean(arm: str) -> Callable[[Entry], Cell]:
-    def cell(entry: Entry) -> Cell:
-        found = entry.average(arm)
-        return Cell(number(found.mean), found.mean, found.trials) if found else Cell()
-
-    return cell
-
-
-def _over_baseline(entry: Entry) -> Cell:
-    over, relative = entry.over_baseline[0], summary.relative(entry.group) if entry.group else None
-    share = f" ({percent(relative, 1)})" if relative is not None else ""
-    return Cell(f"{mean_sd(over, signed=True)}{share}", over.mean, entry.trials(DENSE, *BOTH)) if over else Cell()
-
-
-def _n(entry: Entry) -> Cell:
-    stages = summary.stages(entry.group).values() if entry.group else ()
-    over, tested = entry.over_baseline[0], [one.n for cells in stages for one in list(cells.values())[:1]]
-    return Cell(str(over.n if over else max(tested, default=0)), trials=entry.trials())
-
-
-def _verified(row: Published) -> str:
-    return "" if row.overview.verified else " *unverified*"
-
-
-_TABLE_1: tuple[Column[_Line], ...] = (
-    _beside("network", lambda row: row.network),
-    _beside("data", lambda row: f"paper: {row.data}"),
-    _beside("metric", metric_of),
-    _beside("baseline", lambda row: f"{row.overview.baseline:.1f}{_verified(row)}", _mean(DENSE)),
-    _beside("control", lambda row: NONE, _mean("control")),
-    _beside("dsd", lambda row: f"{row.overview.dsd:.1f}{_verified(row)}", _mean("dsd")),
-    _beside(
-        "gain_over_baseline",
-        lambda row: f"{row.overview.absolute:+.1f} ({percent(row.overview.relative, 1)}){_verified(row)}",
-        _over_baseline,
-    ),
-    _beside("control_gain_over_baseline", lambda row: NONE),
-    Column(
-        "gain",
-        "DSD over control [95 %]",
-        lambda line: Cell() if isinstance(line, Published) else COLUMNS["crossed_mean"].cell(line),
-    ),
-    _beside("n", lambda row: NONE, _n),
-)
+def _ends(prefix: str, found: Paired | None) -> dict[str, float | None]:
+    low, high = (found and found.interval) or (None, None)
+    return {f"{prefix}_low": low, f"{prefix}_high": high}

@@ -1,4 +1,4 @@
-"""The planned rows: the overview's first table, the mean over rows, the README headline, and what is missing.
+"""The planned rows: the answer in words, the table of answers, and what is missing.
 
 Pure functions of `benchmarks.analysis.answers`. Rows without a trial have a line too.
 """
@@ -6,54 +6,91 @@ Pure functions of `benchmarks.analysis.answers`. Rows without a trial have a lin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from benchmarks import paper
-from benchmarks.analysis import answers
+from benchmarks.analysis import answers, metrics, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
-from benchmarks.reporting import group_names
-from benchmarks.reporting.document import PRINT, Block, Bullets, Cell, Document, Paragraph, Text, headed, table
+from benchmarks.analysis.summary import LABELS, Average
+from benchmarks.reporting import formatting, group_names
+from benchmarks.reporting.document import PAGES, Bullets, Cell, Column, Format, Paragraph, Table, Text
+from benchmarks.reporting.document import table as made
 from benchmarks.reporting.formatting import number
-from benchmarks.reporting.tables.overview_columns import Entry, data, network, percent, pick
-from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
+from benchmarks.reporting.tables import regime
 
-_ANSWERS = (
-    "*Gain over control* is in points of the metric, with a 95 % interval over seeds and test examples; the next column gives it "
-    "as a share of the control's metric. *The paper's claim* is the paper's gain, in points and as a share of its baseline (for "
-    "speech, the gain at equal budget). *n* counts the planned seeds."
+RULE = (
+    "*Gain* is DSD over the control, in points of the metric (positive: DSD is better), with a 95 % interval over seeds and test "
+    "examples. *The paper's claim* is its gain as a share of its baseline; in brackets the points that this share is here. The "
+    "claim is *reached* if the one-sided 95 % bounds of the gain lie above it, *excluded* if they lie below; bounds on the other "
+    "side would change our mind. A verdict needs all planned seeds and a gate that holds. It applies to DSD on this data and at "
+    "this size."
 )
-_SCORES = (
-    "Gains over the baseline are shown for DSD and for the control. The two columns before *n* are secondary and get no verdict: "
-    "D2 at the learning rate in the paper's text, against a control at that rate; and BLEU-4 with beam size 20, whose interval "
-    "covers seeds only. *n* counts the trials with DSD and control."
-)
-SCORES = "The planned rows: scores, and readings without a verdict"
-_SPEECH = "Speech: test utterances share recordings. The interval ignores this and is somewhat too narrow."
+_SPEECH = " Speech: test utterances share recordings. The interval ignores this and is somewhat too narrow."
+_BOTH = ("dsd", "control")
 
 
-def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
-    """Return the table of answers, with the mean over rows with a verdict, and the table of the underlying scores."""
-    told = any(row.group and row.wanted.row.startswith("librispeech") for row in rows.values())
-    parts = [INTRODUCTIONS["regime"], _ANSWERS, _reductions(rows), *([_SPEECH] if told else [])]
-    lines = _entries(groups, rows)
-    sentences = (" ".join(part for part in parts if part), *pool(rows))
-    picked = pick("network", "data", "metric", "crossed_mean", "share", *_SAID)
-    return [
-        *headed(HEADINGS["regime"], sentences, picked, lines),
-        *headed(SCORES, _SCORES, pick(*_SCORED), [one for one in lines if one.group]),
-    ]
+def trials(row: Row, *arms: str) -> tuple[str, ...]:
+    """Return the row's trials that have all of these arms."""
+    return summary.trials(row.group, *arms) if row.group else ()
 
 
-_SAID = ("claim_points", "verdict", "direction", "gate", "planned_have")
-_SCORED = (
-    *("network", "data", "baseline", "control", "dsd", "gain_over_baseline", "control_gain_over_baseline"),
-    *("text_crossed_mean", "beam20_gain", "n"),
-)
+def network(row: Row) -> str:
+    """Return the network with its reduction."""
+    return group_names.reduced(paper.ROWS[row.wanted.row].network, row.wanted.recipe.reduction)
 
 
-def _entries(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Entry]:
-    return [Entry(row.group, row, groups) for row in rows.values()]
+def metric(of: paper.Row) -> str:
+    """Return the display name of the paper's metric for a row."""
+    return metrics.with_unit(of.metric, metrics.unit(of.metric, of.metric, of.unit))
+
+
+def answered(rows: Mapping[str, Row]) -> Paragraph:
+    """Return the answer: the verdicts, the gains that have none yet, and the cost of the rest."""
+    standing = _standing(rows)
+    parts: list[str | Cell] = [f"Does DSD beat ordinary training of equal budget? {standing}", *pool(rows)]
+    for row in rows.values():
+        if row.lacks is not None and row.answer.gain:
+            parts += [
+                f" So far the gain of {network(row)} is ",
+                _gain(row),
+                f" points in {row.have} of {row.wanted.seeds} seeds{_versus(row)}.",
+            ]
+    left = sum(row.wanted.seeds - row.have for row in rows.values())
+    hours = sum(_hours(row) for row in rows.values())
+    return Paragraph((*parts, *([f" {_trials(left)} are left, about {_time(hours)} on one core."] if left else [])))
+
+
+def _versus(row: Row) -> str:
+    """Return the claim in points here, and where the interval lies."""
+    points, gain = here(row), row.answer.gain
+    if points is None or gain is None:
+        return ""
+    zero = "includes" if gain.low <= 0 <= gain.high else "excludes"
+    claim = "below" if gain.high < points else "above" if gain.low > points else "around"
+    return f"; the interval {zero} zero and lies {claim} the paper's claim, {points:+.2f} points here"
+
+
+def here(row: Row) -> float | None:
+    """Return the paper's claim in points of our metric: its share of our control's mean. None without a control."""
+    control = average(row.group, "control") if row.group else None
+    return row.claim.share * control.mean if control else None
+
+
+def average(group: Group, arm: str) -> Average | None:
+    """Return the average of the group's metric for an arm."""
+    return summary.stages(group).get(LABELS[arm], {}).get(group.metric)
+
+
+def table(rows: Mapping[str, Row], where: frozenset[Format] = PAGES) -> Table:
+    """Return the table of answers for some formats, rows with a gain first."""
+    return made(_ANSWERS, sorted(rows.values(), key=lambda row: row.evidence is None), where, caption=RULE)
+
+
+def explanation(rows: Mapping[str, Row]) -> Paragraph:
+    """Return how to read the table of answers."""
+    spoken = any(row.group and row.wanted.row.startswith("librispeech") for row in rows.values())
+    return Paragraph(f"{RULE}{_SPEECH if spoken else ''}")
 
 
 def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
@@ -62,90 +99,83 @@ def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
     if found is None:
         return ()
     names = ", ".join(paper.ROWS[name].network for name in found.rows)
-    gain = f"{percent(100 * found.mean)} of the claim [{percent(100 * found.low)}, {percent(100 * found.high)}]"
+    mean, low, high = (f"{number(100 * value, True, 0)} %" for value in (found.mean, found.low, found.high))
     trials = tuple(record.id for name in found.rows for record in rows[name].records)
     return (
         f" Over the {len(found.rows)} rows with a verdict ({names}) the gain is ",
-        Cell(gain, found.mean, trials),
+        Cell(f"{mean} of the claim [{low}, {high}]", found.mean, trials),
         f" (random effects, 95 %; spread between rows {number(100 * found.tau, digits=0)} %). {found.note}",
     )
 
 
-def headline(groups: Sequence[Group], rows: Mapping[str, Row]) -> Document:
-    """Return a short summary and one table of the planned rows, for the README at the repository root."""
-    link = Cell("results/README.md", address="README.md")
-    if all(group.section in ("smoke", "custom") for group in groups):
-        return (Paragraph(("No result on real data yet: see ", link, ".")),)
-    asked = f"Does DSD beat ordinary training of equal budget? {_standing(rows)}"
-    rule = " A verdict applies to DSD on this data and at this size. It needs all planned seeds and a gate that holds ("
-    parts = [
-        "). *Gain over control* is in points of the metric (positive: DSD is better), with a 95 % interval over seeds and test "
-        "examples. *The paper's claim* is the paper's gain, in points and as a share of its baseline (for speech, at equal budget)."
-    ]
-    if published := sum(group.section == "paper" for group in groups):
-        parts.append(
-            f"Not in this table: {published} {_plural('group', published)} at the published recipe's full size."
-        )
-    if old := sum(group.section == "small" for group in groups):
-        parts.append(f"Not counted here: {old} superseded {_plural('group', old)} of trials of suite 0.1.")
-    text = (asked, *pool(rows), rule, link, " ".join(parts))
-    picked = pick("network", "data", "metric", "crossed_mean", *_SAID)
-    return (Paragraph(text), table(picked, _entries(groups, rows), PRINT))
-
-
-def lacking(rows: Mapping[str, Row], groups: Sequence[Group]) -> Bullets:
+def lacking(rows: Mapping[str, Row]) -> Bullets:
     """Return one sentence per planned row without a verdict: what is missing and the time it needs."""
-    found: list[Text] = []
-    for entry in _entries(groups, rows):
-        row = entry.planned
-        if row.lacks is None:
-            continue
-        parts = [row.lacks]
-        if row.gate and not row.gate.holds:
-            parts += [f"{one.name}: {one.detail}" for one in row.gate.conditions if one.counts and not one.holds]
-        left = row.wanted.seeds - row.have
-        if left:
-            times = [record.cost.seconds / 3600 for record in row.records]
-            hours = left * (sum(times) / len(times) if times else row.wanted.hours)
-            where = "by the finished trials" if times else "by the plan, on one core"
-            time = Cell(_time(hours), hours, tuple(record.id for record in row.records))
-            said = f"**{network(entry)}** ({data(entry)}): {'; '.join(parts)}; {left} {_plural('trial', left)} left, about "
-            found.append((said, time, f" {where}."))
-        else:
-            found.append(f"**{network(entry)}** ({data(entry)}): {'; '.join(parts)}.")
-    return Bullets(tuple(found))
+    return Bullets(tuple(_lacking(row) for row in rows.values() if row.lacks is not None))
+
+
+def _lacking(row: Row) -> Text:
+    failed = [one for one in row.gate.conditions if one.counts and not one.holds] if row.gate else []
+    parts = [str(row.lacks), *(f"{one.name}: {one.detail}" for one in failed)]
+    said = f"**{network(row)}** ({row.wanted.data}): {'; '.join(parts)}"
+    left = row.wanted.seeds - row.have
+    if not left:
+        return f"{said}."
+    where = "by the finished trials" if row.records else "by the plan, on one core"
+    time = Cell(_time(_hours(row)), _hours(row), tuple(record.id for record in row.records))
+    return f"{said}; {_trials(left)} left, about ", time, f" {where}."
+
+
+def _hours(row: Row) -> float:
+    """Return the expected time of the trials that are left."""
+    times = [record.cost.seconds / 3600 for record in row.records]
+    return (row.wanted.seeds - row.have) * (sum(times) / len(times) if times else row.wanted.hours)
 
 
 def _standing(rows: Mapping[str, Row]) -> str:
     """Return how many rows have which verdict, and how many planned trials are finished."""
     given = [row.answer for row in rows.values() if row.lacks is None]
     have, planned = sum(row.have for row in rows.values()), sum(row.wanted.seeds for row in rows.values())
+    finished = f"{have} of {planned} planned trials are finished."
     if not given:
-        return (
-            f"No verdict yet on any of the {len(rows)} planned rows: {have} of {planned} planned trials are finished."
-        )
-    claims = Counter(str(answer.claim) for answer in given)
-    directions = Counter(str(answer.direction) for answer in given)
-    told = ["; ".join(f"{word} in {count}" for word, count in of.items()) for of in (claims, directions)]
+        return f"No verdict yet on any of the {len(rows)} planned rows: {finished}"
+    told = [
+        "; ".join(f"{word} in {count}" for word, count in Counter(map(str, of)).items())
+        for of in ([answer.claim for answer in given], [answer.direction for answer in given])
+    ]
     return (
         f"Of {len(rows)} planned rows, {len(given)} {'has' if len(given) == 1 else 'have'} a verdict. The paper's gain is "
-        f"{told[0]}. Direction: {told[1]}. {have} of {planned} planned trials are finished."
+        f"{told[0]}. Direction: {told[1]}. {finished}"
     )
 
 
-def _reductions(rows: Mapping[str, Row]) -> str:
-    """Return the reductions that are too long for a table cell."""
-    told = {
-        name: str(row.group.sample.recipe.get("reduction", "")) if row.group else row.wanted.recipe.reduction
-        for name, row in rows.items()
-    }
-    long = [f"{paper.ROWS[name].network}: {text}." for name, text in told.items() if len(text) > group_names.SHORT]
-    return " ".join(["Reductions:", *long]) if long else ""
+def _gain(row: Row) -> Cell:
+    return Cell(formatting.gain(row.group), trials=trials(row, *_BOTH)) if row.group else Cell()
+
+
+def _claim(row: Row) -> Cell:
+    points, share = here(row), f"{number(100 * row.claim.share, True, 1)} %"
+    return Cell(share if points is None else f"{share} ({number(points, True)})", row.claim.share)
+
+
+def _verdict(row: Row) -> Cell:
+    answer = row.answer
+    return Cell(f"none: {row.lacks}" if row.lacks else f"claim {answer.claim}; {answer.direction}")
+
+
+_ANSWERS: tuple[Column[Row], ...] = (
+    Column("network", "network", lambda row: Cell(network(row), trials=trials(row))),
+    Column("data", "data, metric", lambda row: Cell(f"{row.wanted.data}, {metric(paper.ROWS[row.wanted.row])}")),
+    Column("gain", "gain [95 %]", _gain),
+    Column("claim", "the paper's claim", _claim),
+    Column("verdict", "verdict", _verdict),
+    Column("gate", "gate", lambda row: Cell(regime.answer(row.gate, row.have < row.wanted.seeds))),
+    Column("n", "n", lambda row: Cell(f"{row.have} of {row.wanted.seeds}", row.have, trials(row, *_BOTH))),
+)
 
 
 def _time(hours: float) -> str:
     return f"{hours:.1f} h" if hours >= 0.1 else f"{60 * hours:.0f} min"
 
 
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
+def _trials(count: int) -> str:
+    return f"{count} {'trial' if count == 1 else 'trials'}"

@@ -1,33 +1,35 @@
-"""The trials in the regime of the claim, one line each, and the gate results of their rows. Pure functions."""
+"""The trials of a planned row, one line each, and its gate. Pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from benchmarks.analysis import answers, gate, mask_lineage, metrics, summary
+from benchmarks.analysis import answers, gate, mask_lineage, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.gate import Condition
 from benchmarks.analysis.groups import Group
 from benchmarks.arms import registry
 from benchmarks.records.schema import Arm, Record
-from benchmarks.reporting import headings
-from benchmarks.reporting.document import NONE, Block, Cell, Column, headed
+from benchmarks.reporting.document import NONE, PRINT, Block, Cell, Column, table
 from benchmarks.reporting.formatting import number
 
-HEADING = "Trials in the regime of the claim"
 _Trial = tuple[Group, Record]
 _Held = tuple[Row, Condition]
 
 
-def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
-    """Return a table of all trials and one of the gate; nothing if there is no trial."""
-    trials = [(group, record) for group in groups if group.section == "regime" for record in group.records]
-    held = [(row, one) for row in rows.values() if row.gate and row.group for one in row.gate.conditions]
-    return [*headed(HEADING, _TRIALS, _TRIAL_COLUMNS, trials), *headed("The gate", _GATE, _GATE_COLUMNS, held)]
+def blocks(group: Group, rows: Mapping[str, Row]) -> list[Block]:
+    """Return a planned group's table of trials and that of its gate; nothing for other groups."""
+    row = answers.row_of(group, rows)
+    conditions = row.gate.conditions if row and row.gate else ()
+    trials = [(group, record) for record in group.records] if group.section == "regime" else []
+    return [
+        table(_TRIAL_COLUMNS, trials, PRINT, sentences=_TRIALS, caption=f"Trials. {_TRIALS}"),
+        table(_GATE_COLUMNS, [(row, one) for one in conditions if row], PRINT, sentences=_GATE, caption=_GATE),
+    ]
 
 
 _TRIALS = (
-    "Every finished trial, by seed. Scores are in the row's metric. *Fit* is the score after D on training examples preprocessed "
+    "Every trial, by seed. Scores are in the row's metric. *Fit* is the score after D on training examples preprocessed "
     "like test examples. Gains are in points (positive: the first is better): DSD over the equal-budget control, with D2 at the "
     "rate in the paper's tables and at the rate in its text (a tenth of D's); and LLR over D. *Drop* is the loss in test score "
     "right after pruning, before S recovers it. *Released* is the mean magnitude at the end of D2 of the weights that S had "
@@ -85,13 +87,17 @@ def _run(record: Record, name: str) -> Arm | None:
 
 def _drop(record: Record) -> str:
     """Return the test-score drop at each pruning of the dsd arm."""
-    arm, shown = record.arms.get("dsd"), []
-    before = record.dense.test if record.dense else None
-    for phase in arm.phases if arm else ():
-        if phase.pruned and before:
-            shown.append(number(-summary.gain(record, before, phase.pruned.test), True))
-        before = phase.test
-    return ", ".join(shown)
+    return ", ".join(number(drop, True) for drop in drops(record))
+
+
+def drops(record: Record) -> list[float]:
+    """Return the loss in test score at each pruning of the dsd arm, in points; empty if the record lacks these scores."""
+    dsd = record.arms.get("dsd")
+    if dsd is None or record.dense is None:
+        return []
+    before = [record.dense.test, *(phase.test for phase in dsd.phases)]
+    ends = zip(before, dsd.phases, strict=False)
+    return [-summary.gain(record, test, phase.pruned.test) for test, phase in ends if phase.pruned]
 
 
 def _released(record: Record) -> str:
@@ -112,9 +118,7 @@ def _own_gate(trial: _Trial) -> Cell:
 
 
 _TRIAL_COLUMNS: tuple[Column[_Trial], ...] = (
-    Column("network", "network", lambda trial: Cell(headings.network(trial[0]), trials=(trial[1].id,))),
-    Column("seed", "seed", lambda trial: Cell(str(trial[1].seed))),
-    Column("metric", "metric", lambda trial: Cell(metrics.label(trial[1].metric))),
+    Column("seed", "seed", lambda trial: Cell(str(trial[1].seed), trials=(trial[1].id,))),
     _column("fit after D", _fit),
     _column("D", _test(registry.DENSE)),
     _column("control", _test("control")),
@@ -134,15 +138,8 @@ def _of_gate(row: Row) -> tuple[str, ...]:
 
 
 _GATE_COLUMNS: tuple[Column[_Held], ...] = (
-    Column("network", "network", lambda held: _network(held[0])),
-    Column("row", "row", lambda held: Cell(answer(held[0].gate, held[0].have < held[0].wanted.seeds))),
-    Column("condition", "condition", lambda held: Cell(held[1].name + ("" if held[1].counts else " (not gated)"))),
+    Column("condition", "gate", lambda held: Cell(held[1].name + ("" if held[1].counts else " (not gated)"))),
     Column("holds", "holds", lambda held: Cell("yes" if held[1].holds else "no")),
     Column("found", "found", lambda held: Cell(held[1].detail, trials=_of_gate(held[0]))),
     Column("n", "n", lambda held: Cell(str(held[0].have), held[0].have, _of_gate(held[0]))),
 )
-
-
-def _network(row: Row) -> Cell:
-    assert row.group is not None, "there is a gate"
-    return Cell(headings.network(row.group), trials=_of_gate(row))

@@ -33,22 +33,15 @@ def end_of_run(group: Group, rows: Mapping[str, Row]) -> Table:
             "arm", "arm", lambda arm: Cell(arm.label.removesuffix(" (equal budget)").replace(", iteration", ", it."))
         ),
         Column("test", f"test\n{metric}", lambda arm: formatting.averaged(arm.tested)),
-        Column("n", "n", lambda arm: _count(arm.tested)),
-        Column("over_baseline", "gain over\nbaseline", lambda arm: _over_baseline(arm.over_baseline)),
+        Column("n", "n", lambda arm: Cell(str(arm.tested.n if arm.tested else 0))),
+        Column(
+            "over_baseline", "gain over\nbaseline", lambda arm: Cell(formatting.mean_sd(arm.over_baseline, signed=True))
+        ),
         Column("over_control", "gain over\ncontrol", lambda arm: Cell(arm.over_control)),
         Column("verdict", "verdict", lambda arm: Cell(arm.standing)),
     ]
     lines = [*_main(group, rows), *_others(group)]
     return table(columns, lines, TERMINAL, caption=f"{group.key.row}\n{group_names.title(group)}")
-
-
-def _count(tested: Average | None) -> Cell:
-    n = tested.n if tested else 0
-    return Cell(str(n), n)
-
-
-def _over_baseline(found: Paired | None) -> Cell:
-    return Cell(formatting.mean_sd(found, signed=True), found.mean if found else None)
 
 
 def _main(group: Group, rows: Mapping[str, Row]) -> Iterator[_Ending]:
