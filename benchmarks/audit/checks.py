@@ -328,7 +328,8 @@ def _tables(path: Path, record: Record, stale: dict[Path, list[str] | str], stal
     found = stale[out]
     if isinstance(found, str):
         return Finding("tables", "fails", f"they cannot be made: {found}")
-    mine = [f"{out / name} is not what the records give" for name in found if name.startswith((f"tables/{record.row}.", "tables/smoke."))]
+    pages = f"tables/{record.row}.", "tables/smoke."
+    mine = [f"{out / name} is not what the records give" for name in found if name.startswith(pages)]
     return _finding("tables", mine, f"{out / 'tables' / record.row}.*")
 
 

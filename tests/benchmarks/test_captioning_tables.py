@@ -87,9 +87,9 @@ def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one(
         f"{0.9 * (of(21) - of(20)):+.2f}",
         "secondary",
     )
-    readme = pages_of(build.captions((1,)))["README.md"]
-    assert "| BLEU-4 (no penalty) |" in readme  # nobody is to take it for the standard one
-    assert "(standard)" not in readme
+    overview = pages_of(build.captions((1,)))["tables/overview.md"]
+    assert "| BLEU-4 (no penalty) |" in overview  # nobody is to take it for the standard one
+    assert "(standard)" not in overview
 
 
 def test_nothing_on_the_page_speaks_of_classification() -> None:
@@ -163,29 +163,6 @@ def test_rows_without_validation_perplexity_have_no_such_table() -> None:
     assert "NeuralTalk" not in pages_of(build.trio())["tables/imagenet_resnet18.md"]
 
 
-def test_the_first_update_of_every_phase_is_shown_beside_rmsprops_trap() -> None:
-    page = pages_of(build.captions())[PAGE]
-    assert (
-        "RMSprop with decay 0.999 and a mean square initialised to zero would move a weight by up to 32 "
-        "learning rates" in page
-    )
-    assert cells(page, "first update of each phase", "DSD") == {
-        "arm": "DSD",
-        "D": "-",
-        "S": "0.5",
-        "D2": "0.6",
-        "n": "3",
-    }
-    assert cells(page, "first update of each phase", "Baseline") == {
-        "arm": "Baseline",
-        "D": "0.5",
-        "S": "-",
-        "D2": "-",
-        "n": "3",
-    }
-    assert "RMSprop" not in pages_of(build.trio())["tables/imagenet_resnet18.md"]
-
-
 def test_a_given_dense_start_has_no_first_update() -> None:
     record = build.record(source="resnet18.safetensors")
     assert record.dense is not None
@@ -195,8 +172,11 @@ def test_a_given_dense_start_has_no_first_update() -> None:
 
 
 def test_what_the_frozen_network_made_of_the_data_is_told_with_the_data() -> None:
-    assert "- Features: fixture network, 512 numbers a picture" in pages_of(build.captions())["README.md"]
-    assert "Features:" not in pages_of(build.trio())["README.md"]
+    assert (
+        "- Features: fixture network, 512 numbers a picture"
+        in pages_of(build.captions())["tables/flickr8k_neuraltalk.md"]
+    )
+    assert "Features:" not in pages_of(build.trio())["tables/imagenet_resnet18.md"]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,21 @@
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import FillBetweenPolyCollection, LineCollection, PathCollection
 from matplotlib.figure import Figure
 
-from benchmarks.analysis.groups import Group, group_records
+from benchmarks.analysis.groups import group_records
 from benchmarks.records import store
+from benchmarks.records.schema import Record
 from benchmarks.reporting import results_folder
-from benchmarks.reporting.figures import canvas, curves, files
-from tests.golden import build
+from benchmarks.reporting.figures import canvas, curves, drop, files, forest, names
+from tests.golden import build, regime
 
 PNG = b"\x89PNG"
 
@@ -22,6 +27,7 @@ def test_every_figure_is_drawn_small_and_the_same_again(tmp_path: Path) -> None:
     again = files.write(tmp_path / "b", build.everything())
     assert [path.name for path in drawn] == [
         "gains.png",
+        "drop.png",
         "imagenet_vgg16-paper-curves.png",
         "imagenet_resnet18-small-curves.png",
         "imagenet_resnet18-small-sensitivity.png",
@@ -34,7 +40,6 @@ def test_every_figure_is_drawn_small_and_the_same_again(tmp_path: Path) -> None:
         "flickr8k_neuraltalk-paper-curves.png",
         "librispeech_deepspeech2-paper-curves.png",
         "librispeech_deepspeech2-paper-weights.png",
-        "librispeech_deepspeech2-paper-lineage.png",
     ]
     for one, two in zip(drawn, again, strict=True):
         content = one.read_bytes()
@@ -45,7 +50,7 @@ def test_every_figure_is_drawn_small_and_the_same_again(tmp_path: Path) -> None:
 
 
 def test_after_figures_and_tables_nothing_is_stale(tmp_path: Path) -> None:
-    found = build.trio()
+    found = build.planned()
     files.write(tmp_path, found)
     results_folder.write(tmp_path, found)
     assert results_folder.check(tmp_path, found) == []
@@ -56,15 +61,16 @@ def test_after_figures_and_tables_nothing_is_stale(tmp_path: Path) -> None:
 def test_a_picture_of_other_records_or_an_older_drawing_is_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = ["figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
-    before, after = build.trio(), build.trio((0.1, 0.5, 0.4))
+    names = ["figures/drop.png", "figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
+    names.append("figures/imagenet_resnet18-small-sensitivity.png")
+    before, after = build.planned(), build.planned((0.1, 0.5, 0.4, 0.2, 0.3))
     files.write(tmp_path, before)
     results_folder.write(tmp_path, after)
     assert results_folder.check(tmp_path, after) == names
     files.write(tmp_path, after)
     assert results_folder.check(tmp_path, after) == []
     (tmp_path / names[1]).write_bytes(PNG)
-    assert results_folder.check(tmp_path, after) == names[1:]
+    assert results_folder.check(tmp_path, after) == names[1:2]
     files.write(tmp_path, after)
     monkeypatch.setattr(canvas, "DRAWING_VERSION", canvas.DRAWING_VERSION + 1)
     assert results_folder.check(tmp_path, after) == names
@@ -73,19 +79,65 @@ def test_a_picture_of_other_records_or_an_older_drawing_is_stale(
 def test_contact_sheets_that_were_drawn_before_do_not_belong(tmp_path: Path) -> None:
     files.write(tmp_path, build.trio())
     results_folder.write(tmp_path, build.trio())
-    for kind in ("captions", "transcripts"):
+    for kind in ("captions", "transcripts", "lineage"):
         (tmp_path / "figures" / f"flickr8k_neuraltalk-small-{kind}.png").write_bytes(PNG)
-    assert len(results_folder.check(tmp_path, build.trio())) == 2
+    assert len(results_folder.check(tmp_path, build.trio())) == 3
     files.write(tmp_path, build.trio())
     assert results_folder.check(tmp_path, build.trio()) == []
 
 
-def test_results_have_the_picture_of_the_gains_to_themselves(tmp_path: Path) -> None:
+def test_results_have_the_picture_of_the_gains_to_themselves() -> None:
     smoke = build.record(scale="smoke", data="stripes", synthetic=True)
-    for others, name in (([smoke], "smoke"), ([smoke, *build.trio()], "both"), (build.trio(), "real")):
-        files.gains(others, tmp_path / f"{name}.png")
-    pictures = {name: (tmp_path / f"{name}.png").read_bytes() for name in ("smoke", "both", "real")}
-    assert pictures["both"] == pictures["real"] != pictures["smoke"]
+
+    def shown(found: list[Record]) -> dict[str, list[str]]:
+        return {name: [one.section for one in groups] for name, groups in names.shared(group_records(found)).items()}
+
+    assert shown([smoke, *build.trio()]) == {}
+    assert shown(build.captions()) == {"gains.png": ["paper"]}  # without scores right after pruning
+    every = [smoke, *build.trio(), *build.planned()]
+    assert shown(every) == {"gains.png": ["regime"], "drop.png": ["regime", "small"]}
+
+
+def saved(draw: Callable[..., None], what: object, monkeypatch: pytest.MonkeyPatch) -> Figure:
+    """Return the figure as `draw` saves it."""
+    kept: list[Figure] = []
+    monkeypatch.setattr(canvas, "save", lambda figure, *_: kept.append(figure))
+    draw(what, Path("figure.png"))
+    return kept[0]
+
+
+def offsets(ax: Axes) -> list[list[float]]:
+    """Return the places of all dots."""
+    return [[float(x) for x in dot] for dots in ax.collections for dot in np.asarray(dots.get_offsets())]
+
+
+def test_the_gains_are_drawn_in_units_of_the_claim_and_the_frame_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [*build.planned(), *build.captions((1, 2))]
+    figure = saved(forest.draw, names.shared(group_records(found))["gains.png"], monkeypatch)
+    (ax,) = figure.axes
+    claim = 0.041 * 59.1  # in points of our control's error
+    assert [gain / claim for gain in regime.GAINS] == pytest.approx([x for x, y in offsets(ax) if y == 0.24])
+    (line,) = [lines for lines in ax.collections if isinstance(lines, LineCollection)]  # none over two seeds
+    (low, _), (high, _) = line.get_segments()[0]
+    assert 0 < low < np.mean(regime.GAINS) / claim < high
+    left, right = ax.get_xlim()
+    assert left < 0 < high < right
+    assert right > 1
+    assert len([x for x, y in offsets(ax) if y == 1]) == 2
+    assert sum(text.get_text() == "no trial yet" for text in ax.texts) == 5
+
+
+def test_the_drop_at_pruning_is_drawn_against_the_gain_and_what_lacks_it_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = [*build.planned(), *build.trio(), *build.captions()]
+    figure = saved(drop.draw, names.shared(group_records(found))["drop.png"], monkeypatch)
+    (ax,) = figure.axes
+    expected = [
+        [100 * 2.5 / 60, 100 * gain / control] for gain, control in zip(regime.GAINS, regime.CONTROLS, strict=True)
+    ]
+    assert np.allclose(offsets(ax), expected)
+    assert "5 trials of 1 row. Left out: 6 trials" in figure.get_supxlabel()
 
 
 def test_a_picture_of_no_group_does_not_belong(tmp_path: Path) -> None:
@@ -100,12 +152,10 @@ def test_figures_of_groups_that_are_gone_are_removed(tmp_path: Path) -> None:
     files.write(tmp_path, build.trio())
     files.write(tmp_path, build.trio(row="imagenet_vgg16"))
     names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert names == {"gains.png", "imagenet_vgg16-small-curves.png"}
+    assert names == {"imagenet_vgg16-small-curves.png"}
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"gains\.png"):
-        files.gains([build.failed()], tmp_path / "gains.png")
     assert files.write(tmp_path, []) == []
 
 
@@ -117,21 +167,17 @@ def test_a_given_dense_start_has_no_curve_of_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "curves.png").read_bytes().startswith(PNG)
 
 
-def drawn(group: Group, monkeypatch: pytest.MonkeyPatch) -> Figure:
-    """Return the figure of a group's curves as it is saved."""
-    kept: list[Figure] = []
-    monkeypatch.setattr(canvas, "save", lambda figure, *_: kept.append(figure))
-    curves.curves(group, Path("curves.png"))
-    return kept[0]
-
-
 def test_arms_that_not_all_trials_have_say_so_in_the_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     more = build.record(seed=3, arms={"dsd": (41.0, 39.0), "control": (41.0, 40.0), "llr": (39.8,)})
     (group,) = group_records([*build.trio(), more])
-    figure = drawn(group, monkeypatch)
-    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "LLR (n = 1)"
-    assert "means over different seeds are not comparable" in figure.get_suptitle()
-    assert "do not compare" not in drawn(group_records(build.trio())[0], monkeypatch).get_suptitle()
+    figure = saved(curves.curves, group, monkeypatch)
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()][-1] == "LLR (n = 1)"
+    assert "Means over different seeds are not comparable" in figure.get_supxlabel().replace("\n", " ")
+    plain = saved(curves.curves, group_records(build.trio())[0], monkeypatch)
+    assert "not comparable" not in plain.get_supxlabel()
+    assert plain.get_suptitle().startswith("Superseded, ResNet-18: DSD gains +0.30")
 
 
 def test_what_follows_d_is_framed_on_dsd_and_control(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,11 +185,28 @@ def test_what_follows_d_is_framed_on_dsd_and_control(monkeypatch: pytest.MonkeyP
         build.record(seed=seed, arms={"dsd": (41.0, 39.0), "control": (41.0, 40.0), "random": (99.0, 98.0)})
         for seed in range(3)
     ]
-    _, whole, after = drawn(group_records(found)[0], monkeypatch).axes
+    _, whole, gain = saved(curves.curves, group_records(found)[0], monkeypatch).axes
     assert whole.get_ylim()[1] > 98
-    low, high = after.get_ylim()
-    assert low < 39.0
-    assert 40.0 < high < 50.0
+    low, high = gain.get_ylim()
+    assert -10 < low < 0  # the random masks lose 58 points
+    assert 1.0 < high < 5.0
+
+
+def test_seeds_are_a_band_from_three_on_and_dots_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seeds, kinds in ((3, {FillBetweenPolyCollection}), (2, {PathCollection}), (1, set())):
+        ax = saved(curves.curves, group_records(build.trio()[:seeds])[0], monkeypatch).axes[1]
+        assert {type(one) for one in ax.collections} == kinds
+
+
+def test_evaluations_one_step_apart_are_one_point() -> None:
+    (record, *_) = build.trio()
+    (first, last) = record.arms["dsd"].curve
+    twice = last.model_copy(update={"step": last.step + 1, "epoch": last.epoch + 0.001, "test": {"top1_error": 39.0}})
+    noise = twice.model_copy(update={"train": {"loss": 99.0}})
+    arm = record.arms["dsd"].model_copy(update={"curve": [first, last, noise]})
+    record = record.model_copy(update={"arms": record.arms | {"dsd": arm}})
+    assert list(curves._line(record, "dsd", "top1_error").values()) == [42.0, 41.0, 39.0]
+    assert list(curves._line(record, "dsd", None).values()) == [first.train["loss"], last.train["loss"]]
 
 
 def test_no_display_and_no_pyplot_are_needed() -> None:
@@ -160,18 +223,18 @@ def test_write_and_check(tmp_path: Path) -> None:
         "tables/arms.md",
         *(f"tables/{n}.{kind}" for n in ("imagenet_resnet18", "overview") for kind in ("csv", "md", "tex")),
     ]
-    pictures = ["figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
+    pictures = ["figures/imagenet_resnet18-small-curves.png"]
     assert results_folder.check(tmp_path, found) == sorted([*names, *pictures])
     written = results_folder.write(tmp_path, found)
     assert sorted(str(path.relative_to(tmp_path)) for path in written) == names
     assert results_folder.check(tmp_path, found) == pictures
     files.write(tmp_path, found)
     assert results_folder.check(tmp_path, found) == []
-    page = tmp_path / "README.md"
+    page = tmp_path / "tables" / "overview.md"
     page.write_text(page.read_text(encoding="utf-8").replace("+0.30", "+3.00"), encoding="utf-8")
     gone = tmp_path / "tables" / "imagenet_vgg16.md"
     gone.touch()
-    assert results_folder.check(tmp_path, found) == ["README.md", "tables/imagenet_vgg16.md"]
+    assert results_folder.check(tmp_path, found) == ["tables/imagenet_vgg16.md", "tables/overview.md"]
     results_folder.write(tmp_path, found)
     assert results_folder.check(tmp_path, found) == []
     assert not gone.exists()
@@ -201,9 +264,9 @@ def test_a_page_of_somebody_elses_is_refused_before_anything_is_written(tmp_path
 
 
 def test_what_is_drawn_already_is_left_alone_and_the_rest_is_drawn(tmp_path: Path) -> None:
-    files.write(tmp_path, build.trio())
+    files.write(tmp_path, build.planned())
     paths = sorted((tmp_path / "figures").glob("*.png"))
     before = {path: path.stat().st_mtime_ns for path in paths}
     paths[0].unlink()
-    files.write(tmp_path, build.trio())
+    files.write(tmp_path, build.planned())
     assert {path for path in paths if path.stat().st_mtime_ns != before[path]} == {paths[0]}

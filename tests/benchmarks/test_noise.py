@@ -99,8 +99,8 @@ def test_it_has_a_place_of_its_own_in_the_overview_and_under_the_row() -> None:
     part = overview[overview.index("## Label noise") :]
     assert line(part, "ResNet-50, label_noise=0.2")[-3:] == ["44.60 ± 0.10", "-0.60 ± 0.10 [-0.85, -0.35]", "3"]
     assert "## Custom recipes" not in overview
-    for name in (PAGE, "README.md"):
-        section = files[name][files[name].index(f"### {ROW}: label noise") :]
+    for name in (PAGE,):
+        section = files[name][files[name].index(f"## {ROW}: label noise") :]
         assert line(section, "none")[1:4] == [
             "-0.50 ± 0.00 [-0.50, -0.50]",
             "+0.30 ± 0.10 [+0.05, +0.55]",

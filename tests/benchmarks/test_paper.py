@@ -108,16 +108,14 @@ def test_what_the_paper_lacks_is_none() -> None:
 def test_nothing_rests_on_an_unverified_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     group = group_records(build.trio(scale="paper"))[0]
     shown = texts(overview.blocks([group], answers.rows([group]))[1])
-    assert [column[0] for column in shown.values()] == [
-        *("ResNet-18", "paper: ImageNet", "top-1 error %", "30.4", "-", "29.2", "+1.2 (+4.1 %)", "-", "-", "-")
-    ]
+    assert shown["the paper: baseline to DSD"] == ["30.4 to 29.2 top-1 error %, ImageNet: +1.2 (+4.1 %)"]
     row = paper.ROWS["imagenet_resnet18"]
     remembered = dataclasses.replace(row, overview=dataclasses.replace(row.overview, mark="M"))
     with pytest.raises(ValueError, match="remembered only"):
         claim_of(remembered)
     monkeypatch.setattr(paper, "ROWS", {**paper.ROWS, row.name: remembered})
-    remembered_only = texts(overview._table_1([group], [group])[1])
-    assert all(remembered_only[name][0].endswith("*unverified*") for name in ("baseline", "DSD", "DSD over baseline"))
+    (cell,) = texts(overview.blocks([group], {})[1])["the paper: baseline to DSD"]
+    assert cell.endswith("*unverified*")
 
 
 def test_the_paper_recipe_on_other_pictures_is_not_comparable() -> None:
@@ -127,7 +125,7 @@ def test_the_paper_recipe_on_other_pictures_is_not_comparable() -> None:
 
 
 def test_a_recipe_without_a_reduction_claims_no_likeness() -> None:
-    page = pages_of([build.record(scale="paper")])["README.md"]
+    page = pages_of([build.record(scale="paper")])["tables/imagenet_resnet18.md"]
     assert "Differs from the paper" not in page
     assert "- Recipe: a fixture: every number is made up" in page
 

@@ -11,22 +11,22 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from benchmarks.analysis import answers
 from benchmarks.analysis.groups import group_records
 from benchmarks.evidence_plan import WANTED
 from benchmarks.records.outcomes import unpack_outcomes
 from benchmarks.records.schema import Record
 from benchmarks.reporting import wording
 from benchmarks.reporting.document import plain
-from benchmarks.reporting.figures import files as figure_files
 from benchmarks.reporting.tables import planned
 from tests.benchmarks.test_tables import cells, headline_of, line, pages_of
 from tests.golden import build, regime
 
 ROW = "imagenet_resnet18"
 NAME = "ResNet-18, width 1/4, 64 pixels"
-PLAN = "The planned rows: smaller networks, less data"
+PLAN = "DSD's gain over the control, row by row"
 SCORES = "## The planned rows: scores"
-LACKS = "## What the planned rows still need"
+LACKS = "## What would resolve the rest"
 
 
 def right(found: list[Record], arm: str) -> NDArray[np.float64]:
@@ -52,13 +52,19 @@ def interval(parts: NDArray[np.float64], tail: float) -> tuple[float, float, flo
     return mean, mean - half, mean + half
 
 
+def over(gains: NDArray[np.float64]) -> str:
+    """Return mean and standard deviation over seeds as a cell shows them."""
+    return f"{gains.mean():+.2f} ± {gains.std(ddof=1):.2f}"
+
+
 def shown(ends: tuple[float, float, float]) -> str:
     return f"{ends[0]:+.2f} [{ends[1]:+.2f}, {ends[2]:+.2f}]"
 
 
 def test_every_cell_of_a_row_by_hand() -> None:
     found = build.planned()
-    page = pages_of(found)["tables/overview.md"]
+    files = pages_of(found)
+    front, page = files["README.md"], files["tables/overview.md"]
     dsd, control = right(found, "dsd"), right(found, "control")
     gain = interval(dsd - control, 0.025)
     error = 100 - control
@@ -66,35 +72,36 @@ def test_every_cell_of_a_row_by_hand() -> None:
     def end(share: float, which: int, tail: float) -> float:
         return interval(dsd - control - share * error, tail)[which]
 
+    claim = 0.041
     mean = (dsd - control).mean() / error.mean()
     low, high = (optimize.brentq(lambda s, w=w: end(s, w, 0.025), -0.5, 0.5) for w in (1, 2))
     p = optimize.brentq(lambda tail: interval(dsd - control, tail)[1], 1e-9, 0.4) * 2
     assert 7 * p < 0.05  # the smallest of seven: DSD better
-    claim = 0.041
     assert end(claim, 2, 0.05) < 0 < end(claim / 2, 2, 0.05)  # excluded, half of it is not
-    assert cells(page[page.index(PLAN) :], "| network", NAME) == {
+    assert cells(front[front.index(PLAN) :], "| network", NAME) == {
         "network": NAME,
-        "data": "tiny-imagenet-50",
-        "metric": "top-1 error %",
-        "gain over control [95 %]": shown(gain),
-        "share of control, %": shown((100 * mean, 100 * low, 100 * high)),
-        "the paper's claim": "+1.20 (+4.1 %)",
-        "verdict on the claim": "excluded",
-        "direction": "DSD better",
+        "gain [95 %]": shown(gain),
+        "the paper's claim": f"+4.1 % ({claim * error.mean():+.2f})",
+        "verdict": "claim excluded; DSD better",
         "gate": "holds",
         "n": "5 of 5",
+        "data, metric": "tiny-imagenet-50, top-1 error %",
     }
+    share = f"{100 * mean:+.2f} % [{100 * low:+.2f}, {100 * high:+.2f}], with one-sided bounds ["
+    assert f"As a share of the control {share}" in files[f"tables/{ROW}.md"]
     sd = np.std([59.0, 59.2, 59.1, 58.9, 59.3], ddof=1)
     ends = np.array([58.2, 58.1, 58.2, 57.7, 58.3])
     text = interval(right(found, "dsd-text") - right(found, "control-text"), 0.025)
     assert cells(page[page.index(SCORES) :], "| network", NAME) == {
         "network": NAME,
         "data": "tiny-imagenet-50",
+        "metric": "top-1 error %",
         "baseline": "60.00 ± 0.00",
         "control": f"59.10 ± {sd:.2f}",
         "DSD": f"{ends.mean():.2f} ± {ends.std(ddof=1):.2f}",
-        "DSD over baseline": f"{60 - ends.mean():+.2f} ± {ends.std(ddof=1):.2f}",
-        "control over baseline": f"+0.90 ± {sd:.2f}",
+        "gain over control [95 %]": shown(gain),
+        "DSD over baseline": over(60 - ends),
+        "control over baseline": over(60 - np.array([59.0, 59.2, 59.1, 58.9, 59.3])),
         "D2 at the text's rate [95 %]": shown(text),
         "beam 20 [95 %, seeds]": "-",
         "n": "5",
@@ -113,9 +120,9 @@ def test_every_cell_of_a_row_by_hand() -> None:
 
 
 def test_a_record_more_or_less_takes_the_verdict_out_of_every_page() -> None:
-    verdict = ("claim excluded", "| DSD better")
+    verdict = ("claim excluded", "| DSD better", "; DSD better")
     whole = pages_of(build.planned())
-    assert all(any(word in whole[name] for word in verdict) for name in (f"tables/{ROW}.md", "tables/overview.md"))
+    assert all(any(word in whole[name] for word in verdict) for name in (f"tables/{ROW}.md", "README.md"))
     for found, missing in (
         (build.planned()[:4], "planned seeds missing: 4"),
         (build.planned((*regime.GAINS, 1.0)), "seeds not planned: 5"),
@@ -125,20 +132,18 @@ def test_a_record_more_or_less_takes_the_verdict_out_of_every_page() -> None:
         for name, content in files.items():
             text = content.replace(wording.RULE, "")
             assert not any(word in text for word in verdict), name
-        one = cells(files["tables/overview.md"], PLAN, NAME)
-        assert (one["verdict on the claim"], one["direction"]) == (f"none: {missing}", "-")
-        assert one["gain over control [95 %]"].startswith("+1.0")
+        one = cells(files["README.md"], PLAN, NAME)
+        assert one["verdict"] == f"none: {missing}"
+        assert one["gain [95 %]"].startswith("+1.0")
+        assert f"So far the gain of {NAME} is {one['gain [95 %]']} points in" in files["README.md"]
         assert f"Verdict: none: {missing}.**" in files[f"tables/{ROW}.md"]
         assert f"none: {missing} " in headline_of(found)
 
 
 def test_rows_without_a_trial_have_a_line_and_a_place_in_the_export() -> None:
     files = pages_of(build.trio())
-    page = files["tables/overview.md"]
-    plan = page[page.index(PLAN) :]
-    assert line(plan, "GoogLeNet, width 1/2, 64 pixels")[3:] == [
-        *("-", "-", "+1.10 (+3.6 %)", "none: no trial yet", "-", "-", "0 of 5")
-    ]
+    page, plan = files["tables/overview.md"], files["README.md"]
+    assert line(plan, "GoogLeNet, width 1/2, 64 pixels")[1:-1] == ["-", "+3.6 %", "none: no trial yet", "-", "0 of 5"]
     (waiting,) = (one.waits for one in WANTED if one.row == "librispeech_deepspeech")
     assert f"none: no trial yet ({waiting})" in line(plan, "DeepSpeech")
     assert SCORES not in page
@@ -176,17 +181,10 @@ def test_the_headline_counts_the_plan_and_nothing_else() -> None:
         "Does DSD beat ordinary training of equal budget? Of 7 planned rows, 1 has a verdict. The paper's gain is"
     )
     assert "is excluded in 1. Direction: DSD better in 1. 5 of 40 planned trials are finished." in text
-    assert line(text, NAME)[3:] == [
-        "+1.00 [+0.43, +1.57]",
-        "+1.20 (+4.1 %)",
-        "excluded",
-        "DSD better",
-        "holds",
-        "5 of 5",
+    assert line(text, NAME)[1:-1] == [
+        *("+1.00 [+0.43, +1.57]", "+4.1 % (+2.42)", "claim excluded; DSD better", "holds", "5 of 5")
     ]
-    with_old = headline_of([*build.planned(), *build.trio()])
-    old = " Not counted here: 1 superseded group of trials of suite 0.1."
-    assert with_old.replace(old, "") == text
+    assert headline_of([*build.planned(), *build.trio()]) == text
     none = headline_of(build.trio())
     assert "No verdict yet on any of the 7 planned rows: 0 of 40 planned trials are finished." in none
     assert "+0.30" not in none  # a gain of suite 0.1
@@ -194,12 +192,12 @@ def test_the_headline_counts_the_plan_and_nothing_else() -> None:
 
 def test_two_rows_with_a_verdict_are_pooled() -> None:
     both = [*build.planned(), *build.planned((0.5, 0.8, 0.6, 0.9, 0.7), row="imagenet_resnet50")]
-    text = plain(planned.pool(planned.answers.rows(group_records(both)))).strip()
+    text = plain(planned.pool(answers.rows(group_records(both)))).strip()
     assert text.startswith("Over the 2 rows with a verdict (ResNet-18, ResNet-50) the gain is +")
     assert text.endswith(
         "The CNN rows share test pictures: their gains do not err independently, as this interval takes them to do."
     )
-    for page in (headline_of(both), pages_of(both)["tables/overview.md"]):
+    for page in (headline_of(both), pages_of(both)["README.md"]):
         assert text in page
     assert "Over the" not in headline_of(build.planned())
 
@@ -211,7 +209,7 @@ def test_what_is_superseded_comes_last_without_verdict_and_without_the_papers_fi
     headings = [one.splitlines()[0] for one in page.split("\n## ")[1:]]
     assert headings[0].startswith("Paper scale")
     assert headings[1].startswith("The planned rows")
-    assert headings[-2:] == [wording.SUPERSEDED, wording.HEADINGS["smoke"]]
+    assert headings[-1] == wording.SUPERSEDED
     part = page[page.index(f"## {wording.SUPERSEDED}") :].split("\n## ")[0]
     assert cells(part, "| network", "ResNet-18") == {
         "network": "ResNet-18",
@@ -220,24 +218,13 @@ def test_what_is_superseded_comes_last_without_verdict_and_without_the_papers_fi
         "baseline": "42.20 ± 0.20",
         "control": "40.30 ± 0.26",
         "DSD": "40.00 ± 0.10",
-        "gain over control": "+0.30 ± 0.20 [-0.20, +0.80]",
+        "gain over control [95 %]": "+0.30 ± 0.20 [-0.20, +0.80]",
         "n": "3",
     }
     assert "30.4" not in part
-    readme = files["README.md"]
-    rows = readme[readme.index(f"## {wording.SUPERSEDED}, row by row") :].split("\n## ")[0]
-    assert "### imagenet_resnet18: small scale, fixture-pictures" in rows
+    assert "fixture-pictures" not in files["README.md"]
+    rows = files[f"tables/{ROW}.md"].split("\n## imagenet_resnet18: small scale, fixture-pictures")[1]
     assert "paper (ImageNet" not in rows
-
-
-def test_the_picture_of_the_gains_is_of_results_and_else_of_what_is_superseded() -> None:
-    def names(found: list[Record]) -> list[str]:
-        return [group.section for group in figure_files._shown(group_records(found))]
-
-    smoke = build.record(scale="smoke", data="stripes", synthetic=True)
-    assert names([smoke, *build.trio(), *build.planned()]) == ["regime"]
-    assert names([smoke, *build.trio()]) == ["small"]
-    assert names([smoke]) == ["smoke"]
 
 
 def test_no_gain_over_the_baseline_stands_without_the_controls() -> None:

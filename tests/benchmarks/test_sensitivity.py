@@ -11,7 +11,7 @@ from benchmarks.analysis.groups import Group, group_records
 from benchmarks.arms import registry
 from benchmarks.arms.registry import SENSITIVITY
 from benchmarks.records.schema import Record
-from benchmarks.reporting.figures import files
+from benchmarks.reporting.figures import sensitivity as sensitivity_figure
 from benchmarks.reporting.figures.names import figure_names
 from tests.benchmarks.test_tables import line, pages_of, terminal
 from tests.golden import build
@@ -105,8 +105,8 @@ def test_the_table_at_the_end_of_a_run_has_them_too() -> None:
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])
 def test_the_picture_holds_every_seed_whatever_their_number(tmp_path: Path, seeds: int) -> None:
-    files.sensitivities(group_records(build.sweep(seeds))[0], tmp_path / "a.png")
-    files.sensitivities(group_records(build.sweep(seeds))[0], tmp_path / "b.png")
+    sensitivity_figure.draw(group_records(build.sweep(seeds))[0], tmp_path / "a.png")
+    sensitivity_figure.draw(group_records(build.sweep(seeds))[0], tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -114,4 +114,4 @@ def test_without_such_an_arm_there_is_no_picture(tmp_path: Path) -> None:
     names = figure_names(group_records(build.sweep()))
     assert "imagenet_resnet50-small-sensitivity.png" in names
     with pytest.raises(ValueError, match="no record of imagenet_resnet18 has both a sensitivity arm and the control"):
-        files.sensitivities(group_records(build.trio())[0], tmp_path / "sensitivity.png")
+        sensitivity_figure.draw(group_records(build.trio())[0], tmp_path / "sensitivity.png")

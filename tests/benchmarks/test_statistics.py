@@ -233,29 +233,32 @@ def test_an_end_of_an_interval_never_hides_its_side_of_zero() -> None:
 
 
 def test_seeds_that_agree_more_closely_than_the_test_set_allows_are_called_that() -> None:
-    page = pages_of(build.trio((0.1, 0.12, 0.11)))["README.md"]  # sd 0.01; the test set's is 0.3 / 1.96 = 0.153
+    page = pages_of(build.trio((0.1, 0.12, 0.11)))[
+        "tables/imagenet_resnet18.md"
+    ]  # sd 0.01; the test set's is 0.3 / 1.96 = 0.153
     assert (
         "standard deviation due to the test set 0.15, 234.3 times the variance between seeds: the seeds agree" in page
     )
     assert "the interval over seeds understates the uncertainty about other test examples" in page
-    assert "happen to agree" not in pages_of(build.everything())["README.md"]
+    assert "happen to agree" not in pages_of(build.everything())["tables/imagenet_resnet18.md"]
 
 
 def test_the_fit_at_the_end_of_d_is_shown() -> None:
-    page = pages_of(build.trio())["README.md"]  # baselines 42.0, 42.2, 42.4; fixtures train to a twentieth, a half
-    assert (
-        "Fit at the end of D, mean of n = 3: training loss 2.110, top-1 error 21.10 % (over its last 2 epochs" in page
-    )
+    # Baselines 42.0, 42.2, 42.4; fixtures train to a twentieth and a half of them.
+    page = pages_of(build.trio())["tables/imagenet_resnet18.md"]
+    assert "Fit at the end of D: mean of n = 3; training loss 2.11, top-1 error 21.10 % (over its last 2 epochs" in page
     assert "; test top-1 error 42.20 %" in page
     given = build.record(source="resnet18.safetensors")
     assert given.dense is not None
     given = given.model_copy(update={"dense": given.dense.model_copy(update={"phases": [], "curve": []})})
-    assert "Fit at the end of D" not in pages_of([given])["README.md"]
+    assert "Fit at the end of D" not in pages_of([given])["tables/imagenet_resnet18.md"]
 
 
 def test_beside_the_fit_stands_what_a_guess_would_be_wrong() -> None:
     known = [
         one.model_copy(update={"data": one.data.model_copy(update={"counts": {"classes": 8}})}) for one in build.trio()
     ]
-    assert "test top-1 error 42.20 %; chance 87.50 %" in pages_of(known)["README.md"]
-    assert "; chance" not in "".join(fact for fact in pages_of(build.trio())["README.md"].splitlines() if "Fit" in fact)
+    assert "test top-1 error 42.20 %; chance 87.50 %" in pages_of(known)["tables/imagenet_resnet18.md"]
+    assert "; chance" not in "".join(
+        fact for fact in pages_of(build.trio())["tables/imagenet_resnet18.md"].splitlines() if "Fit" in fact
+    )

@@ -25,6 +25,9 @@ from benchmarks.statistics.intervals import MINIMUM_SEEDS
 COLOURS = {"dense": "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
 """The arms' colours, safe for colour-blind readers (Okabe and Ito)."""
 
+MARKS = {"smoke": "Smoke test, ", "small": "Superseded, ", "custom": "Custom recipe, "}
+"""The start of the title where a group is not a result."""
+
 DRAWING_VERSION = 9
 """Raise this with every change of how figures look, so that `stale` finds figures drawn by older code."""
 

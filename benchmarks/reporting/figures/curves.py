@@ -72,7 +72,7 @@ def curves(group: Group, path: Path) -> None:
 
 def _finding(group: Group) -> str:
     """Return the gain over the control after the last epoch as a title."""
-    start = f"{'Smoke test, ' if group.section == 'smoke' else ''}{headings.network(group)}"
+    start = f"{canvas.MARKS.get(group.section, '')}{headings.network(group)}"
     if summary.primary(group) is None:
         return f"{start}: no comparison of DSD with the control"
     return f"{start}: DSD gains {formatting.gain(group)} points over the control after the last epoch"

@@ -28,7 +28,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
     shown = [(group, records) for group, records in shown if records]
     count = sum(len(records) for _, records in shown)
     left = sum(_compared(record) for record in canvas.records_of(groups)) - count
-    with canvas.blank(7.5, 3.4) as figure:
+    with canvas.blank(6.0, 3.6) as figure:
         ax = figure.subplots()
         ax.axhline(0, color="#999999", linewidth=1, linestyle="--", zorder=0)
         for number, (group, records) in enumerate(shown):
@@ -38,7 +38,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
         ax.set_xlabel("drop right after pruning, % of the score after D")
         ax.set_ylabel("final gain over the control,\n% of the control's score")
-        ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        ax.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
         few = f"{count} {'trial' if count == 1 else 'trials'} of {len(shown)} {'row' if len(shown) == 1 else 'rows'}"
         small = f"{few}. Left out: {left} trials that are superseded or lack the score right after pruning."
         canvas.titled(figure, "Do networks that lose more at pruning gain more in the end?", small)

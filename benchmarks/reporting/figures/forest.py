@@ -23,20 +23,22 @@ def draw(groups: Sequence[Group], path: Path) -> None:
     interval. Planned rows without a trial have a line that says so.
     """
     missing = [paper.ROWS[row].network for row in PLANNED if all(group.key.row != row for group in groups)]
-    with canvas.blank(7.5, 1.3 + 0.36 * (len(groups) + len(missing))) as figure:
+    with canvas.blank(6.0, 1.3 + 0.36 * (len(groups) + len(missing))) as figure:
         ax = figure.subplots()
-        for at, (label, colour) in enumerate((("no gain", "#999999"), ("the paper's claim", COLOURS["control"]))):
+        marks = (("no gain ", "#999999", "right"), (" the paper's claim", COLOURS["control"], "left"))
+        for at, (label, colour, side) in enumerate(marks):
             ax.axvline(at, color=colour, linewidth=1, linestyle="--", zorder=0)
-            ax.text(at, 1.01, label, transform=ax.get_xaxis_transform(), color=colour, ha="center", fontsize=8)
+            ax.text(at, 1.01, label, transform=ax.get_xaxis_transform(), color=colour, ha=side)
         for y, group in enumerate(groups):
             seeds, interval = _shares(group)
             canvas.gain(ax, y, seeds, interval, COLOURS["dsd"])
-            text = f"{formatting.gain(group)}\npoints, n = {len(seeds)}"
-            ax.text(1.01, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+            unit = headings.metric_name(group.metric, group).removesuffix(" %")
+            text = f"{formatting.gain(group)}\n{unit}, n = {len(seeds)}"
+            ax.text(1.01, y, text, transform=ax.get_yaxis_transform(), va="center")
         for y in range(len(groups), len(groups) + len(missing)):
-            ax.text(0.5, y, "no trial yet", color="#999999", ha="center", va="center", fontsize=8)
-        names = [f"{headings.network(group)}, {headings.metric_name(group.metric, group)}" for group in groups]
-        ax.set_yticks(range(len(names) + len(missing)), [*names, *missing], fontsize=8)
+            ax.text(0.5, y, "no trial yet", color="#999999", ha="center", va="center")
+        names = [headings.network(group) for group in groups]
+        ax.set_yticks(range(len(names) + len(missing)), [*names, *missing])
         ax.set_ylim(len(names) + len(missing) - 0.5, -0.5)
         ax.margins(x=0.06)
         ax.set_xlabel("gain over the control, in units of the paper's claim")

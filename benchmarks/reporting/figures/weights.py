@@ -64,13 +64,14 @@ def draw(group: Group, path: Path) -> None:
 
 def _finding(group: Group) -> str:
     """Return as a title how far D2 regrows the weights that the last S pruned; a plain title if records do not say."""
+    start = f"{canvas.MARKS.get(group.section, '')}{headings.network(group)}"
     ends = [each[-1] for each in mask_lineage.told(group).values() if ALL in each[-1].size]
     if not ends:
-        return f"{headings.network(group)}: a tensor's weights from D through S to D2"
+        return f"{start}: a tensor's weights from D through S to D2"
     size = 100 * summary.average([one.size[ALL] for one in ends]).mean
     below = summary.average([one.below[ALL] for one in ends]).mean
     return (
-        f"{headings.network(group)}: after D2 the weights that S pruned have {size:.2g} % of the survivors' mean magnitude; "
+        f"{start}: after D2 the weights that S pruned have {size:.2g} % of the survivors' mean magnitude; "
         f"{below:.3g} % are still below S's threshold"
     )
 

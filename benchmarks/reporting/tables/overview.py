@@ -13,7 +13,7 @@ from benchmarks.analysis.groups import Group, Section
 from benchmarks.arms.registry import DENSE
 from benchmarks.reporting import formatting, group_names, headings
 from benchmarks.reporting.document import CSV, Block, Cell, Column, Table, headed, table
-from benchmarks.reporting.formatting import averaged, gained
+from benchmarks.reporting.formatting import averaged, gained, mean_sd
 from benchmarks.reporting.tables import planned, regime
 from benchmarks.reporting.tables.quantities import IDENTITY, exported
 from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
@@ -40,12 +40,13 @@ def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
     def of(section: Section) -> list[Group]:
         return [group for group in groups if group.section == section and group not in noisy]
 
+    without_metric = [column for column in _columns(groups) if column.key != "metric"]  # the paper's cell names it
     published, outside = of("paper"), [group for group in of("regime") if answers.row_of(group, rows) is None]
     scored = [row.group for row in rows.values() if row.group]
     paper: Column[Group] = Column("paper", "the paper: baseline to DSD", _papers)
     noise = "No verdict. The row's page compares them with training without noise."
     return [
-        *headed(HEADINGS["paper"], _PAPER, [*_columns(groups), *_OVER_BASELINE, paper], published),
+        *headed(HEADINGS["paper"], _PAPER, [*without_metric, *_OVER_BASELINE, paper], published),
         *headed(SCORES, _SCORES, [*_columns(groups), *_OVER_BASELINE, *_SECONDARY], scored),
         *plain("Small scale: trials outside the plan", "No verdict.", outside, groups),
         *plain(HEADINGS["custom"], INTRODUCTIONS["custom"], of("custom"), groups),
@@ -88,7 +89,7 @@ def _score(name: str, arm: str) -> Column[Group]:
 def _over_baseline(index: int, heading: str) -> Column[Group]:
     def cell(group: Group) -> Cell:
         found = summary.over_baseline(group)
-        return gained(found[index] if found else None, summary.trials(group, DENSE, *_BOTH))
+        return Cell(mean_sd(found[index] if found else None, True), trials=summary.trials(group, DENSE, *_BOTH))
 
     return Column(heading, heading, cell)
 
@@ -98,7 +99,8 @@ def _papers(group: Group) -> Cell:
         return Cell()
     row, of = group.paper, group.paper.overview
     marks = f"{'' if of.verified else ' *unverified*'}{', UNEQUAL budgets' if row.iterated else ''}"
-    return Cell(f"{of.baseline:.1f} to {of.dsd:.1f} on {row.data}: {of.absolute:+.1f} ({of.relative:+.1f} %){marks}")
+    gain = f"{of.absolute:+.1f} ({of.relative:+.1f} %){marks}"
+    return Cell(f"{of.baseline:.1f} to {of.dsd:.1f} {planned.metric(row)}, {row.data}: {gain}")
 
 
 _OVER_BASELINE = (_over_baseline(0, "DSD over baseline"), _over_baseline(1, "control over baseline"))
@@ -139,7 +141,7 @@ def _of_group(group: Group) -> dict[str, Any]:
     for name, found in means.items():
         line |= {name: getattr(found, "mean", None), f"{name}_sd": getattr(found, "sd", None)}
     line |= _ends("seeds", primary)
-    line |= _parts("crossed_", crossed, *_INTERVAL, "p" if group.quotable else "")
+    line |= _parts("crossed_", crossed, *_INTERVAL) | {"crossed_p": crossed.p if crossed and group.quotable else None}
     line |= _parts("paper_", group.paper and group.paper.overview, "baseline", "dsd", "absolute", "relative")
     return line | {"paper_comparable": group.comparable}
 
@@ -165,7 +167,7 @@ def _of_row(row: Row | None) -> dict[str, Any]:
 
 def _parts(prefix: str, found: object, *names: str) -> dict[str, Any]:
     """Return the named attributes of `found`, without the infinite ones."""
-    read = {f"{prefix}{name}": getattr(found, name, None) for name in names if name}
+    read = {f"{prefix}{name}": getattr(found, name, None) for name in names}
     return {name: None if isinstance(of, float) and not math.isfinite(of) else of for name, of in read.items()}
 
 

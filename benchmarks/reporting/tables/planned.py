@@ -21,10 +21,10 @@ from benchmarks.reporting.tables import regime
 
 RULE = (
     "*Gain* is DSD over the control, in points of the metric (positive: DSD is better), with a 95 % interval over seeds and test "
-    "examples. *The paper's claim* is its gain as a share of its baseline; in brackets the points that this share is here. The "
-    "claim is *reached* if the one-sided 95 % bounds of the gain lie above it, *excluded* if they lie below; bounds on the other "
-    "side would change our mind. A verdict needs all planned seeds and a gate that holds. It applies to DSD on this data and at "
-    "this size."
+    "examples. *The paper's claim* is its gain as a share of its baseline (for speech, at equal budget); in brackets the points "
+    "that this share is here. The claim is *reached* if the one-sided 95 % bounds of the gain lie above it, *excluded* if they lie "
+    "below; bounds on the other side would change our mind. A verdict needs all planned seeds and a gate that holds. It applies to "
+    "DSD on this data and at this size."
 )
 _SPEECH = " Speech: test utterances share recordings. The interval ignores this and is somewhat too narrow."
 _BOTH = ("dsd", "control")
@@ -164,12 +164,12 @@ def _verdict(row: Row) -> Cell:
 
 _ANSWERS: tuple[Column[Row], ...] = (
     Column("network", "network", lambda row: Cell(network(row), trials=trials(row))),
-    Column("data", "data, metric", lambda row: Cell(f"{row.wanted.data}, {metric(paper.ROWS[row.wanted.row])}")),
     Column("gain", "gain [95 %]", _gain),
     Column("claim", "the paper's claim", _claim),
     Column("verdict", "verdict", _verdict),
     Column("gate", "gate", lambda row: Cell(regime.answer(row.gate, row.have < row.wanted.seeds))),
     Column("n", "n", lambda row: Cell(f"{row.have} of {row.wanted.seeds}", row.have, trials(row, *_BOTH))),
+    Column("data", "data, metric", lambda row: Cell(f"{row.wanted.data}, {metric(paper.ROWS[row.wanted.row])}")),
 )
 
 
