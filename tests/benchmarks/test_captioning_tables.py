@@ -88,7 +88,7 @@ def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one(
         "secondary",
     )
     overview = pages_of(build.captions((1,)))["tables/overview.md"]
-    assert "| BLEU-4 (no penalty) |" in overview  # nobody is to take it for the standard one
+    assert " BLEU-4 (no penalty), Flickr-8K" in overview  # nobody is to take it for the standard one
     assert "(standard)" not in overview
 
 

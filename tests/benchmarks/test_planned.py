@@ -95,7 +95,6 @@ def test_every_cell_of_a_row_by_hand() -> None:
     assert cells(page[page.index(SCORES) :], "| network", NAME) == {
         "network": NAME,
         "data": "tiny-imagenet-50",
-        "metric": "top-1 error %",
         "baseline": "60.00 ± 0.00",
         "control": f"59.10 ± {sd:.2f}",
         "DSD": f"{ends.mean():.2f} ± {ends.std(ddof=1):.2f}",

@@ -40,14 +40,16 @@ def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
     def of(section: Section) -> list[Group]:
         return [group for group in groups if group.section == section and group not in noisy]
 
-    without_metric = [column for column in _columns(groups) if column.key != "metric"]  # the paper's cell names it
+    short = [
+        column for column in _columns(groups) if column.key != "metric"
+    ]  # else these tables are too wide for a page
     published, outside = of("paper"), [group for group in of("regime") if answers.row_of(group, rows) is None]
     scored = [row.group for row in rows.values() if row.group]
     paper: Column[Group] = Column("paper", "the paper: baseline to DSD", _papers)
     noise = "No verdict. The row's page compares them with training without noise."
     return [
-        *headed(HEADINGS["paper"], _PAPER, [*without_metric, *_OVER_BASELINE, paper], published),
-        *headed(SCORES, _SCORES, [*_columns(groups), *_OVER_BASELINE, *_SECONDARY], scored),
+        *headed(HEADINGS["paper"], _PAPER, [*short, *_OVER_BASELINE, paper], published),
+        *headed(SCORES, _SCORES, [*short, *_OVER_BASELINE, *_SECONDARY], scored),
         *plain("Small scale: trials outside the plan", "No verdict.", outside, groups),
         *plain(HEADINGS["custom"], INTRODUCTIONS["custom"], of("custom"), groups),
         *plain("Label noise: a random share of the training labels is wrong", noise, noisy, groups),
