@@ -84,7 +84,7 @@ def test_a_new_arm_is_trained_killed_inside_a_phase_and_resumed_tabled_and_estim
     status, shown = commands(checkout, "", [*ARM, "--out", "whole/runs"], ["tables", "--records", "whole/runs/records"])
     assert status == 0, shown
     assert re.search(r"Control, looking ahead +\d+\.\d\d +1", shown)
-    table = (checkout / "whole" / "runs" / "tables" / "flickr8k_neuraltalk.md").read_text(encoding="utf-8")
+    table = (checkout / "whole" / "runs" / "tables" / "smoke.md").read_text(encoding="utf-8")
     assert "Control, looking ahead" in table
     assert re.search(r"\| finished +\| minutes +\| state", table)
     assert re.search(r"\| \[\d\]\(#t1\) +\| used", table)
@@ -124,7 +124,7 @@ def test_a_new_row_is_listed_and_trained(checkout: Path) -> None:
     assert re.search(r"^flickr8k_wide +smoke +\S+ +0 +0 ", shown, re.MULTILINE)
     (record,) = store.read_all(checkout / "row" / "records")
     assert record.recipe["model"]["size"] == 256
-    assert "NeuralTalk, twice as wide" in (checkout / "row" / "tables" / "flickr8k_wide.md").read_text(encoding="utf-8")
+    assert "NeuralTalk, twice as wide" in (checkout / "row" / "tables" / "smoke.md").read_text(encoding="utf-8")
 
 
 def test_a_new_domain_has_its_row_and_its_flag(checkout: Path) -> None:

@@ -213,17 +213,6 @@ def spread(group: Group) -> tuple[Spread, float, float] | None:
     return bootstrap.between_and_within([found[r.seed] for r in chosen], boots), low, high
 
 
-def first_steps(group: Group) -> dict[str, list[Average]]:
-    """Return arm label -> size of the first update of each phase, in units of the learning rate, averaged over seeds."""
-    found = {}
-    for name in [DENSE, *main_arms(group)]:
-        runs = {record.id: _run(record, name) for record in group.records}
-        steps = {of: run.first_step_in_lr for of, run in runs.items() if run and run.first_step_in_lr}
-        if steps:
-            found[label(name)] = [average(sizes, list(steps)) for sizes in zip(*steps.values(), strict=True)]
-    return found
-
-
 def mask(record: Record, arm: str, number: int) -> list[LayerMask] | None:
     """Return the mask of an arm's sparse phase `number`, counted from one; None if there is none."""
     found = _phase(record, arm, "sparse", number)
@@ -234,11 +223,6 @@ def count_iterations(group: Group) -> int:
     """Return the number of sparse phases of the dsd arm: the paper's iterations."""
     counts = [sum(p.kind == "sparse" for p in r.arms["dsd"].phases) for r in group.records if "dsd" in r.arms]
     return max(counts, default=0)
-
-
-def has_gain(group: Group) -> bool:
-    """Return whether the gains figure shows the group. Custom recipes are excluded."""
-    return group.section != "custom" and any(compare(group, "dsd", over) for over in ("control", DENSE))
 
 
 def has_sensitivity(group: Group) -> bool:

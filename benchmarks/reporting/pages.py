@@ -62,7 +62,8 @@ def readme(results: Results) -> Document:
     title = Heading(1, "Results")
     if not results.records:
         return (title, Paragraph(f"There are no records yet. {_MAKE_SOME}"))
-    return (title, *headline(results), *resolving(results), *_contents(results), *_small_print(results))
+    answer = headline(results) if _real(results) else (Paragraph("No result on real data yet."),)
+    return (title, *answer, *resolving(results), *_contents(results), *_small_print(results))
 
 
 def headline(results: Results) -> Document:

@@ -34,7 +34,7 @@ KINDS: dict[Section, str] = {
     "regime": "in the regime of the claim",
     "custom": "of custom recipes",
     "small": "superseded",
-    "smoke": "smoke tests",
+    "smoke": "smoke tests (SYNTHETIC data, or a few steps)",
 }
 """What trials of a section are called in a list."""
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))

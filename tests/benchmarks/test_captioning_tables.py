@@ -163,14 +163,6 @@ def test_rows_without_validation_perplexity_have_no_such_table() -> None:
     assert "NeuralTalk" not in pages_of(build.trio())["tables/imagenet_resnet18.md"]
 
 
-def test_a_given_dense_start_has_no_first_update() -> None:
-    record = build.record(source="resnet18.safetensors")
-    assert record.dense is not None
-    dense = record.dense.model_copy(update={"phases": [], "curve": [], "first_step_in_lr": []})
-    (group,) = group_records([record.model_copy(update={"dense": dense})])
-    assert set(summary.first_steps(group)) == {"DSD", "Control (equal budget)"}
-
-
 def test_what_the_frozen_network_made_of_the_data_is_told_with_the_data() -> None:
     assert (
         "- Features: fixture network, 512 numbers a picture"

@@ -122,7 +122,7 @@ def test_a_run_leaves_a_record_tables_and_figures(finished: Path) -> None:
         f"--out {finished.name} --save-weights"
     )
     assert list(record.arms) == ["control", "dsd", "llr", "random"]
-    assert (finished / "tables" / f"{ROW}.md").exists()
+    assert (finished / "tables" / "smoke.md").exists()
     assert "SYNTHETIC" in (finished / "README.md").read_text()
     assert list((finished / "figures").glob("*.png"))
     assert not list((finished / "checkpoints").iterdir())
@@ -148,11 +148,11 @@ def test_tables_check_finds_a_table_that_is_not_the_records(finished: Path, caps
     folder = ["tables", "--records", str(finished / "records")]
     assert main(folder) == 0
     assert main([*folder, "--check"]) == 0
-    table = finished / "tables" / f"{ROW}.md"
+    table = finished / "tables" / "smoke.md"
     original = table.read_text()
     table.write_text(original.replace("DSD", "DSD!", 1))
     assert main([*folder, "--check"]) == 1
-    assert f"{ROW}.md" in capsys.readouterr().out
+    assert "smoke.md" in capsys.readouterr().out
     assert main(folder) == 0
     assert table.read_text() == original
 

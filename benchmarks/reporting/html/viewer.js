@@ -139,9 +139,10 @@ function viewer() {
     select(true);
   }
 
-  function choose() {
+  function choose(id) {
     const chosen = trials.filter((one) => `${one.row}: ${one.group}` === rows[Number(part("row").value)]);
     part("trial").replaceChildren(...chosen.map((one) => option(`seed ${one.seed}: ${one.count} ${one.example}s`, one.id)));
+    if (typeof id === "string") part("trial").value = id;
     return load();
   }
 
@@ -167,7 +168,9 @@ function viewer() {
     if (by) { event.preventDefault(); step(by); }
   });
   part("body").hidden = false;
-  choose().catch((error) => notice(`The captions and transcripts cannot be unpacked: ${error.message}`));
+  const opening = trials.find((one) => one.whole) ?? trials[0]; // the first with every test example
+  part("row").value = String(rows.indexOf(`${opening.row}: ${opening.group}`));
+  choose(opening.id).catch((error) => notice(`The captions and transcripts cannot be unpacked: ${error.message}`));
 }
 
 document.querySelectorAll("table").forEach(sortable);
