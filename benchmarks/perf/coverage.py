@@ -1,21 +1,21 @@
-"""How often the crossed interval covers the true gain, and how wide it is beside an oracle's.
+"""How often the crossed interval covers the true gain, and how its width compares with an oracle's.
 
     nice -n 19 python -m benchmarks.perf.coverage [REPLICATIONS]
 
-writes coverage.json and coverage.md beside this file. One thread; some ten minutes of a core.
+writes coverage.json and coverage.md beside this file. It takes about ten minutes of a core.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -38,50 +38,25 @@ WORLDS: dict[str, Callable[[Tails, float], World]] = {
 TAIL = 0.05
 _CHUNK = 200
 
+Cell = dict[str, Any]
+"""A world, a number of seeds and the simulated coverage.
 
-@dataclass(frozen=True)
-class Cell:
-    """What was found in one cell. `ratio` is a seed's effect over the error that the examples give one seed's gain.
-
-    `coverage`, `width` (mean, over the oracle's) and those of other intervals are of two-sided 95 % ones; `below` and `above` say
-    how often the one-sided 95 % bound lay on the right side of the true gain. `oracle` is the oracle's coverage.
-    """
-
-    metric: str
-    examples: Tails
-    interaction: float
-    seeds: Tails
-    ratio: float
-    n: int
-    coverage: float
-    width: float
-    below: float
-    above: float
-    oracle: float
-    others: dict[str, tuple[float, float]]
-
-
-@dataclass
-class Sums:
-    """What a cell's replications gave: estimates and their components, each (replications,)."""
-
-    estimates: list[Numbers]
-    seeds: list[Numbers]
-    examples: list[Numbers]
-    interaction: list[Numbers]
-    effects: list[Numbers]
+`ratio` is the standard deviation of a seed's effect divided by the standard error that the examples give one seed's gain.
+`coverage`, `width` (the mean, divided by the oracle's width) and `others` are of two-sided 95 % intervals. `below` and `above`
+are the shares of one-sided 95 % bounds on the right side of the true gain. `oracle` is the oracle's coverage.
+"""
 
 
 def simulate(replications: int = REPLICATIONS) -> Iterator[Cell]:
     """Yield every cell."""
     for number, (metric, tails, interaction) in enumerate(product(WORLDS, TAILS, INTERACTIONS)):
-        world = WORLDS[metric](tails, interaction)
-        yield from _of_world(metric, world, replications, np.random.default_rng([16, number]))
+        for cell in _of_world(WORLDS[metric](tails, interaction), replications, np.random.default_rng([16, number])):
+            yield {"metric": metric, "examples": tails, "interaction": interaction, **cell}
 
 
-def _of_world(metric: str, world: World, replications: int, generator: np.random.Generator) -> Iterator[Cell]:
-    """Yield the cells of one world: the same examples and outcomes for all ratios, seeds' tails and counts of seeds."""
-    found: dict[tuple[Tails, float, int], Sums] = {}
+def _of_world(world: World, replications: int, generator: np.random.Generator) -> Iterator[Cell]:
+    """Yield the cells of one world. All ratios, seeds' tails and counts of seeds share examples and outcomes."""
+    drawn_sums: defaultdict[tuple[Tails, float, int], list[Numbers]] = defaultdict(list)
     error = _error(world, generator)
     for start in range(0, replications, _CHUNK):
         size = min(_CHUNK, replications - start)
@@ -94,17 +69,11 @@ def _of_world(metric: str, world: World, replications: int, generator: np.random
             effects = ratio * error * unit[tails]
             values, parts = world.gains(drawn, effects)
             for n in COUNTS:
-                sums = found.setdefault((tails, ratio, n), Sums([], [], [], [], []))
-                sums.estimates.append(values[:, :n].mean(axis=1))
-                sums.effects.append(effects[:, :n].mean(axis=1))
-                for kept, part in zip(
-                    (sums.seeds, sums.examples, sums.interaction),
-                    crossed.components(values[:, :n], parts[:, :n]),
-                    strict=True,
-                ):
-                    kept.append(part)
-    for (tails, ratio, n), sums in found.items():
-        yield _cell(metric, world, tails, ratio, n, (ratio * error) ** 2 / n, sums)
+                means = (values[:, :n].mean(axis=1), effects[:, :n].mean(axis=1))
+                drawn_sums[tails, ratio, n].append(np.stack([*means, *crossed.components(values[:, :n], parts[:, :n])]))
+    for (tails, ratio, n), sums in drawn_sums.items():
+        cell = _cell(world, n, (ratio * error) ** 2 / n, np.concatenate(sums, axis=1))
+        yield {"seeds": tails, "ratio": ratio, "n": n, **cell}
 
 
 def _error(world: World, generator: np.random.Generator) -> float:
@@ -113,13 +82,12 @@ def _error(world: World, generator: np.random.Generator) -> float:
     return float(np.sqrt(parts.var(axis=-1, ddof=1).mean() / world.examples))
 
 
-def _cell(metric: str, world: World, tails: Tails, ratio: float, n: int, seed_variance: float, sums: Sums) -> Cell:
-    estimates, seeds, examples, interaction, effects = (
-        np.concatenate(found) for found in (sums.estimates, sums.seeds, sums.examples, sums.interaction, sums.effects)
-    )
+def _cell(world: World, n: int, seed_variance: float, sums: Numbers) -> Cell:
+    """Return coverage and width. sums: (5, replications), estimates, seeds' mean effects and the variance components."""
+    estimates, effects, seeds, examples, interaction = sums
     off = np.abs(estimates - world.truth)
     z = -special.ndtri(TAIL / 2)
-    # The rest's variance is measured without the seeds' effects, whose own is known: heavy tails would make it uncertain.
+    # The variance of the seeds' effects is known. The rest is measured without them, because heavy tails would add noise.
     oracle = z * np.sqrt(seed_variance + np.var(estimates - effects))
     width = partial(crossed.half_width, seeds, examples, interaction, n, world.examples)
     one_sided = width(2 * TAIL)
@@ -134,45 +102,31 @@ def _cell(metric: str, world: World, tails: Tails, ratio: float, n: int, seed_va
         "Satterthwaite": np.asarray(-special.stdtrit(degrees, TAIL / 2) * np.sqrt(floored), dtype=np.float64),
     }
 
-    def told(half: Numbers) -> tuple[float, float]:
+    def figures(half: Numbers) -> tuple[float, float]:
         return round(float((off <= half).mean()), 4), round(float(half.mean() / oracle), 3)
 
-    coverage, relative = told(width(TAIL))
-    return Cell(
-        metric=metric,
-        examples=world.tails,
-        interaction=world.interaction,
-        seeds=tails,
-        ratio=ratio,
-        n=n,
-        coverage=coverage,
-        width=relative,
-        below=round(float((estimates - one_sided <= world.truth).mean()), 4),
-        above=round(float((estimates + one_sided >= world.truth).mean()), 4),
-        oracle=round(float((off <= oracle).mean()), 4),
-        others={name: told(half) for name, half in rivals.items()},
-    )
+    coverage, relative = figures(width(TAIL))
+    return {
+        "coverage": coverage,
+        "width": relative,
+        "below": round(float((estimates - one_sided <= world.truth).mean()), 4),
+        "above": round(float((estimates + one_sided >= world.truth).mean()), 4),
+        "oracle": round(float((off <= oracle).mean()), 4),
+        "others": {name: figures(half) for name, half in rivals.items()},
+    }
 
 
 def main(words: list[str]) -> None:
-    """Simulate, write, print the summary."""
+    """Simulate, write both files and print the summary."""
     replications = int(words[0]) if words else REPLICATIONS
-    cells = [asdict(cell) for cell in simulate(replications)]
-    told = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "numpy": np.__version__,
-        "replications": replications,
-        "cells": cells,
-    }
-    lines = ",\n".join(f"  {json.dumps(cell)}" for cell in cells)
-    head = json.dumps({key: value for key, value in told.items() if key != "cells"}, indent=1)
-    (HERE / "coverage.json").write_text(f'{head[:-2]},\n "cells": [\n{lines}\n ]\n}}\n', encoding="utf-8")
-    text = coverage_table.render(json.loads((HERE / "coverage.json").read_text(encoding="utf-8")))
+    facts = {"date": datetime.now(UTC).date().isoformat(), "numpy": np.__version__, "replications": replications}
+    lines = ",\n".join(f"  {json.dumps(cell)}" for cell in simulate(replications))
+    content = f'{json.dumps(facts, indent=1)[:-2]},\n "cells": [\n{lines}\n ]\n}}\n'
+    (HERE / "coverage.json").write_text(content, encoding="utf-8")
+    text = coverage_table.render(json.loads(content))
     (HERE / "coverage.md").write_text(text, encoding="utf-8")
     print(text)  # noqa: T201
 
 
 if __name__ == "__main__":
-    for library in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(library, "1")
     main(sys.argv[1:])

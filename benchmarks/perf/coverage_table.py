@@ -1,45 +1,45 @@
-"""coverage.md from coverage.json: `python -m benchmarks.perf.coverage_table` makes it again."""
+"""Make coverage.md from coverage.json: `python -m benchmarks.perf.coverage_table`."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from scipy import special
 
-Cell = dict[str, Any]
-
 PLANNED = 5
-"""Seeds that a verdict needs at least: the target on width holds from here on."""
+"""The minimum number of seeds for a verdict. The target for the width applies from here on."""
 
 COVERAGE, WIDTH = 0.94, 1.3
 
-_TEXT = """# How often the crossed interval covers, and how wide it is
+_TEXT = """# Coverage and width of the crossed interval
 
     nice -n 19 python -m benchmarks.perf.coverage        # writes coverage.json and this page
     nox -s perf -- -k coverage                           # fewer replications, compared with the saved cells
 
-The 95 % interval of `statistics/crossed.py`, simulated on trials whose true gain is known (`worlds.py`), {replications:,}
-replications a cell ({date}, numpy {numpy}). A cell is one of:
+The simulation draws trials with a known true gain (`worlds.py`) and computes the 95 % interval of `statistics/crossed.py` for
+each: {replications:,} replications per cell ({date}, numpy {numpy}). A cell is a combination of:
 
 - **metric**: binary (1,000 test pictures), WER and BLEU-4 (300 test examples; a ratio, and a geometric mean of four);
-- **ratio** of seed to example spread: the standard deviation of a seed's true gain over the standard error that the test
-  examples give one seed's gain, {ratios};
-- **interaction**: the share of the examples that every seed draws afresh, {interactions}; the others differ by the seed's
-  effect alone. Trained networks are near 1;
-- **tails**: seed effects normal or t with 3 degrees of freedom; examples alike, or heavy-tailed (log-normal lengths and
+- **ratio** of seed to example spread: the standard deviation of a seed's true gain, divided by the standard error that the test
+  examples give one seed's gain: {ratios};
+- **interaction**: the share of the examples that every seed draws anew: {interactions}. The other examples differ only by the
+  seed's effect. Trained networks are near 1;
+- **tails**: seed effects are normal or t with 3 degrees of freedom. Examples have light or heavy tails (log-normal lengths and
   difficulties; for binary, arms that differ on 3 % of the pictures instead of 20 %);
 - **seeds** n = {counts}.
 
-Where examples cluster, an example here is a cluster: the jackknife leaves out whole ones.
+If examples are clustered, an example in this simulation is a cluster, because the jackknife leaves out whole clusters.
 
-Width is the mean over replications, in widths of the oracle: the normal interval of someone who knows the variances. The simulation
-errs by {error:.2f} points of coverage in one cell, and the worst of {number} cells comes out lower than it is.
+Width is the mean over replications, divided by the width of the oracle: the normal interval with known variances. The standard
+error of the coverage in one cell is {error:.2f} points, so the lowest coverage of {number} cells is biased downward.
 
-**Target**: worst cell at least {coverage:.0f} %, width at most {width}, for verdicts (n of {planned} or more): {reached}.
+**Target** for verdicts (n of {planned} or more): coverage of at least {coverage:.0f} % in the worst cell, width at most {width}.
+The target is {reached}.
 
 {summary}
 
@@ -47,7 +47,7 @@ errs by {error:.2f} points of coverage in one cell, and the worst of {number} ce
 
 {worst}
 
-With heavy-tailed seeds, or with less interaction, it covers more.
+Coverage is higher with heavy-tailed seeds or less interaction.
 
 ## By metric and ratio
 
@@ -55,134 +55,120 @@ Lowest coverage (%) and greatest width over tails and interactions.
 
 {table}
 
-## What cannot be had
+## Limits of any interval
 
-Where the seeds make the spread, or where it is all interaction, n gains are all there is. No interval that covers 95 % whatever
-the seeds' spread is narrower in all these cells than Student's t, whose mean width (its quantile times the mean of
-s / sigma, over 1.96) is {limits}. So {width} and 95 % exclude each other at n = 5, for any method that looks at one
-row alone; 94 % needs {at_94}, 94.5 % {at_945}. The interval therefore gives up half a point at most where the interaction is a
-tenth or more of the spread between seeds (`CREDIT`), and nothing where seeds alone make it: there it is Student's t. At n = 3
-no interval is near {width}, and there is no verdict below {planned} seeds. Six seeds would cover 95 % within {at_6}.
+If all spread comes from seeds or from the interaction, only the n gains are informative. No interval with 95 % coverage for
+every spread between seeds is narrower in all these cells than Student's t. The mean width of Student's t (its quantile times the
+mean of s / sigma, divided by 1.96) is {limits}. At n = 5, no method that uses only one row can have both a width of {width} and
+95 % coverage: 94 % needs a width of {at_94}, 94.5 % needs {at_945}. The interval therefore gives up at most half a point of
+coverage if the interaction is a tenth or more of the spread between seeds (`CREDIT`). If only seeds matter, it is Student's t.
+At n = 3, no interval is near {width}, and there is no verdict below {planned} seeds. Six seeds would give 95 % coverage with a
+width of {at_6}.
 
-Seeds may agree more closely by chance than the examples allow. The interval is then narrower than that over examples alone,
-down to half of it (`FLOOR`). Over all experiments it covers what it says. An interval that is never narrower is too wide
-where all is interaction: see below.
+Seeds may agree by chance more closely than the examples allow. The interval is then narrower than the one over examples alone,
+but at least half as wide (`FLOOR`). Its coverage over all experiments is still correct. An interval that is never narrower is
+too wide if all spread comes from the interaction: see below.
 
-Pooling the spread between seeds over rows or arms would give more degrees of freedom. A row's verdict would then depend on
-other rows' records, and on all seeds' spreads being alike, which seven rows cannot show: not done.
+Pooling the spread between seeds over rows or arms would give more degrees of freedom. We do not do this: a row's verdict would
+depend on other rows' records, and on equal spreads in all rows, which seven rows cannot show.
 
 ## Other intervals in the same cells, n = {planned}
 
 {others}
 
-- *Over seeds*, Student's t, takes the examples for fixed: what all seeds get right or wrong alike, it does not see.
-- *Over examples*, the jackknife of the seeds' mean (the bootstrap is like it), takes the seeds for fixed.
+- *Over seeds* is Student's t. It treats the examples as fixed, so it ignores what all seeds have in common.
+- *Over examples* is the jackknife of the seeds' mean, which is similar to the bootstrap. It treats the seeds as fixed.
 - *Both, added up* counts the interaction twice.
-- *Satterthwaite*: the same variance, held to at least J, with one t quantile of approximate degrees of freedom. It covers
-  less than it says where seeds and examples are of a size, and is wider where the interaction is all.
+- *Satterthwaite* uses the same variance, but at least J, and one t quantile with approximate degrees of freedom. Its coverage is
+  too low if seeds and examples contribute equally, and it is wider if all spread comes from the interaction.
 """
 
 
-def render(told: dict[str, Any]) -> str:
-    """Return the page of what coverage.json tells."""
-    cells: list[Cell] = told["cells"]
-    counts, ratios, interactions = (_values(cells, name) for name in ("n", "ratio", "interaction"))
-    planned = [cell for cell in cells if cell["n"] >= PLANNED]
-    worst, widest = min(planned, key=_coverage), max(planned, key=_width)
-    met = worst["coverage"] >= COVERAGE and widest["width"] <= WIDTH
+def render(saved: dict[str, Any]) -> str:
+    """Return the page with the cells of coverage.json."""
+    cells = pd.DataFrame(saved["cells"])
+    verdicts = cells[cells["n"] >= PLANNED]
+    lowest, widest = verdicts["coverage"].min(), verdicts["width"].max()
+    reached = "reached" if lowest >= COVERAGE and widest <= WIDTH else "missed"
+    cells[["coverage", "below", "above"]] *= 100
+    counts = sorted(cells["n"].unique())
     return _TEXT.format(
-        replications=told["replications"],
-        date=told["date"],
-        numpy=told["numpy"],
-        ratios=_listed(f"{ratio:g}" for ratio in ratios),
-        interactions=_listed(f"{share:g}" for share in interactions),
+        replications=saved["replications"],
+        date=saved["date"],
+        numpy=saved["numpy"],
+        ratios=_listed(f"{ratio:g}" for ratio in sorted(cells["ratio"].unique())),
+        interactions=_listed(f"{share:g}" for share in sorted(cells["interaction"].unique())),
         counts=_listed(map(str, counts)),
-        error=100 * math.sqrt(0.95 * 0.05 / told["replications"]),
+        error=100 * math.sqrt(0.95 * 0.05 / saved["replications"]),
         number=len(cells),
         coverage=100 * COVERAGE,
         width=WIDTH,
         planned=PLANNED,
-        reached=f"{'reached' if met else 'missed'}, with {100 * worst['coverage']:.1f} % and {widest['width']:.2f}",
-        summary=_summary(cells, counts),
-        worst=_worst(cells, counts),
-        table=_table(cells, counts, ratios),
+        reached=f"{reached}, with {100 * lowest:.1f} % and {widest:.2f}",
+        summary=_summary(cells),
+        worst=_worst(cells),
+        table=_table(cells),
         limits=_listed(f"{limit(n):.2f} at n = {n}" for n in counts),
         at_94=f"{limit(5, 0.94):.2f}",
         at_945=f"{limit(5, 0.945):.2f}",
         at_6=f"{limit(6):.2f}",
-        others=_others([cell for cell in cells if cell["n"] == PLANNED]),
+        others=_others(cells[cells["n"] == PLANNED]),
     )
 
 
 def limit(n: int, level: float = 0.95) -> float:
-    """Return the mean width of the t interval over n normal gains, in widths of the normal 95 % interval with known variance."""
+    """Return the mean width of the t interval over n normal gains, divided by that of the normal 95 % interval."""
     mean = math.sqrt(2 / (n - 1)) * math.exp(math.lgamma(n / 2) - math.lgamma((n - 1) / 2))  # of s / sigma
     return float(special.stdtrit(n - 1, (1 + level) / 2)) * mean / float(special.ndtri(0.975))
 
 
-def _summary(cells: Sequence[Cell], counts: Sequence[Any]) -> str:
-    lines = []
-    for n in counts:
-        those = [cell for cell in cells if cell["n"] == n]
-        one_sided = min(min(cell["below"], cell["above"]) for cell in those)
-        mean = sum(map(_width, those)) / len(those)
-        lines.append(
-            f"| {n} | {100 * min(map(_coverage, those)):.1f} | {100 * sum(map(_coverage, those)) / len(those):.1f} | "
-            f"{100 * one_sided:.1f} | {max(map(_width, those)):.2f} | {mean:.2f} | {limit(n):.2f} |"
-        )
-    head = "| n | lowest coverage, % | mean coverage, % | lowest one-sided, % | greatest width | mean width | t over seeds alone |"
-    return "\n".join([head, "| --- " * 7 + "|", *lines])
+def _summary(cells: pd.DataFrame) -> str:
+    by_seeds = cells.assign(one_sided=cells[["below", "above"]].min(axis=1)).groupby("n")
+    columns = {
+        "lowest coverage, %": by_seeds["coverage"].min(),
+        "mean coverage, %": by_seeds["coverage"].mean(),
+        "lowest one-sided, %": by_seeds["one_sided"].min(),
+        "greatest width": by_seeds["width"].max(),
+        "mean width": by_seeds["width"].mean(),
+        "t over seeds alone": pd.Series({n: limit(n) for n in sorted(cells["n"].unique())}),
+    }
+    frame = pd.DataFrame(columns).rename_axis("n").reset_index()
+    return frame.to_markdown(index=False, floatfmt=("g", ".1f", ".1f", ".1f", ".2f", ".2f", ".2f"))
 
 
-def _worst(cells: Sequence[Cell], counts: Sequence[Any]) -> str:
-    lines = []
-    for n in counts:
-        those = [cell for cell in cells if cell["n"] == n]
-        for what, found in (("covers least", sorted(those, key=_coverage)[:3]), ("widest", [max(those, key=_width)])):
-            lines += [
-                f"| {n} | {what} | {_name(cell)} | {100 * cell['coverage']:.1f} | {cell['width']:.2f} |"
-                for cell in found
-            ]
-    return "\n".join(["| n | | cell | coverage, % | width |", "| --- " * 5 + "|", *lines])
+def _worst(cells: pd.DataFrame) -> str:
+    """Return the three cells with the lowest coverage and the widest cell, for every number of seeds."""
+    rows = []
+    for n, of_seeds in cells.groupby("n"):
+        lowest = of_seeds.sort_values("coverage", kind="stable")[:3]
+        widest = of_seeds.loc[[of_seeds["width"].idxmax()]]
+        for what, chosen in (("lowest coverage", lowest), ("widest", widest)):
+            rows += [(n, what, _name(cell), cell["coverage"], cell["width"]) for _, cell in chosen.iterrows()]
+    frame = pd.DataFrame(rows, columns=["n", "", "cell", "coverage, %", "width"])
+    return frame.to_markdown(index=False, floatfmt=("g", "", "", ".1f", ".2f"))
 
 
-def _table(cells: Sequence[Cell], counts: Sequence[Any], ratios: Sequence[Any]) -> str:
-    lines = []
-    for metric in dict.fromkeys(cell["metric"] for cell in cells):
-        for ratio in ratios:
-            found = []
-            for n in counts:
-                those = [cell for cell in cells if (cell["metric"], cell["ratio"], cell["n"]) == (metric, ratio, n)]
-                found += [f"{100 * min(map(_coverage, those)):.1f}", f"{max(map(_width, those)):.2f}"]
-            lines.append(f"| {metric} | {ratio:g} | " + " | ".join(found) + " |")
-    head = " | ".join(f"n = {n}: coverage | width" for n in counts)
-    return "\n".join([f"| metric | ratio | {head} |", "| --- " * (2 + 2 * len(counts)) + "|", *lines])
+def _table(cells: pd.DataFrame) -> str:
+    columns: dict[str, Any] = {}
+    for n, of_seeds in cells.groupby("n"):
+        groups = of_seeds.groupby(["metric", "ratio"], sort=False)
+        columns |= {f"n = {n}: coverage": groups["coverage"].min(), f"n = {n}: width": groups["width"].max()}
+    return pd.DataFrame(columns).reset_index().to_markdown(index=False, floatfmt=("", "g", *(".1f", ".2f") * 3))
 
 
-def _others(cells: Sequence[Cell]) -> str:
-    lines = [f"| crossed | {100 * min(map(_coverage, cells)):.1f} | {max(map(_width, cells)):.2f} |"]
-    for name in cells[0]["others"]:
-        found = [cell["others"][name] for cell in cells]
-        lines.append(f"| {name} | {100 * min(one[0] for one in found):.1f} | {max(one[1] for one in found):.2f} |")
-    return "\n".join(["| interval | lowest coverage, % | greatest width |", "| --- | --- | --- |", *lines])
+def _others(cells: pd.DataFrame) -> str:
+    rows = [("crossed", cells["coverage"].min(), cells["width"].max())]
+    for name, figures in pd.DataFrame(cells["others"].tolist()).items():
+        coverages, widths = zip(*figures, strict=True)
+        rows.append((str(name), 100 * min(coverages), max(widths)))
+    frame = pd.DataFrame(rows, columns=["interval", "lowest coverage, %", "greatest width"])
+    return frame.to_markdown(index=False, floatfmt=("", ".1f", ".2f"))
 
 
-def _name(cell: Cell) -> str:
+def _name(cell: pd.Series) -> str:
     seeds = {"light": "normal", "heavy": "t3"}[cell["seeds"]]
     where = f"{cell['metric']}, ratio {cell['ratio']:g}, interaction {cell['interaction']:g}"
     return f"{where}, {seeds} seeds, {cell['examples']} examples"
-
-
-def _coverage(cell: Cell) -> float:
-    return float(cell["coverage"])
-
-
-def _width(cell: Cell) -> float:
-    return float(cell["width"])
-
-
-def _values(cells: Sequence[Cell], name: str) -> list[Any]:
-    return sorted({cell[name] for cell in cells})
 
 
 def _listed(words: Iterable[str]) -> str:
