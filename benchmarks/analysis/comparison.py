@@ -16,7 +16,6 @@ from benchmarks.analysis import metrics, record_differences, summary
 from benchmarks.analysis.groups import Group, Key
 from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.records.outcomes import unpack_outcomes
-from benchmarks.records.recipes import runs_of
 from benchmarks.records.schema import Record
 from benchmarks.statistics import bootstrap, intervals
 from benchmarks.statistics.intervals import Difference
@@ -139,7 +138,7 @@ def _tests(group: Group) -> _Tests:
     """Return every arm's final result in every metric by seed, and DSD's gain."""
     found: _Tests = {}
     for record in group.records:
-        for arm, run in runs_of(record).items():
+        for arm, run in record.runs.items():
             for metric, value in run.test.items():
                 found.setdefault((arm, metric), {})[record.seed] = value
     gains = summary.gains(group, "dsd", "control")
@@ -209,7 +208,7 @@ def _over_examples(arm: str, a: Record, b: Record) -> Difference | None:
     """Return the paired bootstrap over test examples; None if the test sets differ."""
     if a.data.fingerprint != b.data.fingerprint:
         return None
-    ours, theirs = (unpack_outcomes(runs_of(record)[arm].outcomes) for record in (a, b))
+    ours, theirs = (unpack_outcomes(record.runs[arm].outcomes) for record in (a, b))
     if ours.shape != theirs.shape:
         return None
     scale = bootstrap.OUTCOME_SCALE * (-1 if a.lower_is_better else 1)  # higher outcomes are better

@@ -264,6 +264,11 @@ class Record(Part):
     outputs: str = ""
     content_hash: str = Field(default="")
 
+    @property
+    def runs(self) -> dict[str, Arm]:
+        """The dense start, if any, and the arms by name."""
+        return ({"dense": self.dense} if self.dense else {}) | self.arms
+
     def sealed(self) -> Record:
         """Return the same record with its content hash filled in."""
         return self.model_copy(update={"content_hash": content_hash_of(self.model_dump())})
