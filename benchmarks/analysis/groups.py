@@ -135,11 +135,9 @@ class Group:
 
 def key_of(record: Record) -> Key:
     """Return the key of `record`."""
-    dense = record.dense
-    start = "trained"
-    if dense is not None and dense.source != "trained":
-        start = f"{dense.source} ({(dense.sha256 or 'no hash')[:12]})"
-    data = record.data
+    dense, data = record.dense, record.data
+    given = dense is not None and dense.source != "trained"
+    start = f"{dense.source} ({(dense.sha256 or 'no hash')[:12]})" if dense and given else "trained"
     return Key(
         record.numerics or f"suite {record.suite}",
         record.row,
@@ -171,11 +169,7 @@ def group_records(records: Iterable[Record]) -> list[Group]:
         ordered = [sorted(seeds[seed], key=_age) for seed in sorted(seeds)]
         used = tuple(_in_use(trials) for trials in ordered)
         for record in used[1:]:
-            if (record.metric, record.unit, record.lower_is_better) != (
-                used[0].metric,
-                used[0].unit,
-                used[0].lower_is_better,
-            ):
+            if _judged(record) != _judged(used[0]):
                 raise ValueError(f"records {used[0].id} and {record.id} are in one group but differ in their metric")
         rest = [
             (one, chosen) for trials, chosen in zip(ordered, used, strict=True) for one in trials if one is not chosen
@@ -222,10 +216,10 @@ def _agree(some: dict[int, list[Record]], others: dict[int, list[Record]]) -> bo
 
 def _same_run(a: Record, b: Record) -> bool:
     """Return whether all curves and outcomes are equal, in D and in all common arms."""
-    shared = a.arms.keys() & b.arms.keys()
-    pairs = [(a.arms[name], b.arms[name]) for name in shared]
-    pairs += [(a.dense, b.dense)] if a.dense and b.dense else []
-    return bool(shared) and all((one.curve, one.outcomes) == (other.curve, other.outcomes) for one, other in pairs)
+    if not a.arms.keys() & b.arms.keys():
+        return False
+    pairs = [(a.runs[name], b.runs[name]) for name in a.runs.keys() & b.runs.keys()]
+    return all((one.curve, one.outcomes) == (other.curve, other.outcomes) for one, other in pairs)
 
 
 def _in_use(trials: Sequence[Record]) -> Record:
@@ -249,9 +243,8 @@ def _why_unused(record: Record, chosen: Record) -> str:
 
 
 def _check(record: Record) -> None:
-    tests = {"dense": record.dense.test} if record.dense else {}
-    for name, test in (tests | {name: arm.test for name, arm in record.arms.items()}).items():
-        if record.metric not in test:
+    for name, run in record.runs.items():
+        if record.metric not in run.test:
             raise ValueError(f"record {record.id}: the test of {name!r} lacks the metric {record.metric!r}")
 
 
@@ -260,6 +253,10 @@ def _age(record: Record) -> tuple[datetime.datetime, str]:
     if finished.tzinfo is None:  # without a time zone: assume UTC, so that all are comparable
         finished = finished.replace(tzinfo=datetime.UTC)
     return finished, record.id
+
+
+def _judged(record: Record) -> tuple[str, str, bool]:
+    return record.metric, record.unit, record.lower_is_better
 
 
 def _sortable(key: Key) -> tuple[str, ...]:

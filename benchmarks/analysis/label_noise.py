@@ -122,15 +122,12 @@ def _course(group: Group, records: Sequence[Record], name: str) -> Course:
     metric = group.metric
     runs = [(record.dense, record.arms[name]) for record in records if record.dense]
     tests = [(dense.test, arm.phases[-2].test, arm.phases[-1].test) for dense, arm in runs]
-    steps = [sum(phase.steps for phase in arm.phases[:-1]) for _, arm in runs]
     points = [
-        (_train(dense, None), _train(arm, at), _train(arm, None)) for (dense, arm), at in zip(runs, steps, strict=True)
+        (_train(dense), _train(arm, sum(phase.steps for phase in arm.phases[:-1])), _train(arm)) for dense, arm in runs
     ]
     measure = metric if any(metric in one for point in points for one in point) else "loss"
-    train = []
-    for column in zip(*points, strict=True):
-        known = [one[measure] for one in column if measure in one]
-        train.append(summary.average(known) if known else None)
+    known = [[one[measure] for one in column if measure in one] for column in zip(*points, strict=True)]
+    train = [summary.average(values) if values else None for values in known]
     test = [summary.average([one[metric] for one in column]) for column in zip(*tests, strict=True)]
     changes = [summary.gain(record, one[1], one[2]) for record, one in zip(records, tests, strict=True)]
     change = summary.paired(group, changes)
@@ -138,7 +135,7 @@ def _course(group: Group, records: Sequence[Record], name: str) -> Course:
     return Course(measure, tuple(train), tuple(test), change)
 
 
-def _train(run: Arm, step: int | None) -> dict[str, float]:
+def _train(run: Arm, step: int | None = None) -> dict[str, float]:
     """Return the training numbers at the curve's point at `step`, or at its last point; empty if there is none."""
     points = [point for point in run.curve if step is None or point.step == step]
     return points[-1].train if points else {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.analysis.groups import Group
-from benchmarks.records.schema import Arm, Record
+from benchmarks.records.schema import Record
 
 SHOWN = 8
 ARMS = ("dense", "control", "dsd")
@@ -58,8 +58,7 @@ def shown(group: Group) -> list[Sample]:
 
 
 def _said(record: Record, known: Form) -> list[Sample]:
-    arms: dict[str, Arm] = {"dense": record.dense} if record.dense else {}
-    arms |= {name: record.arms[name] for name in ARMS if name in record.arms}
+    arms = {name: record.runs[name] for name in ARMS if name in record.runs}
     keys = {known.example, "reference", known.said}
     by_arm = {
         name: {one[known.example]: one for one in arm.samples if set(one) >= keys}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks import paper
-from dsd.schedule import Phase, Position, Schedule
+from dsd.schedule import Position, Schedule
 from tasks.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -236,8 +236,5 @@ def masked(recipe: Recipe) -> Schedule:
 
 def unmasked(recipe: Recipe) -> Schedule:
     """Return the phases after D without their masks."""
-    return Schedule(tuple(map(_unmasked, recipe.schedule.phases[1:])))
-
-
-def _unmasked(phase: Phase) -> Phase:
-    return dataclasses.replace(phase, kind="dense", sparsity=0.0)
+    phases = recipe.schedule.phases[1:]
+    return Schedule(tuple(dataclasses.replace(phase, kind="dense", sparsity=0.0) for phase in phases))

@@ -68,7 +68,7 @@ def test_a_changed_record_is_refused_by_name(path: Path, edit: object, message: 
 def test_a_renamed_or_cut_record_is_refused(path: Path) -> None:
     other = path.with_name("other.json")
     other.write_bytes(path.read_bytes())
-    with pytest.raises(ValueError, match="carries its id"):
+    with pytest.raises(ValueError, match="rename the file to"):
         store.read(other)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ValueError, match="not a readable record"):

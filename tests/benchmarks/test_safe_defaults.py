@@ -62,7 +62,7 @@ WRONG = {
     "at least one seed": ["run", ROW, "--seeds", "0"],
     "must include 'control'": ["run", ROW, "--arms", "dsd"],
     "dsd-keep is compared with control-keep": ["run", ROW, "--arms", "control", "dsd-keep"],
-    "is no reading of its own": ["run", "librispeech_deepspeech", "--arms", "control", "control-text", "dsd-text"],
+    "is the recipe itself, or above the rate of S": ["run", "librispeech_deepspeech", "--arms", "control", "control-text", "dsd-text"],
     "sparsity must lie in": ["run", ROW, "--sparsity", "1.5"],
     "--lr-factor -1.0": ["run", ROW, "--lr-factor", "-1"],
     "label_noise=2.0": ["run", ROW, "--label-noise", "2"],
