@@ -6,6 +6,7 @@ Every difference is B - A in the metric's own unit and direction; it is not a ga
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -136,13 +137,13 @@ _Tests = dict[_Place, dict[int, float]]  # to seed to value
 
 def _tests(group: Group) -> _Tests:
     """Return every arm's final result in every metric by seed, and DSD's gain."""
-    found: _Tests = {}
+    found: defaultdict[_Place, dict[int, float]] = defaultdict(dict)
     for record in group.records:
         for arm, run in record.runs.items():
             for metric, value in run.test.items():
-                found.setdefault((arm, metric), {})[record.seed] = value
+                found[arm, metric][record.seed] = value
     gains = summary.gains(group, "dsd", "control")
-    return found | ({(GAIN, group.metric): gains} if gains else {})
+    return dict(found) | ({(GAIN, group.metric): gains} if gains else {})
 
 
 def _order(places: Iterable[_Place]) -> list[_Place]:
@@ -177,31 +178,35 @@ def _line(
     place: _Place, a: Group, b: Group, tests: Sequence[_Tests], like: Sequence[_Tests]
 ) -> tuple[Line, float | None]:
     """Return the line before Holm's correction, and the p-value of "no difference"."""
-    ours, theirs = (side[place] for side in tests)
-    first, second = ([side[seed] for seed in sorted(side)] for side in (ours, theirs))
+    first, second = ([side[place][seed] for seed in sorted(side[place])] for side in tests)
     cells = summary.average(first), summary.average(second)
-    yardstick: Yardstick = "none"
-    found: Difference | None = None
-    if min(len(first), len(second)) > 1:
-        # At the same scale, a seed gives the same random streams on both sides, so pairing removes its effect.
-        if ours.keys() == theirs.keys() and a.key.scale == b.key.scale:
-            by_seed = intervals.paired([after - before for before, after in zip(first, second, strict=True)])
-            assert by_seed.interval is not None
-            assert by_seed.p is not None
-            yardstick, found = "paired seeds", Difference(by_seed.mean, *by_seed.interval, by_seed.p)
-        else:
-            yardstick, found = "Welch", intervals.welch(first, second)
-    else:
-        known = [list(one.get(place, {}).values()) for one in like]
-        if any(len(one) > 1 for one in known):
-            yardstick, found = "other records", intervals.pooled(first, second, known)
-        elif len(first) == len(second) == 1 and place[1] == a.metric and place[0] != GAIN:
-            found = _over_examples(place[0], a.sample, b.sample)
-            yardstick = "test set" if found else "none"
-    interval = (found.low, found.high) if found else None
+    yardstick, difference = _spread(place, a, b, tests, like)
+    interval = (difference.low, difference.high) if difference else None
     equal = True if first == second else None
     line = Line(*place, *cells, cells[1].mean - cells[0].mean, interval, yardstick, equal)
-    return line, found.p if found else None
+    return line, difference.p if difference else None
+
+
+def _spread(
+    place: _Place, a: Group, b: Group, tests: Sequence[_Tests], like: Sequence[_Tests]
+) -> tuple[Yardstick, Difference | None]:
+    """Return how the spread of a line is estimated, and the difference with its interval."""
+    ours, theirs = (side[place] for side in tests)
+    # At the same scale, a seed gives the same random streams on both sides, so pairing removes its effect.
+    if len(ours) > 1 and ours.keys() == theirs.keys() and a.key.scale == b.key.scale:
+        by_seed = intervals.paired([theirs[seed] - ours[seed] for seed in sorted(ours)])
+        assert by_seed.interval is not None
+        assert by_seed.p is not None
+        return "paired seeds", Difference(by_seed.mean, *by_seed.interval, by_seed.p)
+    first, second = list(ours.values()), list(theirs.values())
+    if min(len(first), len(second)) > 1:
+        return "Welch", intervals.welch(first, second)
+    known = [list(side.get(place, {}).values()) for side in like]
+    if any(len(values) > 1 for values in known):
+        return "other records", intervals.pooled(first, second, known)
+    if place[1] == a.metric and place[0] != GAIN and (over_examples := _over_examples(place[0], a.sample, b.sample)):
+        return "test set", over_examples
+    return "none", None
 
 
 def _over_examples(arm: str, a: Record, b: Record) -> Difference | None:

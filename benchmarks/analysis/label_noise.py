@@ -6,12 +6,13 @@ the ends of phases and the curves. Pure functions; no text, no files.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.analysis import summary
-from benchmarks.analysis.groups import Group
+from benchmarks.analysis.groups import Group, Key
 from benchmarks.analysis.summary import Average
 from benchmarks.records.schema import Arm, Record
 from benchmarks.statistics.intervals import Paired
@@ -68,28 +69,15 @@ def checks(groups: Sequence[Group], row: str) -> list[list[Level]]:
     return found
 
 
-def _alike(group: Group) -> tuple[Any, ...]:
+def _alike(group: Group) -> tuple[Key, dict[str, Any]]:
     """Return everything that two groups differing only in noise have in common."""
-    key, recipe = group.key, group.sample.recipe
+    # Notes and the description of the reduction do not affect training.
+    recipe = {name: value for name, value in group.sample.recipe.items() if name not in ("notes", "reduction")}
     data = recipe.get("data")
-    plain = {
-        name: value for name, value in recipe.items() if name not in ("notes", "reduction")
-    }  # descriptions do not affect training
     if isinstance(data, dict):
-        plain["data"] = {name: value for name, value in data.items() if name != FIELD}
-    custom = [one for one in key.custom if not one.startswith(f"{FIELD}=")]
-    return (
-        key.numerics,
-        key.row,
-        key.scale,
-        key.fingerprint,
-        key.subset,
-        key.start,
-        key.processes,
-        key.autocast,
-        custom,
-        plain,
-    )
+        recipe["data"] = {name: value for name, value in data.items() if name != FIELD}
+    custom = tuple(override for override in group.key.custom if not override.startswith(f"{FIELD}="))
+    return dataclasses.replace(group.key, recipe_hash="", custom=custom), recipe
 
 
 def _level(group: Group) -> Level | None:

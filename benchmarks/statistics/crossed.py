@@ -13,7 +13,7 @@ I/(nN) once, so it is subtracted once. Each part gets its own quantile (Banerjee
 
 `z` is the quantile of Student's t with (number of examples - 1) degrees of freedom, `t` with those of the seeds
 (`degrees_of_freedom`). If only seeds or only examples matter, this is the t interval over seeds or the jackknife interval over
-examples. Simulated coverage and width: `benchmarks/perf/coverage.md`.
+examples. Simulated coverage and width: `tests/trust/coverage.md`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Crossed:
 
     `low` and `high` are the ends of the two-sided 95 % interval, `lower` and `upper` one-sided 95 % bounds. `p` is the two-sided
     p-value of "zero". `between_seeds` (s2/n), `between_examples` (J) and `interaction` (I/(nN)) are variances of the mean in
-    points squared. `df` are the degrees of freedom of the seeds' part. `n` is the number of seeds, `groups` that of examples or
+    points squared. `n` is the number of seeds, `groups` that of examples or
     clusters.
     """
 
@@ -76,7 +76,6 @@ class Crossed:
     between_seeds: float
     between_examples: float
     interaction: float
-    df: float
     n: int
     groups: int
 
@@ -151,7 +150,6 @@ def contrast(measured: Measured, share: float = 0.0) -> Crossed | None:
         between_seeds=seeds,
         between_examples=examples,
         interaction=interaction,
-        df=float(degrees_of_freedom(seeds, interaction, n)),
         n=n,
         groups=groups,
     )
@@ -274,5 +272,5 @@ def _sums(counts: _Numbers, clusters: Sequence[Hashable]) -> _Numbers:
         raise ValueError(f"measure needs a cluster for each of {counts.shape[1]} examples, got {len(clusters)}")
     index = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
     sums = np.zeros((counts.shape[0], len(index), counts.shape[2]))
-    np.add.at(sums, np.s_[:, [index[name] for name in clusters]], counts)
+    np.add.at(sums, (slice(None), np.array([index[name] for name in clusters])), counts)  # type: ignore[arg-type]
     return sums

@@ -1,6 +1,6 @@
 """How often the crossed interval covers the true gain, and how its width compares with an oracle's.
 
-    nice -n 19 python -m benchmarks.perf.coverage [REPLICATIONS]
+    nice -n 19 python -m tests.trust.coverage [REPLICATIONS]
 
 writes coverage.json and coverage.md beside this file. It takes about ten minutes of a core.
 """
@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from benchmarks.perf import coverage_table
-from benchmarks.perf.worlds import SEEDS, Binary, Corpus, Numbers, Tails, World
 from benchmarks.statistics import crossed
+from tests.trust import coverage_table
+from tests.trust.worlds import SEEDS, Binary, Corpus, Numbers, Tails, World
 
 HERE = Path(__file__).parent
 REPLICATIONS = 12_000

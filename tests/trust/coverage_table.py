@@ -1,4 +1,4 @@
-"""Make coverage.md from coverage.json: `python -m benchmarks.perf.coverage_table`."""
+"""Make coverage.md from coverage.json: `python -m tests.trust.coverage_table`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ COVERAGE, WIDTH = 0.94, 1.3
 
 _TEXT = """# Coverage and width of the crossed interval
 
-    nice -n 19 python -m benchmarks.perf.coverage        # writes coverage.json and this page
-    nox -s perf -- -k coverage                           # fewer replications, compared with the saved cells
+    nice -n 19 python -m tests.trust.coverage                # writes coverage.json and this page
+    python -m pytest tests/trust/test_coverage.py            # fewer replications, compared with the saved cells
 
 The simulation draws trials with a known true gain (`worlds.py`) and computes the 95 % interval of `statistics/crossed.py` for
 each: {replications:,} replications per cell ({date}, numpy {numpy}). A cell is a combination of:
