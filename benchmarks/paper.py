@@ -171,15 +171,17 @@ def _speech(
         equal_budget=Figure(gain, "D", f"Baseline minus DSD, iteration 1, in {table}"),
         note=(
             "The paper trained and tested on WSJ, this row on LibriSpeech: the figures are not comparable. Its headline "
-            f"compares two iterations ({5 * epochs} epochs) with a baseline of {3 * epochs} epochs, which corresponds to our control "
-            "after iteration 1."
+            f"compares two iterations ({5 * epochs} epochs) with a baseline of {3 * epochs} epochs, which corresponds to our "
+            "control after iteration 1."
         ),
         epochs=MappingProxyType(totals),
         sets=MappingProxyType({"wer": "WSJ'93", "wer_wsj92": "WSJ'92"}),
     )
 
 
-_PROSE = "The text of Section 4.3 gives ResNet gains of 1.13 and 0.85; the table and the authors' zoo give 1.26 and 1.12."
+_PROSE = (
+    "The text of Section 4.3 gives ResNet gains of 1.13 and 0.85; the table and the authors' zoo give 1.26 and 1.12."
+)
 
 _ALL = (
     _imagenet(
@@ -284,5 +286,7 @@ def claim_of(row: Row) -> Claim:
         if all(figure.verified for figure in figures):
             return Claim(figures[0].value, figures[0].value / figures[1].value)
     if not row.overview.verified:
-        raise ValueError(f"{row.name}: the paper's gain is not verified; find it in a source and give the figure another mark than M")
+        raise ValueError(
+            f"{row.name}: the paper's gain is not verified; find it in a source and give the figure another mark than M"
+        )
     return Claim(row.overview.absolute, row.overview.relative / 100)

@@ -114,22 +114,22 @@ def gate_of(records: Sequence[Record], wanted: Wanted) -> gate.Result | None:
     return gate.check(records, wanted) if records and complete else None
 
 
-def pooled(found: Mapping[str, Row]) -> Pool | None:
+def pooled(rows: Mapping[str, Row]) -> Pool | None:
     """Return the random-effects mean over rows with a verdict, each gain as a share of its claim; None below two rows."""
-    evidence = {name: row.evidence for name, row in found.items() if row.evidence}
-    effects = verdicts.effects(evidence, {name: found[name].answer for name in evidence})
+    evidence = {name: row.evidence for name, row in rows.items() if row.evidence}
+    effects = verdicts.effects(evidence, {name: rows[name].answer for name in evidence})
     return random_effects.pool([effect for effect in effects if 0 < effect.error < math.inf])
 
 
-def row_of(group: Group, found: Mapping[str, Row]) -> Row | None:
+def row_of(group: Group, rows: Mapping[str, Row]) -> Row | None:
     """Return the planned row of a group's trials; None if they are not in the plan."""
-    return next((row for row in found.values() if row.group is group), None)
+    return next((row for row in rows.values() if row.group is group), None)
 
 
-def standing(group: Group, found: Mapping[str, Row]) -> str:
+def standing(group: Group, rows: Mapping[str, Row]) -> str:
     """Return the verdict on a group in a few words, or why it has none."""
     reasons = {"smoke": "smoke test only", "custom": "custom recipe: none", "small": "superseded: none"}
-    row = row_of(group, found)
+    row = row_of(group, rows)
     if group.section in reasons or row is None:
         return reasons.get(group.section, "not in the plan: none")
     return f"claim {row.answer.claim}; {row.answer.direction}" if row.lacks is None else f"none: {row.lacks}"

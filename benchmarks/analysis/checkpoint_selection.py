@@ -43,15 +43,15 @@ def choices(group: Group) -> dict[str, Chosen]:
     best = {name: {r.id: point for r in group.records if (point := _best(r, name))} for name in order}
     tests = [point.test or {} for points in best.values() for point in points.values()]
     shared = [metric for metric in tests[0] if all(metric in test for test in tests)] if tests else []
-    found = {}
+    chosen = {}
     for name, points in best.items():
         if points:
             scores = [point.test or {} for point in points.values()]
-            cells = {metric: summary.average([one[metric] for one in scores], list(points)) for metric in shared}
+            cells = {metric: summary.average([score[metric] for score in scores], list(points)) for metric in shared}
             epochs = max(r.runs[name].curve[-1].epoch for r in group.records if r.id in points)
             epoch = summary.average([point.epoch for point in points.values()]).mean
-            found[LABELS.get(name, name)] = Chosen(cells, epoch, epochs, _gain(group, name))
-    return found
+            chosen[LABELS.get(name, name)] = Chosen(cells, epoch, epochs, _gain(group, name))
+    return chosen
 
 
 def _gain(group: Group, name: str) -> Paired | None:

@@ -137,13 +137,13 @@ _Tests = dict[_Place, dict[int, float]]  # to seed to value
 
 def _tests(group: Group) -> _Tests:
     """Return every arm's final result in every metric by seed, and DSD's gain."""
-    found: defaultdict[_Place, dict[int, float]] = defaultdict(dict)
+    values: defaultdict[_Place, dict[int, float]] = defaultdict(dict)
     for record in group.records:
         for arm, run in record.runs.items():
             for metric, value in run.test.items():
-                found[arm, metric][record.seed] = value
+                values[arm, metric][record.seed] = value
     gains = summary.gains(group, "dsd", "control")
-    return dict(found) | ({(GAIN, group.metric): gains} if gains else {})
+    return dict(values) | ({(GAIN, group.metric): gains} if gains else {})
 
 
 def _order(places: Iterable[_Place]) -> list[_Place]:
@@ -155,19 +155,19 @@ def _order(places: Iterable[_Place]) -> list[_Place]:
 
 def _alone(a: _Tests, b: _Tests) -> tuple[str, ...]:
     """Return what one side lacks: whole arms, and metrics of common arms."""
-    found = []
+    lacking = []
     for side, ours, theirs in (("A", a, b), ("B", b, a)):
         arms = {arm for arm, _ in theirs}
         places = [place for place in _order(ours) if place not in theirs]
         names = [arm if arm not in arms else f"{arm} {metric}" for arm, metric in places]
-        found += [f"{name} (only {side})" for name in dict.fromkeys(names)]
-    return tuple(found)
+        lacking += [f"{name} (only {side})" for name in dict.fromkeys(names)]
+    return tuple(lacking)
 
 
 def _distinct(groups: Sequence[Group]) -> list[Group]:
     """Return the groups without those contained in a larger one, so that no spread counts twice."""
     kept: list[Group] = []
-    for group in sorted(groups, key=lambda one: -len(one.records)):
+    for group in sorted(groups, key=lambda group: -len(group.records)):
         ids = {record.id for record in group.records}
         if not any(ids <= {record.id for record in other.records} for other in kept):
             kept.append(group)
@@ -224,14 +224,14 @@ def _judged(raw: Sequence[tuple[Line, float | None]], primary: str) -> tuple[Lin
     """Return the lines with `within`. The primary metric of all arms is one family of tests, all other metrics another."""
     adjusted: dict[int, float] = {}
     for family in (True, False):
-        told = [(i, p) for i, (line, p) in enumerate(raw) if p is not None and (line.metric == primary) == family]
-        adjusted |= dict(zip((i for i, _ in told), intervals.holm([p for _, p in told]), strict=True))
-    found = []
+        tested = [(i, p) for i, (line, p) in enumerate(raw) if p is not None and (line.metric == primary) == family]
+        adjusted |= dict(zip((i for i, _ in tested), intervals.holm([p for _, p in tested]), strict=True))
+    judged = []
     for index, (line, p) in enumerate(raw):
         rounding = abs(line.difference) <= _ROUNDING * max(abs(line.a.mean), abs(line.b.mean))
         within = line.within if p is None else rounding or adjusted[index] > 1 - intervals.CONFIDENCE
-        found.append(dataclasses.replace(line, within=within))
-    return tuple(found)
+        judged.append(dataclasses.replace(line, within=within))
+    return tuple(judged)
 
 
 def _results(a: Record, b: Record) -> bool:

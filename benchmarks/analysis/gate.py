@@ -39,12 +39,12 @@ class Result:
     @property
     def holds(self) -> bool:
         """Whether every condition that counts holds."""
-        return all(one.holds for one in self.conditions if one.counts)
+        return all(condition.holds for condition in self.conditions if condition.counts)
 
     @property
     def failed(self) -> tuple[str, ...]:
         """The names of the failed conditions that count."""
-        return tuple(one.name for one in self.conditions if one.counts and not one.holds)
+        return tuple(condition.name for condition in self.conditions if condition.counts and not condition.holds)
 
 
 def check(records: Sequence[Record], wanted: Wanted) -> Result:

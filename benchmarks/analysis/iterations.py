@@ -60,7 +60,7 @@ def stages(group: Group) -> list[Stage]:
     longest = max((r for r in group.records if "dsd" in r.arms), key=lambda r: len(r.arms["dsd"].phases))
     dense = [record.dense.test[record.metric] for record in group.records if record.dense]
     epochs = sum(phase.epochs for phase in longest.dense.phases) if longest.dense else 0.0
-    found = (
+    ends = (
         [Stage("dense", 0, epochs, dict.fromkeys(order, summary.average(dense, summary.trials(group, DENSE))), None)]
         if dense
         else []
@@ -76,8 +76,8 @@ def stages(group: Group) -> list[Stage]:
             if values:
                 tests[name] = summary.average(list(values.values()), list(values))
         gain = summary.paired(group, [summary.gain(*pair) for pair in _pairs(group, index, index)])
-        found.append(Stage(phase.kind, iteration, epochs, tests, gain, last=index == len(phases) - 1))
-    return found
+        ends.append(Stage(phase.kind, iteration, epochs, tests, gain, last=index == len(phases) - 1))
+    return ends
 
 
 def unequal(group: Group) -> Unequal | None:

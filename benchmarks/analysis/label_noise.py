@@ -59,14 +59,14 @@ def share(group: Group) -> float:
 
 def checks(groups: Sequence[Group], row: str) -> list[list[Level]]:
     """Return the levels of every noisy group of the row: its noise-free counterpart, if any, then its own."""
-    found = []
+    levels_of_groups = []
     for noisy in groups:
         if noisy.key.row == row and share(noisy):
-            clean = [one for one in groups if not share(one) and _alike(one) == _alike(noisy)]
-            levels = [level for one in (*clean[:1], noisy) if (level := _level(one))]
+            clean = [group for group in groups if not share(group) and _alike(group) == _alike(noisy)]
+            levels = [level for group in (*clean[:1], noisy) if (level := _level(group))]
             if levels and levels[-1].group is noisy:
-                found.append(levels)
-    return found
+                levels_of_groups.append(levels)
+    return levels_of_groups
 
 
 def _alike(group: Group) -> tuple[Key, dict[str, Any]]:
@@ -87,7 +87,7 @@ def _level(group: Group) -> Level | None:
     after = [_gain(record, -1) for record in records]
     before = [_gain(record, -2) for record in records]
     gains = [summary.paired(group, of) for of in (before, after, [a - b for a, b in zip(after, before, strict=True)])]
-    sparse, redense, difference = (one for one in gains if one)
+    sparse, redense, difference = (gain for gain in gains if gain)
     courses = {name: _course(group, records, name) for name in ("dsd", "control")}
     return Level(share(group), group, sparse, redense, difference, courses)
 
@@ -98,7 +98,7 @@ def _comparable(record: Record) -> bool:
         return False
     dsd, control = record.arms["dsd"].phases, record.arms["control"].phases
     ends = [phase.kind for phase in dsd[-2:]]
-    return ends == ["sparse", "redense"] and [one.steps for one in dsd] == [one.steps for one in control]
+    return ends == ["sparse", "redense"] and [phase.steps for phase in dsd] == [phase.steps for phase in control]
 
 
 def _gain(record: Record, index: int) -> float:
@@ -113,11 +113,11 @@ def _course(group: Group, records: Sequence[Record], name: str) -> Course:
     points = [
         (_train(dense), _train(arm, sum(phase.steps for phase in arm.phases[:-1])), _train(arm)) for dense, arm in runs
     ]
-    measure = metric if any(metric in one for point in points for one in point) else "loss"
-    known = [[one[measure] for one in column if measure in one] for column in zip(*points, strict=True)]
+    measure = metric if any(metric in values for point in points for values in point) else "loss"
+    known = [[values[measure] for values in column if measure in values] for column in zip(*points, strict=True)]
     train = [summary.average(values) if values else None for values in known]
-    test = [summary.average([one[metric] for one in column]) for column in zip(*tests, strict=True)]
-    changes = [summary.gain(record, one[1], one[2]) for record, one in zip(records, tests, strict=True)]
+    test = [summary.average([values[metric] for values in column]) for column in zip(*tests, strict=True)]
+    changes = [summary.gain(record, values[1], values[2]) for record, values in zip(records, tests, strict=True)]
     change = summary.paired(group, changes)
     assert change is not None, "there is a record"
     return Course(measure, tuple(train), tuple(test), change)

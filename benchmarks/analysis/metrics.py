@@ -74,7 +74,7 @@ def family(name: str) -> str:
 
 def families(names: Iterable[str]) -> list[str]:
     """Return the families of the names, the main one first."""
-    return sorted({family(name) for name in names}, key=lambda one: (one != "", one != _STANDARD, one))
+    return sorted({family(name) for name in names}, key=lambda of: (of != "", of != _STANDARD, of))
 
 
 def heading(of: str) -> str:
@@ -101,8 +101,8 @@ def sentence(of: str, primary: str) -> str:
 
 def variants(names: Iterable[str], primary: str) -> list[str]:
     """Return the variants of the primary metric, which share its direction: standard, by folder, or by beam width."""
-    found = ordered(name for name in names if name != primary and primary in name.split("_"))
-    return sorted(found, key=family, reverse=True)
+    others = ordered(name for name in names if name != primary and primary in name.split("_"))
+    return sorted(others, key=family, reverse=True)
 
 
 def _plain(name: str) -> str:

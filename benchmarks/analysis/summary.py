@@ -114,11 +114,11 @@ def compare(group: Group, arm: str, over: str, metric: str | None = None) -> Pai
     return paired(group, list(gains(group, arm, over, metric).values()))
 
 
-def paired(group: Group, found: Sequence[float]) -> Paired | None:
+def paired(group: Group, gains: Sequence[float]) -> Paired | None:
     """Return the summary of one gain per seed; None if there is none."""
-    if not found:
+    if not gains:
         return None
-    summary = intervals.paired(found)
+    summary = intervals.paired(gains)
     # On generated data, show no interval and no p-value: somebody might quote them.
     return dataclasses.replace(summary, half_width=None, p=None) if group.section == "smoke" else summary
 
@@ -165,8 +165,8 @@ def measured(group: Group, arm: str = "dsd", over: str = "control") -> Measured 
 
 def crossed(group: Group, arm: str = "dsd", over: str = "control") -> Crossed | None:
     """Return the mean gain with its interval over seeds and test examples; None below two seeds, or where `measured` is None."""
-    found = measured(group, arm, over)
-    return contrast(found) if found else None
+    gains_by_example = measured(group, arm, over)
+    return contrast(gains_by_example) if gains_by_example else None
 
 
 def over_baseline(group: Group) -> tuple[Paired, Paired] | None:
@@ -176,8 +176,8 @@ def over_baseline(group: Group) -> tuple[Paired, Paired] | None:
     """
     dsd, control = (gains(group, arm, DENSE) for arm in ("dsd", "control"))
     both = [seed for seed in dsd if seed in control]
-    found = [paired(group, [of[seed] for seed in both]) for of in (dsd, control)]
-    return (found[0], found[1]) if found[0] and found[1] else None
+    gains_of_both = [paired(group, [of[seed] for seed in both]) for of in (dsd, control)]
+    return (gains_of_both[0], gains_of_both[1]) if gains_of_both[0] and gains_of_both[1] else None
 
 
 def fit(group: Group) -> Fit | None:
@@ -202,24 +202,24 @@ def _means(tests: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def spread(group: Group) -> tuple[Spread, float, float] | None:
     """Return how much of the spread of the primary gain the test set explains, and the mean bootstrap interval."""
-    found = gains(group, "dsd", "control")
-    chosen = [r for r in group.records if r.seed in found and "dsd" in r.bootstrap]
+    gains_by_seed = gains(group, "dsd", "control")
+    chosen = [r for r in group.records if r.seed in gains_by_seed and "dsd" in r.bootstrap]
     if not chosen or group.section == "smoke":
         return None
     boots = [r.bootstrap["dsd"] for r in chosen]
     low, high = (intervals.paired([getattr(b, end) for b in boots]).mean for end in ("low", "high"))
-    return bootstrap.between_and_within([found[r.seed] for r in chosen], boots), low, high
+    return bootstrap.between_and_within([gains_by_seed[r.seed] for r in chosen], boots), low, high
 
 
 def first_steps(group: Group) -> dict[str, list[Average]]:
     """Return arm label -> size of the first update of each phase, in units of the learning rate, averaged over seeds."""
-    found = {}
+    sizes_by_arm = {}
     for name in [DENSE, *main_arms(group)]:
         runs = {record.id: record.runs[name] for record in group.records if name in record.runs}
         steps = {of: run.first_step_in_lr for of, run in runs.items() if run.first_step_in_lr}
         if steps:
-            found[label(name)] = [average(sizes, list(steps)) for sizes in zip(*steps.values(), strict=True)]
-    return found
+            sizes_by_arm[label(name)] = [average(sizes, list(steps)) for sizes in zip(*steps.values(), strict=True)]
+    return sizes_by_arm
 
 
 def mask(record: Record, arm: str, number: int) -> list[LayerMask] | None:
@@ -265,7 +265,7 @@ def _measured(
 
 def _speakers(run: Arm, count: int) -> tuple[str, ...] | None:
     """Return the speaker of each of `count` utterances (SPEAKER-CHAPTER-NUMBER); None unless the samples name all."""
-    names = [str(one.get("utterance", "")) for one in run.samples]
+    names = [str(sample.get("utterance", "")) for sample in run.samples]
     return tuple(name.split("-")[0] for name in names) if len(names) == count and all(names) else None
 
 

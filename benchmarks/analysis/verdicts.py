@@ -67,11 +67,11 @@ class Answer:
     p_holm: float | None = None
 
 
-def effects(rows: Mapping[str, Evidence], found: Mapping[str, Answer]) -> list[Effect]:
+def effects(rows: Mapping[str, Evidence], answers: Mapping[str, Answer]) -> list[Effect]:
     """Return the gains of the rows with a verdict as shares of their claims, for `benchmarks.statistics.random_effects.pool`."""
     return [
         Effect(name, answer.share.share / rows[name].claim.share, answer.share.error / rows[name].claim.share)
-        for name, answer in found.items()
+        for name, answer in answers.items()
         if answer.missing is None and answer.share is not None
     ]
 
@@ -127,19 +127,19 @@ def answers(rows: Mapping[str, Evidence], family: Collection[str] = FAMILY) -> d
     """
     if unknown := sorted(set(rows) - set(family)):
         raise ValueError(f"answers: {', '.join(unknown)} not among the {len(family)} tests fixed in advance")
-    found = {name: _without_verdict(rows.get(name)) for name in family}
-    p_values = {name: 1.0 if answer.missing or not answer.gain else answer.gain.p for name, answer in found.items()}
+    result = {name: _without_verdict(rows.get(name)) for name in family}
+    p_values = {name: 1.0 if answer.missing or not answer.gain else answer.gain.p for name, answer in result.items()}
     adjusted = intervals.holm(list(p_values.values()))
-    for (name, answer), p_holm in zip(tuple(found.items()), adjusted, strict=True):
+    for (name, answer), p_holm in zip(tuple(result.items()), adjusted, strict=True):
         if answer.missing is None and answer.gain is not None:
-            found[name] = dataclasses.replace(
+            result[name] = dataclasses.replace(
                 answer,
                 claim=claim_answer(rows[name].measured, rows[name].claim.share),
                 direction=direction(answer.gain.mean, p_holm),
                 p=p_values[name],
                 p_holm=p_holm,
             )
-    return found
+    return result
 
 
 def _without_verdict(row: Evidence | None) -> Answer:

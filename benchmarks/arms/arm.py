@@ -142,12 +142,12 @@ class ArmPlan:
             return 0
         ends = self.schedule.boundaries(steps_per_epoch)
         own = min((plan.own_from for plan in (self, other) if plan.own_from is not None), default=ends[-1])
-        found = 0
+        shared = 0
         for mine, theirs, end in zip(self.schedule.phases[:-1], other.schedule.phases[:-1], ends, strict=False):
             if mine != theirs or end > own or (mine.sparsity > 0 and self.select == "random"):
                 break
-            found += 1
-        return found
+            shared += 1
+        return shared
 
 
 @dataclass(frozen=True, kw_only=True)
