@@ -325,13 +325,6 @@ def test_a_finished_trial_is_found_by_what_decides_its_outcome(tmp_path: Path) -
     assert ended(toy.plan(tmp_path, recipe=worded), toy.ToyTask(worded)) is not None
 
 
-def test_the_bootstrap_mean_is_the_gain_over_control(tmp_path: Path) -> None:
-    record, _ = run(toy.ToyTask(), tmp_path)
-    for name in ("dsd", "llr", "random"):
-        gain = record.arms["control"].test["error"] - record.arms[name].test["error"]
-        assert record.bootstrap[name].mean == pytest.approx(gain)
-
-
 def test_the_first_update_after_a_restart_is_measured(tmp_path: Path) -> None:
     record, _ = run(toy.ToyTask(), tmp_path)
     assert record.dense is not None

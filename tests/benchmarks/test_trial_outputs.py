@@ -1,4 +1,4 @@
-"""The outputs of every network for every test example are saved beside the record."""
+"""Outcomes and outputs for every test example, and saved weights."""
 
 from __future__ import annotations
 
@@ -60,3 +60,10 @@ def test_saved_weights_tell_the_data_whose_features_they_were_trained_on(tmp_pat
     task = toy.ToyTask()
     Trial(plan, task, Display(Console(file=io.StringIO()), 100, toy.ERROR, toy.BATCH), Stop()).run()
     assert pretrained.read(str(plan.weights(task, "control"))).data == ("f" * 16 if frozen else "")
+
+
+def test_the_bootstrap_mean_is_the_gain_over_control(tmp_path: Path) -> None:
+    record, _ = run(toy.ToyTask(), tmp_path)
+    for name in ("dsd", "llr", "random"):
+        gain = record.arms["control"].test["error"] - record.arms[name].test["error"]
+        assert record.bootstrap[name].mean == pytest.approx(gain)
