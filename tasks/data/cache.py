@@ -16,6 +16,9 @@ from tasks.environment import can_be_written, home_cache, temporary_cache
 Good = tuple[int, int, str]
 """A file found good: size in bytes, time of change in ns, SHA-256."""
 
+MARK = "GENERATED"
+"""A data set with a file of this name in its root is generated: its results never pass for real ones."""
+
 _VERSION = f"2, Pillow {PIL.__version__}"  # another decoder may judge otherwise
 
 

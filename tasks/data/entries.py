@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+from tasks.data.verification import some
 
 
 def listed(root: Path, name: str, closed: list[str]) -> list[tuple[str, bool]]:
@@ -35,3 +38,27 @@ def is_file(entry: os.DirEntry[str]) -> bool:
         return entry.is_file()
     except OSError:
         return True
+
+
+def where_instead(root: Path, complete: Callable[[Path], bool], archives: str) -> str:
+    """Return a hint for the message that the folder `root` holds no data set: "; ..." or "".
+
+    Args:
+        root: the folder that the user named.
+        complete: whether a folder holds such a data set.
+        archives: the pattern of the data set's archives, such as "*.zip".
+    """
+
+    def usable(folder: Path) -> bool:
+        try:
+            return complete(folder)
+        except OSError:  # no permission to look into it
+            return False
+
+    here = root.resolve()
+    if below := sorted(filter(usable, here.iterdir())):
+        return f"; {' and '.join(map(str, below[:3]))} would fit"
+    if above := list(filter(usable, list(here.parents)[:2])):
+        return f"; you may have meant {above[0]}, of which this is a part"
+    packed = sorted(path.name for path in here.glob(archives))
+    return f"; it holds {some(packed)}: unpack first" if packed else ""

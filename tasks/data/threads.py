@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any, TypeVar
 
 PATIENCE = 600.0
@@ -17,6 +18,7 @@ PATIENCE = 600.0
 
 _CLOSING = 5.0  # seconds that threads have to finish what they are at
 _TICK = 1.0
+_BATCHES_AHEAD = 3  # keeps the device busy and takes little memory
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -24,11 +26,39 @@ _Result = TypeVar("_Result")
 
 def processors() -> int:
     """Return how many processors this process may use: taskset, Slurm and a container's cpuset grant fewer than there are."""
-    if sys.version_info >= (3, 13):
-        return os.process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_ahead(
+    read: Callable[[_Item], _Result], plan: Iterable[Sequence[_Item]], name: Callable[[_Item], object], workers: int = 0
+) -> Generator[list[_Result], None, None]:
+    """Yield `[read(item) for item in batch]` for each batch in `plan`. Threads read a few batches ahead.
+
+    Args:
+        read: called in a thread.
+        plan: the batches.
+        name: returns the file of an item, for messages.
+        workers: threads; 0 means one per processor.
+
+    Raises:
+        LoaderError: reading an item has not ended in PATIENCE seconds.
+        Exception: whatever `read` raises.
+    """
+    pool = Threads(workers)
+    ahead: deque[list[tuple[_Item, Future[_Result]]]] = deque()
+
+    def first() -> list[_Result]:
+        return [pool.result(future, partial(name, item)) for item, future in ahead.popleft()]
+
+    try:
+        for batch in plan:
+            ahead.append([(item, pool.submit(read, item)) for item in batch])
+            if len(ahead) > _BATCHES_AHEAD:
+                yield first()
+        while ahead:
+            yield first()
+    finally:
+        pool.close()
 
 
 class LoaderError(ChildProcessError):

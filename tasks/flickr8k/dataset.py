@@ -7,10 +7,11 @@ import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from tasks.data.cache import Good
-from tasks.data.entries import is_file, is_folder
+from tasks.data.cache import MARK, Good
+from tasks.data.entries import is_file, is_folder, where_instead
 from tasks.data.images import pixels
 from tasks.data.inventory import duplicates, totals
 from tasks.data.verification import QUARANTINE, SHOWN, check, choose, printable, quarantined, some
@@ -125,13 +126,12 @@ def scan(root: Path, subset: float = 1.0) -> Captions:
     )
 
 
-def verify(found: Captions, progress: Progress, synthetic: bool = False) -> DataReport:
+def verify(found: Captions, progress: Progress) -> DataReport:
     """Read and decode every picture of a scanned data set, in parallel, and report all that is wrong with it.
 
     Args:
         found: what `scan` found.
         progress: called with ("verifying pictures", done, total).
-        synthetic: whether the pictures are generated; goes into the report.
 
     Returns:
         The report. Its counts are training captions ("train") and test pictures ("test"), then training pictures,
@@ -143,10 +143,7 @@ def verify(found: Captions, progress: Progress, synthetic: bool = False) -> Data
     problems, warnings = list(found.problems), list(found.warnings)
     listed = {picture.name for split in SPLITS for picture in found.pictures(split)}
     names = sorted(listed & _pictures(found.folder))  # what `scan` says of the others is enough
-
-    def report(done: int, total: int) -> None:
-        progress("verifying pictures", done, total)
-
+    report = partial(progress, "verifying pictures")
     checked = dict(zip(names, check(found.folder, names, pixels, "image", progress=report), strict=True))
     problems += [result for result in checked.values() if isinstance(result, str)]
     content = hashlib.sha256()
@@ -162,6 +159,7 @@ def verify(found: Captions, progress: Progress, synthetic: bool = False) -> Data
     trained, tested = ([picture.name for picture in pictures] for pictures in (found.train, found.test))
     held_out = [picture.name for picture in found.val] + tested
     warnings += duplicates("pictures of val or test", trained, held_out, checked, "training pictures")
+    synthetic = (found.root / MARK).exists()
     published, odd = ("", []) if synthetic else totals("Flickr8k", PUBLISHED, found.listed)
     return DataReport(
         name=printable(found.root.resolve().name),
@@ -192,36 +190,23 @@ def _digest(result: Good | str | None) -> str:
 
 
 def _listing(root: Path) -> Listing:
-    """Return what `root` says of itself, in whichever layout it has."""
+    """Return what `root` lists, in whichever layout it has."""
 
     def complete(folder: Path) -> bool:
-        try:
-            return karpathy.json_file(folder) is not None or official.text_folder(folder) is not None
-        except OSError:  # not ours to look into
-            return False
+        return karpathy.json_file(folder) is not None or official.text_folder(folder) is not None
 
     if found := karpathy.json_file(root):
         listing = karpathy.read(root)
         if text := official.text_folder(root):
-            passed_over = (text / official.TOKENS).relative_to(root).as_posix()
-            listing.warnings.append(f"{found.name} was read, and {passed_over} passed over")
+            ignored = (text / official.TOKENS).relative_to(root).as_posix()
+            listing.warnings.append(f"{found.name} was read, and {ignored} passed over")
         return listing
     if official.text_folder(root):
         return official.read(root)
     expected = f"{official.TEXT}/{official.TOKENS} or {karpathy.NAMES[0]}"
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder; expected one with {expected}")
-    here = root.resolve()
-    below = sorted(path for path in here.iterdir() if complete(path))
-    above = [path for path in list(here.parents)[:2] if complete(path)]
-    hint = ""
-    if below:
-        hint = f"; {' and '.join(str(path) for path in below[:3])} would fit"
-    elif above:
-        hint = f"; you may have meant {above[0]}, of which this is a part"
-    elif archives := sorted(path.name for path in here.glob("*.zip")):
-        hint = f"; it holds {some(archives)}: unpack first"
-    raise ValueError(f"{root} has no captions; expected {expected} in it{hint}")
+    raise ValueError(f"{root} has no captions; expected {expected} in it{where_instead(root, complete, '*.zip')}")
 
 
 def _leave_out(root: Path, listing: Listing, present: set[str]) -> set[str]:

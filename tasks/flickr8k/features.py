@@ -9,11 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +25,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from tasks.data.cache import cache_dir, write_whole
-from tasks.data.images import pixels
-from tasks.data.threads import Threads
+from tasks.data.images import decode
+from tasks.data.threads import read_ahead
 from tasks.flickr8k import backbone
 from tasks.pretrained import Weights
 from tasks.task import Progress
@@ -41,7 +38,6 @@ GRID = 12
 """Side of the grid that "pixels" averages a picture to."""
 
 _BATCH, _BATCH_ON_CPU = 64, 8  # SqueezeNet on one core: 87 pictures a second by 8, 47 by 64, which leave its caches
-_BATCHES_AHEAD = 3  # decoded before the network asks for them: enough to keep it busy, and little memory
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ def _extract(extractor: Extractor, folder: Path, names: Sequence[str], progress:
     exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     with torch.no_grad(), exact, contextlib.closing(_views(extractor, folder, names)) as batches:
         for batch in batches:
-            views = torch.from_numpy(batch)
+            views = torch.from_numpy(np.stack(batch))
             if network is None:
                 output = views.flatten(1).float().div_(127.5).sub_(1)
             else:
@@ -161,36 +157,17 @@ def _extract(extractor: Extractor, folder: Path, names: Sequence[str], progress:
     return features
 
 
-def _views(extractor: Extractor, folder: Path, names: Sequence[str]) -> Generator[NDArray[np.uint8], None, None]:
-    """Yield batches (N, side, side, 3) of what the network sees, in order, decoded by threads ahead of it."""
+def _views(extractor: Extractor, folder: Path, names: Sequence[str]) -> Generator[list[NDArray[np.uint8]], None, None]:
+    """Yield batches of views (side, side, 3), the input of the network, in order."""
 
     def read(name: str) -> NDArray[np.uint8]:
-        try:
-            picture = pixels((folder / name).read_bytes())
-        except OSError as error:
-            raise ValueError(f"{folder / name} cannot be opened ({error.strerror})") from error
-        except ValueError as error:
-            raise ValueError(f"{folder / name} is not a readable image ({error})") from error
+        picture = decode(folder / name)
         if extractor.weights is None:
             return np.asarray(Image.fromarray(picture).resize((GRID, GRID), Image.Resampling.BOX))
         return backbone.view(picture, extractor.resize, extractor.crop)
 
     size = _BATCH_ON_CPU if extractor.device.type == "cpu" else _BATCH
-    pool = Threads()
-    ahead: deque[list[tuple[str, Future[NDArray[np.uint8]]]]] = deque()
-
-    def first() -> NDArray[np.uint8]:
-        return np.stack([pool.result(view, partial(folder.joinpath, name)) for name, view in ahead.popleft()])
-
-    try:
-        for start in range(0, len(names), size):
-            ahead.append([(name, pool.submit(read, name)) for name in names[start : start + size]])
-            if len(ahead) > _BATCHES_AHEAD:
-                yield first()
-        while ahead:
-            yield first()
-    finally:
-        pool.close()
+    return read_ahead(read, [names[start : start + size] for start in range(0, len(names), size)], folder.joinpath)
 
 
 def _recall(path: Path, key: str, shape: tuple[int, int]) -> Tensor | None:

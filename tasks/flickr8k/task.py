@@ -46,9 +46,7 @@ class Source:
     features: dict[str, Tensor]
 
 
-def embedded() -> Path:
-    """Return the folder of the generated smoke set, made first if need be."""
-    return synthetic.ensure()
+embedded = synthetic.ensure
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
@@ -58,11 +56,7 @@ def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> Dat
         ValueError: `data` is no such data set at all.
     """
     del recipe
-    return _verify(dataset.scan(data, subset), progress)
-
-
-def _verify(found: dataset.Captions, progress: Progress) -> DataReport:
-    return dataset.verify(found, progress, synthetic=(found.root / synthetic.MARK).exists())
+    return dataset.verify(dataset.scan(data, subset), progress)
 
 
 def open_data(
@@ -88,7 +82,7 @@ def open_data(
     assert isinstance(settings, Captioning)
     found = dataset.scan(data, subset)
     extractor = _extractor(settings, network, weights, found.features, device or torch.device("cpu"))
-    report = distributed.on_rank_zero(lambda: _verify(found, progress))
+    report = distributed.on_rank_zero(lambda: dataset.verify(found, progress))
     require(report)
     words = vocabulary.build((c for picture in found.train for c in picture.captions), settings.minimum_count)
     pictures = {"train": found.train, "val": found.val, "test": found.test}
@@ -145,11 +139,6 @@ def _column(picture: Picture) -> int:
     return picture.column
 
 
-def build(recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> FlickrTask:
-    """Return the task of one seed. Batches are drawn from memory: `workers` has nothing to do."""
-    return FlickrTask(recipe, source, seed, device)
-
-
 class FlickrTask:
     """Captioning by NeuralTalk; the metric is corpus BLEU-4 in percent, without brevity penalty.
 
@@ -159,7 +148,8 @@ class FlickrTask:
 
     metric = BLEU4
 
-    def __init__(self, recipe: Recipe, source: Source, seed: int, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> None:
+        del workers  # all data is in memory
         assert isinstance(recipe.model, Network)
         assert isinstance(recipe.data, Captioning)
         self.recipe, self.report = recipe, source.report
@@ -275,3 +265,6 @@ class FlickrTask:
             {"picture": picture.name, "reference": " ".join(picture.captions[0]), "caption": " ".join(words)}
             for picture, words in zip(self._source.pictures["test"], hypotheses, strict=True)
         ]
+
+
+build = FlickrTask

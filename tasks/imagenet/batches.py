@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from tasks import distributed
 from tasks.data.images import decode
 from tasks.data.loading import loaded
 from tasks.data.threads import processors
-from tasks.data.verification import Progress, threaded
+from tasks.data.verification import threaded
 from tasks.imagenet.dataset import Folder, Split
 from tasks.imagenet.settings import Augmentation
 from tasks.imagenet.transforms import Colour, augment, central_view, draws, finish
+from tasks.task import Progress
 
 Batch = tuple[Tensor, Tensor]
 """x: (B, 3, side, side) float32, normalised, channels last; y: (B,) int64 class numbers. Both on the device."""
@@ -44,7 +46,7 @@ class Pictures:
         cache: True or False decides; None holds pictures that are thought to take at most `memory_part` of memory.
         memory_part: of the machine's (or the container's) memory.
         workers: threads that decode at the start; 0 takes one per processor.
-        progress: called with (done, total) pictures as they are decoded.
+        progress: called with ("decoding SPLIT", done, total) as pictures are decoded at the start.
 
     Raises:
         ValueError: there is no picture, or (here or later) one cannot be decoded.
@@ -70,13 +72,11 @@ class Pictures:
         self.in_memory = cache
         self._held: list[NDArray[np.uint8]] | None = None
         if cache:
-            self._held = list(threaded(self.read, range(len(self.names)), workers, progress, self._path))
+            report = progress and partial(progress, f"decoding {split}")
+            self._held = list(threaded(self.read, range(len(self.names)), workers, report, self._path))
 
     def __len__(self) -> int:
         return len(self.names)
-
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return self.read(index)
 
     def read(self, index: int, quick: bool = False) -> NDArray[np.uint8]:
         """Return one picture; what is not held in memory is decoded now, by `tasks.data.images.decode(quick=...)`."""
@@ -91,8 +91,8 @@ class Pictures:
 
     def relabelled(self, labels: NDArray[np.int64]) -> Pictures:
         """Return the same pictures (held once) under other labels, (n,)."""
-        other = object.__new__(Pictures)
-        other.__dict__.update(self.__dict__, labels=labels)
+        other = copy(self)
+        other._held, other.labels = self._held, labels  # `__getstate__` drops the pictures
         return other
 
 
@@ -178,7 +178,7 @@ def train_batches(
         OSError: one cannot be opened.
         LoaderError: see `tasks.data.loading.loaded`.
     """
-    plan = _Plan(seed, len(pictures), batch_size, first_step, last_step)
+    plan = _plan(seed, len(pictures), batch_size, range(first_step, last_step))
     for views, colour, labels in _loader(_Training(pictures, settings, seed), plan, workers, device):
         moved = Colour(*(part.to(device, non_blocking=True) for part in colour))
         yield finish(views.to(device, non_blocking=True), moved, settings), labels.to(device, non_blocking=True)
@@ -190,13 +190,13 @@ def scoring_batches(
     batch_size: int,
     workers: int | None,
     device: torch.device,
-    which: Sequence[int] | None = None,
+    which: Iterable[int],
 ) -> Iterator[Batch]:
-    """Yield this process's part of the batches in which the test view of every picture, or of those numbered `which`, stands once.
+    """Yield this process's part of the batches of test views of the pictures numbered `which`, in order.
 
-    They come in order. The last batch may be smaller. `workers` and what is raised: as in `train_batches`.
+    The last batch may be smaller. `workers` and errors are those of `train_batches`.
     """
-    keys = [(0, index) for index in (range(len(pictures)) if which is None else which)]
+    keys = [(0, index) for index in which]
     plan = distributed.shard([keys[start : start + batch_size] for start in range(0, len(keys), batch_size)])
     for views, _, labels in _loader(_Testing(pictures, settings), plan, workers, device):
         yield finish(views.to(device, non_blocking=True), None, settings), labels.to(device, non_blocking=True)
@@ -223,24 +223,14 @@ class _Testing(Dataset[_Sample]):
         self.pictures, self.settings = pictures, settings
 
     def __getitem__(self, key: _Key) -> _Sample:
-        return central_view(self.pictures[key[1]], self.settings), None, int(self.pictures.labels[key[1]])
+        return central_view(self.pictures.read(key[1]), self.settings), None, int(self.pictures.labels[key[1]])
 
 
-class _Plan:
-    """Lists the keys of each batch, step after step, an epoch's order at a time."""
-
-    def __init__(self, seed: int, n: int, batch_size: int, first_step: int, last_step: int) -> None:
-        self.seed, self.n, self.batch_size = seed, n, batch_size
-        self.steps = range(first_step, last_step)
-        steps_per_epoch(n, batch_size)
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __iter__(self) -> Iterator[list[_Key]]:
-        for step in self.steps:
-            epoch, indices = batch_indices(self.seed, step, self.n, self.batch_size)
-            yield [(epoch, int(index)) for index in distributed.shard(indices)]
+def _plan(seed: int, n: int, batch_size: int, steps: Iterable[int]) -> Iterator[list[_Key]]:
+    """Yield this process's keys of each batch."""
+    for step in steps:
+        epoch, indices = batch_indices(seed, step, n, batch_size)
+        yield [(epoch, int(index)) for index in distributed.shard(indices)]
 
 
 def _collate(samples: list[_Sample]) -> tuple[Tensor, Colour | None, Tensor]:

@@ -7,17 +7,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.entries import listed
+from tasks.data.cache import MARK
+from tasks.data.entries import listed, where_instead
 from tasks.data.images import pixels
 from tasks.data.inventory import duplicates, totals
-from tasks.data.verification import QUARANTINE, SHOWN, Progress, check, choose, printable, quarantined, some
-from tasks.task import DataReport
+from tasks.data.verification import QUARANTINE, SHOWN, check, choose, printable, quarantined, some
+from tasks.task import DataReport, Progress
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, Split] = ("train", "val")
@@ -145,14 +147,13 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS, divi
     return Folder(root, classes, train, val, subset, tuple(problems), tuple(warnings), there)
 
 
-def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, synthetic: bool = False) -> DataReport:
+def verify(folder: Folder, progress: Progress | None = None, workers: int = 0) -> DataReport:
     """Read and decode every picture of a scanned folder, in parallel, and report all that is wrong with it.
 
     Args:
         folder: what `scan` found.
         workers: threads; 0 takes one per processor.
-        progress: called with (done, total) pictures.
-        synthetic: whether the pictures are generated; goes into the report.
+        progress: called with ("verifying pictures", done, total).
 
     Returns:
         The report, its fingerprint 16 hexadecimal digits over names, sizes and contents of all pictures used. Files
@@ -160,7 +161,8 @@ def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, s
         files raise nothing: `tasks.data.verification.require` does that.
     """
     names = folder.train + folder.val
-    checked = check(folder.root, names, pixels, "image", workers, progress)
+    report = progress and partial(progress, "verifying pictures")
+    checked = check(folder.root, names, pixels, "image", workers, report)
     problems, warnings = list(folder.problems), list(folder.warnings)
     content = hashlib.sha256()
     for name, result in zip(names, checked, strict=True):
@@ -184,7 +186,7 @@ def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, s
         name=printable(folder.root.resolve().name),
         fingerprint=content.hexdigest()[:16],
         counts={"train": len(folder.train), "test": len(folder.val), "classes": len(folder.classes)},
-        synthetic=synthetic,
+        synthetic=(folder.root / MARK).exists(),
         subset=folder.subset,
         problems=tuple(map(printable, problems)),
         warnings=tuple(map(printable, (*warnings, *odd))),
@@ -194,25 +196,14 @@ def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, s
 
 def _check_layout(root: Path, splits: Sequence[Split]) -> None:
     def complete(folder: Path) -> bool:
-        try:
-            return all((folder / split).is_dir() for split in splits)
-        except OSError:  # not ours to look into
-            return False
+        return all((folder / split).is_dir() for split in splits)
 
     if complete(root):
         return
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder; expected one with train/CLASS/ and val/CLASS/")
-    here = root.resolve()
-    below = sorted(path for path in here.iterdir() if complete(path))
-    hint = ""
-    if below:
-        hint = f"; {' and '.join(str(path) for path in below[:3])} would fit"
-    elif above := [path for path in list(here.parents)[:2] if complete(path)]:
-        hint = f"; you may have meant {above[0]}, of which this is a part"
-    elif archives := sorted(path.name for path in here.glob("*.tar*")):
-        hint = f"; it holds {some(archives)}: unpack first"
     missing = " and ".join(f"{split}/" for split in splits if not (root / split).is_dir())
+    hint = where_instead(root, complete, "*.tar*")
     raise ValueError(f"{root} has no {missing}; expected a folder with train/CLASS/ and val/CLASS/{hint}")
 
 

@@ -14,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.data.cache import cache_dir, made_once
+from tasks.data.cache import MARK, cache_dir, made_once
 from tasks.imagenet.transforms import uniforms
 
 VERSION = 2
 """Raise it with any change to the pictures: it is part of the cache's key."""
-
-MARK = "GENERATED"
-"""A file of this name at a data set's root says that its pictures are generated: no result passes for a real one."""
 
 SHAPES = ("cross", "disc", "ring", "square", "star", "triangle")
 FILLINGS = ("plain", "striped")

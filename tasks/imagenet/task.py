@@ -16,7 +16,7 @@ from tasks.data.verification import require
 from tasks.imagenet import batches as data
 from tasks.imagenet import dataset, models, synthetic
 from tasks.imagenet.batches import Batch, Pictures
-from tasks.imagenet.dataset import Division, Folder
+from tasks.imagenet.dataset import Division
 from tasks.imagenet.label_noise import mislabelled
 from tasks.imagenet.recipes import TOP1_ERROR, Network
 from tasks.imagenet.settings import Augmentation
@@ -38,9 +38,7 @@ class Source:
     test: Pictures
 
 
-def embedded() -> Path:
-    """Return the folder of the generated smoke set, made first if need be."""
-    return synthetic.ensure()
+embedded = synthetic.ensure
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
@@ -49,21 +47,13 @@ def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> Dat
     Raises:
         ValueError: `data` is not a folder of pictures at all.
     """
-    return _verify(dataset.scan(data, subset, division=_division(recipe)), progress)
+    return dataset.verify(dataset.scan(data, subset, division=_division(recipe)), progress)
 
 
 def _division(recipe: Recipe) -> Division:
     settings = recipe.data
     assert isinstance(settings, Augmentation)
     return Division(settings.trained, settings.probes, settings.test_unused, settings.probing)
-
-
-def _verify(found: Folder, progress: Progress) -> DataReport:
-    return dataset.verify(
-        found,
-        progress=lambda done, total: progress("verifying pictures", done, total),
-        synthetic=(found.root / synthetic.MARK).exists(),
-    )
 
 
 def open_data(
@@ -81,18 +71,15 @@ def open_data(
     """
     del device  # nothing is computed on it
     found = dataset.scan(data, subset, dataset.SPLITS if train else ("val",), _division(recipe))
-    report = distributed.on_rank_zero(lambda: _verify(found, progress))
+    report = distributed.on_rank_zero(lambda: dataset.verify(found, progress))
     require(report)
 
-    def decoded(split: dataset.Split) -> Pictures:
-        return Pictures(found, split, progress=lambda done, total: progress(f"decoding {split}", done, total))
-
-    return Source(report, len(found.classes), decoded("train") if train else None, decoded("val"))
-
-
-def build(recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> ImageNetTask:
-    """Return the task of one seed."""
-    return ImageNetTask(recipe, source, seed, device, workers)
+    return Source(
+        report,
+        len(found.classes),
+        Pictures(found, "train", progress=progress) if train else None,
+        Pictures(found, "val", progress=progress),
+    )
 
 
 class ImageNetTask:
@@ -198,3 +185,6 @@ class ImageNetTask:
             "test_loss": float(losses.double().mean()),
         }
         return metrics, right
+
+
+build = ImageNetTask

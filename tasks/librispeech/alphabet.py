@@ -33,19 +33,6 @@ def encode(transcript: str) -> list[int]:
         raise ValueError(f"{error.args[0]!r} is not in the alphabet (a to z, space, apostrophe)") from None
 
 
-def decode(indices: Sequence[int]) -> str:
-    """Return what characters spell, after CTC's repetitions and blanks are gone.
-
-    Raises:
-        ValueError: an index is the blank's, or no symbol's.
-    """
-    for index in indices:
-        if not 0 < index < len(SYMBOLS):
-            what = "CTC's blank, which is no character" if index == BLANK else "no symbol"
-            raise ValueError(f"index {index} is {what}; expected 1 to {len(SYMBOLS) - 1}")
-    return "".join(SYMBOLS[index] for index in indices)
-
-
 def needed_frames(indices: Sequence[int]) -> int:
     """Return the fewest output frames that CTC can align with a transcript.
 

@@ -7,9 +7,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from tasks.data.cache import Good
+from tasks.data.cache import MARK, Good
 from tasks.data.inventory import duplicates, totals
 from tasks.data.verification import QUARANTINE, check, choose, printable, quarantined, some
 from tasks.librispeech import alphabet, audio, layout
@@ -122,13 +123,12 @@ def scan(
     )
 
 
-def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: int = 2, workers: int = 0) -> DataReport:
+def verify(found: Speech, progress: Progress, stride: int = 2, workers: int = 0) -> DataReport:
     """Decode every recording of a scanned data set, in parallel, and report all that is wrong with it.
 
     Args:
         found: what `scan` found.
         progress: called with ("verifying recordings", done, total).
-        synthetic: whether the recordings are generated; goes into the report.
         stride: of the network along time: spectrogram frames, 10 ms apart, for one frame of its output. A transcript
             that CTC cannot align with that many is a problem.
         workers: threads; 0 takes one per processor.
@@ -142,10 +142,7 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
     problems, warnings = list(found.problems), list(found.warnings)
     every = {utterance.file: utterance for split in SPLITS for utterance in found.utterances(split)}
     names = sorted(every)
-
-    def report(done: int, total: int) -> None:
-        progress("verifying recordings", done, total)
-
+    report = partial(progress, "verifying recordings")
     results = check(found.root, names, audio.samples_of, "FLAC file", workers, report, audio.digest)
     checked = dict(zip(names, results, strict=True))
     problems += [result for result in checked.values() if isinstance(result, str)]
@@ -166,6 +163,7 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
         conflict="recordings with more than one transcript",
         alike="sample for sample",
     )
+    synthetic = (found.root / MARK).exists()
     published, odd = ("", []) if synthetic else totals("LibriSpeech", PUBLISHED, found.there)
     return DataReport(
         name=printable(found.root.resolve().name),

@@ -8,13 +8,14 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from stat import S_ISFIFO
 from typing import Any, Literal
 
 from tasks.data.cache import cache_dir, write_whole
-from tasks.data.entries import listed
-from tasks.data.verification import read_lines, some, threaded
+from tasks.data.entries import listed, where_instead
+from tasks.data.verification import read_lines, threaded
 from tasks.librispeech import audio
 from tasks.librispeech.audio import Header
 from tasks.task import Progress
@@ -58,10 +59,7 @@ def find(root: Path) -> Path:
     """
 
     def complete(folder: Path) -> bool:
-        try:
-            return bool(folders(folder, "train") or folders(folder, "test"))
-        except OSError:  # not ours to look into
-            return False
+        return bool(folders(folder, "train") or folders(folder, "test"))
 
     for candidate in (root, root / INNER):
         if complete(candidate):
@@ -69,15 +67,7 @@ def find(root: Path) -> Path:
     expected = "folders whose names begin with train or test"
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder; expected one with {expected}")
-    here = root.resolve()
-    hint = ""
-    if below := sorted(path for path in here.iterdir() if path.is_dir() and complete(path)):
-        hint = f"; {' and '.join(str(path) for path in below[:3])} would fit"
-    elif above := [path for path in list(here.parents)[:2] if here.name.startswith(SPLITS) and complete(path)]:
-        hint = f"; you may have meant {above[0]}, of which this is a part"
-    elif archives := sorted(path.name for path in here.glob("*.tar*")):
-        hint = f"; it holds {some(archives)}: unpack first"
-    raise ValueError(f"{root} has no {expected}{hint}")
+    raise ValueError(f"{root} has no {expected}{where_instead(root, complete, '*.tar*')}")
 
 
 def folders(root: Path, split: Split) -> list[str]:
@@ -181,10 +171,7 @@ def _read_all(root: Path, contents: Contents, progress: Progress | None) -> bool
         except ValueError:
             return "is not UTF-8 text"
 
-    def report(done: int, total: int) -> None:
-        if progress:
-            progress("reading headers", done, total)
-
+    report = progress and partial(progress, "reading headers")
     names = list(contents.recordings)
     contents.recordings.update(zip(names, threaded(header, names, progress=report), strict=True))
     present = [name for name, found in contents.transcripts.items() if found is not None]

@@ -20,15 +20,12 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from tasks.data.cache import cache_dir, made_once
+from tasks.data.cache import MARK, cache_dir, made_once
 from tasks.librispeech import espeak
 from tasks.random_streams import derive
 
 VERSION = 1
 """Raise it with any change to sentences, voices or sound: it is part of the cache's key."""
-
-MARK = "GENERATED"
-"""A file of this name at a data set's root says that its speech is generated: no result passes for a real one."""
 
 RATE = 16_000
 """Samples a second, as LibriSpeech has them."""

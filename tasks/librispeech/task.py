@@ -19,7 +19,7 @@ from tasks.librispeech import batches as data
 from tasks.librispeech.batches import Batch, Waveforms
 from tasks.librispeech.models import DeepSpeech, DeepSpeech2
 from tasks.librispeech.recipes import WER, Speech
-from tasks.librispeech.sampler import Order, restore
+from tasks.librispeech.sampler import Order, longest_first
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings
 from tasks.librispeech.utterances import Utterance
 from tasks.random_streams import derive
@@ -43,9 +43,7 @@ class Source:
     training: tuple[Utterance, ...] = ()
 
 
-def embedded() -> Path:
-    """Return the folder of the generated smoke set, made first if need be."""
-    return synthetic.ensure()
+embedded = synthetic.ensure
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
@@ -54,8 +52,7 @@ def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> Dat
     Raises:
         ValueError: `data` is no such data set at all.
     """
-    found = _used(recipe, dataset.scan(data, subset, progress=progress))
-    return dataset.verify(found, progress, synthetic=_synthetic(found))
+    return dataset.verify(_used(recipe, dataset.scan(data, subset, progress=progress)), progress)
 
 
 def open_data(
@@ -75,7 +72,7 @@ def open_data(
     scoring: Sequence[layout.Split] = ("dev",) if recipe.data.probing else ("test",)
     splits = layout.SPLITS if train else scoring
     found = _used(recipe, distributed.rank_zero_first(lambda: dataset.scan(data, subset, splits, progress=progress)))
-    report = distributed.on_rank_zero(lambda: dataset.verify(found, progress, synthetic=_synthetic(found)))
+    report = distributed.on_rank_zero(lambda: dataset.verify(found, progress))
     require(report)
     return Source(
         report,
@@ -95,16 +92,6 @@ def _used(recipe: Recipe, found: dataset.Speech) -> dataset.Speech:
     return dataclasses.replace(found, test=found.dev, dev=())
 
 
-def _synthetic(found: dataset.Speech) -> bool:
-    return (found.root / synthetic.MARK).exists()
-
-
-def build(recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> SpeechTask:
-    """Return the task of one seed. Recordings that are not in memory are decoded by one thread a processor."""
-    del workers  # threads, which the data set made for itself
-    return SpeechTask(recipe, source, seed, device)
-
-
 class SpeechTask:
     """Recognition by DeepSpeech or DeepSpeech 2, trained with CTC; the metric is word error rate in percent, decoded greedily.
 
@@ -114,7 +101,8 @@ class SpeechTask:
 
     metric = WER
 
-    def __init__(self, recipe: Recipe, source: Source, seed: int, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> None:
+        del workers  # one thread per processor decodes recordings that are not in memory
         assert isinstance(recipe.data, Speech)
         self.recipe, self.report = recipe, source.report
         self._speech, self._source, self._seed, self._device = recipe.data, source, seed, device
@@ -145,11 +133,13 @@ class SpeechTask:
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
         """Yield the batches of steps [first_step, last_step), of several processes each its part."""
         train, order = self._training()
-        return data.batches(train, order, first_step, last_step, self._device)
+        plan = (distributed.shard(order.batch(step)) for step in range(first_step, last_step))
+        return data.batches(train, plan, self._device)
 
     def batch_ids(self, step: int) -> list[str]:
         """Return the names of the utterances in the batch of `step`."""
-        return data.batch_ids(*self._training(), step)
+        train, order = self._training()
+        return [train.names[index] for index in order.batch(step)]
 
     def _training(self) -> tuple[Waveforms, Order]:
         assert self._source.train is not None, "opened for scoring"
@@ -185,11 +175,11 @@ class SpeechTask:
         hypotheses = self._transcribe(model, test, range(len(test)))
         utterances = self._source.utterances
         references = [utterance.transcript for utterance in utterances]
-        metrics = _scores(references, hypotheses)
+        metrics = wer.score(references, hypotheses)
         folders = sorted({utterance.subset for utterance in utterances})
         for folder in folders if len(folders) > 1 else []:
             rows = [row for row, utterance in enumerate(utterances) if utterance.subset == folder]
-            part = _scores([references[row] for row in rows], [hypotheses[row] for row in rows])
+            part = wer.score([references[row] for row in rows], [hypotheses[row] for row in rows])
             metrics |= {f"{name}_{folder}": value for name, value in part.items()}
         samples = [
             {"utterance": name, "reference": reference, "transcript": hypothesis}
@@ -203,19 +193,20 @@ class SpeechTask:
         train, _ = self._training()
         which = range(0, len(train), math.ceil(len(train) / len(self._source.test)))
         references = [self._source.training[index].transcript for index in which]
-        return _scores(references, self._transcribe(model, train, which))
+        return wer.score(references, self._transcribe(model, train, which))
 
-    def _transcribe(self, model: nn.Module, waveforms: Waveforms, which: Sequence[int]) -> list[str]:
-        """Return what is heard in the utterances numbered `which`, in their order."""
+    def _transcribe(self, model: nn.Module, waveforms: Waveforms, utterances: Sequence[int]) -> list[str]:
+        """Return the transcripts of the utterances of these numbers, in their order."""
         model.eval()
+        plan = longest_first(waveforms.lengths, utterances, _TEST_BATCH)
         mine: list[list[str]] = []
-        for batch in data.scoring_batches(waveforms, _TEST_BATCH, self._device, which):
+        for batch in data.batches(waveforms, distributed.shard(plan), self._device):
             features, frames = spectrogram.features(batch.waveforms, batch.samples)
             mine.append(decode.greedy(*model(features, frames)))
-        heard = [transcript for batch in distributed.gather(mine) for transcript in batch]
-        return restore(data.scoring_order(waveforms, which), heard)
+        transcripts: dict[int, str] = {}
+        for indices, batch_transcripts in zip(plan, distributed.gather(mine), strict=True):
+            transcripts |= zip(indices.tolist(), batch_transcripts, strict=True)
+        return [transcripts[utterance] for utterance in utterances]
 
 
-def _scores(references: list[str], hypotheses: list[str]) -> dict[str, float]:
-    found = wer.score(references, hypotheses)
-    return {"wer": found.wer, "cer": found.cer}
+build = SpeechTask
