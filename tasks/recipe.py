@@ -96,6 +96,17 @@ class Recipe:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def require(settings: object, **rules: tuple[bool, str]) -> None:
+    """Check the values of `settings`: for each field, whether its value is allowed, and the allowed values in words.
+
+    Raises:
+        ValueError: names the first field whose value is not allowed.
+    """
+    for name, (allowed, expected) in rules.items():
+        if not allowed:
+            raise ValueError(f"{name}={getattr(settings, name)}: expected {expected}")
+
+
 def scaled(schedule: Schedule, factor: float, lr_factor: float) -> Schedule:
     """Return `schedule` with every length (and the spacing of decay steps) and every rate multiplied."""
 

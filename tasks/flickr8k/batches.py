@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from tasks.flickr8k.dataset import Picture
 from tasks.flickr8k.vocabulary import Vocabulary
@@ -43,18 +45,14 @@ class Captions:
     def __init__(
         self, pictures: Sequence[Picture], features: Tensor, vocabulary: Vocabulary, device: torch.device
     ) -> None:
-        encoded = [(row, vocabulary.encode(c)) for row, picture in enumerate(pictures) for c in picture.captions]
+        encoded = [torch.tensor(vocabulary.encode(c), dtype=torch.int64) for p in pictures for c in p.captions]
         counts = np.array([len(picture.captions) for picture in pictures])
         self.names = [f"{picture.name}#{i}" for picture in pictures for i in range(len(picture.captions))]
         self._counts, self._first = counts, np.cumsum(counts) - counts
-        self._lengths = torch.tensor([len(words) for _, words in encoded])
-        longest = int(self._lengths.max())
-        # One column more, of end tokens: every caption is followed by one.
-        padded = torch.zeros(len(encoded), longest + 1, dtype=torch.int64)
-        for row, (_, words) in enumerate(encoded):
-            padded[row, : len(words)] = torch.tensor(words, dtype=torch.int64)
-        self._padded = padded.to(device)
-        self._picture = torch.tensor([row for row, _ in encoded]).to(device)
+        self._lengths = torch.tensor(list(map(len, encoded)))
+        # Padded with end tokens, of which the longest caption needs one too.
+        self._padded = functional.pad(pad_sequence(encoded, batch_first=True), (0, 1)).to(device)
+        self._picture = torch.from_numpy(np.arange(len(pictures)).repeat(counts)).to(device)
         self._features = features.to(device)
         self._device = device
 

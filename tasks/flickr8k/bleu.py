@@ -73,17 +73,8 @@ def counts(references: Sequence[Sequence[Caption]], hypotheses: Sequence[Caption
     Raises:
         ValueError: as `score` does.
     """
-    if len(references) != len(hypotheses):
-        raise ValueError(
-            f"There are {len(references)} lists of references but {len(hypotheses)} hypotheses; "
-            f"index {min(len(references), len(hypotheses))} is the first without its partner."
-        )
-    if not hypotheses:
-        raise ValueError("There are no hypotheses (hypotheses=[]), so there is no BLEU.")
     rows = []
-    for index, (each, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
-        if not each:
-            raise ValueError(f"references[{index}] is empty; every hypothesis needs a reference.")
+    for each, hypothesis in zip(references, hypotheses, strict=True):
         orders = range(1, MAX_ORDER + 1)
         matches = [modified_precision(each, hypothesis, n).numerator for n in orders]
         # Not nltk's denominator: that is 1, not 0, where the hypothesis has fewer than n words.

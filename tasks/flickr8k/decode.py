@@ -41,11 +41,7 @@ def greedy(model: Captioner, features: Tensor, max_words: int = 20) -> list[list
 
     Returns:
         n lists of at most `max_words` words, without the end.
-
-    Raises:
-        ValueError: `max_words` is less than 1.
     """
-    _at_least_one("max_words", max_words)
     captions = torch.full((len(features), max_words), END, device=features.device)
     if not len(features):
         return []
@@ -81,12 +77,7 @@ def beam(model: Captioner, features: Tensor, width: int, max_words: int = 20) ->
 
     Returns:
         n lists of at most `max_words` words, without the end.
-
-    Raises:
-        ValueError: `width` or `max_words` is less than 1.
     """
-    _at_least_one("width", width)
-    _at_least_one("max_words", max_words)
     device = features.device
     captions = torch.full((len(features), max_words), END, device=device)
     if not len(features):
@@ -140,8 +131,3 @@ def _lists(captions: Tensor) -> list[list[int]]:
     """Return each row of (n, steps) up to its first END."""
     rows: list[list[int]] = captions.tolist()
     return [row[: row.index(END)] if END in row else row for row in rows]
-
-
-def _at_least_one(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name}={value} must be at least 1.")

@@ -8,10 +8,11 @@ four bits for every stored weight, the zeros before it, two to a byte, the low h
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -76,15 +77,15 @@ def _layers(data: bytes) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.
     with torch.device("meta"):
         network = models.squeezenet1_0()
     shapes = {name: tuple(m.weight.shape) for name, m in network.named_modules() if isinstance(m, torch.nn.Conv2d)}
-    reader = _Reader(data)
-    stored = reader.take("<u4", len(shapes), "the numbers of stored weights")
+    file = io.BytesIO(data)
+    stored = _take(file, "<u4", len(shapes), "the numbers of stored weights")
     for (name, shape), count in zip(shapes.items(), map(int, stored), strict=True):
         if count > math.prod(shape):
             raise ValueError(f"{count:,} weights are stored of {name}, which has {math.prod(shape):,}")
-        codebook = reader.take("<f4", _CODES, f"the codebook of {name}").astype(np.float64)
-        bias = reader.take("<f4", shape[0], f"the biases of {name}").astype(np.float64)
-        codes = reader.take("u1", count, f"the codes of {name}")
-        packed = reader.take("u1", (count + 1) // 2, f"the offsets of {name}")
+        codebook = _take(file, "<f4", _CODES, f"the codebook of {name}").astype(np.float64)
+        bias = _take(file, "<f4", shape[0], f"the biases of {name}").astype(np.float64)
+        codes = _take(file, "u1", count, f"the codes of {name}")
+        packed = _take(file, "u1", (count + 1) // 2, f"the offsets of {name}")
         offsets = np.stack([packed & 15, packed >> 4], axis=1).ravel()[:count].astype(np.int64)
         positions = np.cumsum(offsets + 1) - 1
         if count and positions[-1] >= math.prod(shape):
@@ -92,29 +93,20 @@ def _layers(data: bytes) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.
         weight = np.full(math.prod(shape), codebook[0])
         weight[positions] = codebook[codes]
         yield name, weight.reshape(shape), bias
-    reader.finish()
+    if rest := file.read():
+        raise ValueError(f"it has {len(data):,} bytes, {len(rest):,} too many")
 
 
-class _Reader:
-    """Numbers off a file, in order."""
+def _take(file: BinaryIO, kind: str, count: int, what: str) -> NDArray[Any]:
+    """Return the next `count` numbers of a NumPy type.
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 0
-
-    def take(self, kind: str, count: int, what: str) -> NDArray[Any]:
-        """Return the next `count` numbers of a NumPy type; raise ValueError where the file ends before."""
-        size = count * np.dtype(kind).itemsize
-        if self._position + size > len(self._data):
-            raise ValueError(f"it ends after {len(self._data):,} bytes, in the midst of {what}")
-        found = np.frombuffer(self._data, kind, count, self._position)
-        self._position += size
-        return found
-
-    def finish(self) -> None:
-        """Raise ValueError where the file goes on."""
-        if self._position != len(self._data):
-            raise ValueError(f"it has {len(self._data):,} bytes, {len(self._data) - self._position:,} too many")
+    Raises:
+        ValueError: the file ends before.
+    """
+    data = file.read(count * np.dtype(kind).itemsize)
+    if len(data) < count * np.dtype(kind).itemsize:
+        raise ValueError(f"it ends after {file.tell():,} bytes, in the midst of {what}")
+    return np.frombuffer(data, kind)
 
 
 def _fold(weight: NDArray[np.float64], bias: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -132,9 +132,8 @@ def ensure(cache: Path | None = None, train: int = 900, dev: int = 100, test: in
 
     The set appears whole or not at all, whoever else makes it at the same time (see `tasks.data.cache.made_once`).
     """
-    cache = cache_dir() if cache is None else cache
     return made_once(
-        cache / f"tiny-flickr8k-v{VERSION}-{train}-{dev}-{test}-{size}",
+        (cache or cache_dir()) / f"tiny-flickr8k-v{VERSION}-{train}-{dev}-{test}-{size}",
         lambda root: generate(root, train, dev, test, size),
     )
 

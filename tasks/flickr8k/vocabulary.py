@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -38,12 +39,7 @@ class Vocabulary:
 
     def decode(self, indices: Iterable[int]) -> list[str]:
         """Return the words of `indices` up to the first end sign, which is left out."""
-        words = []
-        for index in indices:
-            if not index:
-                break
-            words.append(self.words[index])
-        return words
+        return [self.words[index] for index in itertools.takewhile(bool, indices)]
 
     def log_frequencies(self) -> list[float]:
         """Return the logarithm of each relative frequency, shifted so that the largest is 0: NeuralTalk's first output bias."""
@@ -55,17 +51,12 @@ def build(captions: Iterable[Sequence[str]], minimum: int = 5) -> Vocabulary:
     """Return the vocabulary of the training captions: the words that occur at least `minimum` times.
 
     Raises:
-        ValueError: `minimum` is below 1, or no word occurs as often.
+        ValueError: no word occurs as often.
     """
-    if minimum < 1:
-        raise ValueError(f"minimum={minimum}: expected a number of occurrences of at least 1")
-    counts: Counter[str] = Counter()
-    total = 0
-    for caption in captions:
-        counts.update(caption)
-        total += 1
+    every = list(captions)
+    counts = Counter(itertools.chain.from_iterable(every))
     del counts[END]
     kept = sorted((-count, word) for word, count in counts.items() if count >= minimum)
     if not kept:
-        raise ValueError(f"no word occurs at least minimum={minimum} times in {total:,} captions")
-    return Vocabulary((END, *(word for _, word in kept)), (total, *(-count for count, _ in kept)))
+        raise ValueError(f"no word occurs at least minimum={minimum} times in {len(every):,} captions")
+    return Vocabulary((END, *(word for _, word in kept)), (len(every), *(-count for count, _ in kept)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,30 +23,26 @@ def build(network: str, settings: Network, classes: int, seed: int) -> nn.Module
         torch.manual_seed(seed)
         # GoogLeNet warns that its slow initialisation may go; this is the one that it was published with.
         warnings.filterwarnings("ignore", category=FutureWarning, module="torchvision")
-        if network in ("resnet18", "resnet50"):
-            with _where(settings.width_factor):
-                found = _module(getattr(models, network)(num_classes=classes))
-            return narrowed(found, settings.width_factor, _he)
-        if network == "googlenet":
-            dropout, auxiliary = settings.dropout
-            with _where(settings.width_factor):
-                found = _module(
-                    models.googlenet(
-                        num_classes=classes, aux_logits=True, init_weights=True, dropout=dropout, dropout_aux=auxiliary
-                    )
-                )
-            return narrowed(found, settings.width_factor, _truncated_normal)
         if network in ("vgg16", "vgg16_bn"):
             return _vgg16(network, settings, classes)
-    raise ValueError(f"unknown network {network!r}: one of resnet18, resnet50, googlenet, vgg16, vgg16_bn")
+        options: dict[str, Any] = {}
+        if network == "googlenet":
+            dropout, auxiliary = settings.dropout
+            options = {"aux_logits": True, "init_weights": True, "dropout": dropout, "dropout_aux": auxiliary}
+        elif network not in ("resnet18", "resnet50"):
+            raise ValueError(f"unknown network {network!r}: one of resnet18, resnet50, googlenet, vgg16, vgg16_bn")
+        # A network that gets fewer channels afterwards needs no memory and no weights.
+        with torch.device("cpu" if settings.width_factor == 1 else "meta"):
+            whole = models.get_model(network, num_classes=classes, **options)
+        return narrowed(whole, settings.width_factor, _truncated_normal if options else _he)
 
 
 def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
     (dropout,) = settings.dropout
     # Built without torchvision's classifier: initialising its 120 million weights to throw them away takes a second.
     with torch.device("meta"):
-        network = _module(getattr(models, name)(num_classes=classes, init_weights=False))
-    _thin(_module(network.features), settings.width_factor)
+        network: nn.Module = models.get_model(name, num_classes=classes, init_weights=False)
+    _thin(network.get_submodule("features"), settings.width_factor)
     features = round(512 * settings.width_factor) * settings.pool**2
     network.avgpool = nn.AdaptiveAvgPool2d(settings.pool)
     network.classifier = nn.Sequential(
@@ -72,11 +69,6 @@ def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
         if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
             nn.init.zeros_(module.bias)
     return network
-
-
-def _where(width_factor: float) -> torch.device:
-    """Return where torchvision's network is built: one that gives way to a narrower one needs no memory and no weights."""
-    return torch.device("cpu" if width_factor == 1 else "meta")
 
 
 def narrowed(network: nn.Module, factor: float, initialise: Callable[[nn.Module], None]) -> nn.Module:
@@ -142,8 +134,3 @@ def _truncated_normal(layer: nn.Module) -> None:
     """Draw the weights of GoogLeNet's convolutions and fully connected layers as torchvision does."""
     if isinstance(layer, (nn.Conv2d, nn.Linear)):
         nn.init.trunc_normal_(layer.weight, mean=0.0, std=0.01, a=-2, b=2)
-
-
-def _module(network: object) -> nn.Module:
-    assert isinstance(network, nn.Module)
-    return network

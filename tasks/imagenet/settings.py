@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasks.recipe import LATER
+from tasks.recipe import LATER, require
 
 
 @dataclass(frozen=True)
@@ -49,28 +49,25 @@ class Augmentation:
     probing: bool = field(default=False, metadata={LATER: True})
 
     def __post_init__(self) -> None:
-        """Refuse settings that no picture could follow.
+        """Check the values.
 
         Raises:
             ValueError: names the setting and its value.
         """
-        if self.crop < 1 or self.test_crop < 1:
-            raise ValueError(f"crop={self.crop}, test_crop={self.test_crop}: a side is at least 1 pixel")
-        if self.test_crop > self.test_resize:
-            raise ValueError(f"test_crop={self.test_crop} does not fit into test_resize={self.test_resize}")
-        if not 0 < self.area[0] <= self.area[1] <= 1:
-            raise ValueError(f"area={self.area}: expected 0 < smallest <= largest <= 1")
-        if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise ValueError(f"ratio={self.ratio}: expected 0 < smallest <= largest")
-        if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter={self.jitter}: expected a strength in [0, 1]")
-        if not self.lighting >= 0:
-            raise ValueError(f"lighting={self.lighting}: expected a standard deviation, not negative")
-        if not 0 <= self.label_noise <= 1:
-            raise ValueError(f"label_noise={self.label_noise}: expected a share in [0, 1]")
-        if not (self.trained > 0 and self.probes >= 0 and self.trained + self.probes <= 1):
-            raise ValueError(f"trained={self.trained}, probes={self.probes}: expected shares, together at most 1")
-        if self.probing and not self.probes:
-            raise ValueError("probing=True: no pictures are set aside for probes")
-        if not all(value > 0 for value in self.std):
-            raise ValueError(f"std={self.std}: every channel's is positive")
+        require(
+            self,
+            crop=(self.crop >= 1, "at least 1 pixel"),
+            test_crop=(1 <= self.test_crop <= self.test_resize, f"1 to test_resize={self.test_resize} pixels"),
+            area=(0 < self.area[0] <= self.area[1] <= 1, "0 < smallest <= largest <= 1"),
+            ratio=(0 < self.ratio[0] <= self.ratio[1], "0 < smallest <= largest"),
+            jitter=(0 <= self.jitter <= 1, "a strength in [0, 1]"),
+            lighting=(self.lighting >= 0, "a standard deviation, not negative"),
+            label_noise=(0 <= self.label_noise <= 1, "a share in [0, 1]"),
+            trained=(
+                0 < self.trained <= 1 - self.probes,
+                f"a share above 0; with probes={self.probes}, at most 1 together",
+            ),
+            probes=(self.probes >= 0, "a share, not negative"),
+            probing=(bool(self.probes) or not self.probing, "False: no pictures are set aside for probes"),
+            std=(all(value > 0 for value in self.std), "a positive number for every channel"),
+        )

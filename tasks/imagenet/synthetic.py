@@ -43,10 +43,8 @@ def ensure(cache: Path | None = None, train: int = 60, val: int = 25, size: int 
 
     The set appears whole or not at all, whoever else makes it at the same time (see `tasks.data.cache.made_once`).
     """
-    cache = cache_dir() if cache is None else cache
-    return made_once(
-        cache / f"tiny-imagenet-shapes-v{VERSION}-{train}-{val}-{size}", lambda root: generate(root, train, val, size)
-    )
+    target = (cache or cache_dir()) / f"tiny-imagenet-shapes-v{VERSION}-{train}-{val}-{size}"
+    return made_once(target, lambda root: generate(root, train, val, size))
 
 
 def generate(root: Path, train: int = 60, val: int = 25, size: int = 40) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tasks.recipe import require
+
 SYMBOLS = 29
 """Network outputs: the letters a to z, the apostrophe, the space and CTC's blank."""
 
@@ -37,16 +39,19 @@ class DeepSpeech1Settings:
     clip: float = 20.0
 
     def __post_init__(self) -> None:
-        """Refuse settings that no network could have.
+        """Check the values.
 
         Raises:
             ValueError: names the setting and its value.
         """
-        _at_least(1, width=self.width, stride=self.stride)
-        _at_least(0, context=self.context)
-        _positive(clip=self.clip)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout}: expected a probability in [0, 1)")
+        require(
+            self,
+            width=(self.width >= 1, "at least 1"),
+            context=(self.context >= 0, "at least 0"),
+            stride=(self.stride >= 1, "at least 1"),
+            dropout=(0 <= self.dropout < 1, "a probability in [0, 1)"),
+            clip=(self.clip > 0, "a positive number"),
+        )
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,18 @@ class DeepSpeech2Settings:
     clip: float = 20.0
 
     def __post_init__(self) -> None:
-        """Refuse settings that no network could have.
+        """Check the values.
 
         Raises:
             ValueError: names the setting and its value.
         """
-        _at_least(1, width=self.width, layers=self.layers, channels=self.channels)
-        _positive(clip=self.clip)
+        require(
+            self,
+            width=(self.width >= 1, "at least 1"),
+            layers=(self.layers >= 1, "at least 1"),
+            channels=(self.channels >= 1, "at least 1"),
+            clip=(self.clip > 0, "a positive number"),
+        )
 
 
 @dataclass(frozen=True)
@@ -94,26 +104,16 @@ class SpecAugment:
     time_part: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse masks that cannot be drawn.
+        """Check the values.
 
         Raises:
             ValueError: names the setting and its value.
         """
-        _at_least(0, frequency_masks=self.frequency_masks, frequency_width=self.frequency_width)
-        _at_least(0, time_masks=self.time_masks, time_width=self.time_width)
-        if self.frequency_width > BINS:
-            raise ValueError(f"frequency_width={self.frequency_width}: a frame has {BINS} bins")
-        if not 0 <= self.time_part <= 1:
-            raise ValueError(f"time_part={self.time_part}: expected a part in [0, 1]")
-
-
-def _at_least(least: int, **values: int) -> None:
-    for name, value in values.items():
-        if value < least:
-            raise ValueError(f"{name}={value}: expected at least {least}")
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{name}={value}: expected a positive number")
+        require(
+            self,
+            frequency_masks=(self.frequency_masks >= 0, "at least 0"),
+            frequency_width=(0 <= self.frequency_width <= BINS, f"0 to {BINS} bins"),
+            time_masks=(self.time_masks >= 0, "at least 0"),
+            time_width=(self.time_width >= 0, "at least 0"),
+            time_part=(0 <= self.time_part <= 1, "a part in [0, 1]"),
+        )

@@ -119,9 +119,9 @@ def ensure(cache: Path | None = None, train: int = 720, dev: int = 80, test: int
     Raises:
         ValueError: it is to be made, and espeakng-loader is not installed.
     """
-    cache = cache_dir() if cache is None else cache
     return made_once(
-        cache / f"tiny-librispeech-v{VERSION}-{train}-{dev}-{test}", lambda root: generate(root, train, dev, test)
+        (cache or cache_dir()) / f"tiny-librispeech-v{VERSION}-{train}-{dev}-{test}",
+        lambda root: generate(root, train, dev, test),
     )
 
 
