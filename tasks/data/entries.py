@@ -1,4 +1,4 @@
-"""What lies in a folder, where one odd entry is a sentence in a report, and never the end of it."""
+"""Listing folders: an unreadable entry becomes a sentence in the report and does not stop the listing."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from tasks.data.verification import some
 
 
 def listed(root: Path, name: str, closed: list[str]) -> list[tuple[str, bool]]:
-    """Return (name, whether it is a folder) of what lies in the folder `name` of `root`, by name, but for hidden entries.
+    """Return (name, whether it is a folder) for each entry of the folder `name` in `root`, sorted, without hidden entries.
 
-    A folder that cannot be opened holds nothing, and a sentence about it is added to `closed`. A link in a circle is no folder:
-    whoever reads it as a file says what is wrong with it.
+    If the folder cannot be opened, return [] and append a sentence to `closed`. A circular link counts as a file: reading it
+    reports the error.
     """
     try:
         with os.scandir(root / name) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+            ordered = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         closed.append(f"{name}/ cannot be opened ({error.strerror})")
         return []
-    return [(entry.name, is_folder(entry)) for entry in found if not entry.name.startswith(".")]
+    return [(entry.name, is_folder(entry)) for entry in ordered if not entry.name.startswith(".")]
 
 
 def is_folder(entry: os.DirEntry[str] | Path) -> bool:
-    """Whether an entry is a folder, or a link to one. What cannot be told is none."""
+    """Return whether an entry is a folder or a link to one; False if the system cannot tell."""
     try:
         return entry.is_dir()
     except OSError:
@@ -33,7 +33,7 @@ def is_folder(entry: os.DirEntry[str] | Path) -> bool:
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry may be a file: what cannot be told is found out when it is read."""
+    """Return whether an entry may be a file; True if the system cannot tell, since reading it reports the error."""
     try:
         return entry.is_file()
     except OSError:
