@@ -1,8 +1,8 @@
-"""SqueezeNet as Deep Compression released it (songhan/SqueezeNet-Deep-Compression), decoded to torchvision's weights.
+"""Decodes the SqueezeNet of Deep Compression (songhan/SqueezeNet-Deep-Compression) to torchvision's weights.
 
-The file is 26 little-endian uint32, the number of stored weights of each convolution in network order, and then for each
-convolution: a codebook of 256 float32; its biases, float32; one uint8 for every stored weight, an index into the codebook; and
-four bits for every stored weight, the zeros before it, two to a byte, the low half first. What is not stored is codebook[0].
+The file begins with 26 little-endian uint32, the number of stored weights of each convolution in network order. For each
+convolution follow: a codebook of 256 float32; the biases, float32; a uint8 per stored weight, the index into the codebook; and
+four bits per stored weight, the number of zeros before it, two per byte, the low half first. Other weights are codebook[0].
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tasks.flickr8k.backbone import MEAN, STD
 NAME = "compressed_SqueezeNet.net"
 _CODES = 256
 _CAFFE_MEAN = (123, 117, 104)
-"""What the released network's input has subtracted, of 255 levels; here in order R, G, B. Its own order is B, G, R."""
+"""Mean that the released network subtracts from its input, in 255 levels, in order R, G, B. Its own order is B, G, R."""
 
 
 def prepare(source: Path, target: Path, sha256: str | None = None) -> None:
@@ -35,11 +35,11 @@ def prepare(source: Path, target: Path, sha256: str | None = None) -> None:
     Args:
         source: compressed_SqueezeNet.net, or the folder that holds it.
         target: the file to write.
-        sha256: what is expected of `source`; None compares nothing.
+        sha256: expected checksum of `source`; None skips the check.
 
     Raises:
-        ValueError: there is no such file, or it has another checksum, or holds something else.
-        OSError: the disk.
+        ValueError: there is no such file, its checksum differs, or its content is invalid.
+        OSError: a file cannot be read or written.
     """
     path = source / NAME if source.is_dir() else source
     if not path.is_file():
@@ -61,7 +61,7 @@ def decode(data: bytes) -> dict[str, NDArray[np.float32]]:
         data: the whole file.
 
     Raises:
-        ValueError: it is cut short or too long, or a weight lies outside its layer.
+        ValueError: the data is cut short or too long, or a weight lies outside its layer.
     """
     tensors: dict[str, NDArray[np.float32]] = {}
     for name, weight, bias in _layers(data):
@@ -110,10 +110,10 @@ def _take(file: BinaryIO, kind: str, count: int, what: str) -> NDArray[Any]:
 
 
 def _fold(weight: NDArray[np.float64], bias: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the first convolution for torchvision's input x in place of Caffe's 255 (std x + mean) - caffe_mean, B first."""
+    """Return the first convolution for torchvision's input x instead of Caffe's 255 (std x + mean) - caffe_mean in BGR."""
     weight = weight[:, ::-1]
     shift = np.array([255 * mean - caffe for mean, caffe in zip(MEAN, _CAFFE_MEAN, strict=True)])
     scale = np.array([255 * std for std in STD])
-    # fsum: the exact sum, whatever the order in which a CPU would add.
-    moved = [math.fsum((one * shift[:, None, None]).ravel()) for one in weight]
+    # fsum is exact, so the result does not depend on the order of addition.
+    moved = [math.fsum((kernel * shift[:, None, None]).ravel()) for kernel in weight]
     return weight * scale[:, None, None], bias + np.array(moved)

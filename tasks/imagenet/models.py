@@ -14,14 +14,14 @@ from tasks.imagenet.recipes import Network
 
 
 def build(network: str, settings: Network, classes: int, seed: int) -> nn.Module:
-    """Return the network with random weights that depend on `seed` alone. Input: (batch, 3, height, width) normalised RGB.
+    """Return the network with random weights that depend on `seed` only. Input: (batch, 3, height, width) normalised RGB.
 
     Raises:
-        ValueError: `network` is not one of the four.
+        ValueError: `network` is unknown.
     """
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         torch.manual_seed(seed)
-        # GoogLeNet warns that its slow initialisation may go; this is the one that it was published with.
+        # GoogLeNet warns that its slow initialisation, the published one, may be removed.
         warnings.filterwarnings("ignore", category=FutureWarning, module="torchvision")
         if network in ("vgg16", "vgg16_bn"):
             return _vgg16(network, settings, classes)
@@ -31,7 +31,7 @@ def build(network: str, settings: Network, classes: int, seed: int) -> nn.Module
             options = {"aux_logits": True, "init_weights": True, "dropout": dropout, "dropout_aux": auxiliary}
         elif network not in ("resnet18", "resnet50"):
             raise ValueError(f"unknown network {network!r}: one of resnet18, resnet50, googlenet, vgg16, vgg16_bn")
-        # A network that gets fewer channels afterwards needs no memory and no weights.
+        # `narrowed` replaces the weights, so a narrow network is built without them.
         with torch.device("cpu" if settings.width_factor == 1 else "meta"):
             whole = models.get_model(network, num_classes=classes, **options)
         return narrowed(whole, settings.width_factor, _truncated_normal if options else _he)
@@ -39,7 +39,7 @@ def build(network: str, settings: Network, classes: int, seed: int) -> nn.Module
 
 def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
     (dropout,) = settings.dropout
-    # Built without torchvision's classifier: initialising its 120 million weights to throw them away takes a second.
+    # Built on the meta device: initialising the 120 million weights of torchvision's classifier takes a second.
     with torch.device("meta"):
         network: nn.Module = models.get_model(name, num_classes=classes, init_weights=False)
     _thin(network.get_submodule("features"), settings.width_factor)
@@ -55,8 +55,8 @@ def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
         nn.Linear(settings.width, classes, device="meta"),
     )
     network = network.to_empty(device="cpu")
-    # torchvision's rule for VGG: He initialisation for convolutions, N(0, 0.01) for the classifier, zero biases. With batch
-    # norm (a reduction of ours, whose classifier may be narrow) He for both: N(0, 0.01) is made for 4096 inputs.
+    # torchvision's initialisation of VGG: He for convolutions, N(0, 0.01) for the classifier, zero biases. With batch norm (our
+    # reduction, whose classifier may be narrow) He for both, because N(0, 0.01) suits 4096 inputs.
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
@@ -72,15 +72,15 @@ def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
 
 
 def narrowed(network: nn.Module, factor: float, initialise: Callable[[nn.Module], None]) -> nn.Module:
-    """Return `network` with `factor` times as many channels in every layer but the last, its weights drawn anew.
+    """Return `network` with `factor` times as many channels in every layer but the last, and new random weights.
 
     Args:
-        network: its last layers, those that number classes, are called `fc` or `fc2` (GoogLeNet's auxiliary heads).
-        factor: 1 returns the network as it is.
-        initialise: draws the weights of one layer, as torchvision does for this network.
+        network: its last layers are called `fc` or `fc2` (auxiliary heads of GoogLeNet).
+        factor: 1 returns the network unchanged.
+        initialise: draws the weights of a layer, as torchvision does for this network.
 
     Raises:
-        ValueError: a number of channels times `factor` is not whole.
+        ValueError: a number of channels times `factor` is not an integer.
     """
     if factor == 1:
         return network
@@ -94,7 +94,7 @@ def narrowed(network: nn.Module, factor: float, initialise: Callable[[nn.Module]
 
 
 def _thin(network: nn.Module, factor: float, last: tuple[str, ...] = ()) -> None:
-    """Replace every layer of `network` by one of `factor` times the channels, on the meta device: without weights."""
+    """Replace every layer of `network` by a layer with `factor` times the channels, on the meta device."""
 
     def channels(count: int) -> int:
         if count * factor != int(count * factor):

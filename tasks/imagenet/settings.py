@@ -1,4 +1,4 @@
-"""How pictures are cropped and coloured: part of a recipe, so plain frozen data (standard library only)."""
+"""Settings of crops and colour changes, a part of the recipe (standard library only)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from tasks.recipe import LATER, require
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What becomes of a picture on its way to the network, in training and in testing.
+    """Preprocessing of pictures for training and testing.
 
     Attributes:
-        crop: side of a training picture, pixels.
+        crop: side of a training crop after resizing, pixels.
         area: smallest and largest part of the picture's area that a training crop covers (from Szegedy et al. 2015).
         ratio: smallest and largest width / height of a training crop before it is resized to a square.
-        flip: whether a training picture is mirrored with probability 1/2.
-        jitter: v, where factors of brightness, contrast and saturation lie in [1 - v, 1 + v] (fb.resnet.torch: 0.4).
+        flip: whether training pictures are mirrored with probability 1/2.
+        jitter: v; factors of brightness, contrast and saturation are in [1 - v, 1 + v] (fb.resnet.torch: 0.4).
         lighting: standard deviation of AlexNet's noise along the principal components of colour (fb.resnet.torch: 0.1).
-        test_resize: short side of a test picture before its centre is cut out, pixels.
-        test_crop: side of a test picture, pixels.
-        label_noise: the share of the training pictures that are given a wrong class, drawn anew for every seed.
-        resize: whose bilinear filter with antialiasing makes a training crop square: Pillow's, or torch's on whole numbers, which
-            takes a fifth of the time (see `tasks.imagenet.transforms.augment` for what it changes).
-        trained: the share of every class's training pictures that is trained on.
-        probes: the share set aside for probes, which choose rates and lengths before a row's first trial.
-        test_unused: whether the training pictures of neither share are tested on, beside `val`.
-        probing: whether the pictures set aside for probes are the test set, in place of any other.
-        mean, std: of each channel (RGB, in [0, 1]), subtracted and divided by; ImageNet's, from fb.resnet.torch.
+        test_resize: short side of a test picture before the centre crop, pixels.
+        test_crop: side of the centre crop, pixels.
+        label_noise: share of the training pictures with a wrong class, drawn anew for every seed.
+        resize: the bilinear filter with antialiasing for training crops: Pillow's, or torch's on integers, which takes a fifth of
+            the time (`tasks.imagenet.transforms.augment` describes the difference).
+        trained: share of the training pictures of every class that is used for training.
+        probes: share set aside for probes, which choose rates and lengths before the first trial of a row.
+        test_unused: whether training pictures of neither share join the test set.
+        probing: whether the pictures set aside for probes replace the test set.
+        mean, std: of each channel (RGB in [0, 1]) for normalisation; ImageNet's, from fb.resnet.torch.
     """
 
     crop: int

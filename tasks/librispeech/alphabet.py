@@ -1,4 +1,4 @@
-"""The 29 symbols that the networks spell with: CTC's blank, space, apostrophe and a to z (standard library only)."""
+"""The 29 output symbols: CTC's blank, space, apostrophe and a to z (standard library only)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 BLANK = 0
 SYMBOLS = ("", " ", "'", *string.ascii_lowercase)
-"""By index; the blank, which stands for no character, is the empty string."""
+"""By index; the blank is the empty string."""
 
 _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS) if symbol}
 
@@ -16,7 +16,7 @@ _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS) if symbol}
 def normalise(transcript: str) -> str:
     """Return a transcript in lower case, with one space between words and none at its ends.
 
-    LibriSpeech's transcripts are upper case. Characters that the alphabet lacks are kept: `encode` names them.
+    LibriSpeech's transcripts are upper case. Characters outside the alphabet are kept; `encode` reports them.
     """
     return " ".join(transcript.lower().split())
 
@@ -34,8 +34,8 @@ def encode(transcript: str) -> list[int]:
 
 
 def needed_frames(indices: Sequence[int]) -> int:
-    """Return the fewest output frames that CTC can align with a transcript.
+    """Return the minimum number of output frames that CTC can align with a transcript.
 
-    One a character, and one for the blank that must part two equal neighbours.
+    This is one per character, and one per blank between two equal characters.
     """
     return len(indices) + sum(left == right for left, right in pairwise(indices))

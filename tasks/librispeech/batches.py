@@ -22,19 +22,19 @@ from tasks.librispeech.utterances import Utterance
 from tasks.task import Progress
 
 LIMIT = 4 << 30
-"""Bytes of decoded sound that are held in memory: 37 hours."""
+"""Bytes of decoded sound to hold in memory: 37 hours."""
 
 _SCALE = 1 << 15
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Utterances of one step, on the device.
+    """Utterances of a step, on the device.
 
     Attributes:
-        waveforms: (batch, samples) float32 in [-1, 1) at 16 kHz, zero past an utterance's end.
-        samples: (batch,) int64, of each utterance.
-        targets: (sum of target_lengths,) int64, the symbols of all transcripts, one after the other.
+        waveforms: (batch, samples) float32 in [-1, 1) at 16 kHz, zero after the end of an utterance.
+        samples: (batch,) int64, length of each utterance.
+        targets: (sum of target_lengths,) int64, the symbols of all transcripts, concatenated.
         target_lengths: (batch,) int64.
     """
 
@@ -45,24 +45,24 @@ class Batch:
 
 
 class Waveforms:
-    """Recordings at 16 kHz as int16 arrays, held in memory where they fit, else decoded when they are asked for.
+    """Recordings at 16 kHz as int16 arrays, held in memory if they fit, otherwise decoded when needed.
 
-    Both give the same samples: what is resampled is rounded to int16.
+    Both give the same samples, since resampled ones are rounded to int16.
 
     Attributes:
-        names: of the utterances, in the data set's order.
-        lengths: (n,) int64, samples of each at 16 kHz.
+        names: of the utterances, in the order of the data set.
+        lengths: (n,) int64, samples of each utterance at 16 kHz.
         in_memory: whether all were decoded at the start.
 
     Args:
-        utterances: of one split, verified.
+        utterances: of a split, verified.
         root: the data set.
-        progress: called with ("decoding recordings", done, total), where all are decoded at the start.
-        limit: bytes of sound to hold in memory at most, 2 a sample.
-        workers: threads that decode; 0 takes one per processor. Results do not depend on it.
+        progress: called with ("decoding recordings", done, total) if all are decoded at the start.
+        limit: maximum bytes of sound in memory, 2 per sample.
+        workers: threads that decode; 0 means one per processor. Results do not depend on it.
 
     Raises:
-        ValueError: there is no utterance, or (here or later) a recording cannot be decoded or has changed.
+        ValueError: there is no utterance, or (also later) a recording cannot be decoded or has changed.
     """
 
     def __init__(
@@ -88,18 +88,18 @@ class Waveforms:
         return self._read(index) if self._held is None else self._held[index]
 
     def path(self, index: int) -> Path:
-        """Return the file of one utterance."""
+        """Return the file of an utterance."""
         return self._paths[index]
 
     def batch(self, indices: Indices, sound: Sequence[NDArray[np.int16]], device: torch.device) -> Batch:
-        """Return a batch of the utterances `indices`, whose samples are `sound`."""
+        """Return a batch of the utterances `indices` with samples `sound`."""
         samples = torch.from_numpy(self.lengths[indices])
         padded = torch.zeros(len(indices), int(samples.max()), dtype=torch.int16, pin_memory=device.type == "cuda")
         for row, waveform in zip(padded.numpy(), sound, strict=True):
             row[: len(waveform)] = waveform
         targets = [self._targets[index] for index in indices]
         return Batch(
-            padded.to(device, non_blocking=True).float().div_(_SCALE),  # half the bytes travel
+            padded.to(device, non_blocking=True).float().div_(_SCALE),  # int16 halves the transfer
             samples.to(device),
             torch.cat(targets).to(device),
             torch.tensor([len(target) for target in targets]).to(device),

@@ -1,4 +1,4 @@
-"""The speech task: what the harness may ask of it (see `tasks.task`)."""
+"""The speech task (see `tasks.task`)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _TEST_BATCH = 32
 
 @dataclass(frozen=True)
 class Source:
-    """Recordings, decoded where they fit in memory, with their report. Without `train` it is for scoring.
+    """Recordings, in memory if they fit, and their report. Without `train` the source is for scoring.
 
-    `utterances` are those of `test`, `training` those of `train`.
+    `utterances` belong to `test`, `training` to `train`.
     """
 
     report: DataReport
@@ -47,10 +47,10 @@ embedded = synthetic.ensure
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
-    """Return what is wrong with the data set, as the recipe uses it, without raising over its content.
+    """Return a report on the data set as the recipe uses it. Its content raises nothing.
 
     Raises:
-        ValueError: `data` is no such data set at all.
+        ValueError: `data` is not such a data set.
     """
     return dataset.verify(_used(recipe, dataset.scan(data, subset, progress=progress)), progress)
 
@@ -63,12 +63,12 @@ def open_data(
     train: bool = True,
     device: torch.device | None = None,
 ) -> Source:
-    """Verify the data set and decode what fits in memory; without `train`, nothing but the test recordings.
+    """Verify the data set and decode recordings if they fit in memory; without `train`, only the test recordings.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
-    del device  # nothing is computed on it
+    del device  # for features, which speech computes in each step
     scoring: Sequence[layout.Split] = ("dev",) if recipe.data.probing else ("test",)
     splits = layout.SPLITS if train else scoring
     found = _used(recipe, distributed.rank_zero_first(lambda: dataset.scan(data, subset, splits, progress=progress)))
@@ -84,7 +84,7 @@ def open_data(
 
 
 def _used(recipe: Recipe, found: dataset.Speech) -> dataset.Speech:
-    """Return the data set as the recipe uses it: a probe is tested on the utterances of dev, and on no other."""
+    """Return the data set as the recipe uses it: the test set of a probe is the utterances of dev."""
     if not recipe.data.probing:
         return found
     if not found.dev:
@@ -93,10 +93,10 @@ def _used(recipe: Recipe, found: dataset.Speech) -> dataset.Speech:
 
 
 class SpeechTask:
-    """Recognition by DeepSpeech or DeepSpeech 2, trained with CTC; the metric is word error rate in percent, decoded greedily.
+    """Speech recognition by DeepSpeech or DeepSpeech 2, trained with CTC. The metric is the word error rate in percent.
 
     Raises:
-        ValueError: there are fewer training utterances than one batch.
+        ValueError: there are fewer training utterances than a batch.
     """
 
     metric = WER
@@ -131,7 +131,7 @@ class SpeechTask:
         return self._order.steps_per_epoch if self._order else 0
 
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """Yield the batches of steps [first_step, last_step), of several processes each its part."""
+        """Yield this process's part of the batches of steps [first_step, last_step)."""
         train, order = self._training()
         plan = (distributed.shard(order.batch(step)) for step in range(first_step, last_step))
         return data.batches(train, plan, self._device)
@@ -147,9 +147,9 @@ class SpeechTask:
         return self._source.train, self._order
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Return the CTC loss of an utterance in nats (mean over utterances)."""
+        """Return the CTC loss in nats, mean over utterances."""
         features, frames = spectrogram.features(batch.waveforms, batch.samples)
-        # Drawn from the step's own noise, so that every arm hides the same.
+        # Drawn from the random stream of the step, so that all arms have the same masks.
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         features = spectrogram.spec_augment(features, frames, self._speech.augment, generator)
         spoken = model(features, frames)
@@ -167,10 +167,9 @@ class SpeechTask:
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
         """Transcribe every test utterance once, greedily, and count errors.
 
-        Metrics: `wer` and `cer` in percent over the whole test set and, where it has several folders, `wer_FOLDER` and
-        `cer_FOLDER` of each.
+        Metrics: `wer` and `cer` in percent over the whole test set. If it has several folders, also `wer_FOLDER` and `cer_FOLDER`.
         """
-        del thorough  # nothing here is slow
+        del thorough  # there are no slow metrics
         test = self._source.test
         hypotheses = self._transcribe(model, test, range(len(test)))
         utterances = self._source.utterances
@@ -189,7 +188,7 @@ class SpeechTask:
 
     @torch.inference_mode()
     def evaluate_training(self, model: nn.Module) -> dict[str, float]:
-        """Transcribe training utterances greedily, as many as there are test utterances and at even distances: `wer`, `cer`."""
+        """Return `wer` and `cer` of evenly spaced training utterances, about as many as test utterances."""
         train, _ = self._training()
         which = range(0, len(train), math.ceil(len(train) / len(self._source.test)))
         references = [self._source.training[index].transcript for index in which]
