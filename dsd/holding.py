@@ -106,6 +106,17 @@ class Holding:
         for name in self._pruned:
             self._apply(name)
 
+    def let_go(self) -> None:
+        """Check the pruned weights, then remove all hooks.
+
+        Raises:
+            RuntimeError: see `check`.
+        """
+        try:
+            self.check()
+        finally:
+            self.release()
+
     def release(self) -> None:
         """Remove all hooks."""
         self._over = True

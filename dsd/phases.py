@@ -9,11 +9,13 @@ import torch
 from torch import nn
 
 from dsd.holding import Held, Holding
-from dsd.masks import Scope, Selection, select
-from dsd.optimizer_state import Policy, check_policy, restart
+from dsd.masks import Scope, Selection
+from dsd.optimizer_state import Policy, check_policy
 from dsd.packing import pack, unpack
 from dsd.parameters import unwrap
 from dsd.schedule import Schedule
+from dsd.sparse_phase import begin as begin_phase
+from dsd.sparse_phase import end as end_phase
 from dsd.sparse_phase import take_hold
 from dsd.sparsity import Sparsity, check_sparsity
 from dsd.wrapping import Optimizers, followed
@@ -117,16 +119,14 @@ class Phases:
         elif self._holding is not None:
             self._require_same(self._holding, model, optimizer)
         if self._holding is not None and step >= self.end[self._begun - 1]:
-            masks = self._holding.masks
-            self._let_go(self._holding)
-            restart(optimizer, self.state, masks, model=model)
+            holding, self._holding = self._holding, None
+            end_phase(holding, model, optimizer, self.state)
         if self._begun < len(self.begin) and step >= self.begin[self._begun]:
             if step >= self.end[self._begun]:
                 raise RuntimeError(
                     f"step {step} is behind the whole sparse phase that begins at {self.begin[self._begun]}"
                 )
-            drawn = select(model, self.sparsity[self._begun], **self.options)
-            self._holding = take_hold(model, optimizer, drawn, self.state)
+            self._holding = begin_phase(model, optimizer, self.sparsity[self._begun], self.state, **self.options)
             self._begun += 1
         self._step = step
         return self.masks
@@ -146,7 +146,8 @@ class Phases:
         """
         if self._holding is not None:
             self._saved = pack(self._holding.masks)
-            self._let_go(self._holding)
+            holding, self._holding = self._holding, None
+            holding.let_go()
 
     def state_dict(self) -> dict[str, Any]:
         """Return position and masks, packed into bits; made of nothing but what `weights_only=True` loads.
@@ -185,13 +186,6 @@ class Phases:
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle is made of: it goes on from here with a model and an optimizer of its own."""
         return vars(self) | {"_holding": None, "_saved": self.state_dict()["masks"]}
-
-    def _let_go(self, holding: Holding) -> None:
-        self._holding = None
-        try:
-            holding.check()
-        finally:
-            holding.release()
 
     def _require_next(self, step: int) -> None:
         if self._step is None and step > self.begin[0]:

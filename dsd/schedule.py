@@ -136,11 +136,6 @@ class Schedule:
         """Total length in epochs."""
         return float(sum(Fraction(phase.epochs) for phase in self.phases))
 
-    @property
-    def iterations(self) -> int:
-        """How many sparse phases there are: the paper's number of DSD iterations."""
-        return sum(phase.kind == "sparse" for phase in self.phases)
-
     def boundaries(self, steps_per_epoch: int) -> tuple[int, ...]:
         """Return the step at which each phase ends (exclusive), the last one being the total.
 

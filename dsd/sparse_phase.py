@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -57,16 +58,11 @@ def sparse(
         ValueError: see `select`, `hold` and `restart`; model and optimizer have not been changed then.
         RuntimeError: see `hold`.
     """
-    check_policy(state)
-    followed(optimizer)  # refused before the masks are drawn
-    masks = select_masks(model, sparsity, skip=skip, scope=scope, select=select, generator=generator)
-    holding = take_hold(model, optimizer, masks, state)
-    try:
+    options = {"skip": skip, "scope": scope, "select": select, "generator": generator}
+    holding = begin(model, optimizer, sparsity, state, **options)
+    with _released_on_error(holding):
         yield holding.held
-        holding.check()
-    finally:
-        holding.release()
-    restart(optimizer, state, holding.masks, model=model)
+    end(holding, model, optimizer, state)
 
 
 @contextmanager
@@ -100,11 +96,39 @@ def hold(model: nn.Module, optimizer: Optimizers, masks: Masks) -> Iterator[Held
             or on leaving).
     """
     holding = take_hold(model, optimizer, masks)
-    try:
+    with _released_on_error(holding):
         yield holding.held
-        holding.check()
-    finally:
+    holding.let_go()
+
+
+@contextmanager
+def _released_on_error(holding: Holding) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
         holding.release()
+        raise
+
+
+def begin(model: nn.Module, optimizer: Optimizers, sparsity: Sparsity, state: Policy, **options: Any) -> Holding:
+    """Begin a sparse phase: draw masks, restart the optimizer, hold the masks. `options` are those of `select`.
+
+    Raises:
+        ValueError: see `select`, `hold` and `restart`. Model and optimizer are unchanged then.
+    """
+    check_policy(state)
+    followed(optimizer)  # refused before masks are drawn
+    return take_hold(model, optimizer, select_masks(model, sparsity, **options), state)
+
+
+def end(holding: Holding, model: nn.Module, optimizer: Optimizers, state: Policy) -> None:
+    """End a sparse phase: check the pruned weights, remove the hooks, restart the optimizer.
+
+    Raises:
+        RuntimeError: see `hold`.
+    """
+    holding.let_go()
+    restart(optimizer, state, holding.masks, model=model)
 
 
 def take_hold(model: nn.Module, optimizer: Optimizers, masks: Masks, state: Policy | None = None) -> Holding:

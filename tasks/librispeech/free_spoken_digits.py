@@ -1,6 +1,6 @@
 """The recordings of each utterance of noisy digits, derived from names only, so equal on all machines.
 
-The Free Spoken Digit Dataset has 6 speakers x 10 digits x 50 recordings. Its authors reserve index 0 to 4 of each digit for testing.
+The Free Spoken Digit Dataset has 6 speakers x 10 digits x 50 recordings. Its authors reserve index 0 to 4 for testing.
 Here index 5 to 9 is for development, the rest for training.
 """
 

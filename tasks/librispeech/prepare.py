@@ -24,8 +24,8 @@ _NOISE_PLACES = (NOISE, f"noise/{NOISE}")
 _NOISE_RATE = 2 * RATE
 
 NOISE_SECONDS: dict[Split, tuple[int, int]] = {"train": (0, 43), "dev": (43, 53), "test": (53, 73)}
-"""Stretch of kitchen.wav for each split. The file repeats itself: nearly all sound after 73.5 s occurred before, at the same level or
-faded, and seconds 3 to 4.5 repeat the beginning. Before 73 s, no split has sound of another."""
+"""Stretch of kitchen.wav for each split. The file repeats itself: nearly all sound after 73.5 s occurred before, at the same level
+or faded, and seconds 3 to 4.5 repeat the beginning. Before 73 s, no split has sound of another."""
 
 USED = "utterances.tsv"
 """A list of the recordings in every utterance."""

@@ -120,9 +120,9 @@ def small(
     )
 
 
-# Chosen by probes on dev, from D only (README.md, Probes). DeepSpeech has no batch norm, and the norm of its gradient is about 40 to
-# 70 while it learns fast, so a bound of 10 clips nearly every step. Since the norm does not count pruned gradients, always clipping
-# makes the steps of unpruned weights longer in S. Records hold the ratio for each phase.
+# Chosen by probes on dev, from D only (README.md, Probes). DeepSpeech has no batch norm, and the norm of its gradient is about 40
+# to 70 while it learns fast, so a bound of 10 clips nearly every step. The norm does not count pruned gradients, so the
+# steps of unpruned weights are longer in S. Records hold the ratio for each phase.
 RECIPES: dict[str, dict[Scale, Recipe]] = {
     "librispeech_deepspeech": {
         "smoke": small(DEEPSPEECH, DeepSpeech1Settings(width=128), 1e-2, momentum=0.9, clip_norm=10, dense_epochs=8),
