@@ -58,7 +58,7 @@ def where_instead(root: Path, complete: Callable[[Path], bool], archives: str) -
     here = root.resolve()
     if below := sorted(filter(usable, here.iterdir())):
         return f"; {' and '.join(map(str, below[:3]))} would fit"
-    if above := list(filter(usable, list(here.parents)[:2])):
-        return f"; you may have meant {above[0]}, of which this is a part"
-    packed = sorted(path.name for path in here.glob(archives))
-    return f"; it holds {some(packed)}: unpack first" if packed else ""
+    if packed := sorted(path.name for path in here.glob(archives)):
+        return f"; it holds {some(packed)}: unpack first"
+    above = list(filter(usable, list(here.parents)[:2]))
+    return f"; you may have meant {above[0]}, of which this is a part" if above else ""
