@@ -15,12 +15,13 @@ from benchmarks.training import checkpoint
 from benchmarks.training.learner import Learner
 from tasks.task import Batch
 
-STEPS = 3  # the first draws the masks
+STEPS = 3
+"""The first step does not count: with masks it also scores the pruned network, which other arms do at other times."""
 
 
 def peak_of_tensors(learner: Learner, batch: Batch) -> int:
-    """Return the peak of tensor memory over the first steps in bytes, by torch's profiler."""
-    held = peak = sum(tensor.nbytes for tensor in learner.model.state_dict().values())
+    """Return the peak of tensor memory in bytes after the first step, by torch's profiler."""
+    held, peak = sum(tensor.nbytes for tensor in learner.model.state_dict().values()), 0
     for step in range(STEPS):
         with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
             learner.train_step(batch, step)
@@ -28,15 +29,14 @@ def peak_of_tensors(learner: Learner, batch: Batch) -> int:
         for event in sorted(profiler.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
             if event.name() == "[memory]":
                 held += event.nbytes()
-                peak = max(peak, held)
+                peak = max(peak, held) if step else 0
     return peak
 
 
 def peak_of_objects(learner: Learner, batch: Batch) -> int:
-    """Return the peak of Python's and numpy's memory over the first steps in bytes, without the profiler's own objects."""
+    """Return the peak of Python's and numpy's memory in a later step in bytes, without objects of the profiler."""
     tracemalloc.start()
-    for step in range(STEPS):
-        learner.train_step(batch, step)
+    learner.train_step(batch, STEPS)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return peak
@@ -44,30 +44,27 @@ def peak_of_objects(learner: Learner, batch: Batch) -> int:
 
 @pytest.mark.parametrize("row", ["imagenet_resnet18", "flickr8k_neuraltalk"])
 def test_memory(benchmark: Any, row: str, tmp_path: Path) -> None:
-    """Measure the peak over the first steps of a phase, and the checkpoint after them.
+    """Measure the peak in training steps, and the checkpoint after them.
 
     Tensors and objects may peak at different moments, so the sum is an upper bound.
     """
     task = workloads.task(row, tmp_path)
     batch = workloads.batch(task)
-    workloads.learner(task, masked=True).train_step(batch, 0)  # imports modules and fills caches
     peaks: dict[str, int] = {}
     sizes: dict[str, int] = {}
     for name in ("sparse", "dense"):
-        learner, other = (workloads.learner(task, masked=name == "sparse") for _ in range(2))
+        learner = workloads.learner(task, masked=name == "sparse")
         weights = sum(parameter.numel() for parameter in learner.model.parameters())
-        peaks[name] = peak_of_tensors(learner, batch) + peak_of_objects(other, batch)
+        peaks[name] = peak_of_tensors(learner, batch) + peak_of_objects(learner, batch)
         checkpoint.save({"learners": {"arm": learner.state()}}, tmp_path / f"{name}.pt")
         sizes[name] = (tmp_path / f"{name}.pt").stat().st_size
         assert peaks[name] > 12 * weights  # at least weights, gradients and the optimizer's state
         assert sizes[name] > 8 * weights
         learner.finish()
-        other.finish()
     ratios = {
         f"sparse / dense, {what}": found["sparse"] / found["dense"]
         for what, found in {"peak of memory": peaks, "checkpoint": sizes}.items()
     }
     save(benchmark, f"{row}, {peaks['dense'] / 1e6:.0f} MB and {sizes['dense'] / 1e6:.0f} MB dense", ratios)
-    print(row, peaks, sizes, ratios)
-    assert 1 < ratios["sparse / dense, peak of memory"] < 1.04
+    assert 1 < ratios["sparse / dense, peak of memory"] < 1.025  # a mask has a byte per weight: 1.019 and 1.021
     assert 1 < ratios["sparse / dense, checkpoint"] < 1.05
