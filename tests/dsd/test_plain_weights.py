@@ -77,7 +77,7 @@ def test_what_a_hook_computes_a_weight_from_is_refused_unless_skipped(
     before = [p.detach().clone() for p in net.parameters()]
     optimizer = optim.SGD(net.parameters(), lr=0.1)
     with (
-        pytest.raises(ValueError, match=rf"{name} is the input of a hook that computes weight\S* from"),
+        pytest.raises(ValueError, match=rf"{name} is the input of a hook that computes weight"),
         dsd.sparse(net, optimizer, 0.5),
     ):
         raise AssertionError

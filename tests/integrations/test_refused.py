@@ -82,10 +82,10 @@ def torch_prune() -> nn.Module:
     ("make", "message"),
     [
         (scripted, r"0\.weight is in a scripted module"),
-        (weight_norm, r"0\.weight_g is the input of a hook that computes weight from.*remove_weight_norm"),
-        (spectral_norm, r"0\.weight_orig is the input of a hook that computes weight from.*remove_spectral_norm"),
+        (weight_norm, r"0\.weight_g is the input of a hook that computes weight: .*remove_weight_norm"),
+        (spectral_norm, r"0\.weight_orig is the input of a hook that computes weight: .*remove_spectral_norm"),
         (parametrized, r"0\.parametrizations\.weight\.original is parametrized"),
-        (torch_prune, r"0\.weight_orig is the input of a hook that computes weight from.*prune\.remove"),
+        (torch_prune, r"0\.weight_orig is the input of a hook that computes weight: .*prune\.remove"),
     ],
 )
 def test_modules_whose_weights_are_made_of_others_are_refused_and_nothing_has_changed(
