@@ -1,11 +1,10 @@
-"""Batches of speech compared with one utterance at a time, and our recurrent layer with torch's. Results: README.md."""
+"""What batches of speech take beside one utterance at a time, and our recurrence beside torch's; README.md has figures."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,8 @@ from tasks.librispeech.batches import Batch
 from tasks.librispeech.models import DeepSpeech, output_lengths
 from tasks.librispeech.recipes import RECIPES
 from tasks.librispeech.recurrent_layer import Packing
-from tasks.librispeech.settings import BINS, HOP, SAMPLE_RATE, SYMBOLS, DeepSpeech1Settings
+from tasks.librispeech.sampler import longest_first
+from tasks.librispeech.settings import BINS, SAMPLE_RATE, SYMBOLS, DeepSpeech1Settings
 from tasks.librispeech.task import Source, SpeechTask
 from tasks.recipe import Recipe
 
@@ -36,9 +36,17 @@ BATCHES, SIZE, HELD = 2, ONE.batch_size, 64
 recipes = pytest.mark.parametrize("recipe", [ONE, TWO], ids=lambda recipe: recipe.network)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    """Recordings as long as the connected digits that the recipes are for."""
+    """As long as the connected digits that the recipes are for."""
     return workloads.noise(tmp_path_factory.mktemp("noise"), HELD)
 
 
@@ -62,12 +70,12 @@ def plain_loss(model: nn.Module, source: Source, index: int) -> Tensor:
 
 @recipes
 def test_training(benchmark: Any, source: Source, recipe: Recipe) -> None:
-    """Train on two batches of 16: features, loss, gradient, clipping and update. Check that losses and gradients agree."""
+    """Train on two batches of 16: features, loss, gradient, clip, update. DeepSpeech's update is the same either way."""
     if recipe is ONE:
         compared, model = range(SIZE), dataclasses.replace(recipe.model, dropout=0.0)
     else:
-        compared, model = range(1), recipe.model  # batch norm depends on the batch, so compare a single utterance
-    check = SpeechTask(dataclasses.replace(recipe, model=model), source, 0, CPU)
+        compared, model = range(1), recipe.model  # batch norm's statistics are of a batch: one utterance is the same
+    check = SpeechTask(dataclasses.replace(recipe, model=model), source, 0, CPU, None)
     network = check.model()
     loss = check.loss(network, all_at_once(source, compared))[0]
     loss.backward()  # type: ignore[no-untyped-call]
@@ -78,11 +86,11 @@ def test_training(benchmark: Any, source: Source, recipe: Recipe) -> None:
     for ours, theirs in zip(network.parameters(), twin.parameters(), strict=True):
         assert ours.grad is not None
         assert theirs.grad is not None
-        # Spectrograms differ in the last bit, and activations at the clip may fall on either side of it.
+        # Spectrograms differ in the last bit, and an activation at an end of the clip may fall to either side of it.
         assert (ours.grad - theirs.grad).norm() <= 2e-3 * ours.grad.norm()
 
-    task = SpeechTask(recipe, source, 0, CPU)
-    second = task.steps_per_epoch()  # the first epoch has a different order from all others
+    task = SpeechTask(recipe, source, 0, CPU, None)
+    second = task.steps_per_epoch()  # the first epoch is in another order than all that follow
     steps = range(second, second + BATCHES)
     names = source.test.names
 
@@ -120,90 +128,67 @@ def test_training(benchmark: Any, source: Source, recipe: Recipe) -> None:
 
 @recipes
 def test_transcribing(benchmark: Any, source: Source, recipe: Recipe) -> None:
-    """Transcribe 64 utterances greedily from their samples, 32 at a time as in the suite."""
-    model = SpeechTask(recipe, source, 0, CPU).model().eval()
+    """Transcribe 64 utterances greedily, from their samples, 32 at a time as the suite does."""
+    model = SpeechTask(recipe, source, 0, CPU, None).model().eval()
+    plan = longest_first(source.test.lengths, range(len(source.test)), 32)
 
     @torch.inference_mode()
     def batched() -> list[str]:
         heard: list[str] = []
-        for batch in batches.scoring_batches(source.test, 32, CPU):
+        for batch in batches.batches(source.test, plan, CPU):
             heard += decode.greedy(*model(*spectrogram.features(batch.waveforms, batch.samples)))
         return heard
 
     @torch.inference_mode()
     def one_at_a_time() -> list[str]:
-        return [plain.greedy(said(model, source, index)) for index in batches.scoring_order(source.test)]
+        return [plain.greedy(said(model, source, index)) for indices in plan for index in indices]
 
     assert one_at_a_time() == batched()
-    assert len(set(batched())) > HELD // 2  # the transcripts are not all the same
+    assert len(set(batched())) > HELD // 2  # they say something, and not the same
     taken = medians({"dsd": batched, "one at a time": one_at_a_time}, clock=time.process_time)
     ratios = {
         "dsd / one at a time": taken["dsd"] / taken["one at a time"],
         "dsd / real time": taken["dsd"] / (int(source.test.lengths.sum()) / SAMPLE_RATE),
     }
     save(benchmark, f"transcribe {HELD} utterances by {recipe.network}", ratios)
-    assert (
-        ratios["dsd / one at a time"] < 1.25
-    )  # DeepSpeech spends most time in the same matrix products either way: README.md
+    assert ratios["dsd / one at a time"] < 1.25  # for DeepSpeech both are mostly the same products: README.md
     assert ratios["dsd / real time"] < 1
 
 
-def test_beam(benchmark: Any, source: Source) -> None:
-    """Search the log-probabilities of 32 utterances with 50 beams and no language model, compared with pyctcdecode."""
-    pytest.importorskip("flashlight.lib.text.decoder", reason="beam search needs flashlight-text: pip install it")
-    pyctcdecode = pytest.importorskip("pyctcdecode", reason="the peer: pip install --no-deps pyctcdecode pygtrie")
-    frames = output_lengths(torch.from_numpy(source.test.lengths[:32]) // HOP, 2)
-    random = torch.Generator().manual_seed(0)
-    # As for a trained network: symbols exceed noise of 2 nats by 5 nats, and two of three frames are blank.
-    spoken = torch.randint(1, len(alphabet.SYMBOLS), (32, int(frames.max())), generator=random)
-    spoken *= torch.rand(spoken.shape, generator=random) < 1 / 3
-    noisy = 2 * torch.randn(*spoken.shape, len(alphabet.SYMBOLS), generator=random)
-    found = (noisy + 5 * functional.one_hot(spoken, len(alphabet.SYMBOLS))).log_softmax(2)
-    theirs = pyctcdecode.build_ctcdecoder(["", *alphabet.SYMBOLS[1:]])
-    each = [rows[:length].numpy() for rows, length in zip(found, frames.tolist(), strict=True)]
-    taken = medians(
-        {
-            "dsd": lambda: decode.beam(found, frames, 50),
-            "pyctcdecode": lambda: [theirs.decode(rows, beam_width=50) for rows in each],
-        },
-        clock=time.process_time,
-    )
-    ratios = {
-        "dsd / pyctcdecode": taken["dsd"] / taken["pyctcdecode"],
-        "dsd / real time": taken["dsd"] / (int(source.test.lengths[:32].sum()) / SAMPLE_RATE),
-    }
-    save(benchmark, "beam search of 50 beams, 32 utterances", ratios)
-    assert ratios["dsd / real time"] < 1
-
-
-@torch.inference_mode()
 def test_forward(benchmark: Any, source: Source) -> None:
-    """Log-probabilities of a training batch, compared with `torchaudio.models.DeepSpeech`."""
+    """Log-probabilities of a training batch's features, beside `torchaudio.models.DeepSpeech` at the same stride."""
     batch = all_at_once(source, range(SIZE))
     features, frames = spectrogram.features(batch.waveforms, batch.samples)
     settings = ONE.model
     assert isinstance(settings, DeepSpeech1Settings)
     candidates: dict[str, Callable[[], object]] = {}
+    with torch.inference_mode():
+        for stride in (2, 1):
+            ours = DeepSpeech(dataclasses.replace(settings, stride=stride), seed=0).eval()
+            theirs = torchaudio.models.DeepSpeech((2 * settings.context + 1) * BINS, settings.width, SYMBOLS).eval()
+            pairs = {"conv": "fc1.fc", "fc1": "fc2.fc", "fc2": "fc3.fc", "fc3": "fc4.fc", "output": "out"}
+            weights = {
+                f"{their}.{end}": ours.state_dict()[f"{our}.{end}"]
+                for our, their in pairs.items()
+                for end in ("weight", "bias")
+            }
+            recurrent = {f"bi_rnn.{name}": tensor for name, tensor in plain.weights(ours.recurrent).items()}
+            theirs.load_state_dict(weights | recurrent)
 
-    def windowed(model: nn.Module, stride: int) -> Any:
-        return model(plain.windows(features, settings.context, stride)[:, None])
+            def run(model: nn.Module = ours) -> Tensor:
+                with torch.inference_mode():
+                    found: Tensor = model(features, frames).log_probabilities
+                    return found
 
-    for stride in (2, 1):
-        model = DeepSpeech(dataclasses.replace(settings, stride=stride), seed=0).eval()
-        theirs = torchaudio.models.DeepSpeech((2 * settings.context + 1) * BINS, settings.width, SYMBOLS).eval()
-        pairs = {"conv": "fc1.fc", "fc1": "fc2.fc", "fc2": "fc3.fc", "fc3": "fc4.fc", "output": "out"}
-        weights = {
-            f"{their}.{end}": model.state_dict()[f"{our}.{end}"]
-            for our, their in pairs.items()
-            for end in ("weight", "bias")
-        }
-        recurrent = {f"bi_rnn.{name}": tensor for name, tensor in plain.weights(model.recurrent).items()}
-        theirs.load_state_dict(weights | recurrent)
-        ours, peer = partial(model, features, frames), partial(windowed, theirs, stride)
-        # The peer's backward direction starts in the padding, so only the longest utterance is comparable.
-        longest = int(frames.argmax())
-        torch.testing.assert_close(ours().log_probabilities[longest], peer()[longest], rtol=0, atol=1e-4)
-        candidates |= {f"dsd, stride {stride}": ours, f"torchaudio, stride {stride}": peer}
+            def run_theirs(model: nn.Module = theirs, stride: int = stride) -> Tensor:
+                with torch.inference_mode():
+                    found: Tensor = model(plain.windows(features, settings.context, stride)[:, None])
+                    return found
+
+            # Its backward direction starts in the padding: only the longest utterance is computed as ours.
+            longest = int(frames.argmax())
+            torch.testing.assert_close(run()[longest], run_theirs()[longest], rtol=0, atol=1e-4)
+            candidates |= {f"dsd, stride {stride}": run, f"torchaudio, stride {stride}": run_theirs}
     ratios = report(
         benchmark,
         f"DeepSpeech's forward pass of {SIZE} utterances",
@@ -215,10 +200,10 @@ def test_forward(benchmark: Any, source: Source) -> None:
 
 
 def test_recurrence(benchmark: Any, source: Source) -> None:
-    """Forward and backward through the recurrent layer, compared with `torch.nn.RNN`, which has relu instead of a clip."""
+    """Forward and backward through the recurrent layer, whose clip no library kernel has, beside torch's relu."""
     batch = all_at_once(source, range(SIZE))
     lengths = output_lengths(spectrogram.features(batch.waveforms, batch.samples)[1], 2)
-    model = SpeechTask(ONE, source, 0, CPU).model()
+    model = SpeechTask(ONE, source, 0, CPU, None).model()
     assert isinstance(model, DeepSpeech)
     layer, width = model.recurrent, ONE.model.width
     random = torch.Generator().manual_seed(0)
@@ -226,15 +211,21 @@ def test_recurrence(benchmark: Any, source: Source) -> None:
     rnn = nn.RNN(width, width, nonlinearity="relu", bidirectional=True)
     rnn.load_state_dict(plain.weights(layer))
 
-    def ours() -> Any:
+    def ours() -> Tensor:
         packing = Packing.of(lengths, padded.shape[1])
-        return layer(packing.pack(padded), packing).sum()
+        rows: Tensor = layer(packing.pack(padded), packing)
+        return rows.sum()
 
-    def packed() -> Any:
-        return rnn(pack_padded_sequence(padded, lengths, batch_first=True, enforce_sorted=False))[0].data.sum()
+    def packed() -> Tensor:
+        rows: Tensor = rnn(pack_padded_sequence(padded, lengths, batch_first=True, enforce_sorted=False))[0].data
+        return rows.sum()
 
-    def both_ways(forward: Callable[[], Any]) -> Callable[[], None]:
-        return lambda: forward().backward()
+    def unpacked() -> Tensor:
+        states: Tensor = rnn(padded.transpose(0, 1))[0]
+        return states.sum()
+
+    def both_ways(forward: Callable[[], Tensor]) -> Callable[[], None]:
+        return lambda: forward().backward()  # type: ignore[no-untyped-call]
 
     torch.testing.assert_close(ours(), packed(), rtol=1e-4, atol=0)
     ratios = report(
@@ -244,7 +235,7 @@ def test_recurrence(benchmark: Any, source: Source) -> None:
         {
             "dsd": both_ways(ours),
             "torch.nn.RNN, packed": both_ways(packed),
-            "torch.nn.RNN, padded": both_ways(lambda: rnn(padded.transpose(0, 1))[0].sum()),
+            "torch.nn.RNN, padded": both_ways(unpacked),
         },
         clock=time.process_time,
     )
