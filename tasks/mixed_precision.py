@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from tasks.task import Batch, Evaluation, Task
+from tasks.task import Batch, Evaluation, Shown, Task
 
 
 class MixedPrecision:
@@ -37,7 +37,7 @@ class MixedPrecision:
         """Return the names of the samples in the batch of `step`."""
         return self._task.batch_ids(step)
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
         """Return the training loss in float32 and numbers worth showing."""
         with torch.autocast(self._device.type, torch.bfloat16):
             loss, shown = self._task.loss(model, batch)

@@ -16,6 +16,26 @@ Batch = Any
 """Whatever a task's loader yields: already on the device, ready for `loss`."""
 
 
+def _unchanged(value: float) -> float:
+    return value
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A number of a training step. It stays on the device until it is read: a step on a GPU must not wait for the host.
+
+    Attributes:
+        value: a scalar without gradient.
+        finish: makes the number to show of the value that was read.
+    """
+
+    value: Tensor
+    finish: Callable[[float], float] = _unchanged
+
+    def __float__(self) -> float:
+        return self.finish(float(self.value))
+
+
 @dataclass(frozen=True)
 class DataReport:
     """What verification found in a data set, for the record.
@@ -82,8 +102,8 @@ class Task(Protocol):
         """Return the names of the samples in the batch of `step`, to say where a NaN came from."""
         ...
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Return the training loss (a scalar with gradient) and numbers worth showing, such as {"accuracy": 12.5}.
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
+        """Return the training loss (a scalar with gradient) and numbers worth showing, such as {"accuracy": Shown(share)}.
 
         The loss is a mean over the batch, so that the loss of a whole batch is the mean of its equal parts'.
         """
