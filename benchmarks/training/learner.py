@@ -106,13 +106,16 @@ class Learner:
         self.journal = Journal(self.schedule, self.steps_per_epoch, task.recipe.batch_size)
         self._evaluations = set(evaluations(self.schedule, self.steps_per_epoch, task.recipe.evaluate_every))
         self._holding = contextlib.ExitStack()
+        self._parallel: nn.Module | None = None  # made with the first batch
         device = next(model.parameters()).device
         self._readings, self._stopwatch = Readings(), Stopwatch(device)
         # 1.0 from the first step that is not finite. Only fused optimizers look at it, at no cost. (Skipping their very first
         # step leaves momentum uninitialised; no later step uses it.)
         self._found_inf = torch.zeros((), device=device)
         optimizer.found_inf = self._found_inf  # type: ignore[attr-defined]
-        own_after_step = type(self.hooks).after_step is not Hooks.after_step  # it could change weights after a skipped step
+        own_after_step = (
+            type(self.hooks).after_step is not Hooks.after_step
+        )  # it could change weights after a skipped step
         self._reads_every_step = own_after_step or not optimizer.defaults.get("fused")
 
     @property
@@ -181,17 +184,21 @@ class Learner:
                 self.journal.clip(one.norm, bound)
 
     def _loss(self, batch: Batch, noise_seed: int) -> tuple[Tensor, dict[str, Shown]]:
+        self.model.train()
+        if self._parallel is None:
+            self._parallel = distributed.data_parallel(
+                self.model,
+                lambda network: self.task.loss(network, batch)[0].backward(),  # type: ignore[no-untyped-call]
+            )
         # All arms, and resumed runs, draw the same dropout noise. Each process draws its own.
         torch.manual_seed(derive(noise_seed, distributed.rank()) if distributed.rank() else noise_seed)
-        self.model.train()
-        return self.task.loss(self.model, batch)
+        return self.task.loss(self._parallel, batch)
 
     def _backward(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         # The derivative of a loss by itself is 1. That of one that is not finite is made NaN, so that every process sees
         # it in the averaged gradient, and skips the step.
         loss.backward(loss.detach() * 0 + 1)  # type: ignore[no-untyped-call]
-        distributed.average_gradients(self.model)
 
     def _clip(self) -> Tensor:
         """Clip the gradient as the recipe says. Return its norm before that, which is finite only if every element is."""

@@ -35,13 +35,13 @@ class Stopwatch:
         if self._device.type != "cuda":
             return taken
         taken = 0.0
-        while len(self._events) > 1 and self._events[1].query():
+        while len(self._events) > 1 and self._events[1].query():  # type: ignore[no-untyped-call]
             start, stop, *self._events = self._events
             taken += start.elapsed_time(stop) / 1000  # milliseconds
         return taken
 
     def _mark(self) -> None:
         if self._device.type == "cuda":
-            event = torch.cuda.Event(enable_timing=True)
+            event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             event.record()
             self._events.append(event)
