@@ -2,7 +2,8 @@
 
     python -m benchmarks.perf [--save] [what pytest is to be told]
 
-`--save` makes the ratios of this run the baseline. One thread: ratios are then of one core, and neighbours disturb them less.
+`--save` makes the ratios of this run the baseline of this kind of machine. One thread: ratios are then of one core, and
+neighbours disturb them less.
 """
 
 from __future__ import annotations
@@ -39,10 +40,13 @@ def main(words: list[str]) -> int:
         ]
         status = int(pytest.main([*told, *kept]))
         now = baseline.ratios(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-    lines, worse = baseline.compare(baseline.load(), now)
-    print("\n".join(["", *lines, "", *worse]))  # noqa: T201
+    kind = baseline.machine()
+    then = baseline.load(kind)
+    lines, worse = baseline.compare(then, now)
+    missing = [] if then else [f"no baseline of this kind of machine ({kind}): --save makes this run's ratios one"]
+    print("\n".join(["", *lines, "", *worse, *missing]))  # noqa: T201
     if "--save" in words and status == 0:
-        baseline.save(now)
+        baseline.save(now, kind)
         return 0
     return status or int(bool(worse))
 

