@@ -48,6 +48,7 @@ def test_help(benchmark: Any, words: tuple[str, ...], library: str) -> None:
     report(benchmark, f"python {' '.join(words)}", f"import {library}", candidates, clock=processor_seconds)
 
 
+@pytest.mark.timeout(1200)  # a busy machine takes long for thirteen commands
 def test_tables(benchmark: Any, tmp_path: Path) -> None:
     """Tables of 200 records, the figures drawn before and left as they are, beside reading the records."""
     reseeded(tmp_path / "records", RECORDS)

@@ -82,6 +82,23 @@ sys.exit(matrix.matrix([case for case in matrix.CASES if str(case) == "flickr8k-
     assert "flickr8k-1-0-SIGINT-mid_S: FAILED: flickr8k-1-0-SIGINT-mid_S: another record" in done.stdout
 
 
+@pytest.mark.promise(2)
+def test_the_matrix_sees_that_the_buckets_of_three_processes_differ() -> None:
+    code = """
+import sys
+from tests.trust import matrix
+from tasks import distributed
+from torch.nn.parallel import DistributedDataParallel
+def fresh(model, backward):
+    return DistributedDataParallel(model, broadcast_buffers=False, init_sync=False, gradient_as_bucket_view=True)
+distributed.data_parallel = fresh
+sys.exit(matrix.matrix([case for case in matrix.CASES if str(case) == "flickr8k-3-0-SIGINT-mid_S"]))
+"""
+    done = python("-c", code)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "flickr8k-3-0-SIGINT-mid_S: FAILED: flickr8k-3-0-SIGINT-mid_S: another record" in done.stdout
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
     done = python("-m", "tests.trust.agreement", str(tmp_path_factory.mktemp("agreement")))
