@@ -43,8 +43,8 @@ DOMAINS = {"imagenet": "imagenet_resnet18", "flickr8k": "flickr8k_neuraltalk", "
 SUBSETS = {"imagenet": 0.1, "flickr8k": 0.1, "librispeech": 0.1}
 SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL")
 SIZES = (1, 2, 3)
-BATCH = 6
-"""Samples of a batch, of which all processes get as many."""
+BATCH = 12
+"""Samples of a batch: any of the numbers of processes here, and four, divides it."""
 WORKERS = (0, 2)
 """Loader processes of each trainer; only pictures have any."""
 LONGEST = 60.0
