@@ -184,3 +184,44 @@ def test_processes_that_cannot_share_a_batch_are_refused_before_anything_is_read
     done = python("-m", "torch.distributed.run", *words)
     assert done.returncode != 0
     assert "error: 3 processes cannot share batches of 32 equally" in done.stderr
+
+
+@pytest.mark.promise(8)
+def test_a_loss_of_one_process_that_is_no_number_stops_the_update_of_all(tmp_path: Path) -> None:
+    code = """
+import json, math, sys
+from pathlib import Path
+import torch
+from benchmarks.arms.arm import ArmPlan
+from benchmarks.training import readings
+from benchmarks.training.learner import Learner, NonFiniteError, make_optimizer
+from tasks import distributed
+from tests.benchmarks import toy
+from tests.trust.forks import several
+
+def work():
+    with distributed.joined(torch.device("cpu")):
+        task = toy.ToyTask(poison=3 if distributed.rank() else None)
+        model = task.model()
+        learner = Learner(ArmPlan("dense", toy.RECIPE.schedule), task, model, make_optimizer(toy.RECIPE, model))
+        for step, batch in enumerate(task.batches(0, 6)):
+            if step == 3:
+                before = [weight.detach().clone() for weight in model.parameters()]
+            learner.train_step(batch, step)
+        try:
+            learner.read()
+        except NonFiniteError as error:
+            said = str(error)
+        same = all(map(torch.equal, before, model.parameters()))
+        Path(sys.argv[1], str(distributed.rank())).write_text(json.dumps([said, same, learner.step]))
+    return 0
+
+torch.set_num_threads(1)
+sys.exit(max(several(2, work, Path(sys.argv[1], "log"))[0]))
+"""
+    done = python("-c", code, str(tmp_path))
+    assert done.returncode == 0, (done.stderr, (tmp_path / "log").read_text())
+    (said, same, step), other = (json.loads((tmp_path / str(rank)).read_text()) for rank in (0, 1))
+    assert "loss is nan in arm 'dense', dense phase, step 3 (phase step 3); no update was made. Batch: sample" in said
+    assert (same, step) == (True, 3)
+    assert other == [said, same, step]
