@@ -2,7 +2,8 @@
 
     python -m benchmarks.perf [--save] [pytest options]
 
-`--save` makes the ratios of this run the baseline. Everything runs on one thread, so that other jobs disturb less.
+`--save` makes the ratios of this run the baseline of this kind of machine. Everything runs on one thread, so that other jobs
+disturb less.
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ def main(words: list[str]) -> int:
         options = ["-q", "-s", "--benchmark-quiet", "--durations=0", "--durations-min=10", f"--benchmark-json={path}"]
         status = int(pytest.main([str(Path(__file__).parent), *options, *(word for word in words if word != "--save")]))
         now = baseline.ratios(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-    lines, worse = baseline.compare(baseline.load(), now)
-    print("\n".join(["", *lines, "", *worse]))  # noqa: T201
+    kind = baseline.machine()
+    then = baseline.load(kind)
+    lines, worse = baseline.compare(then, now)
+    missing = [] if then else [f"no baseline of this kind of machine ({kind}): --save makes this run's ratios one"]
+    print("\n".join(["", *lines, "", *worse, *missing]))  # noqa: T201
     if "--save" in words and status == 0:
-        baseline.save(now)
+        baseline.save(now, kind)
         return 0
     return status or int(bool(worse))
 

@@ -1,7 +1,7 @@
-"""The saved ratios of `nox -s perf`, and whether new ones are much worse.
+"""The saved ratios of `nox -s perf` per kind of machine, and whether new ones are much worse.
 
-A ratio is our figure divided by a peer's or by a goal, so less is better. Raw times are not saved, because they depend on the
-machine.
+A ratio is our figure divided by that of a peer in the same run, so less is better. Raw times are not saved. Which of two
+programs is faster depends on the machine, so each kind has its own baseline. Without one, no timed ratio fails.
 """
 
 from __future__ import annotations
@@ -33,34 +33,47 @@ def ratios(measured: Mapping[str, Any]) -> Ratios:
     }
 
 
+def machine() -> str:
+    """Return the kind of this machine: its processor and number of cores."""
+    own = provenance.hardware(torch.device("cpu"))
+    return f"{own.cpu}, {own.cores} cores"
+
+
 def environment() -> dict[str, str]:
-    """Return the machine, the torch version and the date."""
-    machine = provenance.hardware(torch.device("cpu"))
-    return {
-        "machine": f"{machine.cpu}, {machine.cores} cores, one thread",
-        "torch": torch.__version__,
-        "date": datetime.now(UTC).date().isoformat(),
+    """Return the torch version and the date."""
+    return {"torch": torch.__version__, "date": datetime.now(UTC).date().isoformat()}
+
+
+def save(now: Ratios, kind: str, path: Path = PATH) -> None:
+    """Make `now` the baseline of this kind of machine. Tests that did not run keep theirs."""
+    machines = _machines(path) if path.exists() else {}
+    machines[kind] = {
+        **environment(),
+        "ratios": (machines[kind]["ratios"] if kind in machines else {}) | now,
     }
+    path.write_text(json.dumps({"machines": machines}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def save(now: Ratios, path: Path = PATH) -> None:
-    """Write `now` as the new baseline, with machine and date."""
-    content = json.dumps({**environment(), "ratios": now}, indent=1, sort_keys=True)
-    path.write_text(content + "\n", encoding="utf-8")
-
-
-def load(path: Path = PATH) -> Ratios:
-    """Return the saved ratios; empty if there is no file.
+def load(kind: str, path: Path = PATH) -> Ratios:
+    """Return the saved ratios of this kind of machine; none where none are saved.
 
     Raises:
         ValueError: the file is not a baseline.
     """
-    if not path.exists():
-        return {}
+    found = _machines(path).get(kind) if path.exists() else None
+    return dict(found["ratios"]) if found else {}
+
+
+def _machines(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["ratios"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a baseline ({error!r}): restore it, or write a new one with --save") from error
+        machines: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["machines"]
+        for found in machines.values():
+            dict(found["ratios"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is not a baseline ({error!r}): restore it, or delete it and run with --save"
+        ) from error
+    return machines
 
 
 def compare(then: Ratios, now: Ratios) -> tuple[list[str], list[str]]:

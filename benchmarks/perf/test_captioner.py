@@ -57,14 +57,13 @@ def test_epoch(benchmark: Any) -> None:
 
         return run
 
-    ratios = report(
+    report(
         benchmark,
         f"{BATCHES} batches of 100 captions, {workloads.WORDS:,} words",
         "dsd",
         {"dsd": epoch(packed_loss), "padded, step by step": epoch(plain_loss)},
         clock=time.process_time,
     )
-    assert ratios["padded, step by step"] > 1.5
 
 
 def test_beam(benchmark: Any) -> None:
@@ -88,5 +87,4 @@ def test_beam(benchmark: Any) -> None:
     assert sum(a == b for a, b in zip(said, expected, strict=True)) >= PICTURES - 1
     assert len({len(caption) for caption in said}) > 1
     name = f"captions of {PICTURES} pictures by {width} beams"
-    ratios = report(benchmark, name, "dsd", candidates, 5, clock=time.process_time)
-    assert ratios["beam after beam"] > 3
+    report(benchmark, name, "dsd", candidates, 5, clock=time.process_time)

