@@ -8,7 +8,19 @@ from typing import Annotated
 from tyro.conf import subcommand
 
 from benchmarks.cli import option_checks, streams
-from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Prepare, Report, Run, Status, Tables, Verify
+from benchmarks.cli.options import (
+    Compare,
+    Estimate,
+    Evaluate,
+    Evidence,
+    Prepare,
+    Report,
+    Run,
+    Status,
+    Tables,
+    Tensorboard,
+    Verify,
+)
 from tasks import usage_errors
 
 Command = (
@@ -22,6 +34,7 @@ Command = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Status, subcommand("status")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Tensorboard, subcommand("tensorboard")]
 )
 
 
@@ -88,11 +101,15 @@ def _run(command: Command) -> int:
             from benchmarks.cli import compare
 
             return compare.run(command)
+        case Tensorboard():
+            from benchmarks.cli import tensorboard
+
+            return tensorboard.tensorboard(command)
         case Verify() | Status() | Evaluate():
             from benchmarks.cli import evaluate, status, verify
 
             if isinstance(command, Status):
-                return status.status(command.out)
+                return status.status(command)
             return verify.verify(command) if isinstance(command, Verify) else evaluate.evaluate(command)
 
 

@@ -35,7 +35,9 @@ def submit(trials: Iterable[Trial]) -> Iterator[Result]:
     ours = not ray.is_initialized()
     if ours:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}}
+        environment = {
+            "env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+        }
         ray.init(include_dashboard=False, log_to_driver=False, runtime_env=environment)
     waiting: dict[Any, Trial] = {}
     try:

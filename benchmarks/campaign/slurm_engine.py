@@ -1,4 +1,4 @@
-"""Trials as Slurm jobs through submitit: saved before the time limit, requeued, and resumed. Without Slurm, jobs of this machine."""
+"""Trials as Slurm jobs through submitit: saved before the time limit, requeued, resumed. Without Slurm, jobs of this machine."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class Job:
         self._running = running
 
 
-def submit(trials: Iterable[Trial], folder: Path, options: Mapping[str, Any], cluster: str | None = None) -> Iterator[Result]:
+def submit(
+    trials: Iterable[Trial], folder: Path, options: Mapping[str, Any], cluster: str | None = None
+) -> Iterator[Result]:
     """Submit all trials as jobs, in this order, and yield results as they end.
 
     The jobs outlive this process: an interrupt leaves them in the queue.
@@ -60,10 +62,10 @@ def submit(trials: Iterable[Trial], folder: Path, options: Mapping[str, Any], cl
         import submitit
     except ImportError as error:
         raise ValueError("--backend submitit: submitit is not installed here (pip install --group submitit)") from error
-    executor = submitit.AutoExecutor(folder, cluster=cluster, slurm_max_num_timeout=_REQUEUES, local_max_num_timeout=_REQUEUES)
-    waiting: list[tuple[Any, Trial, int]] = []
-    for trial in trials:
-        waiting.append((_job(executor, trial, options), trial, 1))
+    executor = submitit.AutoExecutor(
+        folder, cluster=cluster, slurm_max_num_timeout=_REQUEUES, local_max_num_timeout=_REQUEUES
+    )
+    waiting = [(_job(executor, trial, options), trial, 1) for trial in trials]
     while waiting:
         for entry in list(waiting):
             job, trial, starts = entry

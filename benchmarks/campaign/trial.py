@@ -18,12 +18,10 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from benchmarks import ROOT
+from benchmarks.training.lock import TAKEN
 
 PROGRAM = (sys.executable, "-m", "benchmarks")
 """What runs a command of the suite."""
-
-TAKEN = 75
-"""Exit status of a trial that another process is running."""
 
 _STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"
 _TICK = 0.2  # seconds between looks at a process
@@ -108,7 +106,12 @@ class Running:
     def start(self) -> None:
         """Start the trial, or start it again."""
         on_cpu = {"OMP_NUM_THREADS": str(self.trial.resources.cpus), "CUDA_VISIBLE_DEVICES": ""}
-        own = {**os.environ, **({} if self.trial.resources.gpus else on_cpu), **self._environment, _STOP_WITH_PARENT: str(os.getpid())}
+        own = {
+            **os.environ,
+            **({} if self.trial.resources.gpus else on_cpu),
+            **self._environment,
+            _STOP_WITH_PARENT: str(os.getpid()),
+        }
         self.trial.log.parent.mkdir(parents=True, exist_ok=True)
         with self.trial.log.open("ab") as log:
             self._process = subprocess.Popen(

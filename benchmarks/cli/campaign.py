@@ -56,10 +56,7 @@ class CampaignQueue:
         names = [name for name in self._campaign.rows if name in asked]
         most = max((max(self._campaign.seeds_of(name), default=-1) for name in names), default=-1)
         self._options = [
-            self._run(name, seed)
-            for seed in range(most + 1)
-            for name in names
-            if seed in self._campaign.seeds_of(name)
+            self._run(name, seed) for seed in range(most + 1) for name in names if seed in self._campaign.seeds_of(name)
         ]
         self._pending: list[Planned] | None = None
 

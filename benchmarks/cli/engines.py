@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,12 +14,13 @@ from rich.table import Table
 from benchmarks.campaign import local
 from benchmarks.campaign import trial as trials
 from benchmarks.campaign.submit import submit
-from benchmarks.campaign.trial import TAKEN, Resources, Result, Trial
+from benchmarks.campaign.trial import Resources, Result, Trial
 from benchmarks.cli import recorded_command, run
 from benchmarks.cli.console import say, show, write_json
 from benchmarks.cli.display import duration
 from benchmarks.cli.options import Evidence, Run
 from benchmarks.training import lock
+from benchmarks.training.lock import TAKEN
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,17 @@ class Queue(Protocol):
     `out` is their output folder, `resources` what each needs, `slurm` further options of sbatch, `price` what an hour costs.
     """
 
-    out: Path
-    resources: Resources
-    slurm: dict[str, Any]
-    price: float | None
+    @property
+    def out(self) -> Path: ...  # noqa: D102
+
+    @property
+    def resources(self) -> Resources: ...  # noqa: D102
+
+    @property
+    def slurm(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
+    def price(self) -> float | None: ...  # noqa: D102
 
     def next(self) -> Planned | None:
         """Return the trial to start now; None if no other may start."""
@@ -152,7 +160,9 @@ def _ending(result: Result) -> str:
     """Return the line about a trial that has ended."""
     ends = {0: "finished", 1: "failed", 2: "invalid input", TAKEN: "another process is running it, or has just run it"}
     status = result.status
-    how = ends.get(status) or (f"killed by signal {-status}" if status < 0 else f"stopped by signal {status - 128}; it resumes")
+    how = ends.get(status) or (
+        f"killed by signal {-status}" if status < 0 else f"stopped by signal {status - 128}; it resumes"
+    )
     where = f" on {result.host}" if result.host else ""
     starts = f", started {result.starts} times" if result.starts > 1 else ""
     return f"{result.trial.title}: {how}{where} after {duration(result.seconds)}{starts}"

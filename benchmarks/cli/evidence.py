@@ -13,11 +13,11 @@ from rich.table import Table
 
 from benchmarks.analysis.planning import Standing, Trial, following, stand
 from benchmarks.campaign.trial import Resources
-from benchmarks.cli import engines, recorded_command, run
+from benchmarks.cli import engines, recorded_command
 from benchmarks.cli.campaign import CampaignQueue
 from benchmarks.cli.console import say, show
 from benchmarks.cli.display import duration
-from benchmarks.cli.engines import Planned
+from benchmarks.cli.engines import Planned, Queue
 from benchmarks.cli.options import Evidence, Run
 from benchmarks.evidence_plan import WANTED, Wanted
 from benchmarks.records import store
@@ -54,28 +54,30 @@ def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
     Raises:
         ValueError: a required data set is missing, a row does not exist, or a trial left no record that counts.
     """
-    shows = given.plan or given.dry_run
     if given.campaign is not None:
-        queue: engines.Queue = CampaignQueue(given)
-    else:
-        queue = PlanQueue(given, WANTED if wanted is None else wanted)
-    if shows:
-        engines.show_plan(queue, given)
+        campaign = CampaignQueue(given)
+        if _shown(campaign, given):
+            return 0
+        campaign.require()
+        return engines.run_all(campaign, given, inline=False)
+    queue = PlanQueue(given, WANTED if wanted is None else wanted)
+    if _shown(queue, given):
         return 0
-    if isinstance(queue, CampaignQueue):
-        queue.require()
-        return engines.run_all(queue, given, inline=False)
     require(given.data, [one for one in queue.wanted if not one.waits])
     if given.backend == "local":
         _give_way(queue.gpu)
     return engines.run_all(queue, given, inline=given.backend == "local" and given.jobs == 1)
 
 
+def _shown(queue: Queue, given: Evidence) -> bool:
+    """Show the plan if that is all that is asked for."""
+    if given.plan or given.dry_run:
+        engines.show_plan(queue, given)
+    return given.plan or given.dry_run
+
+
 class PlanQueue:
     """The planned trials. The records decide which comes next (see `benchmarks.analysis.planning`)."""
-
-    slurm: Mapping[str, Any] = {}
-    price = None
 
     def __init__(self, given: Evidence, wanted: Sequence[Wanted]) -> None:
         self.out = given.out or Path("results")
@@ -83,7 +85,8 @@ class PlanQueue:
         self.wanted = [one for one in wanted if one.row in names]
         self.gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
         share = min(1.0, torch.cuda.device_count() / given.jobs) if self.gpu else 0.0
-        self.resources = Resources(gpus=share)
+        self.resources, self.price = Resources(gpus=share), None
+        self.slurm: Mapping[str, Any] = {}
         self._given = given
         self._began = time.monotonic()
         self._running: set[Trial] = set()  # here, and those that other processes would not let go
@@ -154,9 +157,7 @@ class PlanQueue:
     def _trial(self, planned: Planned) -> Trial:
         seed = planned.options.first_seed
         return next(
-            (one, seed)
-            for one in self.wanted
-            if options(one, self._given.data, seed, self.out) == planned.options
+            (one, seed) for one in self.wanted if options(one, self._given.data, seed, self.out) == planned.options
         )
 
 

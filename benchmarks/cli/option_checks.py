@@ -10,7 +10,18 @@ from typing import Any
 
 from benchmarks import rows
 from benchmarks.arms.registry import ARMS
-from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Report, Run, Status, Tables, Verify
+from benchmarks.cli.options import (
+    Compare,
+    Estimate,
+    Evaluate,
+    Evidence,
+    Report,
+    Run,
+    Status,
+    Tables,
+    Tensorboard,
+    Verify,
+)
 from benchmarks.rows import OPTIONS, ROWS
 from tasks.options import flag, require_network_file
 from tasks.recipe import Scale
@@ -35,7 +46,7 @@ def check(command: Any) -> None:
             _verify(command)
         case Evidence():
             _evidence(command)
-        case Status():
+        case Status() | Tensorboard():
             if command.out and not command.out.is_dir():
                 raise ValueError(f"--out {command.out}: no such folder")
         case Tables() | Report() | Compare():

@@ -230,3 +230,15 @@ class Evaluate:
     """The scale whose preprocessing to use."""
     device: Device = "auto"
     """auto uses a GPU if one is available."""
+
+
+@dataclass(frozen=True)
+class Tensorboard:
+    """Write the progress files of trials as TensorBoard logs, and follow them until stopped. Needs `tensorboard`."""
+
+    out: Folder = Path("runs")
+    """The results folder (the --out of the runs)."""
+    logs: MaybeFolder = None
+    """The folder of TensorBoard logs, one run for each trial and arm. Default: OUT/tensorboard."""
+    once: bool = False
+    """Stop after what is there now."""

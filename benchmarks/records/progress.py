@@ -16,6 +16,9 @@ FORMAT = 1
 """The `format` of the first line. It is raised when a field changes its meaning; new fields may appear at any time."""
 
 
+_TAIL = 65_536
+
+
 class Writer:
     """Appends lines to the file at `path`, cut to its first `length` bytes.
 
@@ -58,6 +61,23 @@ def read(path: Path) -> list[dict[str, Any]]:
         OSError: the file cannot be read.
     """
     return list(parse(path.read_bytes(), path))
+
+
+def latest(path: Path) -> list[dict[str, Any]]:
+    """Return the first line and the last ones, those within the last 64 KB, without reading a long file.
+
+    Raises:
+        ValueError: a line is not a JSON object with an `event`.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        first = file.readline()
+        start = max(len(first), file.seek(0, 2) - _TAIL)
+        file.seek(start)
+        rest = file.read()
+    if start > len(first):
+        rest = rest[rest.find(b"\n") + 1 :]
+    return list(parse(first + rest, path))
 
 
 def parse(content: bytes, path: Path) -> Iterator[dict[str, Any]]:

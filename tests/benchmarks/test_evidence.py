@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import ROOT
 from benchmarks.analysis.planning import Standing, following, stand
-from benchmarks.cli import evidence, recorded_command
+from benchmarks.cli import engines, evidence, recorded_command
 from benchmarks.cli.console import CONSOLE
 from benchmarks.cli.options import Evidence, Run
 from benchmarks.evidence_plan import WANTED, Wanted
@@ -193,7 +193,7 @@ def test_a_trial_that_another_process_took_first_is_passed_over(
             raise lock.TakenError("another process is running this trial")
         return 130
 
-    monkeypatch.setattr(evidence.run, "run", run)
+    monkeypatch.setattr(engines.run, "run", run)
     (tmp_path / SMALL.data).mkdir()
     assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (SMALL,)) == 130
     assert asked == [0, 1, 2]
@@ -211,7 +211,7 @@ def test_the_missing_trial_is_run_with_the_flags_of_its_group_and_a_stop_ends_it
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Run] = []
-    monkeypatch.setattr(evidence.run, "run", lambda options: asked.append(options) or 130)
+    monkeypatch.setattr(engines.run, "run", lambda options: asked.append(options) or 130)
     wanted = dataclasses.replace(RESNET18, row="imagenet_vgg16", label_noise=0.2)
     (tmp_path / "tiny-imagenet-50").mkdir()
     assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (wanted,)) == 130
@@ -228,7 +228,7 @@ def test_a_run_that_leaves_nothing_behind_is_not_asked_for_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(evidence.run, "run", lambda options: asked.append(options.first_seed) or 0)
+    monkeypatch.setattr(engines.run, "run", lambda options: asked.append(options.first_seed) or 0)
     (tmp_path / SMALL.data).mkdir()
     with pytest.raises(ValueError, match=r"seed 0 of ResNet-18 ran but left no record that counts in "):
         evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (SMALL,))

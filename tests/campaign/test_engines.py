@@ -16,6 +16,8 @@ from benchmarks import ROOT
 from benchmarks.records import progress
 from tests.campaign.trainer import CAMPAIGN
 
+pytestmark = pytest.mark.timeout(1800)  # whole campaigns, several processes each
+
 ENGINES = ("ray", "submitit")
 _UNLIKE = {"id", "started", "finished", "seconds", "content_hash", "interruptions", "earlier", "command"}
 _CLOCK = {"time", "samples_per_second", "seconds_left", "memory", "device_memory"}
@@ -24,7 +26,7 @@ _CLOCK = {"time", "samples_per_second", "seconds_left", "memory", "device_memory
 def start(role: str, action: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.campaign.trainer", role, action, str(folder / "mark"), *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900)
 
 
 def records(out: Path) -> dict[int, dict[str, Any]]:

@@ -1,8 +1,8 @@
 """A campaign of two tiny smoke trials, and a trainer of them that is killed once, between two checkpoints inside S.
 
 `python -m tests.campaign.trainer drive ACTION MARK WORD...` is `python -m benchmarks WORD...` whose trials are run by
-`python -m tests.campaign.trainer train ACTION MARK run ...`. Checkpoints are written after every step. The first trial that comes to
-the middle of S creates the file MARK and does ACTION.
+`python -m tests.campaign.trainer train ACTION MARK run ...`. Checkpoints are written after every step. The first trial that
+comes to the middle of S creates the file MARK and does ACTION.
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ def time_limit() -> None:
     time.sleep(3)
 
 
-ACTIONS: dict[str, Callable[[], None]] = {
-    one.__name__: one for one in (kill_trial, kill_worker, kill_both, time_limit)
-}
+ACTIONS: dict[str, Callable[[], None]] = {one.__name__: one for one in (kill_trial, kill_worker, kill_both, time_limit)}
 
 
 def _train(action: str, mark: Path, words: list[str]) -> int:
