@@ -65,6 +65,7 @@ def _stopped(running: dict[int, Running]) -> Iterator[None]:
             one.signal(signal.SIGTERM)
         for one in running.values():
             one.stop()
+            one.poll()  # takes its status, which `stop` leaves
 
 
 @contextlib.contextmanager

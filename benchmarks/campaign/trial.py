@@ -149,6 +149,7 @@ class Running:
                 time.sleep(_TICK)
         except BaseException:
             self.stop()
+            self.poll()  # takes its status, which `stop` leaves
             raise
         return result
 

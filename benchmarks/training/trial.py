@@ -122,7 +122,7 @@ class Trial:
             failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
             costs = [learner.journal.spent(learner.step) for learner in self.learners.values()]
             distributed.on_rank_zero(lambda: self._conclude({}, failure, costs, {}))
-            self.watch.end("failed", message=str(error))
+            self.watch.end("failed", self._steps(self.learners), message=str(error))
             raise
         finally:
             for learner in learners.values():
@@ -133,7 +133,7 @@ class Trial:
         said |= {name: evaluation.samples for name, evaluation in final.items()}
         costs = [learner.journal.spent(learner.step) for learner in learners.values()]
         path = distributed.on_rank_zero(lambda: self._conclude(arms, None, costs, said))
-        self.watch.end("finished", record=path.stem)
+        self.watch.end("finished", self._steps(learners), record=path.stem)
         return path
 
     def _conclude(
@@ -208,10 +208,14 @@ class Trial:
                     saved_weights.save(learner, self.plan, self.task)
             self._fork_off(learners)
             self.progress.step(awake, shown)
-            self.watch.step(awake, shown, self._done({name: one.step for name, one in learners.items()}))
+            self.watch.step(awake, shown, self._steps(learners))
             self._stop_if_asked(learners)
             if lead.step < steps and self._save_due(lead):
                 self._save(learners)
+
+    def _steps(self, learners: Mapping[str, Learner]) -> int:
+        """Return the arm-steps taken so far."""
+        return self._done({name: one.step for name, one in learners.items()})
 
     def _done(self, steps: Mapping[str, int]) -> int:
         """Return the arm-steps taken, given the step of each learner."""
@@ -255,7 +259,7 @@ class Trial:
         reason = self.stop.agreed()
         if reason is not None:
             self._save(learners)
-            self.watch.end("interrupted", reason=reason)
+            self.watch.end("interrupted", self._steps(learners), reason=reason)
             distributed.barrier()  # when one process ends, torchrun ends the others, even while they write
             raise InterruptedTrial(reason)
 

@@ -68,7 +68,7 @@ class Watch:
         )
 
     def step(self, learners: Mapping[str, Learner], numbers: Mapping[str, Mapping[str, float]], done: int) -> None:
-        """Write what is new after a step: evaluations, the ends of phases and, every few seconds, the training loss.
+        """Write what is new after a step: evaluations, ends of phases and, when a phase begins and every few seconds, the loss.
 
         Args:
             learners: those that took the step.
@@ -80,7 +80,8 @@ class Watch:
         now = time.perf_counter()
         due = now - self._last_line >= LINE_EVERY_SECONDS
         for name, learner in learners.items():
-            if due and numbers.get(name):
+            begins = learner.schedule.at(learner.step - 1, learner.steps_per_epoch).first
+            if (due or begins) and numbers.get(name):
                 self._last_line = now
                 self._line("train", learner, done, **numbers[name], **self._pace(done), **self._memory(learner))
             if learner.due():
@@ -90,10 +91,10 @@ class Watch:
                 phase = learner.journal.phases[-1]
                 self._line("phase_end", learner, done, test=phase.test, train=phase.train)
 
-    def end(self, status: str, **fields: Any) -> None:
-        """Write the last line: "finished", "failed" or "interrupted"."""
+    def end(self, status: str, done: int, **fields: Any) -> None:
+        """Write the last line: "finished", "failed" or "interrupted" after `done` arm-steps."""
         if self._writer is not None:
-            self._writer.write("end", status=status, **fields)
+            self._writer.write("end", status=status, done=done, total=self._total, **fields)
 
     def _line(self, event: str, learner: Learner, done: int, **fields: Any) -> None:
         position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
