@@ -119,10 +119,13 @@ class PlanQueue:
         return planned
 
     def ended(self, trial: Planned, status: int) -> None:
-        """Take note of a trial that has ended. One that another process holds is not chosen again."""
-        if status in (0, 1):
-            one = self._trial(trial)
-            self._running.remove(one)
+        """Take note of a trial that has ended. One that failed without a record, or that another process holds, is not chosen again."""
+        one = self._trial(trial)
+        others = self._running - {one}
+        recorded = any(one == (of.wanted, seed) for of in self._standings(others) for seed in of.failed)
+        if status == 0 or recorded:
+            self._running = others
+        if status == 0:
             self._ran.add(one)
 
     def left(self) -> list[Planned]:

@@ -146,7 +146,7 @@ def test_the_latest_lines_of_a_long_file_are_read_without_the_rest(tmp_path: Pat
     (tmp_path / "b.jsonl").write_text('{"event": "start"}\n{"event": "train"}\n{"ev')
     assert [line["event"] for line in progress.latest(tmp_path / "b.jsonl")] == ["start", "train"]
     (tmp_path / "c.jsonl").write_text("nonsense\n")
-    with pytest.raises(ValueError, match="c.jsonl"):
+    with pytest.raises(ValueError, match=r"c\.jsonl"):
         progress.read(tmp_path / "c.jsonl")
 
 

@@ -54,7 +54,7 @@ def finished(options: Run) -> Record:
         "recipe_hash": row.recipe(options.scale).hash(),
         "custom": [],
         "interruptions": 0,
-        "arms": {arm: old.arms["control"] for arm in options.arms},
+        "arms": dict.fromkeys(options.arms, old.arms["control"]),
         "cost": old.cost.model_copy(update={"seconds": 1800.0}),
         "data": old.data.model_copy(update={"subset": 1.0}),
     }
@@ -178,7 +178,19 @@ def test_the_api_gives_what_the_command_line_runs(smoke: Path, tmp_path: Path) -
 
 def test_the_examples_of_the_api_name_what_exists() -> None:
     assert api.__doc__ is not None
-    for line in re.findall(r"from benchmarks\.api import (.*)", api.__doc__):
-        for name in line.split(", "):
-            assert name in api.__all__
-            assert hasattr(api, name)
+    readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    imports = re.findall(r"from benchmarks\.api import (.*)", api.__doc__ + readme)
+    assert len(imports) == 4
+    for name in ", ".join(imports).split(", "):
+        assert name in api.__all__
+        assert hasattr(api, name)
+
+
+def test_the_readme_documents_every_event_and_field_of_a_progress_file() -> None:
+    readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Watch a trial")[2].partition("\n## ")[0]
+    source = (ROOT / "benchmarks" / "training" / "watch.py").read_text(encoding="utf-8")
+    written = re.findall(r"^ +(\w+)=", source, re.MULTILINE) + re.findall(r'_line\("(\w+)"', source)
+    assert {"arm", "trial", "phase_end"} <= set(written)
+    for name in written:
+        assert f"`{name}`" in section, name

@@ -15,7 +15,12 @@ from benchmarks.campaign import local
 from benchmarks.campaign.submit import submit
 from benchmarks.campaign.trial import TAKEN, Resources, Trial, run
 
-STOPS = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); print('ready', flush=True); time.sleep(60)"
+STOPS = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+print(os.getpid(), 'ready', flush=True)
+time.sleep(60)
+"""
 
 
 def script(folder: Path, code: str, name: str = "trial", resources: Resources | None = None) -> Trial:
@@ -93,7 +98,7 @@ def test_a_signal_reaches_every_trial_once_and_none_starts_after_it(tmp_path: Pa
 
 def test_an_error_in_the_queue_stops_the_trials_that_run(tmp_path: Path) -> None:
     def trials() -> Iterator[Trial]:
-        yield script(tmp_path, STOPS.replace("print(", "import os; print(os.getpid(), "))
+        yield script(tmp_path, STOPS)
         wait_for(tmp_path / "trial.log", "ready")
         raise ValueError("the queue is broken")
 
