@@ -139,7 +139,7 @@ def integrations(session: nox.Session) -> None:
 
 @nox.session
 def engines(session: nox.Session) -> None:
-    """Run campaigns through Ray and submitit, in an environment that has these, TensorBoard and the shared environment's packages."""
+    """Run campaigns through Ray and submitit and compare with a plain run, in an environment on top of the shared one."""
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     suite = str(session.run(_python(session), "-c", where, external=True, silent=True)).strip()
     groups = nox.project.load_toml(PROJECT)["dependency-groups"]

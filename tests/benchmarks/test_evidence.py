@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import ROOT
 from benchmarks.analysis.planning import Standing, following, stand
+from benchmarks.campaign.trial import Result, Trial
 from benchmarks.cli import engines, evidence, recorded_command
 from benchmarks.cli.console import CONSOLE
 from benchmarks.cli.options import Evidence, Run
@@ -256,3 +259,59 @@ def test_the_plan_of_a_group_is_its_title_recipe_and_claim() -> None:
     assert dataclasses.replace(RESNET18, arms=(*RESNET18.arms, "swa")).title == "ResNet-18 (sensitivity)"
     assert RESNET18.title == "ResNet-18"  # the text's reading of D2 is no sensitivity
     assert isinstance(RESNET18, Wanted)
+
+
+@pytest.mark.usefixtures("no_priority")
+def test_several_trials_at_a_time_are_each_asked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / SMALL.data).mkdir()
+    done: list[Record] = []
+    ends = {0: 75, 1: 1, 2: 0, 3: -9, 4: 0}  # taken; a full disk; finished; killed too often; finished
+
+    def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
+        assert (backend, options["jobs"]) == ("local", 2)
+        for one in trials:
+            seed = int(one.title.split()[-1])
+            assert one.command[3:5] == ("run", "imagenet_resnet18")
+            if ends[seed] == 0:
+                done.append(trial(seed))
+            yield Result(one, ends[seed], 1, "here", 60.0)
+
+    (tmp_path / "out" / "records").mkdir(parents=True)
+    monkeypatch.setattr(engines, "submit", submit)
+    monkeypatch.setattr(evidence.store, "read_all", lambda folder: list(done))
+    given = Evidence(data=tmp_path, out=tmp_path / "out", jobs=2)
+    assert evidence.evidence(given, (SMALL,)) == 1
+    said = capsys.readouterr().out
+    ending = r"^ResNet-18 seed (\d): (.*)$"
+    told = [found for found in re.findall(ending, said, re.MULTILINE) if not found[1].startswith("starts")]
+    assert told == [
+        ("0", "another process is running it, or has just run it on here after 60 s"),
+        ("1", "failed on here after 60 s"),
+        ("2", "finished on here after 60 s"),
+        ("3", "killed by signal 9 on here after 60 s"),
+        ("4", "finished on here after 60 s"),
+    ]
+
+
+@pytest.mark.usefixtures("no_priority")
+def test_an_interrupted_trial_ends_the_command_with_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
+        yield from (Result(one, 130, 1, "here", 1.0) for one in trials)
+
+    (tmp_path / SMALL.data).mkdir()
+    monkeypatch.setattr(engines, "submit", submit)
+    assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path, jobs=2), (SMALL,)) == 130
+
+
+def test_the_plan_as_json_lists_groups_and_trials_in_their_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = Evidence(data=tmp_path / "absent", plan=True, json=True, out=RECORDS.parent)
+    assert evidence.evidence(given) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [group["row"] for group in told["groups"]] == [one.row for one in WANTED]
+    missing = sum(0 if of["waits"] else of["seeds"] - len({*of["finished"], *of["failed"]}) for of in told["groups"])
+    assert len(told["trials"]) == told["total"]["trials"] == missing
+    assert told["total"]["hours"] == pytest.approx(sum(one["hours"] for one in told["trials"]))

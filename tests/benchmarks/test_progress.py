@@ -85,17 +85,17 @@ def test_a_resumed_trial_repeats_no_line_and_leaves_none_out(tmp_path: Path, ste
 
 
 def test_lines_after_the_last_checkpoint_of_a_killed_trial_go(tmp_path: Path) -> None:
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     class Dying(toy.ToyTask):
         def loss(self, model: Any, batch: Any) -> Any:
             if self.served[-1] == 17:
-                raise Killed
+                raise KilledError
             return super().loss(model, batch)
 
     run(toy.ToyTask(), tmp_path / "whole")
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(Dying(), tmp_path / "killed")  # the last checkpoint is that of the fork, at step 10 or where S ends
     (path,) = (tmp_path / "killed" / "progress").iterdir()
     with path.open("ab") as file:
