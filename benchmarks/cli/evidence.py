@@ -119,7 +119,7 @@ class PlanQueue:
         return planned
 
     def ended(self, trial: Planned, status: int) -> None:
-        """Take note of a trial that has ended. One without a record that failed, or that another process holds, is not run again."""
+        """Take note of a trial that has ended. One that failed without a record, or is held elsewhere, is not run again."""
         one = self._trial(trial)
         others = self._running - {one}
         recorded = any(one == (of.wanted, seed) for of in self._standings(others) for seed in of.failed)

@@ -266,7 +266,7 @@ def test_several_trials_at_a_time_are_each_asked_for_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / SMALL.data).mkdir()
-    done: list[Record] = []
+    records, done = {seed: trial(seed) for seed in (2, 4)}, []
     ends = {0: 75, 1: 1, 2: 0, 3: -9, 4: 0}  # taken; a full disk; finished; killed too often; finished
 
     def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
@@ -275,7 +275,7 @@ def test_several_trials_at_a_time_are_each_asked_for_once(
             seed = int(one.title.split()[-1])
             assert one.command[3:5] == ("run", "imagenet_resnet18")
             if ends[seed] == 0:
-                done.append(trial(seed))
+                done.append(records[seed])
             yield Result(one, ends[seed], 1, "here", 60.0)
 
     (tmp_path / "out" / "records").mkdir(parents=True)
