@@ -188,7 +188,8 @@ def _total(queue: Queue, left: Sequence[Planned], jobs: int) -> dict[str, Any]:
 def _sentence(queue: Queue, left: Sequence[Planned], given: Evidence) -> str:
     """Return the line about the time and cost of what is left."""
     total, needs = _total(queue, left, given.jobs), queue.resources
-    parts = [f"left: {len(left)} trials of {needs.gpus:g} GPUs and {needs.cpus} cores each"]
+    cores = f"{needs.cpus} core{'s' * (needs.cpus > 1)}" + (f" and {needs.gpus:g} GPU" if needs.gpus else "")
+    parts = [f"left: {len(left)} trial{'s' * (len(left) > 1)}, each on {cores}"]
     if unknown := total["trials_of_unknown_time"]:
         parts.append(f"{unknown} of them of unknown time (`estimate` measures it)")
     if unknown < len(left):

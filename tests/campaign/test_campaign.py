@@ -139,7 +139,7 @@ def test_plan_dry_run_and_json_say_the_same(smoke: Path, tmp_path: Path, capsys:
     assert re.search(r"imagenet_resnet18 +2 +0 +0 +0 +2 +unknown", shown)
     assert f"--arms control dsd llr --subset 0.5 --out {tmp_path / 'out'}" in shown
     assert (
-        "left: 3 trials of 0 GPUs and 2 cores each, 2 of them of unknown time (`estimate` measures it), 1.0 core-hours, "
+        "left: 3 trials, each on 2 cores, 2 of them of unknown time (`estimate` measures it), 1.0 core-hours, "
         "15 min with 2 at a time, cost 1.50" in shown
     )
     assert main([*words, "--plan", "--json"]) == 0
