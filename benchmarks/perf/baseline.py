@@ -1,6 +1,7 @@
-"""The ratios that `nox -s perf` found before, and whether today's are much worse.
+"""The saved ratios of `nox -s perf`, and whether new ones are much worse.
 
-Of every ratio less is better: ours over another's, or over a goal. Raw times, which are a machine's own, are not kept.
+A ratio is our figure divided by a peer's or by a goal, so less is better. Raw times are not saved, because they depend on the
+machine.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from benchmarks.training import provenance
 
 PATH = Path(__file__).parent / "baseline.json"
 WORSE = 1.6
-"""Beyond this factor a ratio fails: neighbours on a machine alter medians by tens of per cent, a lost fast path by more."""
+"""A ratio that grows by more than this factor fails. Other jobs change medians by tens of percent; a lost fast path by more."""
 
 Ratios: TypeAlias = dict[str, dict[str, float]]
-"""By test, such as "test_masks.py::test_hold[vgg16]", and what is compared, such as "dsd / read once"."""
+"""Test, such as "test_masks.py::test_hold[vgg16]", to comparison, such as "dsd / read once", to ratio."""
 
 
 def ratios(measured: Mapping[str, Any]) -> Ratios:
@@ -32,20 +33,24 @@ def ratios(measured: Mapping[str, Any]) -> Ratios:
     }
 
 
-def save(now: Ratios, path: Path = PATH) -> None:
-    """Write `now` as the new baseline, with machine and date."""
+def environment() -> dict[str, str]:
+    """Return the machine, the torch version and the date."""
     machine = provenance.hardware(torch.device("cpu"))
-    told = {
+    return {
         "machine": f"{machine.cpu}, {machine.cores} cores, one thread",
         "torch": torch.__version__,
         "date": datetime.now(UTC).date().isoformat(),
-        "ratios": now,
     }
-    path.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def save(now: Ratios, path: Path = PATH) -> None:
+    """Write `now` as the new baseline, with machine and date."""
+    content = json.dumps({**environment(), "ratios": now}, indent=1, sort_keys=True)
+    path.write_text(content + "\n", encoding="utf-8")
 
 
 def load(path: Path = PATH) -> Ratios:
-    """Return the saved ratios; none where none are saved.
+    """Return the saved ratios; empty if there is no file.
 
     Raises:
         ValueError: the file is not a baseline.
@@ -53,14 +58,13 @@ def load(path: Path = PATH) -> Ratios:
     if not path.exists():
         return {}
     try:
-        found: Ratios = json.loads(path.read_text(encoding="utf-8"))["ratios"]
+        return dict(json.loads(path.read_text(encoding="utf-8"))["ratios"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no baseline ({error!r}): restore it, or write it anew with --save") from error
-    return found
+        raise ValueError(f"{path} is not a baseline ({error!r}): restore it, or write a new one with --save") from error
 
 
 def compare(then: Ratios, now: Ratios) -> tuple[list[str], list[str]]:
-    """Return the lines of a Markdown table, then and now, and a sentence for every ratio that is much worse."""
+    """Return the lines of a Markdown table that compares old and new ratios, and a sentence for each that is much worse."""
     lines = ["| test | ratio (less is better) | then | now | now / then |", "| --- | --- | ---: | ---: | ---: |"]
     worse = []
     for test, measured in now.items():

@@ -1,4 +1,4 @@
-"""What the command line takes until it has answered, in processor time of its process: neighbours hardly alter that."""
+"""Processor time of command-line calls, which other jobs hardly change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOLDEN = ROOT / "tests" / "golden" / "records"
 
 
 def reseeded(folder: Path, count: int) -> None:
-    """Write `count` records: the stored golden ones again and again, every time with other seeds."""
+    """Write `count` records: copies of the golden records with new seeds."""
     golden = store.read_all(GOLDEN)
     for number in range(count):
         one = golden[number % len(golden)]
@@ -28,7 +28,7 @@ def reseeded(folder: Path, count: int) -> None:
 
 
 def processor_seconds(*words: str) -> float:
-    """Return what `python WORDS` takes, at the root of the checkout."""
+    """Return the processor time of `python WORDS` at the root of the checkout, in seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - our own words
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -41,17 +41,17 @@ def processor_seconds(*words: str) -> float:
     ids=["nox -l", "python -m benchmarks --help"],
 )
 def test_help(benchmark: Any, words: tuple[str, ...], goal: float) -> None:
-    """Both answer without torch."""
+    """Neither loads torch."""
     taken = statistics.median(processor_seconds(*words) for _ in range(5))
     save(benchmark, f"python {' '.join(words)}: {taken:.2f} s", {"seconds / goal": taken / goal})
     assert taken < 2 * goal
 
 
 def test_tables(benchmark: Any, tmp_path: Path) -> None:
-    """Tables of 200 records: with all figures to be drawn, with all of them drawn already, and without."""
+    """Tables of 200 records: with new figures, with existing figures, and without figures."""
     reseeded(tmp_path / "records", RECORDS)
     words = ("-m", "benchmarks", "tables", "--records", str(tmp_path / "records"))
-    drawing = processor_seconds(*words)  # a figure that is drawn already is left as it is
+    drawing = processor_seconds(*words)  # existing figures are kept
     taken = statistics.median(processor_seconds(*words) for _ in range(3))
     code = (
         "import sys; from pathlib import Path; from benchmarks.records import store; "
