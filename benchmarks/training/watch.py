@@ -70,7 +70,7 @@ class Watch:
     def step(
         self, learners: Mapping[str, Learner], numbers: Mapping[str, Sequence[Mapping[str, float]]], done: int
     ) -> None:
-        """Write what is new after a step: evaluations, ends of phases, and the loss of a phase's first step and every few seconds.
+        """Write what is new after a step: starts and ends of phases, evaluations and, every few seconds, the loss.
 
         Args:
             learners: those that took the step.
@@ -82,34 +82,33 @@ class Watch:
         now = time.perf_counter()
         due = now - self._last_line >= LINE_EVERY_SECONDS
         for name, learner in learners.items():
-            read = numbers.get(name, ())
-            for step, values in enumerate(read, start=learner.step - len(read)):
-                first = learner.schedule.at(step, learner.steps_per_epoch).first
-                if first or (due and step == learner.step - 1):
-                    self._last_line = now
-                    self._line("train", learner, step, done, **values, **self._pace(done), **self._memory(learner))
+            if learner.schedule.at(learner.step - 1, learner.steps_per_epoch).first:
+                self._line("phase_start", learner, done)
+            if due and (read := numbers.get(name)):
+                self._last_line = now
+                self._line("train", learner, done, **read[-1], **self._pace(done), **self._memory(learner))
             if learner.due():
                 point = learner.journal.curve[-1]
-                self._line("evaluation", learner, learner.step - 1, done, test=point.test, train=point.train)
+                self._line("evaluation", learner, done, test=point.test, train=point.train)
             if learner.at_phase_end():
                 phase = learner.journal.phases[-1]
-                self._line("phase_end", learner, learner.step - 1, done, test=phase.test, train=phase.train)
+                self._line("phase_end", learner, done, test=phase.test, train=phase.train)
 
     def end(self, status: str, done: int, **fields: Any) -> None:
         """Write the last line: "finished", "failed" or "interrupted" after `done` arm-steps."""
         if self._writer is not None:
             self._writer.write("end", status=status, done=done, total=self._total, **fields)
 
-    def _line(self, event: str, learner: Learner, step: int, done: int, **fields: Any) -> None:
-        position = learner.schedule.at(step, learner.steps_per_epoch)
+    def _line(self, event: str, learner: Learner, done: int, **fields: Any) -> None:
+        position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
         assert self._writer is not None
         self._writer.write(
             event,
             arm=learner.name,
             phase=position.phase.kind,
             phase_number=position.index,
-            step=learner.offset + step + 1,
-            epoch=round((learner.offset + step + 1) / learner.steps_per_epoch, 4),
+            step=learner.offset + learner.step,
+            epoch=round((learner.offset + learner.step) / learner.steps_per_epoch, 4),
             done=done,
             total=self._total,
             lr=position.lr,
