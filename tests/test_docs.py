@@ -53,12 +53,13 @@ def test_the_library_promises_name_tests_that_exist() -> None:
             assert (ROOT / test).exists(), test
 
 
-def test_the_tutorial_shows_lines_of_the_script() -> None:
+def test_the_tutorial_shows_the_script_and_lines_of_it() -> None:
     script = [line.strip() for line in (ROOT / "examples/digits.py").read_text(encoding="utf-8").splitlines()]
     tutorial = (DOCS / "tutorial.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"three lines that matter\n\n```python\n(.*?)```", tutorial, re.DOTALL)
     lines = iter(script)
     assert all(line in lines for line in shown.splitlines())
+    assert '\n--8<-- "examples/digits.py"\n' in tutorial
 
 
 def test_the_reference_has_every_public_name() -> None:
