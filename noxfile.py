@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent
 # Under the `nox` script the checkout is not on sys.path.
 sys.path.insert(0, str(ROOT))
 
+import dsd  # noqa: E402
 from benchmarks.rows import ROWS  # noqa: E402
 
 nox.needs_version = ">=2024.10.9"
@@ -29,6 +30,15 @@ PROJECT, LOCK = ROOT / "pyproject.toml", ROOT / "requirements.lock"
 # Not in the shared environment: they would decide its torch.
 PYTEST = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis"]
 FRAMEWORKS = ["lightning", "transformers[torch]", "accelerate", "timm", "schedulefree", "fastai", "scikit-learn"]
+DOCS = [
+    "mkdocs<2",
+    "mkdocs-material",
+    "mkdocstrings[python]",
+    "mkdocs-include-markdown-plugin",
+    "ruff",
+    "pytest",
+    "pytest-timeout",
+]
 LOCK_HEADER = "# The versions that all sessions use. Rewritten by `nox -s lock`; pip reads it as constraints.\n"
 
 
@@ -131,10 +141,13 @@ def tests(session: nox.Session) -> None:
 def integrations(session: nox.Session) -> None:
     """Run tests/integrations with current releases of the frameworks, in an environment of its own."""
     python = _environment(session, "integrations", [*FRAMEWORKS, *PYTEST])
+    # The scripts of examples/ use this wheel, as a stranger's would; the tests beside them import the checkout.
+    session.run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", str(ROOT), external=True)
     # The frameworks warn about much that is not ours; what dsd itself warns about is an error all the same.
     warnings = ("-W", "default", "-W", "error:pruned weights")
     session.chdir(ROOT)
-    session.run(python, "-m", "pytest", "tests/integrations", *warnings, *session.posargs, external=True)
+    test = (python, "-m", "pytest", "tests/integrations", *warnings, *session.posargs)
+    session.run(*test, external=True, env={"DSD_FROM_WHEEL": "1"})
 
 
 @nox.session
@@ -161,6 +174,31 @@ def library(session: nox.Session) -> None:
         python = _environment(session, f"library-{name}", [*requirements, *PYTEST])
         session.run(python, "-c", "import torch; print('torch', torch.__version__)", external=True)
         session.run(python, "-m", "pytest", "tests/dsd", *session.posargs, external=True)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the library's site into site/, in an environment of its own; a warning is an error."""
+    python = _environment(session, "docs", DOCS)
+    session.chdir(ROOT)
+    # PyYAML comes with mkdocs, and the workflows are read with it.
+    session.run(python, "-m", "pytest", "--noconftest", "tests/test_docs.py", "tests/test_workflows.py", external=True)
+    build = (python, "-m", "mkdocs", "build", "--strict", *session.posargs)
+    session.run(*build, external=True, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the library's sdist and wheel into dist/ and check them (`-- --tag TAG`: it must be "v" and the version)."""
+    wanted = f"v{dsd.__version__}"
+    if session.posargs and session.posargs != ["--tag", wanted]:
+        session.error(f"{' '.join(session.posargs)}: the only tag of this version is {wanted}")
+    python = _environment(session, "package", ["build", "twine"])
+    session.chdir(ROOT)
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run(python, "-m", "build", external=True)  # the wheel is built from the sdist
+    made = sorted(str(one) for one in (ROOT / "dist").iterdir())
+    session.run(python, "-m", "twine", "check", "--strict", *made, external=True)
 
 
 @nox.session
