@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tasks.task import Batch, Task
+from tasks.task import Batch, Shown, Task
 
 
 def train_in_bfloat16(task: Task, device: torch.device) -> None:
@@ -16,7 +16,7 @@ def train_in_bfloat16(task: Task, device: torch.device) -> None:
     """
     in_float32 = task.loss
 
-    def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
         with torch.autocast(device.type, torch.bfloat16):
             value, shown = in_float32(model, batch)
         return value.float(), shown

@@ -16,6 +16,26 @@ Batch = Any
 """A batch as `Task.batches` yields it and `Task.loss` takes it, on the device."""
 
 
+def _unchanged(value: float) -> float:
+    return value
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A number of a training step. It stays on the device until it is read: a step on a GPU must not wait for the host.
+
+    Attributes:
+        value: a scalar without gradient.
+        finish: makes the number to show of the value that was read.
+    """
+
+    value: Tensor
+    finish: Callable[[float], float] = _unchanged
+
+    def __float__(self) -> float:
+        return self.finish(float(self.value))
+
+
 @dataclass(frozen=True)
 class DataReport:
     """The result of verifying a data set, for the record.
@@ -85,8 +105,8 @@ class Task(Protocol):
         """Return the names of the samples in the batch of `step`, for messages about NaN."""
         ...
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Return the training loss, a scalar, and numbers to show, such as {"accuracy": 12.5}.
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
+        """Return the training loss, a scalar, and numbers to show, such as {"accuracy": Shown(share)}.
 
         The loss is a mean over the batch, so the loss of a batch is the mean of the losses of its equal parts.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def run(options: Run) -> None:
         raise ValueError(f"--workers {options.workers}: expected 0 or more processes")
     if options.lr_factor is not None and not (options.lr_factor > 0 and math.isfinite(options.lr_factor)):
         raise ValueError(f"--lr-factor {options.lr_factor}: expected a positive number")
+    _check_device(options.device)
     _check_subset(options.subset)
     _check_own(row, options, options.scale)
     recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, **own(row, options))
@@ -95,6 +97,17 @@ def _check_arms(options: Run) -> None:
         own = ARMS[arm].compared_with
         if own not in options.arms:
             raise ValueError(f"--arms {' '.join(options.arms)}: {arm} is compared with {own}; add {own}")
+
+
+def _check_device(device: str) -> None:
+    if not re.fullmatch("auto|cpu|cuda(:[0-9]{1,4})?", device):
+        raise ValueError(
+            f"--device {device!r}: expected one of auto, cpu, cuda, cuda:K (K: the number of a GPU, from 0)"
+        )
+    if ":" in device and (processes := _number("WORLD_SIZE", 1)) > 1:
+        raise ValueError(
+            f"--device {device}: each of {processes} processes takes the GPU of its own number; use --device cuda"
+        )
 
 
 def _check_subset(subset: float) -> None:
@@ -156,6 +169,7 @@ def _evaluate(options: Evaluate) -> None:
     row = rows.row(options.row)
     scale: Scale = options.scale if options.data else "smoke"
     _check_own(row, options, scale)
+    _check_device(options.device)
     _check_subset(options.subset)
     _check_data(row, options.data, scale)
     require_network_file("--model", options.model)

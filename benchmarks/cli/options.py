@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from tyro.conf import Positional, arg
 
@@ -16,7 +16,7 @@ from benchmarks.rows import OPTIONS, ROWS
 from tasks.recipe import Scale
 
 T = TypeVar("T")
-Device = Literal["auto", "cpu", "cuda"]
+Device = Annotated[str, arg(metavar="{auto,cpu,cuda,cuda:K}")]
 
 _ROWS = f"{{{','.join(ROWS)}}}"
 # Strings, not `Literal`: for a misspelt name, our own error suggests the nearest one in one line.
@@ -84,7 +84,7 @@ class Run:
     """The first seed; the others follow consecutively. Use it to spread trials over machines."""
     arms: Arms = DEFAULT_ARMS
     device: Device = "auto"
-    """auto uses a GPU if one is available."""
+    """auto uses a GPU if one is available, cuda:K the GPU of number K, from 0."""
     subset: float = 1.0
     """Train on this share of each class's pictures (captions: all pictures; speech: all utterances). The test set stays whole."""
     out: MaybeFolder = None
@@ -213,4 +213,4 @@ class Evaluate:
     scale: Scale = "paper"
     """The scale whose preprocessing to use."""
     device: Device = "auto"
-    """auto uses a GPU if one is available."""
+    """auto uses a GPU if one is available, cuda:K the GPU of number K, from 0."""

@@ -116,14 +116,13 @@ def test_training(benchmark: Any, source: Source, recipe: Recipe) -> None:
 
         return run
 
-    ratios = report(
+    report(
         benchmark,
         f"train {recipe.network} on {BATCHES} x {SIZE} utterances",
         "dsd",
         {"dsd": train(batched), "one at a time": train(one_at_a_time)},
         clock=time.process_time,
     )
-    assert ratios["one at a time"] > 1.3
 
 
 @recipes
@@ -146,13 +145,10 @@ def test_transcribing(benchmark: Any, source: Source, recipe: Recipe) -> None:
     assert one_at_a_time() == batched()
     assert len(set(batched())) > HELD // 2  # they say something, and not the same
     taken = medians({"dsd": batched, "one at a time": one_at_a_time}, clock=time.process_time)
-    ratios = {
-        "dsd / one at a time": taken["dsd"] / taken["one at a time"],
-        "dsd / real time": taken["dsd"] / (int(source.test.lengths.sum()) / SAMPLE_RATE),
-    }
-    save(benchmark, f"transcribe {HELD} utterances by {recipe.network}", ratios)
-    assert ratios["dsd / one at a time"] < 1.25  # for DeepSpeech both are mostly the same products: README.md
-    assert ratios["dsd / real time"] < 1
+    ratios = {"dsd / one at a time": taken["dsd"] / taken["one at a time"]}
+    seconds = int(source.test.lengths.sum()) / SAMPLE_RATE
+    shown = ratios | {"dsd / real time": taken["dsd"] / seconds}
+    save(benchmark, f"transcribe {HELD} utterances by {recipe.network}", ratios, shown)
 
 
 def test_forward(benchmark: Any, source: Source) -> None:
@@ -189,14 +185,13 @@ def test_forward(benchmark: Any, source: Source) -> None:
             longest = int(frames.argmax())
             torch.testing.assert_close(run()[longest], run_theirs()[longest], rtol=0, atol=1e-4)
             candidates |= {f"dsd, stride {stride}": run, f"torchaudio, stride {stride}": run_theirs}
-    ratios = report(
+    report(
         benchmark,
         f"DeepSpeech's forward pass of {SIZE} utterances",
         "dsd, stride 2",
         candidates,
         clock=time.process_time,
     )
-    assert ratios["torchaudio, stride 1"] > ratios["dsd, stride 2"]
 
 
 def test_recurrence(benchmark: Any, source: Source) -> None:
@@ -228,7 +223,7 @@ def test_recurrence(benchmark: Any, source: Source) -> None:
         return lambda: forward().backward()  # type: ignore[no-untyped-call]
 
     torch.testing.assert_close(ours(), packed(), rtol=1e-4, atol=0)
-    ratios = report(
+    report(
         benchmark,
         f"recurrent layer of {width}, {SIZE} utterances of up to {padded.shape[1]} frames, forward and backward",
         "dsd",
@@ -239,4 +234,3 @@ def test_recurrence(benchmark: Any, source: Source) -> None:
         },
         clock=time.process_time,
     )
-    assert max(ratios["torch.nn.RNN, packed"], ratios["torch.nn.RNN, padded"]) > 0.5

@@ -232,10 +232,15 @@ def _steps(
         seconds, batch = _timed(partial(_fetch, task, step))
         fetched.append(seconds)
         for name, learner in learners.items():
-            seconds, _ = _timed(partial(learner.train_step, batch, derive(stream, "noise", number)))
+            seconds, _ = _timed(partial(_step, learner, batch, derive(stream, "noise", number)))
             taken[name].append(seconds)
         progress("timing steps", number + 1, _WARM + STEPS)
     return taken, fetched
+
+
+def _step(learner: Learner, batch: Batch, noise_seed: int) -> None:
+    learner.train_step(batch, noise_seed)
+    learner.read()  # waits for the device
 
 
 def _fetch(task: Task, step: int) -> Batch:

@@ -19,6 +19,7 @@ from benchmarks.training.interruption import InterruptedTrial, Stop
 from benchmarks.training.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.training.plan import Plan, ended
 from benchmarks.training.progress import Progress
+from benchmarks.training.stopwatch import Stopwatch
 from tasks import distributed
 from tasks.data.threads import LoaderError
 from tasks.random_streams import derive
@@ -113,10 +114,11 @@ class Trial:
             learners = self._fork(saved) if saved and saved["dense"] else self._fork(self._train_dense(saved))
             self._train(learners)
         except NonFiniteError as error:
-            failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
+            first = self._first(error)
+            failure = Failure(arm=first.arm, phase=first.phase, step=first.step, message=str(first))
             costs = [learner.journal.spent(learner.step) for learner in self.learners.values()]
             distributed.on_rank_zero(lambda: self._conclude({}, failure, costs, {}))
-            raise
+            raise first from None
         finally:
             for learner in learners.values():
                 learner.finish()
@@ -126,6 +128,16 @@ class Trial:
         said |= {name: evaluation.samples for name, evaluation in final.items()}
         costs = [learner.journal.spent(learner.step) for learner in learners.values()]
         return distributed.on_rank_zero(lambda: self._conclude(arms, None, costs, said))
+
+    def _first(self, error: NonFiniteError) -> NonFiniteError:
+        """Return the failure of the earliest step; of one step, the first arm's. The arms are read one after the other."""
+        found = {error.arm: error}
+        for name, learner in self.learners.items():
+            try:
+                learner.read()
+            except NonFiniteError as other:
+                found[name] = other
+        return min((found[name] for name in self.learners if name in found), key=lambda one: one.step)
 
     def _conclude(
         self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost], said: dict[str, list[dict[str, str]]]
@@ -191,14 +203,15 @@ class Trial:
         first, last = lead.offset + lead.step, lead.offset + steps
         for number, batch in enumerate(self._fetch(learners, first, last), start=first):
             awake = self._awake(learners)
-            shown = {name: one.train_step(batch, derive(noise, number)) for name, one in awake.items()}
+            for learner in awake.values():
+                learner.train_step(batch, derive(noise, number))
             for name, learner in awake.items():
                 if learner.due():
                     self._evaluations[name] = learner.evaluate()
                 if self.plan.save_weights and distributed.is_rank_zero():
                     saved_weights.save(learner, self.plan, self.task)
             self._fork_off(learners)
-            self.progress.step(awake, shown)
+            self.progress.step(awake, {name: learner.journal.take_unread() for name, learner in awake.items()})
             self._stop_if_asked(learners)
             if lead.step < steps and self._save_due(lead):
                 self._save(learners)
@@ -219,8 +232,9 @@ class Trial:
     def _fetch(self, learners: dict[str, Learner], first: int, last: int) -> Iterator[Batch]:
         """Yield the batches of steps [first, last). All learners share the loading time."""
         batches = self.task.batches(first, last)
+        loading = Stopwatch(self.plan.device)
         while True:
-            started = time.perf_counter()
+            loading.start()
             try:
                 batch = next(batches)
             except StopIteration:
@@ -231,7 +245,8 @@ class Trial:
                 if distributed.world_size() == 1:
                     self._stop_if_asked(learners)
                 raise
-            passed = time.perf_counter() - started
+            loading.stop()
+            passed = loading.take()
             awake = self._awake(learners)
             for learner in awake.values():
                 learner.journal.spend(passed / len(awake))
@@ -253,6 +268,8 @@ class Trial:
         return lead.at_phase_end() or time.perf_counter() - self._saved > pause
 
     def _save(self, learners: dict[str, Learner]) -> None:
+        for learner in self._awake(learners).values():
+            learner.read()  # in every process
         if not distributed.is_rank_zero():
             return
         started = time.perf_counter()

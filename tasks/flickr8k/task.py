@@ -29,7 +29,7 @@ from tasks.flickr8k.vocabulary import Vocabulary
 from tasks.pretrained import read as read_weights
 from tasks.random_streams import derive
 from tasks.recipe import Recipe
-from tasks.task import DataReport, Evaluation, Progress
+from tasks.task import DataReport, Evaluation, Progress, Shown
 
 _VALIDATION_BATCH = 500
 _DECODED_AT_ONCE = 250
@@ -188,13 +188,13 @@ class FlickrTask:
         train = self._captions["train"]
         return [train.names[i] for i in train.draw(derive(self._seed, "data"), step, self.recipe.batch_size)]
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
         """Return the negative log-likelihood per caption in nats, and the perplexity per word."""
         logits = model(batch.features, batch.words, batch.sizes)
         total = functional.cross_entropy(logits, batch.targets, reduction="sum")
-        return total / len(batch.features), {
-            "perplexity": math.exp(min(float(total.detach()) / len(batch.targets), 50))
-        }
+        words = len(batch.targets)
+        perplexity = Shown(total.detach(), lambda nats: math.exp(min(nats / words, 50)))
+        return total / len(batch.features), {"perplexity": perplexity}
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:

@@ -22,7 +22,7 @@ from tasks.imagenet.recipes import TOP1_ERROR, Network
 from tasks.imagenet.settings import Augmentation
 from tasks.random_streams import derive
 from tasks.recipe import Recipe
-from tasks.task import DataReport, Evaluation, Progress
+from tasks.task import DataReport, Evaluation, Progress, Shown
 
 _TEST_BATCH = 250
 _TRAINING_SCORED = 50_000  # as many as ImageNet has test pictures
@@ -138,7 +138,7 @@ class ImageNetTask:
         assert self._training is not None, "opened for scoring"
         return self._training
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
         """Return the mean cross-entropy, plus the auxiliary losses of GoogLeNet, and the top-1 error of the batch in percent."""
         x, y = batch
         output = model(x)
@@ -148,7 +148,7 @@ class ImageNetTask:
             for auxiliary in (output.aux_logits1, output.aux_logits2):
                 loss = loss + self._network.auxiliary_weight * functional.cross_entropy(auxiliary, y)
         wrong = (logits.detach().argmax(1) != y).float().mean()
-        return loss, {TOP1_ERROR.name: 100 * float(wrong)}
+        return loss, {TOP1_ERROR.name: Shown(wrong, lambda share: 100 * share)}
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:

@@ -24,7 +24,7 @@ from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings
 from tasks.librispeech.utterances import Utterance
 from tasks.random_streams import derive
 from tasks.recipe import Recipe
-from tasks.task import DataReport, Evaluation, Progress
+from tasks.task import DataReport, Evaluation, Progress, Shown
 
 _TEST_BATCH = 32
 
@@ -146,7 +146,7 @@ class SpeechTask:
         assert self._order is not None
         return self._source.train, self._order
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
         """Return the CTC loss in nats, mean over utterances."""
         features, frames = spectrogram.features(batch.waveforms, batch.samples)
         # Drawn from the random stream of the step, so that all arms have the same masks.

@@ -22,7 +22,7 @@ from benchmarks.training.cost import trial
 from benchmarks.training.interruption import InterruptedTrial
 from benchmarks.training.timing import LEAST, STEPS, Probe
 from tasks.recipe import Recipe
-from tasks.task import Evaluation
+from tasks.task import Evaluation, Shown
 from tests.benchmarks import toy
 from tests.benchmarks.test_forks import RECIPE
 from tests.benchmarks.test_trial import StopAt, run
@@ -76,7 +76,7 @@ class TimedToy(toy.ToyTask):
             self.clock.sleep(0.25 * self.factor)
             yield batch
 
-    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Shown]]:
         layer = model[4]  # type: ignore[index]
         self.clock.sleep((3.0 if bool((layer.weight == 0).any()) else 1.0) * self.factor)
         return super().loss(model, batch)

@@ -62,7 +62,7 @@ def test_googlenet_adds_its_auxiliary_losses_in_training(source: Source) -> None
         functional.cross_entropy(part, y) for part in (output.logits, output.aux_logits1, output.aux_logits2)
     )
     assert float(loss.detach()) == pytest.approx(float((main + 0.3 * (one + two)).detach()), rel=1e-5)
-    assert shown["top1_error"] == pytest.approx(100 * float((output.logits.argmax(1) != y).float().mean()))
+    assert float(shown["top1_error"]) == pytest.approx(100 * float((output.logits.argmax(1) != y).float().mean()))
 
 
 @pytest.mark.parametrize("row", RECIPES)
