@@ -127,7 +127,7 @@ def inference() -> Tensor:
     ("weight", "reason"),
     [
         (lambda: torch.ones(4, 4).to_sparse(), r"is sparse \(torch\.sparse_coo\)"),
-        (lambda: torch.ones(4, 4).as_subclass(Wrapped), "is a Wrapped .* no plain tensor"),
+        (lambda: torch.ones(4, 4).as_subclass(Wrapped), "is a Wrapped .* not a plain tensor"),
         (lambda: torch.ones(4, 4).to(torch.float8_e4m3fn), "is torch.float8_e4m3fn"),
         (lambda: torch.ones(4, 4, device="meta"), "is on the meta device"),
         (inference, "was made in inference mode"),
