@@ -131,9 +131,8 @@ WANTED: tuple[Wanted, ...] = (
         "noisy-digits-10db",
         arms=("control", "dsd", "llr"),
         gate=_WORDS,
-        hours=1.8,
+        hours=2.8,
         spread=0.8,
-        waits="no recipe yet that learns from every seed",
     ),
     Wanted(
         "librispeech_deepspeech2",
@@ -141,7 +140,7 @@ WANTED: tuple[Wanted, ...] = (
         arms=("control", "dsd", "llr"),
         gate=_WORDS,
         seeds=10,
-        hours=1.9,
+        hours=2.1,
         spread=0.55,
     ),
 )
