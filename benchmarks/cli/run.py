@@ -28,7 +28,7 @@ from benchmarks.training.plan import Plan, ended
 from benchmarks.training.provenance import Provenance
 from benchmarks.training.trial import Trial
 from tasks import distributed, pretrained
-from tasks.mixed_precision import MixedPrecision
+from tasks.mixed_precision import train_in_bfloat16
 from tasks.options import PRECISION
 from tasks.pretrained import Weights
 from tasks.recipe import Recipe
@@ -108,7 +108,9 @@ def ask(options: Run) -> Asked:
 def build(options: Run, asked: Asked, source: Source, plan: Plan) -> Task:
     """Return the task of one trial."""
     task = named_inputs.domain(asked.row).build(asked.recipe, source, plan.stream(), asked.device, options.workers)
-    return MixedPrecision(task, asked.device) if asked.autocast else task
+    if asked.autocast:
+        train_in_bfloat16(task, asked.device)
+    return task
 
 
 def open_source(options: Run, asked: Asked) -> Source:

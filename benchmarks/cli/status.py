@@ -8,14 +8,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.cli.console import show
+from benchmarks.cli.options import Status
 from benchmarks.records import store
 from benchmarks.rows import ROWS
 from tasks.recipe import SCALES
 
 
-def status(out: Path | None) -> int:
+def status(options: Status) -> int:
     """Print for every row its finished seeds, failed trials and unfinished checkpoints."""
-    folders = [out] if out else [Path("results"), Path("runs")]
+    folders = [options.out] if options.out else [Path("results"), Path("runs")]
     table = Table("row", "scale", "data", "finished seeds", "failed", "unfinished", box=None, padding=(0, 2, 0, 0))
     records = [record for folder in folders for record in store.read_all(folder / "records")]
     unfinished = [path.parent.name for folder in folders for path in sorted(folder.glob("checkpoints/*/trial.pt"))]

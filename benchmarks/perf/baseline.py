@@ -1,7 +1,7 @@
-"""The ratios that `nox -s perf` found before on the same kind of machine, and whether today's are much worse.
+"""The saved ratios of `nox -s perf` on the same kind of machine, and whether new ones are much worse.
 
-Less is better: a ratio is ours over a peer's of the same run. Raw times are not kept. Which of two programs is faster, and by
-how much, depends on the machine, so each kind has its own baseline, and nothing timed fails where there is none.
+A ratio is our figure divided by a peer's of the same run, so less is better. Raw times are not saved, because they depend on the
+machine. Which of two programs is faster depends on it, too: each kind of machine has its own baseline.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from benchmarks.training import provenance
 
 PATH = Path(__file__).parent / "baseline.json"
 WORSE = 1.6
-"""Beyond this factor a ratio fails: neighbours on a machine alter medians by tens of per cent, a lost fast path by more."""
+"""A ratio that grows by more than this factor fails. Other jobs change medians by tens of percent; a lost fast path by more."""
 
 Ratios: TypeAlias = dict[str, dict[str, float]]
-"""By test, such as "test_masks.py::test_hold[vgg16]", and what is compared, such as "dsd / read once"."""
+"""Test, such as "test_masks.py::test_hold[vgg16]", to comparison, such as "dsd / read once", to ratio."""
 
 
 def ratios(measured: Mapping[str, Any]) -> Ratios:
@@ -39,19 +39,26 @@ def machine() -> str:
     return f"{own.cpu}, {own.cores} cores"
 
 
-def save(now: Ratios, kind: str, path: Path = PATH) -> None:
-    """Make `now` the baseline of this kind of machine. Tests that did not run keep theirs."""
-    machines = _machines(path) if path.exists() else {}
-    machines[kind] = {
+def environment() -> dict[str, str]:
+    """Return the machine, the torch version and the date."""
+    return {
+        "machine": f"{machine()}, one thread",
         "torch": torch.__version__,
         "date": datetime.now(UTC).date().isoformat(),
-        "ratios": (machines[kind]["ratios"] if kind in machines else {}) | now,
     }
+
+
+def save(now: Ratios, kind: str, path: Path = PATH) -> None:
+    """Make `now` the baseline of this kind of machine, with torch version and date. Tests that did not run keep theirs."""
+    machines = _machines(path) if path.exists() else {}
+    before = machines[kind]["ratios"] if kind in machines else {}
+    told = {key: value for key, value in environment().items() if key != "machine"}
+    machines[kind] = {**told, "ratios": before | now}
     path.write_text(json.dumps({"machines": machines}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load(kind: str, path: Path = PATH) -> Ratios:
-    """Return the saved ratios of this kind of machine; none where none are saved.
+    """Return the saved ratios of this kind of machine; empty if there are none.
 
     Raises:
         ValueError: the file is not a baseline.
@@ -66,12 +73,14 @@ def _machines(path: Path) -> dict[str, dict[str, Any]]:
         for found in machines.values():
             dict(found["ratios"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no baseline ({error!r}): restore it, or delete it and run with --save") from error
+        raise ValueError(
+            f"{path} is not a baseline ({error!r}): restore it, or delete it and run with --save"
+        ) from error
     return machines
 
 
 def compare(then: Ratios, now: Ratios) -> tuple[list[str], list[str]]:
-    """Return the lines of a Markdown table, then and now, and a sentence for every ratio that is much worse."""
+    """Return the lines of a Markdown table that compares old and new ratios, and a sentence for each that is much worse."""
     lines = ["| test | ratio (less is better) | then | now | now / then |", "| --- | --- | ---: | ---: | ---: |"]
     worse = []
     for test, measured in now.items():

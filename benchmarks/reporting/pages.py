@@ -159,7 +159,7 @@ def _group(group: Group, results: Results, whole: bool) -> Iterator[Block]:
         yield quotations(group, form)
     if mask_lineage.of_weights(group):
         yield picture("weights", "weights of the largest pruned tensor at five points, as in the paper's Figure 2")
-    if mask_lineage.told(group):
+    if mask_lineage.by_seed(group):
         yield picture("lineage", "what happened to the weights that S pruned")
         yield lineage(group)
     yield Bullets(tuple(facts(group)))

@@ -143,7 +143,6 @@ def test_rows_of_one_plan_share_one_correction() -> None:
     pooled = answers.pooled(found)
     assert pooled is not None
     assert pooled.rows == (ROW, "imagenet_resnet50")
-    assert "CNN rows share test pictures" in pooled.note
     assert answers.pooled(answers.rows(group_records(build.planned()))) is None
 
 

@@ -113,7 +113,7 @@ def test_nothing_rests_on_an_unverified_figure(monkeypatch: pytest.MonkeyPatch) 
     ]
     row = paper.ROWS["imagenet_resnet18"]
     remembered = dataclasses.replace(row, overview=dataclasses.replace(row.overview, mark="M"))
-    with pytest.raises(ValueError, match="remembered only"):
+    with pytest.raises(ValueError, match="not verified"):
         claim_of(remembered)
     monkeypatch.setattr(paper, "ROWS", {**paper.ROWS, row.name: remembered})
     remembered_only = texts(overview._table_1([group], [group])[1])

@@ -54,7 +54,7 @@ def test_only_a_ratio_that_is_much_worse_fails() -> None:
 def test_a_file_that_is_no_baseline_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "baseline.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"baseline\.json is no baseline .*--save"):
+    with pytest.raises(ValueError, match=r"baseline\.json is not a baseline .*--save"):
         baseline.load("a", path)
 
 

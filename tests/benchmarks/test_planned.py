@@ -196,9 +196,7 @@ def test_two_rows_with_a_verdict_are_pooled() -> None:
     both = [*build.planned(), *build.planned((0.5, 0.8, 0.6, 0.9, 0.7), row="imagenet_resnet50")]
     text = plain(planned.pool(planned.answers.rows(group_records(both)))).strip()
     assert text.startswith("Over the 2 rows with a verdict (ResNet-18, ResNet-50) the gain is +")
-    assert text.endswith(
-        "The CNN rows share test pictures: their gains do not err independently, as this interval takes them to do."
-    )
+    assert text.endswith("The interval treats rows as independent, but the CNN rows share test pictures.")
     for page in (headline_of(both), pages_of(both)["tables/overview.md"]):
         assert text in page
     assert "Over the" not in headline_of(build.planned())

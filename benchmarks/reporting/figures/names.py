@@ -18,7 +18,7 @@ def kinds(group: Group) -> list[Kind]:
     has: dict[Kind, bool] = {
         "curves": True,
         "weights": mask_lineage.of_weights(group) is not None,
-        "lineage": bool(mask_lineage.told(group)),
+        "lineage": bool(mask_lineage.by_seed(group)),
         "sensitivity": has_sensitivity(group),
     }
     return [kind for kind, there in has.items() if there]

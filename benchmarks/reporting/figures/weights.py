@@ -67,7 +67,7 @@ def dots(group: Group, heading: str, path: Path, drawn_from: str) -> None:
     Raises:
         ValueError: no record of the group has such data.
     """
-    told, names = mask_lineage.told(group), [ALL, *mask_lineage.layers(group)]
+    told, names = mask_lineage.by_seed(group), [ALL, *mask_lineage.layers(group)]
     if not told:
         raise ValueError(f"{path.name}: no record of {group.key.row} says what happened to the weights that S pruned")
     panels = [(title, read) for title, read in _PANELS if any(read(one) for each in told.values() for one in each)]

@@ -17,6 +17,7 @@ from benchmarks.reporting.document import PRINT, Block, Bullets, Cell, Document,
 from benchmarks.reporting.formatting import number
 from benchmarks.reporting.tables.overview_columns import Entry, data, network, percent, pick
 from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
+from benchmarks.statistics.random_effects import NOTE
 
 _ANSWERS = (
     "*Gain over control* is in points of the metric, with a 95 % interval over seeds and test examples; the next column gives it "
@@ -67,7 +68,7 @@ def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
     return (
         f" Over the {len(found.rows)} rows with a verdict ({names}) the gain is ",
         Cell(gain, found.mean, trials),
-        f" (random effects, 95 %; spread between rows {number(100 * found.tau, digits=0)} %). {found.note}",
+        f" (random effects, 95 %; spread between rows {number(100 * found.tau, digits=0)} %). {NOTE}",
     )
 
 
