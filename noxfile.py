@@ -41,28 +41,38 @@ def _requirements() -> list[str]:
     return [*groups["suite"], *groups["dev"], *groups["test-data"]]
 
 
-def _make(session: nox.Session, environment: Path, requirements: list[str], *options: str) -> None:
-    """Make a virtual environment; `options` go to pip."""
+def _make(session: nox.Session, environment: Path, requirements: list[str], *options: str, beside: str = "") -> None:
+    """Make a virtual environment; `options` go to pip. It sees the packages in the folder `beside`, if there is one."""
     shutil.rmtree(environment, ignore_errors=True)
     # virtualenv comes with nox; the standard library's venv needs a package of its own on Debian.
     session.run(sys.executable, "-m", "virtualenv", "--quiet", str(environment), external=True)
+    if beside:
+        (packages,) = environment.glob("lib/python*/site-packages")
+        (packages / "beside.pth").write_text(f"{beside}\n")
     pip = (str(_bin(environment)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     session.run(*pip, *options, *requirements, external=True)
 
 
-def _environment(session: nox.Session, name: str, requirements: list[str], *options: str, pinned: str = "") -> str:
+def _environment(
+    session: nox.Session,
+    name: str,
+    requirements: list[str],
+    *options: str,
+    pinned: str = "",
+    beside: str = "",
+) -> str:
     """Return the python of an environment under .nox, making it first if it is not there.
 
     Its folder is named after what is in it, so that an edit of the requirements never takes it from under a running trainer.
     """
-    contents = repr((requirements, pinned, sys.version))
+    contents = repr((requirements, pinned, sys.version, *([beside] if beside else [])))
     environment = ROOT / ".nox" / f"{name}-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
     environment.parent.mkdir(exist_ok=True)
     with FileLock(f"{environment}.lock"):  # two first sessions at once would delete each other's
         finished = environment / "finished"
         if not finished.exists():
             session.log(f"making {environment.name} (torch is large: a few minutes, once)")
-            _make(session, environment, requirements, *options)
+            _make(session, environment, requirements, *options, beside=beside)
             finished.touch()
     return str(_bin(environment))
 
@@ -125,6 +135,20 @@ def integrations(session: nox.Session) -> None:
     warnings = ("-W", "default", "-W", "error:pruned weights")
     session.chdir(ROOT)
     session.run(python, "-m", "pytest", "tests/integrations", *warnings, *session.posargs, external=True)
+
+
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Run campaigns through Ray and submitit and compare with a plain run, in an environment on top of the shared one."""
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    suite = str(session.run(_python(session), "-c", where, external=True, silent=True)).strip()
+    groups = nox.project.load_toml(PROJECT)["dependency-groups"]
+    more = [*groups["ray"], *groups["submitit"], *groups["tensorboard"]]
+    python = _environment(session, "engines", more, "--constraint", str(LOCK), pinned=LOCK.read_text(), beside=suite)
+    session.chdir(ROOT)
+    session.run(
+        python, "-m", "pytest", "tests/campaign", "tests/benchmarks/test_progress.py", *session.posargs, external=True
+    )
 
 
 @nox.session

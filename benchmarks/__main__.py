@@ -9,7 +9,19 @@ from typing import Annotated
 from tyro.conf import subcommand
 
 from benchmarks.cli import option_checks, streams
-from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Prepare, Report, Run, Status, Tables, Verify
+from benchmarks.cli.options import (
+    Compare,
+    Estimate,
+    Evaluate,
+    Evidence,
+    Prepare,
+    Report,
+    Run,
+    Status,
+    Tables,
+    Tensorboard,
+    Verify,
+)
 from tasks import usage_errors
 
 Command = (
@@ -23,11 +35,16 @@ Command = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Status, subcommand("status")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Tensorboard, subcommand("tensorboard")]
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 0 for success, 1 for a failed check, trial or disk, 2 for invalid input, 128 + n for signal n."""
+    """Run the command and return its exit status.
+
+    0 for success, 1 for a failed check, trial or disk, 2 for invalid input, 75 for a trial that another process is running,
+    128 + n for signal n.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     streams.settle()
     command: Command | None = None
@@ -38,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(command)
     except ValueError as error:
         _tell(error)
-        return 2
+        return getattr(error, "exit_status", 2)
     except KeyboardInterrupt:  # not during training, so there is nothing to save
         streams.complain("interrupted")
         return 130

@@ -93,7 +93,7 @@ def _standing(wanted: Wanted, records: Sequence[Record], running: set[int], gpu:
         wanted,
         have=frozenset(have),
         failed=frozenset(failed),
-        running=frozenset(running - have),
+        running=frozenset(running - have - failed),
         found=summary.compare(groups[-1], "dsd", "control") if groups else None,
         target=(wanted.claim * scale if scale else abs(paper.ROWS[wanted.row].gain)) / 2,
         hours=sum(times) / len(times) if times else wanted.hours,

@@ -11,7 +11,18 @@ from typing import Any
 
 from benchmarks import rows
 from benchmarks.arms.registry import ARMS
-from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Report, Run, Status, Tables, Verify
+from benchmarks.cli.options import (
+    Compare,
+    Estimate,
+    Evaluate,
+    Evidence,
+    Report,
+    Run,
+    Status,
+    Tables,
+    Tensorboard,
+    Verify,
+)
 from benchmarks.rows import OPTIONS, ROWS
 from tasks.options import flag, require_network_file
 from tasks.recipe import Scale
@@ -36,7 +47,7 @@ def check(command: Any) -> None:
             _verify(command)
         case Evidence():
             _evidence(command)
-        case Status():
+        case Status() | Tensorboard():
             if command.out and not command.out.is_dir():
                 raise ValueError(f"--out {command.out}: no such folder")
         case Tables() | Report() | Compare():
@@ -196,7 +207,16 @@ def _evidence(options: Evidence) -> None:
         rows.row(name)
     if options.hours is not None and not options.hours > 0:
         raise ValueError(f"--hours {options.hours}: expected a number above 0")
-    if not options.plan and not options.data.is_dir():
+    if options.jobs < 1 or (options.jobs > 1 and options.backend != "local"):
+        raise ValueError(f"--jobs {options.jobs}: expected 1 or more, and 1 with --backend {options.backend}")
+    if options.hours is not None and options.backend != "local":
+        raise ValueError(f"--hours {options.hours}: --backend {options.backend} decides itself when a trial starts")
+    if options.json and not (options.plan or options.dry_run):
+        raise ValueError("--json: expected --plan or --dry-run as well")
+    if options.campaign is not None and not options.campaign.is_file():
+        raise ValueError(f"--campaign {options.campaign}: no such file")
+    shows = options.plan or options.dry_run
+    if not shows and not options.campaign and not options.data.is_dir():
         raise ValueError(f"--data {options.data}: no such folder (--plan needs no data)")
 
 

@@ -1,7 +1,7 @@
-"""The saved ratios of `nox -s perf` on the same kind of machine, and whether new ones are much worse.
+"""The saved ratios of `nox -s perf` per kind of machine, and whether new ones are much worse.
 
-A ratio is our figure divided by a peer's of the same run, so less is better. Raw times are not saved, because they depend on the
-machine. Which of two programs is faster depends on it, too: each kind of machine has its own baseline.
+A ratio is our figure divided by that of a peer in the same run, so less is better. Raw times are not saved. Which of two
+programs is faster depends on the machine, so each kind has its own baseline. Without one, no timed ratio fails.
 """
 
 from __future__ import annotations
@@ -40,25 +40,22 @@ def machine() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return the machine, the torch version and the date."""
-    return {
-        "machine": f"{machine()}, one thread",
-        "torch": torch.__version__,
-        "date": datetime.now(UTC).date().isoformat(),
-    }
+    """Return the torch version and the date."""
+    return {"torch": torch.__version__, "date": datetime.now(UTC).date().isoformat()}
 
 
 def save(now: Ratios, kind: str, path: Path = PATH) -> None:
-    """Make `now` the baseline of this kind of machine, with torch version and date. Tests that did not run keep theirs."""
+    """Make `now` the baseline of this kind of machine. Tests that did not run keep theirs."""
     machines = _machines(path) if path.exists() else {}
-    before = machines[kind]["ratios"] if kind in machines else {}
-    told = {key: value for key, value in environment().items() if key != "machine"}
-    machines[kind] = {**told, "ratios": before | now}
+    machines[kind] = {
+        **environment(),
+        "ratios": (machines[kind]["ratios"] if kind in machines else {}) | now,
+    }
     path.write_text(json.dumps({"machines": machines}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load(kind: str, path: Path = PATH) -> Ratios:
-    """Return the saved ratios of this kind of machine; empty if there are none.
+    """Return the saved ratios of this kind of machine; none where none are saved.
 
     Raises:
         ValueError: the file is not a baseline.

@@ -158,7 +158,8 @@ def main() -> None:
             "records": records(folder / "records"),
         }
     exponents = {name: round(fit(points)[0], 2) for series in found.values() for name, points in series.items()}
-    content = json.dumps({**baseline.environment(), "seconds": found, "exponents": exponents}, indent=1)
+    machine = {"machine": f"{baseline.machine()}, one thread"}
+    content = json.dumps({**machine, **baseline.environment(), "seconds": found, "exponents": exponents}, indent=1)
     (HERE / "growth.json").write_text(content + "\n", encoding="utf-8")
     draw(found, HERE / "growth.png")
     for name, exponent in exponents.items():

@@ -27,13 +27,13 @@ def reseeded(folder: Path, count: int) -> None:
 
 
 def processor_seconds() -> float:
-    """Return the processor time of all processes that this one has started, in seconds."""
+    """Return what the processes that this one started have taken so far."""
     taken = resource.getrusage(resource.RUSAGE_CHILDREN)
     return taken.ru_utime + taken.ru_stime
 
 
 def python(*words: str) -> None:
-    """Run `python WORDS` at the root of the checkout."""
+    """Run `python WORDS`, at the root of the checkout."""
     subprocess.run([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - our own words
 
 
@@ -43,14 +43,14 @@ def python(*words: str) -> None:
     ids=["nox -l", "python -m benchmarks --help"],
 )
 def test_help(benchmark: Any, words: tuple[str, ...], library: str) -> None:
-    """Neither loads torch. The peer imports the library that parses the words."""
+    """Both answer without torch: beside importing the library that parses their words."""
     candidates = {"dsd": lambda: python(*words), f"import {library}": lambda: python("-c", f"import {library}")}
     report(benchmark, f"python {' '.join(words)}", f"import {library}", candidates, clock=processor_seconds)
 
 
 @pytest.mark.timeout(1200)  # a busy machine takes long for thirteen commands
 def test_tables(benchmark: Any, tmp_path: Path) -> None:
-    """Tables of 200 records with existing figures, beside reading the records."""
+    """Tables of 200 records, the figures drawn before and left as they are, beside reading the records."""
     reseeded(tmp_path / "records", RECORDS)
     words = ("-m", "benchmarks", "tables", "--records", str(tmp_path / "records"))
     before = processor_seconds()

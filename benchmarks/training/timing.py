@@ -167,7 +167,7 @@ def measure(
         outcomes=len(pack_outcomes(outcomes)),
         said=said_bytes,
         networks=len(learners),
-        host=_peak_of_this_process(),
+        host=peak_of_this_process(),
         device_memory=torch.cuda.max_memory_allocated() if cuda else 0,
     )
     for learner in learners.values():
@@ -268,6 +268,6 @@ def _resident(learner: Learner) -> int:
     return sum(map(_bytes, held)) + sum(_bytes(parameter.grad) for parameter in learner.model.parameters())
 
 
-def _peak_of_this_process() -> int:
+def peak_of_this_process() -> int:
     """Return the most bytes that this process has had in memory, as the operating system counts (KiB, on macOS bytes)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

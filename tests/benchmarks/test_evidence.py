@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import ROOT
 from benchmarks.analysis.planning import Standing, following, stand
-from benchmarks.cli import evidence, recorded_command
+from benchmarks.campaign.trial import Result, Trial
+from benchmarks.cli import engines, evidence, recorded_command
 from benchmarks.cli.console import CONSOLE
 from benchmarks.cli.options import Evidence, Run
 from benchmarks.evidence_plan import WANTED, Wanted
@@ -193,7 +196,7 @@ def test_a_trial_that_another_process_took_first_is_passed_over(
             raise lock.TakenError("another process is running this trial")
         return 130
 
-    monkeypatch.setattr(evidence.run, "run", run)
+    monkeypatch.setattr(engines.run, "run", run)
     (tmp_path / SMALL.data).mkdir()
     assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (SMALL,)) == 130
     assert asked == [0, 1, 2]
@@ -211,7 +214,7 @@ def test_the_missing_trial_is_run_with_the_flags_of_its_group_and_a_stop_ends_it
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Run] = []
-    monkeypatch.setattr(evidence.run, "run", lambda options: asked.append(options) or 130)
+    monkeypatch.setattr(engines.run, "run", lambda options: asked.append(options) or 130)
     wanted = dataclasses.replace(RESNET18, row="imagenet_vgg16", label_noise=0.2)
     (tmp_path / "tiny-imagenet-50").mkdir()
     assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (wanted,)) == 130
@@ -228,7 +231,7 @@ def test_a_run_that_leaves_nothing_behind_is_not_asked_for_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(evidence.run, "run", lambda options: asked.append(options.first_seed) or 0)
+    monkeypatch.setattr(engines.run, "run", lambda options: asked.append(options.first_seed) or 0)
     (tmp_path / SMALL.data).mkdir()
     with pytest.raises(ValueError, match=r"seed 0 of ResNet-18 ran but left no record that counts in "):
         evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (SMALL,))
@@ -256,3 +259,59 @@ def test_the_plan_of_a_group_is_its_title_recipe_and_claim() -> None:
     assert dataclasses.replace(RESNET18, arms=(*RESNET18.arms, "swa")).title == "ResNet-18 (sensitivity)"
     assert RESNET18.title == "ResNet-18"  # the text's reading of D2 is no sensitivity
     assert isinstance(RESNET18, Wanted)
+
+
+@pytest.mark.usefixtures("no_priority")
+def test_several_trials_at_a_time_are_each_asked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / SMALL.data).mkdir()
+    records, done = {seed: trial(seed) for seed in (2, 4)}, []
+    ends = {0: 75, 1: 1, 2: 0, 3: -9, 4: 0}  # taken; a full disk; finished; killed too often; finished
+
+    def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
+        assert (backend, options["jobs"]) == ("local", 2)
+        for one in trials:
+            seed = int(one.title.split()[-1])
+            assert one.command[3:5] == ("run", "imagenet_resnet18")
+            if ends[seed] == 0:
+                done.append(records[seed])
+            yield Result(one, ends[seed], 1, "here", 60.0)
+
+    (tmp_path / "out" / "records").mkdir(parents=True)
+    monkeypatch.setattr(engines, "submit", submit)
+    monkeypatch.setattr(evidence.store, "read_all", lambda folder: list(done))
+    given = Evidence(data=tmp_path, out=tmp_path / "out", jobs=2)
+    assert evidence.evidence(given, (SMALL,)) == 1
+    said = capsys.readouterr().out
+    ending = r"^ResNet-18 seed (\d): (.*)$"
+    told = [found for found in re.findall(ending, said, re.MULTILINE) if not found[1].startswith("starts")]
+    assert told == [
+        ("0", "another process is running it, or has just run it on here after 60 s"),
+        ("1", "failed on here after 60 s"),
+        ("2", "finished on here after 60 s"),
+        ("3", "killed by signal 9 on here after 60 s"),
+        ("4", "finished on here after 60 s"),
+    ]
+
+
+@pytest.mark.usefixtures("no_priority")
+def test_an_interrupted_trial_ends_the_command_with_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
+        yield from (Result(one, 130, 1, "here", 1.0) for one in trials)
+
+    (tmp_path / SMALL.data).mkdir()
+    monkeypatch.setattr(engines, "submit", submit)
+    assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path, jobs=2), (SMALL,)) == 130
+
+
+def test_the_plan_as_json_lists_groups_and_trials_in_their_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = Evidence(data=tmp_path / "absent", plan=True, json=True, out=RECORDS.parent)
+    assert evidence.evidence(given) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [group["row"] for group in told["groups"]] == [one.row for one in WANTED]
+    missing = sum(0 if of["waits"] else of["seeds"] - len({*of["finished"], *of["failed"]}) for of in told["groups"])
+    assert len(told["trials"]) == told["total"]["trials"] == missing
+    assert told["total"]["hours"] == pytest.approx(sum(one["hours"] for one in told["trials"]))
