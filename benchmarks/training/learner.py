@@ -109,14 +109,12 @@ class Learner:
         self._parallel: nn.Module | None = None  # made with the first batch
         device = next(model.parameters()).device
         self._readings, self._stopwatch = Readings(), Stopwatch(device)
-        # 1.0 from the first step that is not finite. Only fused optimizers look at it, at no cost. (Skipping their very first
-        # step leaves momentum uninitialised; no later step uses it.)
-        self._found_inf = torch.zeros((), device=device)
-        optimizer.found_inf = self._found_inf  # type: ignore[attr-defined]
-        own_after_step = (
-            type(self.hooks).after_step is not Hooks.after_step
-        )  # it could change weights after a skipped step
-        self._reads_every_step = own_after_step or not optimizer.defaults.get("fused")
+        # 1.0 from the first step that is not finite on. Fused optimizers skip while it is, at no cost. (In torch 2.12 a skipped
+        # very first step leaves momentum uninitialised; no later step uses it.)
+        self._found_inf = optimizer.found_inf = torch.zeros((), device=device)  # type: ignore[attr-defined]
+        # Hooks after a step could change the weights though it was skipped.
+        hooked = type(self.hooks).after_step is not Hooks.after_step
+        self._reads_every_step = hooked or not optimizer.defaults.get("fused")
 
     @property
     def steps(self) -> int:
