@@ -46,7 +46,6 @@ class Wanted:
         seeds: the number of seeds, starting at 0.
         hours: expected core-hours per trial; replaced by measurements once trials ran on the same kind of hardware.
         spread: expected standard deviation of the gain over seeds, in metric points; replaced by measurement from three seeds on.
-        waits: why no trial may start yet; empty if trials may start.
     """
 
     row: str
@@ -58,7 +57,6 @@ class Wanted:
     spread: float = 0.3
     weights: str | None = None
     label_noise: float | None = None
-    waits: str = ""
 
     @property
     def recipe(self) -> Recipe:

@@ -63,7 +63,7 @@ class Row:
     def lacks(self) -> str | None:
         """What is missing for a verdict; None if there is a verdict."""
         if self.group is None:
-            return f"no trial yet ({self.wanted.waits})" if self.wanted.waits else "no trial yet"
+            return "no trial yet"
         return self.answer.missing if self.records else summary.missing(self.group)
 
 

@@ -48,10 +48,10 @@ class Standing:
 
     @property
     def next_seed(self) -> int | None:
-        """The first planned seed without a trial; None if there is none or no trial may start yet."""
+        """The first planned seed without a trial; None if there is none."""
         spent = self.have | self.failed | self.running
         missing = (seed for seed in range(self.wanted.seeds) if seed not in spent)
-        return None if self.wanted.waits else next(missing, None)
+        return next(missing, None)
 
     @property
     def narrowing(self) -> float:

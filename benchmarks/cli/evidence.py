@@ -63,7 +63,7 @@ def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
     queue = PlanQueue(given, WANTED if wanted is None else wanted)
     if _shown(queue, given):
         return 0
-    require(given.data, [one for one in queue.wanted if not one.waits])
+    require(given.data, queue.wanted)
     if given.backend == "local":
         _give_way(queue.gpu)
     return engines.run_all(queue, given, inline=given.backend == "local" and given.jobs == 1)
@@ -218,13 +218,7 @@ def _cells(standing: Standing) -> list[str]:
         else f"fails: {', '.join(standing.gate.failed)}"
     )
     missing = wanted.seeds - len(standing.have | standing.failed)
-    left = (
-        f"waits: {wanted.waits}"
-        if wanted.waits
-        else duration(3600 * standing.hours * missing)
-        if missing
-        else "nothing"
-    )
+    left = duration(3600 * standing.hours * missing) if missing else "nothing"
     return [*cells, duration(3600 * standing.hours), left]
 
 
@@ -241,7 +235,6 @@ def _facts(standing: Standing) -> dict[str, Any]:
         "failed": sorted(standing.failed),
         "running": sorted(standing.running),
         "next_seed": standing.next_seed,
-        "waits": wanted.waits,
         "gain": None if gain is None else {"mean": gain.mean, "sd": gain.sd, "n": gain.n},
         "half_the_claim": standing.target,
         "gate": None if standing.gate is None else {"holds": standing.gate.holds, "failed": list(standing.gate.failed)},

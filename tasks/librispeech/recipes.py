@@ -112,7 +112,9 @@ def small(
         epochs, every = longer
         settled = dataclasses.replace(phases[0], epochs=epochs, decay=StepDecay(every, 1 / 1.2))
         phases = (settled, *phases[1:])
-        lengths = f"D {epochs / length:g} times as long ({epochs:g} epochs), its rate divided by 1.2 every {every:g} epochs; "
+        lengths = (
+            f"D {epochs / length:g} times as long ({epochs:g} epochs), its rate divided by 1.2 every {every:g} epochs; "
+        )
     return dataclasses.replace(
         recipe,
         schedule=Schedule(phases),
@@ -135,16 +137,12 @@ def small(
 RECIPES: dict[str, dict[Scale, Recipe]] = {
     "librispeech_deepspeech": {
         "smoke": small(DEEPSPEECH, DeepSpeech1Settings(width=128), 1e-2, momentum=0.9, clip_norm=10, dense_epochs=8),
-        "small": small(
-            DEEPSPEECH, DeepSpeech1Settings(width=256), 5e-3, momentum=0.9, clip_norm=10, longer=(100, 4)
-        ),
+        "small": small(DEEPSPEECH, DeepSpeech1Settings(width=256), 5e-3, momentum=0.9, clip_norm=10, longer=(100, 4)),
         "paper": DEEPSPEECH,
     },
     "librispeech_deepspeech2": {
         "smoke": small(DEEPSPEECH2, DeepSpeech2Settings(64, 2, 4), 1e-2, momentum=0.9, clip_norm=10, dense_epochs=4),
-        "small": small(
-            DEEPSPEECH2, DeepSpeech2Settings(128, 3, 8), 1e-2, momentum=0.9, clip_norm=10, longer=(40, 1.5)
-        ),
+        "small": small(DEEPSPEECH2, DeepSpeech2Settings(128, 3, 8), 1e-2, momentum=0.9, clip_norm=10, longer=(40, 1.5)),
         "paper": DEEPSPEECH2,
     },
 }

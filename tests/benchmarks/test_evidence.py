@@ -85,14 +85,6 @@ def test_seeds_beyond_the_plan_neither_count_nor_are_run(trials: list[Record]) -
     assert following([one]) is None
 
 
-def test_a_row_that_waits_is_never_chosen() -> None:
-    one = standing(0, [], 1.0)
-    waiting = dataclasses.replace(one, wanted=dataclasses.replace(one.wanted, waits="a probe"))
-    assert waiting.next_seed is None
-    assert following([waiting]) is None
-    assert following([waiting, one]) is one
-
-
 def test_first_comes_what_narrows_most_per_hour_in_units_of_its_target() -> None:
     cheap, dear = standing(0, [], 0.5), standing(0, [], 2.0)
     assert following([dear, cheap]) is cheap
@@ -147,7 +139,6 @@ def test_the_plan_runs_nothing_and_says_what_each_row_lacks(
     said = capsys.readouterr().out
     assert "half the claim" in said
     assert all(ROWS[one.row].title in said for one in WANTED)
-    assert all(one.waits in said for one in WANTED if one.waits)
 
 
 def test_rows_can_be_chosen_and_a_misspelt_one_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,9 +195,8 @@ def test_a_trial_that_another_process_took_first_is_passed_over(
 
 def test_absent_data_sets_are_all_named_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "flickr8k").mkdir()
-    wanted = [dataclasses.replace(one, waits="") for one in WANTED]
     with pytest.raises(ValueError, match=r"missing .*tiny-imagenet-50, .*squeezenet1_0.*noisy-digits"):
-        evidence.evidence(Evidence(data=tmp_path, out=tmp_path), wanted)
+        evidence.evidence(Evidence(data=tmp_path, out=tmp_path))
 
 
 @pytest.mark.usefixtures("no_priority")
@@ -312,6 +302,6 @@ def test_the_plan_as_json_lists_groups_and_trials_in_their_order(
     assert evidence.evidence(given) == 0
     told = json.loads(capsys.readouterr().out)
     assert [group["row"] for group in told["groups"]] == [one.row for one in WANTED]
-    missing = sum(0 if of["waits"] else of["seeds"] - len({*of["finished"], *of["failed"]}) for of in told["groups"])
+    missing = sum(of["seeds"] - len({*of["finished"], *of["failed"]}) for of in told["groups"])
     assert len(told["trials"]) == told["total"]["trials"] == missing
     assert told["total"]["hours"] == pytest.approx(sum(one["hours"] for one in told["trials"]))
