@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent
 # Under the `nox` script the checkout is not on sys.path.
 sys.path.insert(0, str(ROOT))
 
+import dsd  # noqa: E402
 from benchmarks.rows import ROWS  # noqa: E402
 
 nox.needs_version = ">=2024.10.9"
@@ -29,6 +30,15 @@ PROJECT, LOCK = ROOT / "pyproject.toml", ROOT / "requirements.lock"
 # Not in the shared environment: they would decide its torch.
 PYTEST = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis"]
 FRAMEWORKS = ["lightning", "transformers[torch]", "accelerate", "timm", "schedulefree", "fastai", "scikit-learn"]
+DOCS = [
+    "mkdocs<2",
+    "mkdocs-material",
+    "mkdocstrings[python]",
+    "mkdocs-include-markdown-plugin",
+    "ruff",
+    "pytest",
+    "pytest-timeout",
+]
 LOCK_HEADER = "# The versions that all sessions use. Rewritten by `nox -s lock`; pip reads it as constraints.\n"
 
 
@@ -41,28 +51,38 @@ def _requirements() -> list[str]:
     return [*groups["suite"], *groups["dev"], *groups["test-data"]]
 
 
-def _make(session: nox.Session, environment: Path, requirements: list[str], *options: str) -> None:
-    """Make a virtual environment; `options` go to pip."""
+def _make(session: nox.Session, environment: Path, requirements: list[str], *options: str, beside: str = "") -> None:
+    """Make a virtual environment; `options` go to pip. It sees the packages in the folder `beside`, if there is one."""
     shutil.rmtree(environment, ignore_errors=True)
     # virtualenv comes with nox; the standard library's venv needs a package of its own on Debian.
     session.run(sys.executable, "-m", "virtualenv", "--quiet", str(environment), external=True)
+    if beside:
+        (packages,) = environment.glob("lib/python*/site-packages")
+        (packages / "beside.pth").write_text(f"{beside}\n")
     pip = (str(_bin(environment)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     session.run(*pip, *options, *requirements, external=True)
 
 
-def _environment(session: nox.Session, name: str, requirements: list[str], *options: str, pinned: str = "") -> str:
+def _environment(
+    session: nox.Session,
+    name: str,
+    requirements: list[str],
+    *options: str,
+    pinned: str = "",
+    beside: str = "",
+) -> str:
     """Return the python of an environment under .nox, making it first if it is not there.
 
     Its folder is named after what is in it, so that an edit of the requirements never takes it from under a running trainer.
     """
-    contents = repr((requirements, pinned, sys.version))
+    contents = repr((requirements, pinned, sys.version, *([beside] if beside else [])))
     environment = ROOT / ".nox" / f"{name}-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
     environment.parent.mkdir(exist_ok=True)
     with FileLock(f"{environment}.lock"):  # two first sessions at once would delete each other's
         finished = environment / "finished"
         if not finished.exists():
             session.log(f"making {environment.name} (torch is large: a few minutes, once)")
-            _make(session, environment, requirements, *options)
+            _make(session, environment, requirements, *options, beside=beside)
             finished.touch()
     return str(_bin(environment))
 
@@ -121,10 +141,27 @@ def tests(session: nox.Session) -> None:
 def integrations(session: nox.Session) -> None:
     """Run tests/integrations with current releases of the frameworks, in an environment of its own."""
     python = _environment(session, "integrations", [*FRAMEWORKS, *PYTEST])
+    # The scripts of examples/ use this wheel, as a stranger's would; the tests beside them import the checkout.
+    session.run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", str(ROOT), external=True)
     # The frameworks warn about much that is not ours; what dsd itself warns about is an error all the same.
     warnings = ("-W", "default", "-W", "error:pruned weights")
     session.chdir(ROOT)
-    session.run(python, "-m", "pytest", "tests/integrations", *warnings, *session.posargs, external=True)
+    test = (python, "-m", "pytest", "tests/integrations", *warnings, *session.posargs)
+    session.run(*test, external=True, env={"DSD_FROM_WHEEL": "1"})
+
+
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Run campaigns through Ray and submitit and compare with a plain run, in an environment on top of the shared one."""
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    suite = str(session.run(_python(session), "-c", where, external=True, silent=True)).strip()
+    groups = nox.project.load_toml(PROJECT)["dependency-groups"]
+    more = [*groups["ray"], *groups["submitit"], *groups["tensorboard"]]
+    python = _environment(session, "engines", more, "--constraint", str(LOCK), pinned=LOCK.read_text(), beside=suite)
+    session.chdir(ROOT)
+    session.run(
+        python, "-m", "pytest", "tests/campaign", "tests/benchmarks/test_progress.py", *session.posargs, external=True
+    )
 
 
 @nox.session
@@ -137,6 +174,31 @@ def library(session: nox.Session) -> None:
         python = _environment(session, f"library-{name}", [*requirements, *PYTEST])
         session.run(python, "-c", "import torch; print('torch', torch.__version__)", external=True)
         session.run(python, "-m", "pytest", "tests/dsd", *session.posargs, external=True)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the library's site into site/, in an environment of its own; a warning is an error."""
+    python = _environment(session, "docs", DOCS)
+    session.chdir(ROOT)
+    # PyYAML comes with mkdocs, and the workflows are read with it.
+    session.run(python, "-m", "pytest", "--noconftest", "tests/test_docs.py", "tests/test_workflows.py", external=True)
+    build = (python, "-m", "mkdocs", "build", "--strict", *session.posargs)
+    session.run(*build, external=True, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the library's sdist and wheel into dist/ and check them (`-- --tag TAG`: it must be "v" and the version)."""
+    wanted = f"v{dsd.__version__}"
+    if session.posargs and session.posargs != ["--tag", wanted]:
+        session.error(f"{' '.join(session.posargs)}: the only tag of this version is {wanted}")
+    python = _environment(session, "package", ["build", "twine"])
+    session.chdir(ROOT)
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run(python, "-m", "build", external=True)  # the wheel is built from the sdist
+    made = sorted(str(one) for one in (ROOT / "dist").iterdir())
+    session.run(python, "-m", "twine", "check", "--strict", *made, external=True)
 
 
 @nox.session

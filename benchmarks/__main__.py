@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Annotated
 
 from tyro.conf import subcommand
 
 from benchmarks.cli import option_checks, streams
-from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Prepare, Report, Run, Status, Tables, Verify
+from benchmarks.cli.options import (
+    Compare,
+    Estimate,
+    Evaluate,
+    Evidence,
+    Prepare,
+    Report,
+    Run,
+    Status,
+    Tables,
+    Tensorboard,
+    Verify,
+)
 from tasks import usage_errors
 
 Command = (
@@ -22,34 +35,33 @@ Command = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Status, subcommand("status")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Tensorboard, subcommand("tensorboard")]
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 0 for success, 1 for a failed check, trial or disk, 2 for invalid input, 128 + n for signal n."""
+    """Run the command and return its exit status.
+
+    0 for success, 1 for a failed check, trial or disk, 2 for invalid input, 75 for a trial that another process is running,
+    128 + n for signal n.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     streams.settle()
+    command: Command | None = None
     try:
         about = "Train baseline and DSD side by side, and make tables from the records."
-        command: Command = usage_errors.parse(Command, words, "python -m benchmarks", about)
-    except ValueError as error:
-        _tell(error)
-        return 2
-    except BrokenPipeError:  # the reader of the help closed the pipe (`| head`)
-        return 0
-    except OSError as error:
-        _tell(error)
-        return 1
-    try:
+        command = usage_errors.parse(Command, words, "python -m benchmarks", about)
         option_checks.check(command)
         return _run(command)
     except ValueError as error:
         _tell(error)
-        return 2
+        return getattr(error, "exit_status", 2)
     except KeyboardInterrupt:  # not during training, so there is nothing to save
         streams.complain("interrupted")
         return 130
     except OSError as error:  # a full disk, a read-only folder, a killed loader process
+        if command is None and isinstance(error, BrokenPipeError):  # the reader of the help closed the pipe (`| head`)
+            return 0
         _tell(error)
         return 1
     except MemoryError as error:
@@ -58,38 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(command: Command) -> int:
-    """Import only what the command needs: help and tables run without torch."""
-    match command:
-        case Estimate():  # before Run, its base class
-            from benchmarks.cli import estimate
-
-            return estimate.estimate(command)
-        case Run():
-            from benchmarks.cli import run
-
-            return run.run(command)
-        case Evidence():
-            from benchmarks.cli import evidence
-
-            return evidence.evidence(command)
-        case Tables() | Report():
-            from benchmarks.cli import report, tables
-
-            return tables.tables(command) if isinstance(command, Tables) else report.report(command)
-        case Prepare():
-            from benchmarks.cli import prepare
-
-            return prepare.prepare(command)
-        case Compare():
-            from benchmarks.cli import compare
-
-            return compare.run(command)
-        case Verify() | Status() | Evaluate():
-            from benchmarks.cli import evaluate, status, verify
-
-            if isinstance(command, Status):
-                return status.status(command.out)
-            return verify.verify(command) if isinstance(command, Verify) else evaluate.evaluate(command)
+    """Run the function that has the command's name, in the module of that name. Other modules, and torch, are not loaded."""
+    name = type(command).__name__.lower()
+    return int(getattr(importlib.import_module(f"benchmarks.cli.{name}"), name)(command))
 
 
 def _tell(error: Exception) -> None:

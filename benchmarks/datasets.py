@@ -1,6 +1,6 @@
-"""The data sets of the plan: where each comes from, and the fingerprints that it must have (standard library only).
+"""The data sets of the plan, with their sources and expected fingerprints. Uses only the standard library.
 
-Checksums marked as measured were taken from the files that the results were made with; their publishers state none.
+The publishers state no checksums. The checksums here are those of the files that the results were made with.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class Source:
     """A public download.
 
     Attributes:
-        name: what lies in the folder that `--from` names.
-        url: where it is published, and `commit` which state of it.
-        get: the commands that fetch it, or where to apply.
-        measured: SHA-256 of our copy: of the file, or over all recordings (`tasks.librispeech.prepare.recordings_digest`).
+        name: the name of the file or folder in the folder given by `--from`.
+        url: where it is published. `commit` is the version, if it is in git.
+        get: the commands that download it, or where to apply for it.
+        measured: the SHA-256 of our copy: of the file, or of all recordings (`tasks.librispeech.prepare.recordings_digest`).
     """
 
     name: str
@@ -34,12 +34,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What `prepare` makes.
+    """A data set that `prepare` makes.
 
     Attributes:
-        made: the folder or file that it becomes in data/; {snr} stands for the ratio of speech to noise in dB.
-        row: a row that reads it, whose verification gives its fingerprints; empty for a file of weights.
-        exact: whether everyone gets the planned fingerprints, and `note` why not.
+        made: its folder or file in data/. {snr} is replaced by the signal-to-noise ratio in dB.
+        row: a row that uses it, whose verification computes its fingerprints; empty for a file of weights.
+        exact: whether every copy has the planned fingerprints. `note` says why not.
     """
 
     made: str
@@ -49,7 +49,7 @@ class Dataset:
     note: str = ""
 
     def name(self, snr: int) -> str:
-        """Return what it is called in data/."""
+        """Return its name in data/."""
         return self.made.format(snr=str(snr).replace("-", "minus"))
 
 
@@ -119,14 +119,14 @@ DATASETS: dict[Name, Dataset] = {
             ),
         ),
         exact=False,
-        note="the results were made with pictures squashed to 128 x 128 and encoded again; official ones have another"
-        " fingerprint, and records made with them form groups of their own",
+        note="the results were made with pictures resized to 128 x 128 and encoded again. The official pictures have another"
+        " fingerprint, so their records form separate groups",
     ),
 }
-"""By the name that `prepare` takes."""
+"""Name, as given to `prepare`, to data set."""
 
 Use = tuple[Scale, float]
-"""Whose recipe uses the data set, and the share of the training examples: `small` tests on training pictures it leaves out."""
+"""The scale of the recipe, and the share of training examples. `small` tests on training pictures that it does not train on."""
 
 PLANNED: dict[str, dict[Use, str]] = {
     "tiny-imagenet-50": {
@@ -141,4 +141,4 @@ PLANNED: dict[str, dict[Use, str]] = {
     },
     "flickr8k": {("small", 1.0): "041b1d0225f18fdc"},
 }
-"""By what a data set is called in data/, the fingerprint of every use as `verify` prints it; of weights, the file's SHA-256."""
+"""Name in data/ to the fingerprint of every use, as printed by `verify`. For weights, it is the file's SHA-256."""

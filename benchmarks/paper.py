@@ -1,8 +1,8 @@
-"""Every number that the paper published for our seven rows, with its source (standard library only; never computed).
+"""All numbers that the paper published for our seven rows, with their sources. Uses only the standard library.
 
-Han et al., *DSD: Dense-Sparse-Dense Training for Deep Neural Networks*, ICLR 2017, arXiv 1607.04381. Each figure
-carries a mark: P read in the paper's text, Z read in the authors' model zoo, D arithmetic on those, M remembered only.
-An M figure is shown as unverified, and nothing may be concluded from it.
+Han et al., *DSD: Dense-Sparse-Dense Training for Deep Neural Networks*, ICLR 2017, arXiv 1607.04381. Every figure has a mark:
+P read in the paper's text, Z read in the authors' model zoo, D computed from such figures, M from memory. An M figure is shown as
+unverified, and no result may depend on it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Figure:
 
     @property
     def verified(self) -> bool:
-        """Whether somebody has read it in a source; only then may a test or a verdict rest on it."""
+        """Whether somebody has read it in a source. Tests and verdicts use only verified figures."""
         return self.mark != "M"
 
 
 @dataclass(frozen=True)
 class Overview:
-    """One line of Table 1: one decimal; `absolute` and `relative` (%) are as printed, not computed."""
+    """A row of Table 1, with one decimal. `absolute` and `relative` (%) are printed there, not computed."""
 
     baseline: float
     dsd: float
@@ -48,16 +48,16 @@ class Overview:
 
 @dataclass(frozen=True)
 class Row:
-    """What the paper says of one row.
+    """The paper's figures for a row.
 
     Attributes:
-        metric: the primary metric, by the name that the task gives it.
+        metric: the primary metric, with the task's name for it.
         stages: stage ("Baseline", "Sparse", "DSD", "LLR", "DSD, iteration 1") to metric to figure.
-        same_data: whether our row trains and tests on the paper's own data set at scale `paper`.
-        equal_budget: the gain at equal numbers of epochs where the headline compares unequal ones.
+        same_data: whether our row uses the paper's data set at `paper` scale.
+        equal_budget: the gain at equal numbers of epochs, if the headline compares unequal ones.
         note: what a reader must know before comparing.
-        epochs: stage to epochs in all at its end, D included, where the paper trained several iterations.
-        sets: metric to the data set it was measured on, where the paper has more than one.
+        epochs: stage to the total epochs at its end, including D, if the paper trained several iterations.
+        sets: metric to its data set, if the paper has several.
     """
 
     name: str
@@ -81,30 +81,30 @@ class Row:
 
     @property
     def gain(self) -> float:
-        """The gain over the baseline that ours at equal budget is to be resolved against: that at equal budget, if known."""
+        """The gain over the baseline to compare ours with: the one at equal budget, if known."""
         return self.equal_budget.value if self.equal_budget else self.overview.absolute
 
     def figure(self, stage: str, metric: str, iterations: int = 1) -> Figure | None:
-        """Return the figure to stand beside ours, or None where the paper has none.
+        """Return the figure that corresponds to ours; None if the paper has none.
 
-        After a single iteration of ours, the paper's first iteration is the like one, not its headline. Where the paper
-        iterated, its own Baseline was trained for as long as one iteration: the like of our control, not of the end of D.
+        A single iteration of ours corresponds to the paper's first iteration, not to its headline. If the paper iterated, its
+        Baseline was trained as long as one iteration, so it corresponds to our control, not to the end of D.
         """
         if self.iterated:
             stage = (_ONE_ITERATION if iterations == 1 else _ITERATIONS).get(stage, stage)
         return self.stages.get(stage, {}).get(metric)
 
     def stage(self, kind: str, iteration: int) -> str | None:
-        """Return the stage at the end of a phase ("dense", "sparse", "redense"), by its iteration; None without one."""
+        """Return the stage at the end of a phase ("dense", "sparse", "redense") of an iteration; None if there is none."""
         last = sum(stage.startswith("Sparse") for stage in self.stages)
         if kind == "dense":
-            found = "Dense, iteration 0" if self.iterated else "Baseline"
-        elif kind == "redense" and iteration == last:
-            found = "DSD"  # what it ends with is the headline
+            stage = "Dense, iteration 0" if self.iterated else "Baseline"
         else:
-            name = {"sparse": "Sparse", "redense": "DSD"}[kind]
-            found = f"{name}, iteration {iteration}" if last > 1 or iteration > 1 else name
-        return found if found in self.stages else None
+            stage = {"sparse": "Sparse", "redense": "DSD"}[kind]
+            # The last D2 is the paper's headline, "DSD".
+            if max(last, iteration) > 1 and (kind, iteration) != ("redense", last):
+                stage = f"{stage}, iteration {iteration}"
+        return stage if stage in self.stages else None
 
 
 _ITERATIONS = {"Baseline": "Dense, iteration 0", "Control, iteration 1": "Baseline"}
@@ -171,15 +171,17 @@ def _speech(
         equal_budget=Figure(gain, "D", f"Baseline minus DSD, iteration 1, in {table}"),
         note=(
             "The paper trained and tested on WSJ, this row on LibriSpeech: the figures are not comparable. Its headline "
-            f"compares two iterations ({5 * epochs} epochs) with a baseline of {3 * epochs}, whose like is our control after "
-            "iteration 1."
+            f"compares two iterations ({5 * epochs} epochs) with a baseline of {3 * epochs} epochs, which corresponds to our "
+            "control after iteration 1."
         ),
         epochs=MappingProxyType(totals),
         sets=MappingProxyType({"wer": "WSJ'93", "wer_wsj92": "WSJ'92"}),
     )
 
 
-_PROSE = "Section 4.3's prose gives ResNet gains of 1.13 and 0.85; the table and the authors' zoo give 1.26 and 1.12."
+_PROSE = (
+    "The text of Section 4.3 gives ResNet gains of 1.13 and 0.85; the table and the authors' zoo give 1.26 and 1.12."
+)
 
 _ALL = (
     _imagenet(
@@ -225,7 +227,7 @@ _ALL = (
                 "DSD": (59.2, 40.7, 27.4, 18.5),
             },
         ),
-        note="NeuralTalk's own script leaves out BLEU's brevity penalty, and the paper's figures fit that script.",
+        note="NeuralTalk's own script omits BLEU's brevity penalty, and the paper's figures agree with that script.",
     ),
     _speech(
         "librispeech_deepspeech",
@@ -274,15 +276,17 @@ class Claim:
 
 
 def claim_of(row: Row) -> Claim:
-    """Return what the paper claims of a row: at equal budget where it is known, else as Table 1 prints it.
+    """Return the paper's claim for a row: the gain at equal budget if known, otherwise that of Table 1.
 
     Raises:
-        ValueError: nobody has read the figure in a source.
+        ValueError: the figure is not verified.
     """
     if row.equal_budget is not None:
         figures = row.equal_budget, row.stages["Baseline"][row.metric]  # trained for as long as one iteration of DSD
         if all(figure.verified for figure in figures):
             return Claim(figures[0].value, figures[0].value / figures[1].value)
     if not row.overview.verified:
-        raise ValueError(f"{row.name}: the paper's gain is remembered only, so nothing can be concluded from it")
+        raise ValueError(
+            f"{row.name}: the paper's gain is not verified; find it in a source and give the figure another mark than M"
+        )
     return Claim(row.overview.absolute, row.overview.relative / 100)

@@ -1,4 +1,4 @@
-"""The rows of the results, as declared by the domains (standard library only: the noxfile imports it without torch)."""
+"""The rows of the results, as declared by the domains. Uses only the standard library, because the noxfile imports it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROWS: dict[str, Row] = {
 }
 OPTIONS: tuple[Option, ...] = tuple(dict.fromkeys(option for row in ROWS.values() for option in row.options))
 """The flags that only some rows have."""
-assert len({option.name for option in OPTIONS}) == len(OPTIONS), "two flags have one name"
+assert len({option.name for option in OPTIONS}) == len(OPTIONS), "two flags have the same name"
 
 
 def row(name: str) -> Row:

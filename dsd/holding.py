@@ -1,4 +1,4 @@
-"""Pruned weights are held at zero: by hooks on their gradients and on the steps, which also notice who moves them otherwise."""
+"""Hooks on gradients and optimizer steps that hold pruned weights at zero and detect other changes of them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from dsd.wrapping import names, others, stepped
 from dsd.zeroing import GradientMask, any_pruned, held_mask, prunes, zero_pruned_
 
 PACE = 100
-"""Steps between two looks where the answer has to come from a GPU, which would wait for it."""
+"""Steps between two checks on a GPU, since a check waits for the GPU."""
 
 
 class Held(Mapping[str, Tensor]):
-    """The masks of a sparse phase by parameter name: those in force, while they are held and afterwards.
+    """The masks of a sparse phase by parameter name, during the phase and afterwards.
 
-    They are the very tensors that are held: replace them with `move`, never write to them. A copy and a pickle are a plain dict.
+    These are the tensors in use: replace them with `move`, never write to them. A copy or pickle is a plain dict.
     """
 
     def __init__(self, masks: dict[str, Tensor], holding: Holding) -> None:
@@ -47,32 +47,32 @@ class Held(Mapping[str, Tensor]):
         return dict, (self._masks,)
 
     def move(self, masks: Masks) -> None:
-        """Put other masks in the place of those held, between two steps.
+        """Replace masks between two steps.
 
-        A weight that is newly pruned becomes +0.0, with its gradient and optimizer state. One that is newly kept starts at
-        +0.0 (where it was held), its momentum too; its decaying averages (`exp_avg_sq`, `square_avg` ...) start at the mean
-        over the tensor's weights that both masks keep: at zero its first step would be 3 learning rates under Adam, 10 to 32
-        under RMSprop. Step counts go on; LBFGS forgets its curvature pairs.
+        Newly pruned weights become +0.0, with their gradient and optimizer state. Newly kept weights and their momentum start at
+        +0.0. Their decaying averages (`exp_avg_sq`, `square_avg` and so on) start at the mean over the weights of the tensor that
+        both masks keep: from zero, the first step would be 3 learning rates under Adam and 10 to 32 under RMSprop. Step counts
+        continue. LBFGS drops its curvature pairs.
 
         Under `torch.distributed` with more than one process, every process must call this with masks of the same names; all
-        get those of rank 0.
+        use those of rank 0.
 
         Args:
-            masks: bool, of the weights' shapes, True where kept. Those of other names stay as they are.
+            masks: bool, of the weights' shapes, True where kept. Masks of other names do not change.
 
         Raises:
             ValueError: a name is not held, a mask is not bool of the weight's shape, or the optimizer's state holds a name
-                that `torch.optim` does not use (see `restart`). Nothing has been changed then.
+                that `torch.optim` does not use (see `restart`). Nothing is changed then.
             RuntimeError: the sparse phase is over.
         """
         self._holding.move(masks)
 
 
 class Holding:
-    """Zeroes what is pruned after every step of `optimizers`, and looks whether anything else has moved it.
+    """Zeroes pruned weights after every step of `optimizers`, and checks whether anything else has changed them.
 
-    Looking is cheap: before each step at every tensor's version, which changes with most ways to write to it, and at all
-    values of one tensor, in turn; on a GPU every hundredth step.
+    The check is cheap. Before each step it compares the version of every tensor, which most writes change, and reads all values
+    of a single tensor, in turn; on a GPU only every hundredth step.
     """
 
     def __init__(self, plain: nn.Module, optimizers: list[torch.optim.Optimizer], masks: Masks) -> None:
@@ -80,16 +80,16 @@ class Holding:
         self.parameters: dict[str, nn.Parameter] = {}
         self.masks: dict[str, Tensor] = {}
         self.held = Held(self.masks, self)
-        self._pruned: list[str] = []  # a mask that prunes nothing costs nothing
+        self._pruned: list[str] = []  # masks that prune nothing need no hooks
         self._on_steps: list[RemovableHandle] = []
         self._on_gradients: dict[str, RemovableHandle] = {}
         self._versions: dict[str, int] = {}
         self._over = False
         self._pace = 1
         self._steps = 0
-        self._moved = 0  # how often something else was found to have moved them
+        self._moved = 0  # how often something else has changed pruned weights
         self._moved_now: set[str] = set()  # since the last step
-        self._raised = False  # whether the user has been told already
+        self._raised = False  # whether an error was raised
         known, reached = dict(all_names(plain)), stepped(optimizers)
         for name, mask in masks.items():
             self._fit(name, mask, known, reached)
@@ -97,7 +97,7 @@ class Holding:
             self._pace = PACE
 
     def start(self) -> None:
-        """Register all hooks, then zero what is pruned."""
+        """Register all hooks, then zero pruned weights."""
         try:
             self._register()
         except BaseException:
@@ -106,6 +106,17 @@ class Holding:
         for name in self._pruned:
             self._apply(name)
 
+    def let_go(self) -> None:
+        """Check the pruned weights, then remove all hooks.
+
+        Raises:
+            RuntimeError: see `check`.
+        """
+        try:
+            self.check()
+        finally:
+            self.release()
+
     def release(self) -> None:
         """Remove all hooks."""
         self._over = True
@@ -113,10 +124,10 @@ class Holding:
             handle.remove()
 
     def check(self) -> None:
-        """Look at everything once more.
+        """Check all pruned weights.
 
         Raises:
-            RuntimeError: a pruned weight is not zero, or a parameter is no longer the model's.
+            RuntimeError: a pruned weight is not zero, or a parameter was replaced in the model.
         """
         for name in self._pruned if not self._raised else ():
             self._require_in_place(name)
@@ -133,7 +144,7 @@ class Holding:
                 raise ValueError(f"{name} is not held, so its mask cannot move{did_you_mean(name, self.masks)}")
             self._require_fit(name, mask, self.parameters[name])
             GradientMask.check(name, self.parameters[name])
-            own = mask.detach().clone()  # the caller may go on writing to what it has given
+            own = mask.detach().clone()  # the caller may change its tensor afterwards
             own = mask_like(self.parameters[name], own if sharded(own) else from_rank_0(own))
             changes += moved(self.optimizers, self.parameters[name], name, self.masks[name], own)
             arrived[name] = own
@@ -168,7 +179,7 @@ class Holding:
             )
 
     def _register(self) -> None:
-        """Give every mask that prunes something its hooks, and no other."""
+        """Register hooks for every mask that prunes something."""
         self._pruned = [name for name, mask in self.masks.items() if prunes(mask)]
         for handle in self._on_gradients.values():
             handle.remove()
@@ -178,13 +189,13 @@ class Holding:
                 hook = GradientMask(name, self.masks[name], self._after_backward)
                 self._on_gradients[name] = self.parameters[name].register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
         if self._pruned and not self._on_steps:
-            for one in self.optimizers:
-                self._on_steps.append(one.register_step_pre_hook(self._before_step))
-                self._on_steps.append(one.register_step_post_hook(self._after_step))
+            for optimizer in self.optimizers:
+                self._on_steps.append(optimizer.register_step_pre_hook(self._before_step))
+                self._on_steps.append(optimizer.register_step_post_hook(self._after_step))
 
     def _apply(self, name: str) -> None:
         self._zero(name)
-        GradientMask(name, self.masks[name]).apply(self.parameters[name])  # a gradient that is there already
+        GradientMask(name, self.masks[name]).apply(self.parameters[name])  # an existing gradient
 
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         turn, between = divmod(self._steps, self._pace)
@@ -199,7 +210,7 @@ class Holding:
         self._moved_now.clear()
 
     def _after_backward(self, name: str) -> None:
-        if not self._steps:  # perhaps no step will ever be seen
+        if not self._steps:  # the optimizer may never step
             self._look(name)
 
     def _look(self, name: str, everything: bool = False) -> None:
@@ -238,10 +249,10 @@ class Holding:
 
     def _explain(self, name: str, when: str) -> str:
         who = names(others(self.parameters[name], self.optimizers))
-        found = f" {who} holds it too." if who else ""
+        culprit = f" {who} holds it too." if who else ""
         return (
-            f"pruned weights of {name} are not zero {when}: something beside {names(self.optimizers)} has changed them, such as "
-            f"a second optimizer that holds {name}, a wrapper that writes weights after the step that it wraps (pass that "
-            f"optimizer, if it has step hooks), or load_state_dict.{found} Step {name} with the optimizers given here alone, or "
+            f"pruned weights of {name} are not zero {when}: something other than {names(self.optimizers)} has changed them, such "
+            f"as a second optimizer that holds {name}, a wrapper that writes weights after the step that it wraps (pass that "
+            f"optimizer, if it has step hooks), or load_state_dict.{culprit} Step {name} with the optimizers given here alone, or "
             "add it to `skip`"
         )

@@ -1,11 +1,11 @@
 """The exact `count` smallest magnitudes among CPU tensors, in little more than one pass over memory.
 
-A sample gives two pivots around the wanted rank. One pass, by parts that stay in the cache, keeps what lies at or above
-the low pivot, counts the rest, and gathers the candidates between the two; only these, a few per cent, are then
-ranked. A sample that misleads costs a second pass with everything a candidate, never exactness.
+A sample gives two pivots around the wanted rank. A pass over the values, in parts that fit in the cache, keeps values at or above
+the low pivot, counts the rest, and collects the candidates between the pivots. Only these, a few per cent, are sorted. If the
+pivots miss the rank, a second pass takes all values as candidates, so the result is always exact.
 
-Magnitudes are compared as integers: an IEEE number's bits without the sign bit order as the magnitude does, in every
-format, with inf below NaN, and no mode of the processor can flush a denormal.
+Magnitudes are compared as integers: the bits of an IEEE number without the sign bit have the order of the magnitudes in every
+format, with inf below NaN, and no processor mode flushes denormals.
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ Flags: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Positions: TypeAlias = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by element size: a view of a float's bits
-PART = 1 << 17  # values a pass takes at a time: 512 KiB of float32, within a core's second cache
-SAMPLE = 1 << 17  # values, at most; of few, one in 64
-DEVIATIONS = 4  # of the sampled rank's standard deviation, to either side: misses once in some 16,000
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's fraction, in units of 2 ** -64: its multiples spread evenly
+PART = 1 << 17  # values per part of a pass: 512 KiB of float32, within the second cache of a core
+SAMPLE = 1 << 17  # maximum number of values; for small tensors, one in 64
+DEVIATIONS = 4  # standard deviations of the sampled rank, to either side: misses once in about 16,000
+GOLDEN = np.uint64(
+    0x9E3779B97F4A7C15
+)  # fraction of the golden ratio in units of 2 ** -64; its multiples are evenly spread
 
 
 def all_but_smallest(values: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
     """Return masks that are False at the `count` smallest magnitudes of all `values` together.
 
-    Of equal magnitudes the one in the earliest tensor, and there of the lowest index in row-major order, comes first.
+    Of equal magnitudes, that in the earliest tensor, and there that of the lowest row-major index, comes first.
 
     Args:
-        values: floating point, on the CPU, of any shapes, strides and types; the widest type is compared in.
+        values: floating point, on the CPU, of any shapes, strides and types; compared in the widest type.
         count: from 0 to the number of values.
 
     Returns:
-        bool, of the shapes of `values`, and the strides of those without gaps in memory.
+        bool, of the shapes of `values`, with the strides of those without gaps in memory.
 
     Raises:
         ValueError: a tensor (named) holds NaN.
@@ -85,14 +87,14 @@ def in_memory_order(tensor: Tensor) -> list[int]:
 
 
 def _of_one_type(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the values in the narrowest type that holds all of them, without a copy where that is their own."""
+    """Return the values in the narrowest type that holds all of them, without a copy if possible."""
     types = {value.dtype if value.element_size() in INTEGERS else torch.float32 for value in values.values()}
     common = functools.reduce(torch.promote_types, types)
     return {name: value.detach().to(common) for name, value in values.items()}
 
 
 def _dense(tensor: Tensor) -> Tensor:
-    """Return `tensor`, or a copy of one that has gaps in memory."""
+    """Return `tensor`, or a contiguous copy if it has gaps in memory."""
     return tensor if tensor.permute(in_memory_order(tensor)).is_contiguous() else tensor.contiguous()
 
 
@@ -137,7 +139,7 @@ def _sweep(
         candidates, positions = [each[:0]], [np.empty(0, np.intp)]
         for start in range(0, each.size, PART):
             part = each[start : start + PART]
-            magnitudes = np.add(part, part, out=doubled[: part.size])  # the sign bit falls off
+            magnitudes = np.add(part, part, out=doubled[: part.size])  # shifts the sign bit out
             if magnitudes.max() > infinity:
                 raise ValueError(f"{name} holds NaN, which has no magnitude to prune by")
             part_kept = np.greater_equal(magnitudes, low, out=flags[start : start + PART])
@@ -151,7 +153,7 @@ def _sweep(
 
 
 def _row_major(tensor: Tensor, positions: Positions) -> Positions:
-    """Return the row-major index of each of `positions`, which count in the order of the tensor's memory."""
+    """Return the row-major index of each of `positions`, which are in memory order."""
     order = in_memory_order(tensor)
     coordinates = np.unravel_index(positions, [tensor.shape[dimension] for dimension in order])
     return np.ravel_multi_index([coordinates[order.index(d)] for d in range(tensor.ndim)], tensor.shape)

@@ -1,6 +1,6 @@
-"""Masks with an exact count: which weights are kept.
+"""Masks with an exact count of pruned weights.
 
-A mask is a bool tensor of its weight's shape and strides, True where the weight is kept: one byte a weight.
+A mask is a bool tensor with the shape and strides of its weight, True where the weight is kept: one byte per weight.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ Selection: TypeAlias = Literal["magnitude", "random"]
 
 
 def magnitude_mask(weight: Tensor, sparsity: float, *, name: str = "weight") -> Tensor:
-    """Return the mask that prunes exactly `pruned_count` weights, those of smallest magnitude.
+    """Return the mask that prunes exactly `pruned_count` weights, those with the smallest magnitude.
 
-    Of equal magnitudes the one of lowest index (in logical, row-major order) is pruned first, so the mask depends
-    neither on the memory format nor on the device.
+    Of equal magnitudes, the one with the lowest index (in logical, row-major order) is pruned first, so the mask depends neither
+    on memory format nor on device.
 
     Args:
         weight: floating point, any shape and size.
         sparsity: the share to prune, in [0, 1].
-        name: what an error calls the weight.
+        name: name of the weight in errors.
 
     Returns:
-        bool, of `weight`'s shape, device and strides; True where kept.
+        bool, with shape, device and strides of `weight`; True where kept.
 
     Raises:
         ValueError: `weight` holds NaN, or `sparsity` lies outside [0, 1].
@@ -52,26 +52,26 @@ def select(
     select: Selection = "magnitude",
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
-    """Draw a mask for every prunable weight of `model`; the model is left as it is.
+    """Draw a mask for every prunable weight of `model` without changing the model.
 
     Under `torch.distributed` with more than one process, every process must call this; all get the masks of rank 0.
 
     Args:
         model: see `prunable`.
-        sparsity: the share to prune, in [0, 1]; or shares by name of a parameter or module, or by pattern of either, as in
-            {"fc*": 0.9, "*": 0.3}: every prunable weight takes the first that matches.
-        skip: what to spare; see `prunable`.
-        scope: "layer" prunes this share of each weight tensor, "global" this share of all of them together.
-        select: "magnitude" prunes the smallest; "random" draws as many uniformly (the paper's ablation).
-        generator: for "random"; numbers are drawn on its device, by default the CPU, so that a seed gives the same mask
-            wherever the model lies and in any memory format.
+        sparsity: the share to prune, in [0, 1]; or shares by name or pattern of parameters or modules, as in
+            {"fc*": 0.9, "*": 0.3}: every prunable weight uses the first match.
+        skip: parameters not to prune; see `prunable`.
+        scope: "layer" prunes this share of each weight tensor, "global" this share of all together.
+        select: "magnitude" prunes the smallest weights; "random" as many random ones (the paper's ablation).
+        generator: for "random"; numbers are drawn on its device, by default the CPU, so that a seed gives the same mask on
+            every device and in every memory format.
 
     Returns:
         mask by parameter name.
 
     Raises:
-        ValueError: a weight that is ranked by magnitude holds NaN (named), nothing is prunable though `sparsity` > 0, an
-            argument is none of the above, a pattern matches no weight or a weight no pattern, or see `prunable`.
+        ValueError: a weight (named) holds NaN and is ranked by magnitude; nothing is prunable and `sparsity` > 0; an argument is
+            invalid; a pattern matches no weight, or a weight no pattern; or see `prunable`.
     """
     if scope not in ("layer", "global"):
         raise ValueError(f"scope must be 'layer' or 'global', got {scope!r}")
@@ -105,7 +105,7 @@ def select(
 
 
 def _kept(scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
-    """Return masks of the scores' shapes, False at the `count` smallest magnitudes of all of them, the first of equals.
+    """Return masks with the shapes of the scores, False at the `count` smallest magnitudes of all, the first of equals.
 
     Raises:
         ValueError: a tensor (named) holds NaN.
@@ -119,7 +119,7 @@ def _kept(scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
         threshold = every.kthvalue(count).values
         kept = every > threshold
         surplus = every.numel() - int(kept.count_nonzero()) - count
-        if surplus:  # the threshold is tied: keep its last occurrences
+        if surplus:  # several values equal the threshold: keep the last
             ties = (every == threshold).nonzero().view(-1)
             kept[ties[-surplus:]] = True
     parts = torch.split(kept, [score.numel() for score in scores.values()])
@@ -130,13 +130,13 @@ def _magnitudes(name: str, weight: Tensor) -> Tensor:
     """Return |weight| in row-major order, (n,), float32 or float64; ValueError at NaN."""
     wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
     magnitudes = wide.abs().contiguous().view(-1)
-    if magnitudes.numel() and magnitudes.max().isnan():  # max propagates NaN, at a quarter of isnan().any()
+    if magnitudes.numel() and magnitudes.max().isnan():  # max propagates NaN, in a quarter of the time of isnan().any()
         raise ValueError(f"{name} holds NaN, which has no magnitude to prune by")
     return magnitudes
 
 
 def from_rank_0(kept: Tensor) -> Tensor:
-    """Return rank 0's mask (n,): replicas that differ in a last bit must not hold different masks."""
+    """Return the mask (n,) of rank 0: replicas whose weights differ in the last bit must have equal masks."""
     if (
         torch.distributed.is_available()
         and torch.distributed.is_initialized()

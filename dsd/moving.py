@@ -1,4 +1,4 @@
-"""Where a mask moves to: the smallest kept weights make room for pruned ones of the highest score."""
+"""Moving masks: drop the smallest kept weights and grow pruned weights with the highest score."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 def drop_and_grow(weight: Tensor, kept: Tensor, score: Tensor, share: float) -> Tensor:
-    """Drop the smallest of the kept weights and grow as many pruned ones, those of the highest score.
+    """Drop the smallest kept weights and grow as many pruned weights, those with the highest score.
 
-    Random scores make it SET (Mocanu et al., 2018), the magnitude of gradients RigL (Evci et al., 2020).
+    Random scores give SET (Mocanu et al., 2018), the magnitude of gradients RigL (Evci et al., 2020).
 
     Args:
         weight: any shape.
         kept: bool, the same shape.
-        score: the same shape, finite; that of kept weights does not count.
-        share: of the kept weights, in [0, 1]; fewer are dropped where fewer are pruned.
+        score: the same shape, finite; scores of kept weights are ignored.
+        share: of the kept weights to drop, in [0, 1]; fewer are dropped if fewer are pruned.
 
     Returns:
         bool, the same shape, with as many kept as before.

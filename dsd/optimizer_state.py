@@ -1,9 +1,9 @@
-"""What becomes of an optimizer's state where a phase starts.
+"""Restart of an optimizer's state at the start of a phase.
 
-Every arm calls the same function, masked or not, so that arms differ by the mask alone. Mean size of the first update
-after 5,000 steps, in learning rates: a fresh Adam 1.00, Adam with its moments zeroed but its step count kept 3.15, a
-naively fresh RMSprop 10 (alpha 0.99) or 32 (alpha 0.999). Here all weights under "fresh" and revived weights under
-"keep" move 1.06 at most on average (tests/dsd/test_optimizer_state.py), given some 2 / (1 - alpha) steps of history for RMSprop.
+All arms call the same function, with or without masks, so that arms differ only in the mask. Mean size of the first update
+after 5,000 steps, in learning rates: fresh Adam 1.00; Adam with zero moments and the old step count 3.15; fresh RMSprop without
+correction 10 (alpha 0.99) or 32 (alpha 0.999). Here all weights under "fresh" and newly kept weights under "keep" move at most 1.06
+on average (tests/dsd/test_optimizer_state.py), given about 2 / (1 - alpha) steps of history for RMSprop.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Change: TypeAlias = Callable[[], Any]
 _FIRST_MOMENTS = ("momentum_buffer", "exp_avg", "grad_avg")
 _DECAYING_AVERAGES = ("exp_avg_sq", "square_avg", "exp_inf", "acc_delta")
 _KEPT_AS_THEY_ARE = ("max_exp_avg_sq", "sum", "prev", "step_size", "ax")
-"""What else `torch.optim` keeps for each weight: none of it decays, and none moves a weight whose gradient is zero."""
+"""Other state of `torch.optim` per weight. It does not decay and does not move a weight whose gradient is zero."""
 _COUNTERS = ("step", "k", "weight_sum", "lr_max", "lookahead_step")
-"""Of a whole parameter group: timm's Adan and LAMB, schedule-free optimizers, timm's Lookahead."""
+"""Counters of a parameter group: timm's Adan and LAMB, schedule-free optimizers, timm's Lookahead."""
 
 
 def check_policy(policy: str) -> None:
-    """Raise ValueError if `policy` is none."""
+    """Raise ValueError if `policy` is unknown."""
     if policy not in get_args(Policy):
         raise ValueError(f"optimizer state policy must be one of {get_args(Policy)}, got {policy!r}")
 
@@ -45,32 +45,32 @@ def restart(
     *,
     model: nn.Module | None = None,
 ) -> None:
-    """Treat the state of `optimizer` as a new phase wants it, in place.
+    """Prepare the state of `optimizer` for a new phase, in place.
 
-    "fresh": the state of a new optimizer, with one exception: a mean square without bias correction (`square_avg` of
-    RMSprop and Adadelta) restarts at its mean over the tensor's kept entries, since from zero the first step would be
-    1 / sqrt(1 - alpha) learning rates. (A tensor that is pruned wholly has its own mean, which has decayed in S: its first
-    update is larger.) With no history it starts at the mean square of `.grad`, and with no gradient either it is left to
-    the optimizer. Counters of a whole parameter group start anew.
+    "fresh": the state of a new optimizer, with an exception. A mean square without bias correction (`square_avg` of RMSprop and
+    Adadelta) restarts at its mean over the kept entries of the tensor; from zero, the first step would be 1 / sqrt(1 - alpha)
+    learning rates. (A wholly pruned tensor uses its own mean, which has decayed in S, so its first update is larger.) Without
+    history it starts at the mean square of `.grad`, and without a gradient the optimizer creates it. Counters of parameter groups
+    restart.
 
-    "keep": the state goes on. Only where `masks` are given, pruned entries lose their momentum, and their decaying
-    averages (`exp_avg_sq`, `square_avg` ...), which fall towards zero while they are held, take the mean of the
-    tensor's kept entries: revived weights move at their neighbours' pace. LBFGS forgets its curvature pairs, which
-    mix kept and pruned weights.
+    "keep": the state continues. Only if `masks` are given, pruned entries lose their momentum. Their decaying averages
+    (`exp_avg_sq`, `square_avg` and so on), which fall towards zero during the phase, are set to the mean over the kept entries of
+    the tensor, so that newly kept weights move as fast as the others. LBFGS drops its curvature pairs, which mix kept and pruned
+    weights.
 
-    Learning rates and other settings are not touched.
+    Learning rates and other settings do not change.
 
     Args:
-        optimizer: any of `torch.optim`; of others, under "keep", those whose state is named as there. Of a wrapper, and of
-            what it wraps, all; or a list.
+        optimizer: any of `torch.optim`, or under "keep" another one whose state has the same names; a wrapper, with all
+            optimizers inside; or a list.
         policy: "fresh" or "keep".
-        masks: the masks of the sparse phase that begins or ends here, if one does.
-        model: the model the masks' names refer to.
+        masks: the masks of the sparse phase that begins or ends here, if any.
+        model: the model to which the names of the masks refer.
 
     Raises:
-        ValueError: no such policy; masks without a model; a mask's name is no parameter; `optimizer` has no step hooks, nor
-            has one inside it; under "keep", the state of a weight with a mask has a tensor of its shape under a name that
-            `torch.optim` does not use. Nothing has been changed then.
+        ValueError: unknown policy; masks without a model; a mask's name is no parameter; neither `optimizer` nor an optimizer
+            inside it has step hooks; under "keep", the state of a weight with a mask has a tensor of its shape under a name that
+            `torch.optim` does not use. Nothing is changed then.
     """
     for change in planned(followed(optimizer), policy, masks, model):
         change()
@@ -79,7 +79,7 @@ def restart(
 def planned(
     optimizers: list[torch.optim.Optimizer], policy: Policy, masks: Masks | None, model: nn.Module | None
 ) -> list[Change]:
-    """Return what `restart` would do, step by step; nothing is changed yet, and whatever may fail has been done.
+    """Return the changes that `restart` makes, without making them. Everything that can fail is checked.
 
     Raises:
         ValueError: see `restart`.
@@ -96,7 +96,7 @@ def planned(
             for parameter in group["params"]:
                 kept = kept_by_id.get(id(parameter))
                 if policy == "fresh":
-                    # What another sparse phase holds has decayed where that phase prunes.
+                    # The mask of another sparse phase tells which entries have decayed.
                     mask = held_mask(parameter) if kept is None else kept
                     changes.append(_fresh(optimizer, group, parameter, mask))
                 elif kept is not None:
@@ -108,7 +108,7 @@ def planned(
 
 
 def _kept_by_id(masks: Masks, model: nn.Module | None) -> dict[int, Tensor]:
-    """Return the masks that prune something, by their parameter's id."""
+    """Return the masks that prune something, by id of the parameter."""
     if masks and model is None:
         raise ValueError("masks are kept by name: restart(..., masks, model=...) needs the model")
     parameters = dict(all_names(model)) if model is not None else {}
@@ -119,20 +119,20 @@ def _kept_by_id(masks: Masks, model: nn.Module | None) -> dict[int, Tensor]:
 
 
 def check_names(optimizer: torch.optim.Optimizer, parameter: Tensor, name: str) -> None:
-    """Raise ValueError if the state of `parameter` holds a tensor of its shape of which nobody can say what a mask does to it."""
+    """Raise ValueError if the state of `parameter` holds a tensor of its shape with an unknown name."""
     known = (*_FIRST_MOMENTS, *_DECAYING_AVERAGES, *_KEPT_AS_THEY_ARE)
     for key, entry in optimizer.state.get(parameter, {}).items():
         if isinstance(entry, Tensor) and entry.shape == parameter.shape and entry.ndim and key not in known:
             raise ValueError(
-                f"{type(optimizer).__name__} keeps {key!r} for {name}, and what becomes of that where weights are pruned is "
-                f"known of {', '.join(known)} alone: use state='fresh', or add {name} to `skip`"
+                f"{type(optimizer).__name__} keeps {key!r} for {name}; how to treat it for pruned weights is known only of "
+                f"{', '.join(known)}: use state='fresh', or add {name} to `skip`"
             )
 
 
 def moved(
     optimizers: list[torch.optim.Optimizer], parameter: Tensor, name: str, before: Tensor, after: Tensor
 ) -> list[Change]:
-    """Return the changes to a weight's state where its mask moves from `before` to `after`; nothing is changed yet.
+    """Return the changes to a weight's state when its mask moves from `before` to `after`, without making them.
 
     Raises:
         ValueError: see `check_names`.
@@ -161,7 +161,7 @@ def moved(
 def _count_anew(optimizer: torch.optim.Optimizer, group: dict[str, Any], name: str) -> None:
     if name in optimizer.defaults:
         group[name] = optimizer.defaults[name]
-    elif name == "step":  # which makes its first step out of 0, as out of nothing
+    elif name == "step":  # for optimizers that treat 0 like a missing step count
         group[name] = torch.zeros_like(group[name]) if isinstance(group[name], Tensor) else 0
 
 
@@ -169,7 +169,7 @@ def _fresh(optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: T
     state = optimizer.state.get(parameter, {})
     if "square_avg" in state:
         return partial(_zero_all_but_fill, state, "square_avg", _kept_mean(_real(state["square_avg"]), kept))
-    if "sum" in state and "initial_accumulator_value" in group:  # Adagrad makes its state when it is made itself
+    if "sum" in state and "initial_accumulator_value" in group:  # Adagrad creates its state in its constructor
         return partial(_zero_all_but_fill, state, "sum", group["initial_accumulator_value"])
     gradient = parameter.grad
     if isinstance(optimizer, torch.optim.RMSprop | torch.optim.Adadelta) and gradient is not None:
@@ -193,7 +193,7 @@ def _zero_all_but_fill(state: dict[str, Any], name: str, value: float) -> None:
 def _first_state(
     optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: Tensor, mean_square: float
 ) -> dict[str, Any]:
-    """Return what RMSprop and Adadelta make at their first step, with `mean_square` in place of zero."""
+    """Return the initial state of RMSprop and Adadelta, with `mean_square` instead of zero."""
     on_device = group["capturable"] or (isinstance(optimizer, torch.optim.RMSprop) and group["differentiable"])
     scalar = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
     state = {
@@ -211,8 +211,7 @@ def _first_state(
 
 def _revived(state: dict[str, Any], kept: Tensor) -> list[Change]:
     def entries(keys: tuple[str, ...]) -> list[Tensor]:
-        found = [state.get(key) for key in keys]
-        return [entry for entry in found if isinstance(entry, Tensor) and entry.shape == kept.shape]
+        return [entry for entry in map(state.get, keys) if isinstance(entry, Tensor) and entry.shape == kept.shape]
 
     return [
         *(partial(zero_pruned_, entry, kept) for entry in entries(_FIRST_MOMENTS)),
@@ -225,16 +224,15 @@ def _fill_pruned(entry: Tensor, kept: Tensor, value: float) -> None:
 
 
 def _real(values: Tensor) -> Tensor:
-    """Return a view of complex numbers as pairs, which is how optimizers treat them; others as they are."""
+    """Return a view of complex numbers as pairs, as optimizers treat them; other values unchanged."""
     return torch.view_as_real(values) if values.is_complex() else values
 
 
 def _kept_mean(values: Tensor, kept: Tensor | None) -> float:
-    """Return the mean over the kept entries: pruned ones have decayed and must not count.
+    """Return the mean over the kept entries, since pruned entries have decayed.
 
-    Values that are not one for each weight of a mask have all of them in their mean.
+    If `values` do not have the shape of the mask, or the mask keeps nothing, return the mean over all values.
     """
-    # A wholly pruned tensor has no better figure than its own mean.
     if kept is not None and kept.shape == values.shape and (count := _sum(local(kept).count_nonzero(), kept)):
         return _sum(torch.where(local(kept), local(values), 0.0).sum(dtype=torch.float64), values) / count
     if not values.numel():

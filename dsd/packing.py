@@ -1,4 +1,4 @@
-"""What is done with masks that are there: pack them into bits, put them on another model, count what they keep."""
+"""Operations on masks: pack them into bits, apply them to another model, count kept weights."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Masks: TypeAlias = Mapping[str, Tensor]
 
 
 def pack(masks: Masks) -> dict[str, dict[str, Any]]:
-    """Return the masks as bits, an eighth of their size, made of nothing but what `weights_only=True` loads.
+    """Return the masks as bits, an eighth of their size, in types that `torch.load` with `weights_only=True` accepts.
 
-    Sharded masks are gathered, so every process must call this; all get the same bits, which fit the unsharded model too.
+    Sharded masks are gathered, so every process must call this. All get the same bits, which fit the unsharded model too.
 
     Returns:
         by name: "bits", uint8 (ceil(n / 8),), row-major, lowest bit first; "shape", a list of integers.
@@ -41,19 +41,19 @@ def unpack(
     """Return the masks that `pack` packed.
 
     Args:
-        packed: what `pack` returned.
-        device: where the masks go; by default where `like` has the weight, or the CPU.
-        like: a model whose weights give the masks their memory format (and are then held at full speed) and their sharding.
+        packed: the result of `pack`.
+        device: of the masks; by default that of the weight in `like`, or the CPU.
+        like: a model; the masks get the memory format (for speed) and the sharding of its weights.
 
     Raises:
-        ValueError: a mask has more or fewer bits than its shape takes.
+        ValueError: the number of bits of a mask does not fit its shape.
     """
     parameters = dict(all_names(like)) if like is not None else {}
     masks = {}
     for name, entry in packed.items():
         shape = torch.Size(entry["shape"])
-        if (found := entry["bits"].numel()) != (wanted := -(-shape.numel() // 8)):
-            raise ValueError(f"the mask of {name} has {found:,} bytes, and its shape {tuple(shape)} takes {wanted:,}")
+        if (held := entry["bits"].numel()) != (needed := -(-shape.numel() // 8)):
+            raise ValueError(f"the mask of {name} has {held:,} bytes, but its shape {tuple(shape)} takes {needed:,}")
         bits = np.unpackbits(entry["bits"].cpu().numpy(), count=shape.numel(), bitorder="little")
         mask = torch.from_numpy(bits).view(torch.bool).view(shape)
         weight = parameters.get(name)
@@ -64,7 +64,7 @@ def unpack(
 
 
 def mask_like(weight: Tensor, kept: Tensor) -> Tensor:
-    """Return `kept` with the shape, strides, device and sharding of `weight`: itself where it has them."""
+    """Return `kept` with the shape, strides, device and sharding of `weight`, without a copy if it has them."""
     if sharded(weight):
         from dsd.sharding import shard_like
 
@@ -74,22 +74,22 @@ def mask_like(weight: Tensor, kept: Tensor) -> Tensor:
     wanted = torch.empty_like(weight, dtype=torch.bool, requires_grad=False, device="meta").stride()
     if kept.device == weight.device and kept.stride() == wanted:
         return kept
-    # The weight's own layout and device: zero_pruned_ is then one pass over memory.
+    # With the layout and device of the weight, `zero_pruned_` is a single pass over memory.
     return torch.empty_like(weight, dtype=torch.bool, requires_grad=False).copy_(kept)
 
 
 def apply(masks: Masks, model: nn.Module) -> None:
-    """Set the pruned weights of another model to exactly +0.0, once: of a running average (EMA, SWA) of the one that is held.
+    """Set the pruned weights of another model to exactly +0.0, once, for example of a running average (EMA, SWA).
 
-    An average that began before the sparse phase is not zero where the mask prunes. Apply the masks to it, or to a copy, when
-    it is evaluated or saved; the average itself may run on.
+    In an average that began before the sparse phase, pruned weights are not zero. Apply the masks to the average or to a copy
+    before evaluating or saving it; averaging may continue.
 
     Args:
         masks: by parameter name.
-        model: has the same parameters under the same names, by itself or as its `module` (`AveragedModel`, timm's `ModelEmaV3`).
+        model: a model with the same parameter names, directly or in its `module` (`AveragedModel`, timm's `ModelEmaV3`).
 
     Raises:
-        ValueError: the model lacks a mask's parameter, or has it in another shape. Nothing has been changed then.
+        ValueError: the model lacks the parameter of a mask, or its shape differs. Nothing is changed then.
     """
     parameters = dict(all_names(model))
     while not masks.keys() <= parameters.keys() and isinstance(inner := model._modules.get("module"), nn.Module):
@@ -100,7 +100,7 @@ def apply(masks: Masks, model: nn.Module) -> None:
             raise ValueError(f"mask {name!r} belongs to no parameter of the model{did_you_mean(name, parameters)}")
         if parameters[name].shape != mask.shape:
             raise ValueError(
-                f"the mask of {name} is {tuple(mask.shape)}, and the model has {tuple(parameters[name].shape)}"
+                f"the mask of {name} has shape {tuple(mask.shape)}, but the parameter has {tuple(parameters[name].shape)}"
             )
     for name, mask in masks.items():
         zero_pruned_(parameters[name], mask_like(parameters[name], mask))
@@ -108,7 +108,7 @@ def apply(masks: Masks, model: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class MaskRow:
-    """One pruned tensor: how many weights it has, how many the mask keeps, how many are zero in the live parameter."""
+    """A pruned tensor: number of weights, of weights that the mask keeps, and of zeros in the parameter."""
 
     name: str
     weights: int
@@ -117,10 +117,10 @@ class MaskRow:
 
 
 def mask_report(model: nn.Module, masks: Masks) -> list[MaskRow]:
-    """Return a row per mask, in its order; zeros are counted on the model's own parameter, not on a copy.
+    """Return a row per mask, in order. Zeros are counted in the parameters of the model.
 
     Raises:
-        KeyError: the model has no parameter of a mask's name.
+        KeyError: the model lacks the parameter of a mask.
     """
     parameters = dict(all_names(model))
     return [

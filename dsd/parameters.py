@@ -1,4 +1,4 @@
-"""Which tensors are pruned: one rule, and a reason for each exclusion."""
+"""The rule for which parameters are pruned, and a reason for each exclusion."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _NORMALISATIONS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm,
 
 @dataclass(frozen=True)
 class Prunable:
-    """What is pruned and what is not.
+    """The parameters that are pruned, and the others.
 
     Attributes:
-        weights: parameter by name, in the order of `named_parameters`; a tied tensor stands once, under its first name.
-        excluded: for every other parameter name, the reason in plain English.
+        weights: parameters by name, in the order of `named_parameters`; a tied tensor occurs once, under its first name.
+        excluded: for every other parameter name, the reason.
     """
 
     weights: dict[str, nn.Parameter]
@@ -40,40 +40,37 @@ def unwrap(model: nn.Module) -> nn.Module:
             model = model.module
             continue
         wrapped = (model._modules.get(name) for name in ("_orig_mod", "_forward_module"))
-        inner = next((one for one in wrapped if isinstance(one, nn.Module)), None)
+        inner = next((module for module in wrapped if isinstance(module, nn.Module)), None)
         if inner is None:
             return model
         model = inner
 
 
 def all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Yield every name of every parameter of the plain model, the second names of tied tensors included."""
+    """Yield every name of every parameter of the plain model, including all names of tied tensors."""
     for name, parameter in unwrap(model).named_parameters(remove_duplicate=False):
-        yield name.replace("_orig_mod.", ""), parameter  # a compiled submodule puts this into the middle of a name
+        yield name.replace("_orig_mod.", ""), parameter  # added by a compiled submodule
 
 
 def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
-    """Say which parameters of `model` are pruned, and why each of the others is not.
+    """Return which parameters of `model` are pruned, and why the others are not.
 
-    Pruned is every floating-point parameter of two dimensions or more that is trained, except what is a bias, a
-    normalisation's scale or one number a channel, whatever its shape. The rule never guesses which layer comes first: name a
-    layer in `skip` to spare it.
+    Every trained floating-point parameter with at least two dimensions is pruned, except biases, scales of normalisations and
+    parameters with one number per channel. The rule does not guess which layer comes first: use `skip` to exclude a layer.
 
     Args:
-        model: any module; wrappers (DistributedDataParallel, `torch.compile`) are looked through.
+        model: any module; wrappers (DistributedDataParallel, `torch.compile`) are removed.
         skip: names of parameters ("conv1.weight") or modules ("conv1": all below it), or patterns of either
             ("layer?.*.downsample"). An entry that matches any name of a tied tensor skips the tensor.
 
     Raises:
-        ValueError: an entry of `skip` matches nothing; a trained tensor that is not skipped has no shape yet (a lazy module
-            that has not run), is what a parametrization or a hook (`weight_norm`, `orthogonal`, `torch.nn.utils.prune` ...)
-            computes a weight from, lies in a scripted module, or is no plain tensor (quantised, sparse ...), nor one that
-            `fully_shard` has sharded; the model is wrapped in FullyShardedDataParallel (FSDP1).
+        ValueError: an entry of `skip` matches nothing; the model is wrapped in FullyShardedDataParallel (FSDP1); or a trained
+            tensor that is not skipped has no shape yet (a lazy module before its first batch), is the input of a
+            parametrization or hook that computes a weight (`weight_norm`, `orthogonal`, `torch.nn.utils.prune` and so on), is in
+            a scripted module, or is neither a plain tensor (but quantised, sparse and so on) nor sharded by `fully_shard`.
     """
     if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):
-        raise ValueError(
-            "FullyShardedDataParallel flattens weights, in which nothing can be pruned: use fully_shard (FSDP2)"
-        )
+        raise ValueError("FullyShardedDataParallel flattens weights, which cannot be pruned: use fully_shard (FSDP2)")
     entries = (skip,) if isinstance(skip, str) else tuple(skip)
     first: dict[int, str] = {}
     skipped: dict[int, str] = {}
@@ -108,9 +105,7 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
             raise ValueError(f"{name} {refusal}, or add {name} to `skip`")
         elif reason := _spared(owners[id(parameter)], parameter):
             excluded[name] = reason
-        elif not parameter.is_meta and (
-            refusal := unfit(parameter)
-        ):  # a model without values can be asked all the same
+        elif not parameter.is_meta and (refusal := unfit(parameter)):  # a model on the meta device is accepted
             raise ValueError(f"{name} {refusal}, or add {name} to `skip`")
         else:
             weights[name] = parameter
@@ -118,12 +113,12 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
 
 
 def unfit(parameter: nn.Parameter) -> str | None:
-    """Say why no mask can be held on a parameter, and what to do; None where one can."""
+    """Return why a mask cannot be held on a parameter, and what to do; None if it can."""
     if parameter.layout != torch.strided:
         return f"is sparse ({parameter.layout}): make it dense"
     plain = local(parameter.data)
     if type(plain) is not Tensor:
-        return f"is a {type(plain).__name__} (quantised, perhaps) and no plain tensor: prune before it is made one"
+        return f"is a {type(plain).__name__} (possibly quantised), not a plain tensor: prune it before the conversion"
     if sharded(parameter) and any(placement.is_partial() for placement in parameter.placements):  # type: ignore[attr-defined]
         return "is a DTensor of partial sums: redistribute it"
     if parameter.element_size() == 1:
@@ -133,7 +128,7 @@ def unfit(parameter: nn.Parameter) -> str | None:
     if parameter.is_inference():
         return "was made in inference mode and cannot be changed: clone it"
     if any(stride == 0 and size > 1 for size, stride in zip(parameter.shape, parameter.stride(), strict=True)):
-        return "is expanded, several weights being one number: clone it"
+        return "is expanded, so several weights share a number: clone it"
     return None
 
 
@@ -141,7 +136,7 @@ _Owners = list[tuple[nn.Module, str]]
 
 
 def _owners(model: nn.Module) -> dict[int, _Owners]:
-    """Return for each parameter's id the modules that have it, with its name in each."""
+    """Return the modules of each parameter, by id, with its name in each."""
     owners: dict[int, _Owners] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
@@ -150,7 +145,7 @@ def _owners(model: nn.Module) -> dict[int, _Owners]:
 
 
 def _spared(owners: _Owners, parameter: nn.Parameter) -> str | None:
-    """Say why a parameter of two dimensions or more is no weight of a layer; None where it is one."""
+    """Return why a parameter with at least two dimensions is not the weight of a layer; None if it is."""
     if all(isinstance(module, _NORMALISATIONS) or type(module).__name__.endswith("Norm") for module, _ in owners):
         return "a normalisation's scale or bias"
     if all(name == "bias" or name.startswith("bias_") or name.endswith("_bias") for _, name in owners):
@@ -161,36 +156,35 @@ def _spared(owners: _Owners, parameter: nn.Parameter) -> str | None:
 
 
 def _refused(owners: _Owners) -> str | None:
-    """Say why a zero in a parameter need not be one in a weight, and what to do; None where it is one."""
+    """Return why a zero in a parameter may not be a zero in a weight, and what to do; None if it is."""
     for module, name in owners:
         if isinstance(module, torch.jit.ScriptModule):
-            return "lies in a scripted module, in which weights cannot be followed: prune first, then script"
+            return "is in a scripted module, whose weights cannot be held: prune first, then script"
         if isinstance(module, ParametrizationList):
             return (
-                "is parametrized: a zero in it need not be one in the weight that the layer computes with. Remove the "
-                "parametrization"
+                "is parametrized: a zero in it may not be a zero in the weight of the layer. Remove the parametrization"
             )
-        for weight, value in vars(module).items():  # as torch.nn.utils.weight_norm, spectral_norm and prune do it
+        for weight, value in vars(module).items():  # the names of torch.nn.utils.weight_norm, spectral_norm and prune
             if isinstance(value, Tensor) and name.startswith(f"{weight}_"):
                 return (
-                    f"is what a hook computes {weight} from: a zero in it need not be one in the weight that the layer computes "
-                    "with. Remove the hook (remove_weight_norm, remove_spectral_norm, prune.remove)"
+                    f"is the input of a hook that computes {weight}: a zero in it may not be a zero in the weight of the layer. "
+                    "Remove the hook (remove_weight_norm, remove_spectral_norm, prune.remove)"
                 )
     return None
 
 
 def matches(entry: str, name: str) -> bool:
-    """Return whether an entry names the parameter of that name or a module above it, or is a pattern of either."""
+    """Return whether an entry is the name of a parameter or of a module that holds it, or a pattern of either."""
     return any(entry == path or fnmatchcase(path, entry) for path in _paths(name))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean ...?" with the known parameter or module names closest to `name`, or nothing."""
+    """Return "; did you mean ...?" with the known parameter or module names closest to `name`, or ""."""
     close = get_close_matches(name, dict.fromkeys(path for each in known for path in _paths(each)), cutoff=0.5)
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def _paths(name: str) -> list[str]:
-    """Return "a.b.c" as ["a", "a.b", "a.b.c"]: the modules a parameter lies in, and itself."""
+    """Return "a.b.c" as ["a", "a.b", "a.b.c"]: the modules that hold a parameter, and the parameter."""
     parts = name.split(".")
     return [".".join(parts[: end + 1]) for end in range(len(parts))]

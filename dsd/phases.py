@@ -1,4 +1,4 @@
-"""Sparse phases in a loop of steps, with a state for the user's own checkpoint."""
+"""Sparse phases by step number, with a state for checkpoints."""
 
 from __future__ import annotations
 
@@ -9,41 +9,43 @@ import torch
 from torch import nn
 
 from dsd.holding import Held, Holding
-from dsd.masks import Scope, Selection, select
-from dsd.optimizer_state import Policy, check_policy, restart
+from dsd.masks import Scope, Selection
+from dsd.optimizer_state import Policy, check_policy
 from dsd.packing import pack, unpack
 from dsd.parameters import unwrap
 from dsd.schedule import Schedule
+from dsd.sparse_phase import begin as begin_phase
+from dsd.sparse_phase import end as end_phase
 from dsd.sparse_phase import take_hold
 from dsd.sparsity import Sparsity, check_sparsity
 from dsd.wrapping import Optimizers, followed
 
 
 class Phases:
-    """Dense, sparse, dense again, by the number of the step; called once before every step.
+    """Dense, sparse and re-dense phases by step number. Call `at` before every step.
 
         phases = dsd.Phases(sparsity=0.3, begin=10_000, end=15_000)
         for step, batch in enumerate(batches):
             phases.at(step, model, optimizer)
             ...
 
-    At `begin` the masks are drawn and held, at `end` let go, just as entering and leaving `sparse` do. Put `state_dict()` beside
-    the model's and the optimizer's in a checkpoint: a run that goes on from any step equals one that was never stopped.
-    At a sparsity of 0 nothing is pruned and the optimizer restarts all the same: the control of equal budget.
+    At `begin` masks are drawn and held, and at `end` released, as by entering and leaving `sparse`. Save `state_dict()` with the
+    state of model and optimizer in checkpoints: a run resumed at any step equals an uninterrupted run. With a sparsity of 0
+    nothing is pruned but the optimizer restarts, as in the equal-budget control.
 
     Args:
-        sparsity: the share to prune, or shares by pattern (see `select`); for several phases a list, or one for all.
+        sparsity: the share to prune, or shares by pattern (see `select`); for several phases a list, or the same for all.
         begin: the first step of the sparse phase, counted from 0; for several phases a list.
-        end: the first step after it; for several phases a list of as many.
-        skip: what to spare; see `prunable`.
+        end: the first step after it; for several phases a list.
+        skip: parameters not to prune; see `prunable`.
         scope: "layer" or "global"; see `select`.
         select: "magnitude" or "random"; see `select`.
-        generator: for "random"; its state goes into `state_dict`.
-        state: what becomes of the optimizer's state where a phase begins or ends; see `restart`.
+        generator: for "random"; `state_dict` includes its state.
+        state: treatment of the optimizer's state at the start and end of a phase; see `restart`.
 
     Raises:
-        ValueError: a phase ends before it begins, or begins before the last has ended; not as many of each; a share outside
-            [0, 1]; no such policy.
+        ValueError: a phase ends before it begins, or begins before the last one has ended; lists of different lengths; a share
+            outside [0, 1]; an unknown policy.
     """
 
     def __init__(
@@ -78,37 +80,37 @@ class Phases:
         self._step: int | None = None
         self._begun = 0
         self._holding: Holding | None = None
-        self._saved: Mapping[str, Any] | None = None  # masks of a checkpoint, until the model is there to hold them on
+        self._saved: Mapping[str, Any] | None = None  # masks of a checkpoint, until `at` gets the model
 
     @classmethod
     def of(cls, schedule: Schedule, steps_per_epoch: int, **options: Any) -> Phases:
-        """Return the sparse phases of a schedule; `options` are those of the class.
+        """Return the sparse phases of a schedule. `options` are arguments of the class.
 
         Raises:
             ValueError: `steps_per_epoch` is not positive.
         """
         ends = schedule.boundaries(steps_per_epoch)
         begins = (0, *ends)
-        found = [i for i, phase in enumerate(schedule) if phase.kind == "sparse"]
-        sparsity = [schedule.phases[i].sparsity for i in found]
-        return cls(sparsity, [begins[i] for i in found], [ends[i] for i in found], **options)
+        sparse = [i for i, phase in enumerate(schedule) if phase.kind == "sparse"]
+        sparsity = [schedule.phases[i].sparsity for i in sparse]
+        return cls(sparsity, [begins[i] for i in sparse], [ends[i] for i in sparse], **options)
 
     def at(self, step: int, model: nn.Module, optimizer: Optimizers) -> Held | None:
-        """Enter, hold or leave a sparse phase, as step number `step` wants it; call this before the step.
+        """Begin, continue or end a sparse phase according to the step number. Call this before the step.
 
         Args:
-            step: optimizer steps taken so far. It may be given twice (accumulated gradients) and may skip numbers, never a
-                whole phase.
-            model: see `sparse`; the same one as long as a phase lasts.
-            optimizer: likewise.
+            step: optimizer steps taken so far. A number may be repeated (accumulated gradients) or skipped, but a whole phase
+                must not be skipped.
+            model: see `sparse`; the same during a phase.
+            optimizer: see `sparse`; the same during a phase.
 
         Returns:
-            the masks that are held, which can `move`; None in a dense phase.
+            the masks in use, which can `move`; None in a dense phase.
 
         Raises:
-            ValueError: see `sparse`; another model or optimizer than those held. Model and optimizer have not been changed.
-            RuntimeError: the first step that is asked for lies behind the beginning of a sparse phase of which no loaded state
-                tells; steps run backwards; on leaving, see `hold`.
+            ValueError: see `sparse`; the model or optimizer changed during a phase. Model and optimizer are unchanged then.
+            RuntimeError: the first call comes after the beginning of a sparse phase and no state was loaded; step numbers
+                decrease; at the end of a phase, see `hold`.
         """
         self._require_next(step)
         if self._saved is not None:
@@ -117,41 +119,40 @@ class Phases:
         elif self._holding is not None:
             self._require_same(self._holding, model, optimizer)
         if self._holding is not None and step >= self.end[self._begun - 1]:
-            masks = self._holding.masks
-            self._let_go(self._holding)
-            restart(optimizer, self.state, masks, model=model)
+            holding, self._holding = self._holding, None
+            end_phase(holding, model, optimizer, self.state)
         if self._begun < len(self.begin) and step >= self.begin[self._begun]:
             if step >= self.end[self._begun]:
                 raise RuntimeError(
                     f"step {step} is behind the whole sparse phase that begins at {self.begin[self._begun]}"
                 )
-            drawn = select(model, self.sparsity[self._begun], **self.options)
-            self._holding = take_hold(model, optimizer, drawn, self.state)
+            self._holding = begin_phase(model, optimizer, self.sparsity[self._begun], self.state, **self.options)
             self._begun += 1
         self._step = step
         return self.masks
 
     @property
     def masks(self) -> Held | None:
-        """The masks that are held, None in a dense phase."""
+        """The masks in use; None in a dense phase."""
         return self._holding.held if self._holding is not None else None
 
     def close(self) -> None:
-        """Let go at the end of training: pruned weights are checked and hooks removed; nothing restarts.
+        """End training: check pruned weights and remove hooks, without a restart.
 
-        The state still tells the masks, and `at` goes on with them.
+        The state still holds the masks, and `at` can continue with them.
 
         Raises:
             RuntimeError: see `hold`.
         """
         if self._holding is not None:
             self._saved = pack(self._holding.masks)
-            self._let_go(self._holding)
+            holding, self._holding = self._holding, None
+            holding.let_go()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return position and masks, packed into bits; made of nothing but what `weights_only=True` loads.
+        """Return position and masks, packed into bits, in types that `torch.load` with `weights_only=True` accepts.
 
-        Where weights are sharded every process must call this; all get the same.
+        If weights are sharded, every process must call this; all get the same state.
         """
         generator = self.options["generator"]
         return {
@@ -162,10 +163,10 @@ class Phases:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`; before or after the model and the optimizer load theirs. It is not changed.
+        """Continue from `state`, loaded before or after those of model and optimizer.
 
         Raises:
-            ValueError: it is no state of `Phases`, or of more phases than these; a generator lacks its state. Nothing has been
+            ValueError: `state` is not a state of `Phases`, or has more phases; the state of the generator is missing. Nothing is
                 changed then.
         """
         if missing := {"step", "begun", "masks", "generator"} - state.keys():
@@ -183,15 +184,8 @@ class Phases:
         self._saved = dict(state["masks"]) if state["masks"] is not None else None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy or a pickle is made of: it goes on from here with a model and an optimizer of its own."""
+        """Return the state of a copy or pickle, which continues from here with its own model and optimizer."""
         return vars(self) | {"_holding": None, "_saved": self.state_dict()["masks"]}
-
-    def _let_go(self, holding: Holding) -> None:
-        self._holding = None
-        try:
-            holding.check()
-        finally:
-            holding.release()
 
     def _require_next(self, step: int) -> None:
         if self._step is None and step > self.begin[0]:

@@ -1,7 +1,7 @@
 """Phases and schedules of Dense-Sparse-Dense training, as pure data (standard library only).
 
-A schedule is counted in optimizer steps: every question ("which phase is step 1,000 in, and at which learning rate?")
-is answered by arithmetic, so phases of any length (VGG-16's sparse phase takes 1.25 epochs) have exact boundaries.
+A schedule gives phase and learning rate of every optimizer step. Boundaries are exact for phases of any length (VGG-16's sparse
+phase takes 1.25 epochs).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ PhaseKind = Literal["dense", "sparse", "redense"]
 
 @dataclass(frozen=True)
 class Constant:
-    """The rate stays as it is."""
+    """Constant learning rate."""
 
     def factor(self, epoch: float, epochs: float) -> float:
-        """Return what the phase's rate is multiplied by: 1."""
+        """Return the factor of the phase's rate: 1."""
         return 1.0
 
 
@@ -36,8 +36,8 @@ class StepDecay:
             raise ValueError(f"StepDecay.every must be positive, got {self.every}")
 
     def factor(self, epoch: float, epochs: float) -> float:
-        """Return what the phase's rate is multiplied by at `epoch` (since the start of the phase)."""
-        # The nudge keeps step 3 x every from falling a hair short of the third drop in floating point.
+        """Return the factor of the phase's rate at `epoch` (since the start of the phase)."""
+        # 1e-9 corrects rounding: without it, step 3 x every may come before the third drop.
         return float(self.factor_each ** int(epoch / self.every + 1e-9))
 
 
@@ -48,20 +48,20 @@ class PolynomialDecay:
     power: float = 0.5
 
     def factor(self, epoch: float, epochs: float) -> float:
-        """Return what the phase's rate is multiplied by at `epoch` of a phase of `epochs`."""
+        """Return the factor of the phase's rate at `epoch` of a phase of `epochs`."""
         return float(max(0.0, 1.0 - epoch / epochs) ** self.power)
 
 
 @dataclass(frozen=True)
 class Continued:
-    """A piece of a longer decay: the rate falls as in a phase of `whole` epochs of which `start` are over."""
+    """Part of a longer decay: the rate falls as in a phase of `whole` epochs from epoch `start` on."""
 
     decay: Decay
     start: float
     whole: float
 
     def factor(self, epoch: float, epochs: float) -> float:
-        """Return what the phase's rate is multiplied by at `epoch` (since the start of the piece)."""
+        """Return the factor of the phase's rate at `epoch` (since the start of the part)."""
         return self.decay.factor(self.start + epoch, self.whole)
 
 
@@ -70,11 +70,11 @@ Decay = Constant | StepDecay | PolynomialDecay | Continued
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase: how long, at what rate, and how sparse.
+    """A phase: length, learning rate and sparsity.
 
     Raises:
-        ValueError: `kind` is none of the three, `epochs` or `lr` is not positive and finite, `sparsity` lies outside [0, 1]
-            or belongs to no sparse phase.
+        ValueError: `kind` is unknown, `epochs` or `lr` is not positive and finite, `sparsity` is outside [0, 1] or not 0 in a
+            phase that is not sparse.
     """
 
     kind: PhaseKind
@@ -98,7 +98,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a step stands: which phase, how far into it, at which learning rate."""
+    """Position of a step: phase, step within the phase, number of steps of the phase, learning rate."""
 
     index: int
     phase: Phase
@@ -114,9 +114,9 @@ class Position:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Phases one after another: dense, then any number of (sparse, redense) iterations.
+    """A sequence of phases: dense, then any number of (sparse, redense) iterations.
 
-    A schedule of dense phases alone is ordinary training.
+    A schedule with dense phases only is ordinary training.
 
     Raises:
         ValueError: there is no phase, or a `redense` phase does not follow a `sparse` one.
@@ -136,16 +136,10 @@ class Schedule:
         """Total length in epochs."""
         return float(sum(Fraction(phase.epochs) for phase in self.phases))
 
-    @property
-    def iterations(self) -> int:
-        """How many sparse phases there are: the paper's number of DSD iterations."""
-        return sum(phase.kind == "sparse" for phase in self.phases)
-
     def boundaries(self, steps_per_epoch: int) -> tuple[int, ...]:
-        """Return the step at which each phase ends (exclusive), the last one being the total.
+        """Return the step at which each phase ends (exclusive); the last is the total.
 
-        Ends are rounded from the sum of epochs so far, so that rounding does not add up; a phase keeps at least one
-        step.
+        Ends are rounded from the sum of epochs so far, so rounding does not add up. Each phase has at least one step.
 
         Raises:
             ValueError: `steps_per_epoch` is not positive.
@@ -163,7 +157,7 @@ class Schedule:
         """Return the position of `step`, counted from 0 over the whole schedule.
 
         Raises:
-            ValueError: `step` lies outside the schedule.
+            ValueError: `step` is outside the schedule.
         """
         start = 0
         for index, (phase, end) in enumerate(zip(self.phases, self.boundaries(steps_per_epoch), strict=True)):

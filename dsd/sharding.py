@@ -1,4 +1,4 @@
-"""Sharded tensors (FSDP2's `DTensor`): their local part, the whole of them, and masks that are sharded alike."""
+"""Sharded tensors (FSDP2's `DTensor`): local parts, gathered values, and masks with the same sharding."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 
 def sharded(tensor: Tensor) -> bool:
-    """Return whether `tensor` is a DTensor. Nothing is imported: where the module is not loaded there is none."""
+    """Return whether `tensor` is a DTensor, without importing the module: if it is not loaded, there is none."""
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)
 
 
 def local(tensor: Tensor) -> Tensor:
-    """Return this process's shard, sharing its memory; a plain tensor as it is."""
+    """Return this process's shard, sharing its memory; a plain tensor unchanged."""
     if not sharded(tensor):
         return tensor
     shards: Any = tensor
@@ -26,19 +26,19 @@ def local(tensor: Tensor) -> Tensor:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return the values of all shards, gathered (every process must ask); a plain tensor as it is."""
+    """Return the gathered values of all shards (every process must call this); a plain tensor unchanged."""
     if not sharded(tensor):
         return tensor
     if tensor.dtype != torch.bool:
         shards: Any = tensor
         gathered: Tensor = shards.full_tensor()
         return gathered
-    # Not every backend gathers bool.
+    # Some backends cannot gather bool.
     return whole(_of_shards(local(tensor).view(torch.uint8), tensor, tensor)).view(torch.bool)
 
 
 def shard_like(weight: Tensor, values: Tensor) -> Tensor:
-    """Return `values`, of the whole shape and the same in every process, sharded as `weight` is and in its shards' layout."""
+    """Return `values`, of the whole shape and equal in every process, with the sharding and memory layout of `weight`."""
     from torch.distributed.tensor import DTensor, Replicate
 
     mesh, placements = weight.device_mesh, weight.placements  # type: ignore[attr-defined]
@@ -49,7 +49,7 @@ def shard_like(weight: Tensor, values: Tensor) -> Tensor:
 
 
 def total(part: Tensor, like: Tensor) -> Tensor:
-    """Return the sum of every process's `part` over the shards of `like`; of a plain tensor `part` itself."""
+    """Return the sum of `part` over the shards of `like`; `part` itself for a plain tensor."""
     if not sharded(like):
         return part
     from torch.distributed.tensor import DTensor, Partial, Replicate

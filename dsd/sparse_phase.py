@@ -1,9 +1,10 @@
-"""The sparse phase as a context manager: hold the masks, then let go."""
+"""Sparse phases: context managers, and the beginning and end that `Phases` shares with them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,88 +31,108 @@ def sparse(
     generator: torch.Generator | None = None,
     state: Policy = "fresh",
 ) -> Iterator[Held]:
-    """Run a sparse phase: draw masks, hold them while the body trains, then let go.
+    """Run a sparse phase: draw masks, hold them while the body trains, then release the weights.
 
         with dsd.sparse(model, optimizer, sparsity=0.3) as masks:
             train(model, optimizer, ...)
 
-    Entering and leaving both start a phase, so both `restart` the optimizer under the policy `state` (leaving
-    by an exception does not): all of the optimizer's parameters, under a mask or not. The model stays plain throughout,
-    and nothing is left on it or on the optimizer afterwards. To go on inside a sparse phase from a checkpoint, use `hold`,
-    and after it `restart`, as leaving does here; or `Phases`, which does it for you.
+    Entering and leaving start a phase, so both `restart` the optimizer with the policy `state`, with all its parameters, masked
+    or not. Leaving by an exception does not. The model remains plain, and nothing is left on model or optimizer afterwards. To
+    continue a sparse phase from a checkpoint, use `Phases`; or `hold`, and after it `restart`.
 
     Args:
         model: the model, wrapped or not.
-        optimizer: the one that steps its weights, a wrapper around it, or a list of them.
+        optimizer: the optimizer of its weights, a wrapper around it, or a list of these.
         sparsity: the share of weights to prune, in [0, 1], or shares by pattern; see `select`.
-        skip: what to spare; see `prunable`.
+        skip: parameters not to prune; see `prunable`.
         scope: "layer" or "global"; see `select`.
         select: "magnitude" or "random"; see `select`.
         generator: for "random"; see `select`.
-        state: what becomes of the optimizer's state; see `restart`.
+        state: treatment of the optimizer's state; see `restart`.
 
     Yields:
-        mask by parameter name; see `Held`.
+        masks by parameter name; see `Held`.
 
     Raises:
-        ValueError: see `select`, `hold` and `restart`; model and optimizer have not been changed then.
+        ValueError: see `select`, `hold` and `restart`; model and optimizer are unchanged then.
         RuntimeError: see `hold`.
     """
-    check_policy(state)
-    followed(optimizer)  # refused before the masks are drawn
-    masks = select_masks(model, sparsity, skip=skip, scope=scope, select=select, generator=generator)
-    holding = take_hold(model, optimizer, masks, state)
-    try:
+    options = {"skip": skip, "scope": scope, "select": select, "generator": generator}
+    holding = begin(model, optimizer, sparsity, state, **options)
+    with _released_on_error(holding):
         yield holding.held
-        holding.check()
-    finally:
-        holding.release()
-    restart(optimizer, state, holding.masks, model=model)
+    end(holding, model, optimizer, state)
 
 
 @contextmanager
 def hold(model: nn.Module, optimizer: Optimizers, masks: Masks) -> Iterator[Held]:
-    """Keep pruned weights at exactly +0.0 while the body runs: after entry, and after every step.
+    """Hold pruned weights at exactly +0.0 while the body runs: on entry and after every step.
 
-    Selects nothing and leaves the optimizer's state alone: the verb for going on inside a sparse phase. Where that phase
-    ends, `restart(optimizer, masks=masks, model=model)` does what leaving `sparse` does.
+    Draws no masks and does not change the optimizer's state; use it to continue a sparse phase. At the end of the phase,
+    `restart(optimizer, masks=masks, model=model)` does the same as leaving `sparse`.
 
-    Gradients of pruned weights are zeroed as soon as they are accumulated, before gradient clipping or
-    DistributedDataParallel reads them; the weights themselves after `optimizer.step`. A mask that prunes nothing costs
-    nothing and changes nothing.
+    Gradients of pruned weights are zeroed when they are accumulated, before gradient clipping or DistributedDataParallel reads
+    them, and the weights after `optimizer.step`. A mask that prunes nothing costs nothing and changes nothing.
 
     Args:
         model: the model, wrapped or not.
-        optimizer: the one that steps its weights, a wrapper around it, or a list of them: what is followed is every step, of
-            the wrapper and of the optimizers inside, that has torch's step hooks.
-        masks: by parameter name; of the weight's shape, True where kept. One of the weight's strides and device is held
-            itself, another as a copy: do not write to them.
+        optimizer: the optimizer of its weights, a wrapper around it, or a list of these. The hooks run at every step of the
+            wrapper or of the optimizers inside, if they have torch's step hooks.
+        masks: by parameter name, of the weight's shape, True where kept. A mask with the strides and device of the weight is
+            used without a copy: do not write to it.
 
     Yields:
-        the masks that are held, which can `move`.
+        the masks in use, which can `move`.
 
     Raises:
-        ValueError: a mask names no parameter, or is not bool of the parameter's shape; the optimizer does not hold its
-            weight, or has no step hooks, nor has one inside it; the weight is held already, or no plain tensor; a gradient
-            is sparse. Nothing has been changed then. (A gradient that becomes sparse later: raised by `backward`.)
-        RuntimeError: a parameter was replaced or removed while it was held (raised by `step`), as by
-            `load_state_dict(..., assign=True)` or a parametrization; pruned weights were changed by something other than the
-            steps that are followed, such as a second optimizer (raised by `step` or `backward` after a warning the first time,
-            or on leaving).
+        ValueError: a mask names no parameter, or is not bool of the parameter's shape; the optimizer does not hold the weight;
+            neither it nor an optimizer inside has step hooks; the weight is held already, or is not a plain tensor; a gradient is
+            sparse. Nothing is changed then. (If a gradient becomes sparse later, `backward` raises this.)
+        RuntimeError: a parameter was replaced or removed during the phase (raised by `step`), as by
+            `load_state_dict(..., assign=True)` or a parametrization; or something other than the optimizer, such as a second
+            optimizer, changed pruned weights (a warning the first time, then raised by `step` or `backward`, or on leaving).
     """
     holding = take_hold(model, optimizer, masks)
-    try:
+    with _released_on_error(holding):
         yield holding.held
-        holding.check()
-    finally:
+    holding.let_go()
+
+
+@contextmanager
+def _released_on_error(holding: Holding) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
         holding.release()
+        raise
+
+
+def begin(model: nn.Module, optimizer: Optimizers, sparsity: Sparsity, state: Policy, **options: Any) -> Holding:
+    """Begin a sparse phase: draw masks, restart the optimizer, hold the masks. `options` are those of `select`.
+
+    Raises:
+        ValueError: see `select`, `hold` and `restart`. Model and optimizer are unchanged then.
+    """
+    check_policy(state)
+    followed(optimizer)  # refused before masks are drawn
+    return take_hold(model, optimizer, select_masks(model, sparsity, **options), state)
+
+
+def end(holding: Holding, model: nn.Module, optimizer: Optimizers, state: Policy) -> None:
+    """End a sparse phase: check the pruned weights, remove the hooks, restart the optimizer.
+
+    Raises:
+        RuntimeError: see `hold`.
+    """
+    holding.let_go()
+    restart(optimizer, state, holding.masks, model=model)
 
 
 def take_hold(model: nn.Module, optimizer: Optimizers, masks: Masks, state: Policy | None = None) -> Holding:
-    """Hold the masks; where a phase begins, restart the optimizer under the policy `state`. All that can be refused comes first.
+    """Hold the masks and, if `state` is given, restart the optimizer with this policy. All checks come first.
 
     Raises:
-        ValueError: see `hold` and `restart`. Nothing has been changed then.
+        ValueError: see `hold` and `restart`. Nothing is changed then.
     """
     plain, optimizers = unwrap(model), followed(optimizer)
     holding = Holding(plain, optimizers, masks)

@@ -1,4 +1,4 @@
-"""How much of each layer is pruned: one share for all, a share by pattern, or Erdos-Renyi-kernel shares."""
+"""The share to prune of each layer: the same for all, by pattern, or Erdos-Renyi-kernel shares."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import nn
 from dsd.parameters import did_you_mean, matches, prunable
 
 Sparsity: TypeAlias = float | Mapping[str, float]
-"""A share in [0, 1], or shares by name or pattern, of which a weight takes the first that matches."""
+"""A share in [0, 1], or shares by name or pattern; a weight uses the first match."""
 
 
 def pruned_count(weights: int, sparsity: float) -> int:
-    """Return how many of `weights` are pruned: `round(sparsity * weights)`, Python's rounding (half to even).
+    """Return the number of pruned weights, `round(sparsity * weights)` with Python's rounding (half to even).
 
     Raises:
-        ValueError: `sparsity` lies outside [0, 1].
+        ValueError: `sparsity` is outside [0, 1].
     """
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity must lie in [0, 1], got {sparsity}")
@@ -26,7 +26,7 @@ def pruned_count(weights: int, sparsity: float) -> int:
 
 
 def check_sparsity(sparsity: Sparsity) -> None:
-    """Raise ValueError if a share lies outside [0, 1]."""
+    """Raise ValueError if a share is outside [0, 1]."""
     for share in sparsity.values() if isinstance(sparsity, Mapping) else (sparsity,):
         pruned_count(0, share)
 
@@ -35,7 +35,7 @@ def shares(weights: Iterable[str], sparsity: Sparsity) -> dict[str, float]:
     """Return the share to prune of each of the named weights.
 
     Raises:
-        ValueError: a share lies outside [0, 1]; a pattern matches no weight; a weight matches no pattern.
+        ValueError: a share is outside [0, 1]; a pattern matches no weight; a weight matches no pattern.
     """
     check_sparsity(sparsity)
     names = list(weights)
@@ -44,28 +44,28 @@ def shares(weights: Iterable[str], sparsity: Sparsity) -> dict[str, float]:
     for pattern in sparsity:
         if not any(matches(pattern, name) for name in names):
             raise ValueError(f"sparsity entry {pattern!r} matches no prunable weight{did_you_mean(pattern, names)}")
-    found: dict[str, float] = {}
+    by_name: dict[str, float] = {}
     for name in names:
         first = next((pattern for pattern in sparsity if matches(pattern, name)), None)
         if first is None:
-            raise ValueError(f"no entry of sparsity matches {name}: add it, or '*': 0.0 for all that is left dense")
-        found[name] = sparsity[first]
-    return found
+            raise ValueError(f"no entry of sparsity matches {name}: add it, or '*': 0.0 to leave the others dense")
+        by_name[name] = sparsity[first]
+    return by_name
 
 
 def erk(model: nn.Module, sparsity: float, *, skip: Iterable[str] = ()) -> dict[str, float]:
-    """Return Erdos-Renyi-kernel shares (Evci et al., 2020), of which `sparsity` of all prunable weights is pruned together.
+    """Return Erdos-Renyi-kernel shares (Evci et al., 2020) that together prune the share `sparsity` of all prunable weights.
 
-    A layer's density is proportional to (sum of its dimensions) / (product of its dimensions): small layers are spared. Those
-    that would be more than dense are left dense, at a share of 0.0, and the others pruned more.
+    The density of a layer is proportional to (sum of its dimensions) / (product of its dimensions), so small layers are pruned
+    less. Layers whose density would exceed 1 remain dense, with a share of 0.0, and the others are pruned more.
 
     Args:
         model: see `prunable`.
         sparsity: the share to prune of all weights, in [0, 1].
-        skip: what to spare; see `prunable`. It counts in no sum; give `select` or `sparse` the same.
+        skip: parameters not to prune; see `prunable`. They do not count. Pass the same to `select` or `sparse`.
 
     Returns:
-        share by parameter name, for `sparsity` of `select`, `sparse` and `Phases`.
+        shares by parameter name, for `sparsity` of `select`, `sparse` and `Phases`.
 
     Raises:
         ValueError: `sparsity` lies outside [0, 1], or see `prunable`.

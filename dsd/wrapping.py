@@ -1,4 +1,4 @@
-"""Optimizers that wrap optimizers: which of them step weights and can be followed, and who else holds a weight."""
+"""Optimizers inside wrappers: which ones have step hooks, and which others hold a weight."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from typing import Any, TypeAlias
 import torch
 
 Optimizers: TypeAlias = Any
-"""A `torch.optim.Optimizer`, a wrapper around one (Accelerate's, Lightning's, fastai's ...), or a list of either."""
+"""A `torch.optim.Optimizer`, a wrapper around one (such as Accelerate's, Lightning's or fastai's), or a list of these."""
 
 INSIDE = ("optimizer", "opt", "optim", "base_optimizer", "inner_optimizer", "_optimizer", "_optim")
-"""Names under which wrappers keep what they wrap (Accelerate, fastai, ZeroRedundancyOptimizer, SAM, Lookahead, Lightning ...)."""
+"""Attributes of wrappers that hold the optimizer (in Accelerate, fastai, ZeroRedundancyOptimizer, SAM, Lookahead, Lightning)."""
 
 
 def followed(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
-    """Return `optimizer` and those it wraps, the outermost first, as far as they have step hooks of their own.
+    """Return the optimizers with step hooks among `optimizer` and those inside it, the outermost first.
 
     Raises:
-        ValueError: none has, or none of one that a list has.
+        ValueError: there is none, for the optimizer or for one in a list.
     """
-    found: dict[int, torch.optim.Optimizer] = {}
+    by_id: dict[int, torch.optim.Optimizer] = {}
     for given in optimizer if isinstance(optimizer, list | tuple) else (optimizer,):
-        hooked = [one for one in _layers(given) if _has_step_hooks(one)]
+        hooked = [layer for layer in _layers(given) if _has_step_hooks(layer)]
         if not hooked:
             raise ValueError(
-                f"{type(given).__name__} has no step hooks, and no optimizer that has was found inside (as "
+                f"{type(given).__name__} has no step hooks, nor has an optimizer inside it (as "
                 f"{', '.join(INSIDE)}): pass the torch.optim.Optimizer that steps the weights"
             )
-        found |= {id(one): one for one in hooked}
-    if not found:
+        by_id |= {id(layer): layer for layer in hooked}
+    if not by_id:
         raise ValueError("no optimizer was given: pass the torch.optim.Optimizer that steps the weights")
-    return list(found.values())
+    return list(by_id.values())
 
 
 def stepped(optimizers: Iterable[torch.optim.Optimizer]) -> set[int]:
     """Return the ids of the parameters that these optimizers hold."""
-    return {id(parameter) for one in optimizers for group in one.param_groups for parameter in group["params"]}
+    return {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
 
 
 def names(optimizers: Iterable[torch.optim.Optimizer]) -> str:
-    """Return what to call their steps."""
-    return " and ".join(dict.fromkeys(f"{type(one).__name__}.step" for one in optimizers))
+    """Return the names of their step methods, for messages."""
+    return " and ".join(dict.fromkeys(f"{type(optimizer).__name__}.step" for optimizer in optimizers))
 
 
 def others(parameter: torch.Tensor, optimizers: list[torch.optim.Optimizer]) -> list[torch.optim.Optimizer]:
-    """Return every other optimizer of this process that holds `parameter`. Asks all objects there are: for errors alone."""
-    alive = [one for one in gc.get_objects() if issubclass(type(one), torch.optim.Optimizer) and _has_step_hooks(one)]
-    return [one for one in alive if not any(one is known for known in optimizers) and id(parameter) in stepped([one])]
+    """Return the other optimizers of this process that hold `parameter`. Slow, since it searches all objects: for errors only."""
+    alive = [o for o in gc.get_objects() if issubclass(type(o), torch.optim.Optimizer) and _has_step_hooks(o)]
+    return [o for o in alive if not any(o is known for known in optimizers) and id(parameter) in stepped([o])]
 
 
 def _layers(optimizer: Any) -> list[Any]:
@@ -63,17 +63,17 @@ def _layers(optimizer: Any) -> list[Any]:
 
 
 def _inside(layer: Any) -> Iterator[Any]:
-    """Yield what a layer wraps: optimizers that it keeps, by themselves or in a list, and whatever has one of those names."""
+    """Yield the optimizers inside a wrapper: attributes that are optimizers, lists of them, or have a name in INSIDE."""
     for name, value in list(getattr(layer, "__dict__", {}).items()):
-        for one in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(one, torch.optim.Optimizer) or (name in INSIDE and hasattr(one, "step")):
-                yield one
+        for inner in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(inner, torch.optim.Optimizer) or (name in INSIDE and hasattr(inner, "step")):
+                yield inner
 
 
 def _has_step_hooks(layer: Any) -> bool:
-    """Whether hooks can be registered and will run.
+    """Return whether hooks can be registered and will run.
 
-    A subclass that does not call Optimizer's __init__ (Accelerate) has the methods alone; one that hands attributes on to what
-    it wraps (Lightning, Fabric) has only that one's hooks, which are found there.
+    A subclass that does not call Optimizer's __init__ (Accelerate) has the methods but no hooks. A wrapper that forwards
+    attributes (Lightning, Fabric) has only the hooks of the inner optimizer, which is in the list itself.
     """
     return isinstance(layer, torch.optim.Optimizer) and isinstance(vars(layer).get("_optimizer_step_post_hooks"), dict)

@@ -1,4 +1,4 @@
-"""Pruned entries are set to zero, and looked at: in weights, in gradients, and in what an average has gathered."""
+"""Setting pruned entries of weights, gradients and averages to zero, and checking them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from dsd.kth_smallest import INTEGERS, in_memory_order
 from dsd.sharding import local, total
 
 BUFFER = 1024  # values
-PART = 1 << 16  # values looked at together: their flags stay in the first cache
+PART = 1 << 16  # values checked together; their flags fit in the first cache
 
 
 def zero_pruned_(tensor: Tensor, kept: Tensor) -> None:
-    """Set the pruned entries of `tensor` to exactly +0.0, in place; NaN and negative numbers too.
+    """Set the pruned entries of `tensor` to exactly +0.0, in place, including NaN and negative numbers.
 
-    Where both lie in memory in the same order, one pass over the bits: an integer times 0 is 0, whatever the float was.
-    On one core that takes 1.6 times as long as reading the weights, `masked_fill_` 24 times (11 and 103 million float32
-    weights, torch 2.12, numpy 2.4).
+    If both have the same memory order, this is one pass over the bits: an integer times 0 is 0 for any float. On one core it
+    takes 1.6 times as long as reading the weights, `masked_fill_` 24 times (11 and 103 million float32 weights, torch 2.12,
+    numpy 2.4).
 
     Args:
-        tensor: floating point, any shape; of a sharded one, each process its shard.
+        tensor: floating point, any shape; of a sharded tensor, each process zeroes its shard.
         kept: bool, the same shape and device.
     """
     tensor, kept = local(tensor), local(kept)
@@ -41,13 +41,13 @@ def zero_pruned_(tensor: Tensor, kept: Tensor) -> None:
         bits.mul_(ones)
         return
     if torch.get_num_threads() == 1:
-        # numpy widens the mask by bufferfuls, which at this size stay in the first cache; its own default takes twice as long
+        # numpy widens the mask in buffers; with this size they fit in the first cache; numpy's default takes twice as long
         before = np.setbufsize(BUFFER)
         np.multiply(bits.numpy(), ones.numpy(), out=bits.numpy())
         np.setbufsize(before)
         torch.autograd.graph.increment_version(tensor)
         return
-    # torch shares a part among its threads, but multiplies mixed types slowly (5 to 16 reads): widen the mask first.
+    # torch uses several threads but multiplies mixed types slowly (5 to 16 reads), so the mask is widened first.
     scratch = _scratch(integer, threading.get_ident())
     for start in range(0, bits.numel(), scratch.numel()):
         part = bits[start : start + scratch.numel()]
@@ -55,7 +55,7 @@ def zero_pruned_(tensor: Tensor, kept: Tensor) -> None:
 
 
 def any_pruned(tensor: Tensor, kept: Tensor) -> bool:
-    """Return whether any pruned entry of `tensor` is not zero; a sharded tensor's, whether any of this process's shard."""
+    """Return whether any pruned entry of `tensor`, or of this process's shard, is not zero."""
     tensor, kept = local(tensor).detach(), local(kept)
     values, mask = _in_memory_order(tensor), _in_memory_order(kept)
     ordered = values is not None and mask is not None and in_memory_order(tensor) == in_memory_order(kept)
@@ -69,22 +69,22 @@ def any_pruned(tensor: Tensor, kept: Tensor) -> bool:
 
 
 def prunes(kept: Tensor) -> bool:
-    """Return whether a mask prunes anything, at a sixth of a read (`all` takes four); a sharded one's, in any process."""
+    """Return whether a mask prunes anything, in any process. Takes a sixth of a read of the weights; `all` takes four."""
     shard = local(kept)
-    found = bool(shard.numel()) and not bool(shard.view(torch.uint8).min())
+    pruning = bool(shard.numel()) and not bool(shard.view(torch.uint8).min())
     if shard is kept:
-        return found
-    return bool(total(torch.tensor(float(found)), kept))
+        return pruning
+    return bool(total(torch.tensor(float(pruning)), kept))
 
 
 class GradientMask:
-    """A hook that masks `.grad` once it is accumulated: before gradient clipping, and before DistributedDataParallel."""
+    """A hook that masks `.grad` when it is accumulated, before gradient clipping and DistributedDataParallel."""
 
     def __init__(self, name: str, kept: Tensor, look: Callable[[str], None] = lambda name: None) -> None:
         self.name, self.kept, self.look = name, kept, look
 
     def __call__(self, parameter: Tensor) -> None:
-        """Zero the gradient of pruned weights, and `look` at the weight of that name.
+        """Zero the gradient of pruned weights, and call `look` with the name of the weight.
 
         Raises:
             ValueError: the gradient is sparse.
@@ -93,7 +93,7 @@ class GradientMask:
         self.look(self.name)
 
     def apply(self, parameter: Tensor) -> None:
-        """Zero the gradient of pruned weights, if there is one."""
+        """Zero the gradient of pruned weights, if any."""
         self.check(self.name, parameter)
         if parameter.grad is not None:
             zero_pruned_(parameter.grad, self.kept)
@@ -106,9 +106,9 @@ class GradientMask:
 
 
 def held_mask(parameter: Tensor) -> Tensor | None:
-    """Return the mask that is held on a parameter, None where none is.
+    """Return the mask held on a parameter; None if there is none.
 
-    It is known from the parameter's own hook alone, so copies and forgotten models cannot mislead.
+    It comes from the hook of the parameter, so copies and abandoned models cannot interfere.
     """
     hooks = (parameter._post_accumulate_grad_hooks or {}).values()
     return next((hook.kept for hook in hooks if isinstance(hook, GradientMask)), None)
@@ -123,12 +123,12 @@ def _looked_at(values: Any, kept: Any) -> Iterator[bool]:
 
 
 def _in_memory_order(tensor: Tensor) -> Tensor | None:
-    """Return a flat view of a tensor without gaps, or None of another."""
+    """Return a flat view of a tensor; None if the tensor has gaps in memory."""
     ordered = tensor.permute(in_memory_order(tensor))
     return ordered.view(-1) if ordered.is_contiguous() else None
 
 
 @functools.lru_cache(maxsize=8)
 def _scratch(dtype: torch.dtype, thread: int) -> Tensor:
-    """Return a buffer of this thread's: allocating one each time costs a page fault every 4 KiB."""
+    """Return a buffer for this thread; allocating it each time would cost a page fault per 4 KiB."""
     return torch.empty(1 << 20, dtype=dtype)

@@ -1,4 +1,4 @@
-"""What is trained: one package per domain, each with the same file names."""
+"""Networks and data: one package per domain, each with the same file names."""
 
 from tasks.environment import settle
 

@@ -20,6 +20,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others: the first one alone verifies a data set, which may be a million pictures.
@@ -149,12 +150,16 @@ def gather(mine: Sequence[_Result]) -> list[_Result]:
 
 
 def mean_over_ranks(values: Sequence[float]) -> list[float]:
-    """Return the mean over processes of each of `values`: no number anywhere is no number everywhere."""
+    """Return the mean over processes of each of `values`: no number anywhere is no number everywhere.
+
+    Each sum is taken in the order of the processes, so that a mean does not depend on its place among `values`.
+    """
     if world_size() == 1:
         return list(values)
-    together = torch.tensor(values, dtype=torch.float64)
-    dist.all_reduce(together)
-    return cast("list[float]", (together / world_size()).tolist())
+    mine = torch.tensor(values, dtype=torch.float64)
+    found = [torch.empty_like(mine) for _ in range(world_size())]
+    dist.all_gather(found, mine)
+    return [sum(row) / world_size() for row in zip(*(one.tolist() for one in found), strict=True)]
 
 
 def max_over_ranks(value: int) -> int:
@@ -166,21 +171,30 @@ def max_over_ranks(value: int) -> int:
     return int(together)
 
 
-def average_gradients(model: nn.Module) -> None:
-    """Replace every gradient by its mean over processes.
+def data_parallel(model: nn.Module, backward: Callable[[nn.Module], None]) -> nn.Module:
+    """Return a network of the same weights whose gradients are averaged over processes during the backward pass.
 
-    All travel as one vector, laid out in the same way at every step: with three or more processes the order of a sum
-    depends on where in the vector a number stands, and a run that was resumed must give the same sums.
+    With three or more processes the order of a sum depends on where in its bucket a number stands, and DDP rearranges its buckets
+    after its first backward pass. A resumed run must give the same sums. So two passes come first, and leave no trace
+    but the final buckets.
+
+    Args:
+        model: the network, in training mode. Every parameter must take part in the loss. Other hooks on its gradients run
+            before they are averaged.
+        backward: takes the loss of the given network and calls its `backward`. It may not change the network otherwise.
     """
     if world_size() == 1:
-        return
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    together = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(together)
-    together /= world_size()
-    parts = torch.split(together, [gradient.numel() for gradient in gradients])
-    for gradient, part_ in zip(gradients, parts, strict=True):
-        gradient.copy_(part_.view(gradient.shape))
+        return model
+    # Running averages are those of each process until `broadcast_buffers`.
+    parallel = DistributedDataParallel(model, broadcast_buffers=False, init_sync=False, gradient_as_bucket_view=True)
+    before = [buffer.clone() for buffer in model.buffers()]
+    for _ in range(2):
+        backward(parallel)
+    with torch.no_grad():
+        for buffer, value in zip(model.buffers(), before, strict=True):
+            buffer.copy_(value)
+    model.zero_grad(set_to_none=True)
+    return parallel
 
 
 def broadcast_buffers(model: nn.Module) -> None:

@@ -1,6 +1,6 @@
-"""What a recipe says of itself in words: every field with its source, and every field that is not the published one.
+"""A recipe in words: its published values with their sources, and the values that differ from the published ones.
 
-Notes are made from the fields of the recipe at hand, so that a reduced or overridden recipe never tells a value that it has not.
+Notes are generated from the fields of a recipe, so they are right for reduced and overridden recipes too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PLAIN = {"nesterov": "Nesterov's rule", "lr": "rate", "eps": "epsilon"}
 
 
 def fields(recipe: Recipe) -> dict[str, str]:
-    """Return the name of every field that can change the outcome, in a reader's words, to its value in words."""
+    """Return every field that can change the outcome: its name and its value, both in words."""
     found = {"network": recipe.network}
     several = sum(phase.kind == "sparse" for phase in recipe.schedule) > 1
     iteration = 0
@@ -41,13 +41,13 @@ def fields(recipe: Recipe) -> dict[str, str]:
 
 
 def notes(recipe: Recipe, published: Recipe, sources: Mapping[str, str], remarks: Sequence[str]) -> tuple[str, ...]:
-    """Return sentences about `recipe`: its published values by source, its other values beside the published ones, remarks.
+    """Return sentences about `recipe`: published values by source, changed values beside the published ones, and remarks.
 
     Args:
-        recipe: the one at hand.
-        published: the row's at paper scale.
-        sources: the first words of a field's name to where its published value comes from; the longest that fits counts.
-        remarks: what no field tells, true at every scale.
+        recipe: the recipe to describe.
+        published: the recipe of the same row at paper scale.
+        sources: source of a published value, by the first words of the field's name; the longest match counts.
+        remarks: sentences that are true at every scale and that no field expresses.
     """
     mine, theirs = fields(recipe), fields(published)
     by_source: dict[str, list[str]] = {}
@@ -65,7 +65,7 @@ def notes(recipe: Recipe, published: Recipe, sources: Mapping[str, str], remarks
 
 
 def decay(rule: Decay) -> str:
-    """Return how the rate falls within a phase."""
+    """Return the decay of the learning rate within a phase, in words."""
     if isinstance(rule, Constant):
         return "none"
     if isinstance(rule, StepDecay):
@@ -75,12 +75,12 @@ def decay(rule: Decay) -> str:
 
 
 def _flat(settings: Any) -> dict[str, str]:
-    """Return name to value of a frozen dataclass, defaults included; nothing where a task has no such settings."""
+    """Return the fields of a dataclass with their values, defaults included; {} if a task has no such settings."""
     if not dataclasses.is_dataclass(settings):
         return {}
     return {
-        _PLAIN.get(one.name, one.name.replace("_", " ")): _value(getattr(settings, one.name))
-        for one in dataclasses.fields(settings)
+        _PLAIN.get(field.name, field.name.replace("_", " ")): _value(getattr(settings, field.name))
+        for field in dataclasses.fields(settings)
     }
 
 

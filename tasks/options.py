@@ -1,11 +1,11 @@
-"""Flags that only some domains have: names, help and effect, as data (standard library only).
+"""Command-line flags that only some domains have: names, help and effect (standard library only).
 
 A domain declares its own in its `rows.py` and lists them as `options` of its rows:
 
     LABEL_NOISE = Option("label_noise", float | None, "Give this share of the pictures a wrong class.", recipe=_noisy)
 
-That is all: `run` and `estimate` then have `--label-noise`, `Row.recipe` takes `label_noise=`, and the rows of other domains
-refuse the flag in one line that names the rows that have it. Several domains share a flag by listing the same object.
+Then `run` and `estimate` have `--label-noise` and `Row.recipe` takes `label_noise=`. Rows of other domains refuse the flag and
+name the rows that have it. Domains share a flag by listing the same object.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from tasks.recipe import SCALES, Recipe, Scale
 
 @dataclass(frozen=True)
 class Option:
-    """A flag of the rows that list it. Whatever changes a result must change the recipe or the data's fingerprint.
+    """A flag of the rows that list it. A flag that changes results must change the recipe or the data fingerprint.
 
     Attributes:
-        name: of the field; the flag has dashes.
-        type: of its value, as an annotation says it: `float | None`, `bool`, `Literal["a", "b"]`.
-        metavar: what help calls the value; by default the type.
-        after: the flag that it follows in help and in recorded commands, the last declared first; by default it comes last.
-        recipe: returns a recipe for a value that is not the default.
-        custom: the scales at which a recipe that it changed makes the record `custom`.
-        opens: whether the domain's `open_data` is told the value, by name.
+        name: name of the field; the flag has dashes instead of underscores.
+        type: annotation of the value: `float | None`, `bool`, `Literal["a", "b"]`.
+        metavar: name of the value in help; by default the type.
+        after: the flag that precedes it in help and in recorded commands; of several, the last declared comes first. By default
+            the flag comes last.
+        recipe: returns the recipe for a value other than the default.
+        custom: the scales at which such a recipe makes the record `custom`.
+        opens: whether `open_data` of the domain takes the value, by name.
         scores: whether `evaluate` has the flag too.
-        check: raises ValueError for (flag, value, scale) that no data could make right; asked before torch is loaded.
+        check: raises ValueError for (flag, value, scale) that are invalid whatever the data; called before torch is loaded.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """The word on the command line."""
+        """The flag as typed."""
         return flag(self.name)
 
 
@@ -64,7 +65,7 @@ def with_data(recipe: Recipe, **changes: Any) -> Recipe:
 
 
 def require_network_file(flag: str, named: str) -> None:
-    """Refuse what is neither a file nor a torchvision weights name.
+    """Check that a value is a file or a torchvision weights name.
 
     Raises:
         ValueError: it is neither.
@@ -77,20 +78,20 @@ def require_network_file(flag: str, named: str) -> None:
 PROBE = Option(
     "probe",
     bool,
-    "Test on examples that no trial trains or is tested on (pictures set aside at small scale, utterances of dev), to choose a "
-    "rate or a length before a row's first trial. The record says `custom` too.",
+    "Test on examples that no trial uses (pictures set aside at small scale, utterances of dev), to choose a learning rate or "
+    "length before the first trial of a row. The record is marked `custom`.",
     default=False,
     after="lr_factor",
     recipe=lambda recipe, probing: with_data(recipe, probing=probing),
 )
-"""Of domains whose recipes have `probing` in their data."""
+"""For domains whose recipes have `probing` in their data."""
 
 PRECISION = Option(
     "precision",
     Literal["float32", "bfloat16"],
-    "bfloat16: networks of classification compute in it under autocast, weights, optimizer and scoring staying float32: faster "
-    "where the hardware has it.",
+    "bfloat16: train classification networks under autocast; weights, optimizer and scoring stay in float32. Faster on hardware "
+    "with bfloat16.",
     default="float32",
     after="device",
 )
-"""Of domains whose networks train under autocast (see `tasks.mixed_precision`). The harness acts on it and records it."""
+"""For domains whose networks can train under autocast (see `tasks.mixed_precision`). The harness applies and records it."""

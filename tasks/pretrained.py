@@ -1,4 +1,4 @@
-"""A network's weights as users have them: a file, or a torchvision name. Nothing in a file is executed."""
+"""Weights of a network, from a file or from torchvision. Nothing in a file is executed."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from torchvision import models
 
 from tasks.data.cache import sha256
 
-_REASONS = 3  # that a message lists: names of weights by the dozen hide what is said
-_WRAPPERS = {"module.": "DataParallel", "_orig_mod.": "torch.compile"}  # what each puts before every name
+_REASONS = 3  # listed in a message, which must stay readable
+_WRAPPERS = {"module.": "DataParallel", "_orig_mod.": "torch.compile"}  # prefix of every name: the wrapper that adds it
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights by name, where they come from, and the SHA-256 of what was read.
+    """Weights and their origin.
 
-    `transform_input`: whether the network was trained on inputs in [-1, 1], as torchvision's GoogLeNet was, and so has to
-    change inputs normalised as all others are. (Its auxiliary heads come untrained.)
-    `data`: the fingerprint of the data whose vocabulary and standardisation the network belongs to, as a captioner's file
-    says it; empty where it says nothing.
+    Attributes:
+        source: name of the file, or torchvision's name.
+        sha256: of the file.
+        state: weights by name.
+        transform_input: whether the network expects inputs in [-1, 1], as torchvision's GoogLeNet does, and therefore converts
+            its normalised input. (The auxiliary heads of that GoogLeNet are untrained.)
+        data: fingerprint of the data that the network was trained on, if the file of a captioner has it; else "".
     """
 
     source: str
@@ -46,7 +49,9 @@ class Weights:
         try:
             model.load_state_dict(self.state)
         except RuntimeError as error:
-            reasons = [_brief(line.strip()) for line in str(error).splitlines()[1:]]  # the first line names the class
+            reasons = [
+                _brief(line.strip()) for line in str(error).splitlines()[1:]
+            ]  # the first line only names the class
             for prefix, wrapper in _WRAPPERS.items():
                 if self.state and all(name.startswith(prefix) for name in self.state):
                     advice = "save the state_dict of the network inside"
@@ -60,23 +65,23 @@ class Weights:
 
 
 def _brief(line: str) -> str:
-    """Return what torch says of names that are missing or not expected, with the first few of them."""
-    said, keys, names = line.partition(" key(s) in state_dict: ")
+    """Return torch's line about missing or unexpected names, with only the first few names."""
+    before, keys, names = line.partition(" key(s) in state_dict: ")
     listed = names.split(", ")
     if not keys or len(listed) <= _REASONS:
         return line
-    return f"{said}{keys}{', '.join(listed[:_REASONS])} and {len(listed) - _REASONS} more."
+    return f"{before}{keys}{', '.join(listed[:_REASONS])} and {len(listed) - _REASONS} more."
 
 
 def read(source: str) -> Weights:
-    """Return the weights in the file `source`, or those that torchvision knows by that name.
+    """Return the weights in a file, or torchvision's weights of a name.
 
     Args:
-        source: a .safetensors file, a state_dict saved by torch.save, or a name such as "ResNet18_Weights.IMAGENET1K_V1",
-            whose weights are taken from torchvision's cache or downloaded.
+        source: a .safetensors file, a state_dict saved by torch.save, or a name such as "ResNet18_Weights.IMAGENET1K_V1".
+            torchvision's weights come from its cache or are downloaded.
 
     Raises:
-        ValueError: there is no such file or name, or the file holds something else.
+        ValueError: there is no such file or name, or the file holds no weights.
     """
     path = Path(source)
     if not path.is_file():
@@ -89,11 +94,11 @@ def read(source: str) -> Weights:
 
 
 _GOOGLENET = "1378be20"
-"""How the SHA-256 of torchvision's GoogLeNet weights begins, as their file's name says (googlenet-1378be20.pth)."""
+"""First digits of the SHA-256 of torchvision's GoogLeNet weights, as in their file name (googlenet-1378be20.pth)."""
 
 
 def _from_torchvision(name: str) -> Path:
-    """Return the file of the weights that torchvision calls `name`, in torch's cache, downloaded if it is not there."""
+    """Return the file of torchvision's weights `name` in torch's cache; download it if it is absent."""
     if "_Weights." not in name:
         raise ValueError(
             f"{name!r} is neither a file nor a torchvision weights name such as ResNet18_Weights.IMAGENET1K_V1"
@@ -106,7 +111,7 @@ def _from_torchvision(name: str) -> Path:
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # The file's name holds the beginning of its SHA-256, against which the download is checked.
+            # The file name holds the first digits of the SHA-256; torch checks the download against them.
             torch.hub.download_url_to_file(entry.url, str(path), Path(entry.url).stem.rpartition("-")[2])
         except (OSError, RuntimeError) as error:
             raise ValueError(f"{name} is not in torchvision's cache and cannot be downloaded: {error}") from error
@@ -114,7 +119,7 @@ def _from_torchvision(name: str) -> Path:
 
 
 def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return weights by name, and what else a .safetensors file says."""
+    """Return weights by name, and the metadata of a .safetensors file."""
     metadata: dict[str, str] = {}
     try:
         if path.suffix == ".safetensors":
@@ -123,10 +128,10 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             state = load_file(path)
         else:
             refuse_compressed(path)
-            with warnings.catch_warnings():  # of what is in a file, which is refused or does not matter
+            with warnings.catch_warnings():  # about content that is refused or irrelevant
                 warnings.simplefilter("ignore")
                 state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged or hostile file makes a parser raise
+    except Exception as error:  # parsers raise anything on damaged or hostile files
         raise ValueError(f"{path} is not a readable file of weights: {reason(error)}") from error
     if not isinstance(state, dict) or not all(isinstance(name, str) and _is_plain(v) for name, v in state.items()):
         raise ValueError(f"{path} does not hold a state_dict: names and plain tensors")
@@ -134,7 +139,7 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def reason(error: Exception) -> str:
-    """Return in one line, and without torch's advice to execute what a file holds, why it could not be read."""
+    """Return in one line why a file could not be read, without torch's advice to execute its content."""
     text = " ".join(str(error).split())
     if "weights_only" in text and (found := _FORBIDDEN.search(text)):
         return (
@@ -153,13 +158,13 @@ _FORBIDDEN = re.compile(r"GLOBAL ([A-Za-z_][\w.]*)")
 
 
 def refuse_compressed(path: Path) -> None:
-    """Check that a file of torch.save, which never compresses, holds all that it is read as: no few bytes become many.
+    """Check that a file of torch.save is not compressed: torch.save never compresses, but a zip bomb does.
 
     Raises:
-        ValueError: its contents would be larger than the file.
+        ValueError: the content would be larger than the file.
     """
     if not zipfile.is_zipfile(path):
-        return  # torch's older format, which has no compression
+        return  # torch's older format has no compression
     with zipfile.ZipFile(path) as archive:
         claimed = sum(entry.file_size for entry in archive.infolist())
     if claimed > (size := path.stat().st_size):
@@ -167,7 +172,7 @@ def refuse_compressed(path: Path) -> None:
 
 
 def _is_plain(value: object) -> bool:
-    """Return whether this is a tensor with a number in the file for every element, not one that only claims a shape."""
+    """Return whether this is a tensor with a number in the file for every element."""
     return (
         isinstance(value, Tensor)
         and value.device.type == "cpu"  # not meta

@@ -1,4 +1,4 @@
-"""One seed, derived: every random stream of the suite is a function of what it is for (standard library only)."""
+"""Seeds: every random stream of the suite is derived from its purpose (standard library only)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Recipes: everything that decides a run's outcome, as frozen data (standard library only).
+"""Recipes: everything that decides the outcome of a run, as frozen data (standard library only).
 
-A recipe is a page of facts. Its hash goes into every record, so two records with the same hash were trained the same way.
+Every record holds the hash of its recipe. Two records with the same hash were trained in the same way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from dsd.schedule import Phase, Schedule, StepDecay
 
 LATER = "later"
-"""Metadata of a field that recipes did not always have: at its default it is left out of hashes and records."""
+"""Metadata of a field added later: hashes and records omit the field if it has its default."""
 
 Scale = Literal["smoke", "small", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "small", "paper")
@@ -47,7 +47,7 @@ Optimizer = Sgd | RmsProp
 
 @dataclass(frozen=True)
 class Metric:
-    """What a row is judged by. `lower_is_better` decides the sign of a gain."""
+    """The metric of a row. `lower_is_better` decides the sign of a gain."""
 
     name: str
     unit: str
@@ -56,19 +56,22 @@ class Metric:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one row is trained at one scale.
+    """How a row is trained at a scale.
+
+    The class names of settings are part of the hash: renaming `Network` or `Augmentation` would orphan all records.
 
     Attributes:
-        network: what the task builds, by name.
+        network: name of the network.
         schedule: D, then one or more iterations of S and D2.
-        skip: parameters (names, module names or patterns) never pruned.
+        skip: parameters (names, module names or patterns) that are never pruned.
         batch_size: examples per optimizer step.
-        optimizer: the rule and its constants; the rate is the schedule's.
-        optimizer_state: what becomes of its state where a phase starts (see `dsd.restart`).
-        model, data: the task's own settings, frozen dataclasses.
+        optimizer: the rule and its constants; the learning rate is in the schedule.
+        optimizer_state: whether the state is kept or fresh at the start of a phase (see `dsd.restart`).
+        model, data: settings of the task, frozen dataclasses.
+        clip_norm: maximum norm of the gradient; None means no clipping.
         evaluate_every: epochs between evaluations within a phase; the end of a phase is always evaluated.
-        reduction: for `small` and `smoke`: in words, what differs from the paper's recipe.
-        notes: where each number comes from.
+        reduction: how a `small` or `smoke` recipe differs from the paper's, in words.
+        notes: the source of each number.
     """
 
     network: str
@@ -91,13 +94,24 @@ class Recipe:
         return plain
 
     def hash(self) -> str:
-        """Return 12 hexadecimal digits over everything that can change the outcome (so not over prose)."""
+        """Return 12 hexadecimal digits over everything that can change the outcome, so not over `notes` and `reduction`."""
         facts = {k: v for k, v in self.as_dict().items() if k not in ("notes", "reduction")}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def require(settings: object, **rules: tuple[bool, str]) -> None:
+    """Check the values of `settings`: for each field, whether its value is allowed, and the allowed values in words.
+
+    Raises:
+        ValueError: names the first field whose value is not allowed.
+    """
+    for name, (allowed, expected) in rules.items():
+        if not allowed:
+            raise ValueError(f"{name}={getattr(settings, name)}: expected {expected}")
+
+
 def scaled(schedule: Schedule, factor: float, lr_factor: float) -> Schedule:
-    """Return `schedule` with every length (and the spacing of decay steps) and every rate multiplied."""
+    """Return `schedule` with all lengths and decay steps multiplied by `factor` and all learning rates by `lr_factor`."""
 
     def shrink(phase: Phase) -> Phase:
         decay = phase.decay
@@ -109,8 +123,8 @@ def scaled(schedule: Schedule, factor: float, lr_factor: float) -> Schedule:
 
 
 def at_sparsity(schedule: Schedule, sparsity: float) -> Schedule:
-    """Return `schedule` with another sparsity in every sparse phase."""
-    phases = (dataclasses.replace(one, sparsity=sparsity) if one.kind == "sparse" else one for one in schedule)
+    """Return `schedule` with `sparsity` in every sparse phase."""
+    phases = (dataclasses.replace(p, sparsity=sparsity) if p.kind == "sparse" else p for p in schedule)
     return Schedule(tuple(phases))
 
 

@@ -1,4 +1,4 @@
-"""A row of the results: what a domain declares of it (standard library only)."""
+"""A row of the results, as its domain declares it (standard library only)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tasks.recipe import Metric, Recipe, Scale, at_sparsity, scaled
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the results: a network on a data set.
+    """A row of the results: a network on a data set.
 
     Attributes:
-        title: what a reader calls it.
-        domain: the package in `tasks` whose `task` module has `build` and `embedded`.
-        layout: what a folder passed as `--data` must hold.
-        train_examples, test_examples: the full data set's, to recognise an incomplete one.
-        sources, remarks: where the published values come from, and what no field of a recipe tells (see `tasks.notes`).
-        frozen: whether a frozen network's features are what is trained on.
-        options: the flags that not every row has.
-        small_flags: what a command at small scale takes beside `--data`.
-        version: of what alters a result and stands in no recipe: random streams, metrics, loading, training steps.
+        title: name of the network in tables.
+        domain: the package in `tasks` that builds it.
+        layout: the files that a folder passed as `--data` must hold.
+        train_examples, test_examples: size of the full data set, to recognise an incomplete one.
+        sources, remarks: sources of the published values, and sentences for the notes (see `tasks.notes`).
+        frozen: whether the network is trained on the features of a frozen network.
+        options: the flags of this row that other rows may lack.
+        small_flags: flags that a command at small scale needs beside `--data`.
+        version: raised with any change that alters results but no recipe: random streams, metrics, loading, training steps.
     """
 
     name: str
@@ -46,22 +46,22 @@ class Row:
 
     @property
     def numerics(self) -> str:
-        """What a record says of the arithmetic. Trials share a table cell if this, recipe hash and data fingerprint agree."""
+        """Domain and version. Trials share a table cell if these, the recipe hash and the data fingerprint agree."""
         return f"{self.domain} {self.version}"
 
     def recipe(
         self, scale: Scale, sparsity: float | None = None, lr_factor: float | None = None, **values: Any
     ) -> Recipe:
-        """Return the recipe at `scale`, changed where something is given.
+        """Return the recipe at `scale` with the given changes.
 
         Args:
-            scale: which of the row's recipes.
+            scale: selects the recipe.
             sparsity: of every sparse phase.
-            lr_factor: multiplies every rate.
-            values: of the row's own options, by name.
+            lr_factor: multiplies every learning rate.
+            values: values of the row's options, by name.
 
         Raises:
-            ValueError: the row has no such option, or the recipe cannot have such a value.
+            ValueError: the row has no such option, or the recipe does not allow the value.
         """
         recipe = self.recipes[scale]
         for option in self.options:

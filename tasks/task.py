@@ -1,4 +1,4 @@
-"""The Task protocol: all that the harness may ask of a domain."""
+"""Protocols between the harness and the domains."""
 
 from __future__ import annotations
 
@@ -13,21 +13,43 @@ from torch import Tensor, nn
 from tasks.recipe import Metric, Recipe
 
 Batch = Any
-"""Whatever a task's loader yields: already on the device, ready for `loss`."""
+"""A batch as `Task.batches` yields it and `Task.loss` takes it, on the device."""
+
+
+def _unchanged(value: float) -> float:
+    return value
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A number of a training step. It stays on the device until it is read: a step on a GPU must not wait for the host.
+
+    Attributes:
+        value: a scalar without gradient.
+        finish: makes the number to show of the value that was read.
+    """
+
+    value: Tensor
+    finish: Callable[[float], float] = _unchanged
+
+    def __float__(self) -> float:
+        return self.finish(float(self.value))
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What verification found in a data set, for the record.
+    """The result of verifying a data set, for the record.
 
-    `fingerprint` changes with any file name, size or content that training can see, and with the subset.
-    `counts` are plain numbers such as {"train": 20000, "test": 7500, "classes": 50}.
-    `features` says in a line what a frozen network made of the data, where one did, and at its end the fingerprint of the
-    files alone; `fingerprint` covers both.
-    `problems` are complete sentences, each naming a file; training does not start while there is one, so that every file of a
-    set that was trained on had been read and decoded. `warnings` are what a reader of the results must know of the files:
-    which are left out on purpose or in two places, and where there are not as many as were published. `published` says in a
-    line of which parts there are exactly as many.
+    Attributes:
+        name: of the data set's folder.
+        fingerprint: changes with any file name, size or content that training uses, with the subset and with `features`.
+        counts: numbers such as {"train": 20000, "test": 7500, "classes": 50}.
+        synthetic: whether the data is generated.
+        subset: the part of the training data that is used.
+        problems: sentences that name files. Training does not start while there are any.
+        warnings: sentences that readers of the results need: files left out or duplicated, counts that differ from the published.
+        features: a line about the frozen network that computed features, if any, and the fingerprint of the files alone.
+        published: a line about the parts whose counts equal the published ones.
     """
 
     name: str
@@ -45,10 +67,11 @@ class DataReport:
 class Evaluation:
     """Scores of a network on the whole test set.
 
-    `metrics` holds the row's primary metric under its own name beside others. `outcomes` is for the paired bootstrap over
-    test examples, in the data set's own order: (n,) hits out of one (1.0 where a classification is right), or (n, 2 k) counts,
-    k columns of hits and k of totals, where the metric is a geometric mean of k corpus-wide rates. `samples` is for readers:
-    what the network said of every test example, in words, each with its name under the first key; none for classification.
+    Attributes:
+        metrics: by name, the row's primary metric among them.
+        outcomes: per test example, in the order of the data set, for the paired bootstrap: (n,) 1.0 if a classification is right,
+            else 0.0; or (n, 2 k) counts, k columns of hits and k of totals, for a geometric mean of k corpus-wide rates.
+        samples: the output for every test example, in words, with the example's name under the first key; [] for classification.
     """
 
     metrics: dict[str, float]
@@ -57,73 +80,72 @@ class Evaluation:
 
 
 class Task(Protocol):
-    """One data set and network, for one seed on one device."""
+    """A network and its data, for one seed on one device."""
 
     recipe: Recipe
     metric: Metric
     report: DataReport
 
     def model(self) -> nn.Module:
-        """Return a freshly initialised network on the device; initial weights depend on the seed alone."""
+        """Return a freshly initialised network on the device. Initial weights depend on the seed only."""
         ...
 
     def steps_per_epoch(self) -> int:
-        """Return the number of optimizer steps in an epoch (the last, incomplete batch is dropped)."""
+        """Return the optimizer steps per epoch. The last, incomplete batch is dropped."""
         ...
 
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """Yield the training batches of steps [first_step, last_step); step s has the same batch however it is reached.
+        """Yield the training batches of steps [first_step, last_step). The batch of a step does not depend on `first_step`.
 
-        Of several processes (see `tasks.distributed`) each has its part; the parts are equal.
+        With several processes (see `tasks.distributed`) each yields its part; the parts have equal size.
         """
         ...
 
     def batch_ids(self, step: int) -> list[str]:
-        """Return the names of the samples in the batch of `step`, to say where a NaN came from."""
+        """Return the names of the samples in the batch of `step`, for messages about NaN."""
         ...
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Return the training loss (a scalar with gradient) and numbers worth showing, such as {"accuracy": 12.5}.
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
+        """Return the training loss, a scalar, and numbers to show, such as {"accuracy": Shown(share)}.
 
-        The loss is a mean over the batch, so that the loss of a whole batch is the mean of its equal parts'.
+        The loss is a mean over the batch, so the loss of a batch is the mean of the losses of its equal parts.
         """
         ...
 
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
-        """Score `model` on every test example exactly once; several processes share the work, and all get the same scores.
+        """Score `model` on every test example exactly once. Processes share the work, and all return the same scores.
 
-        `thorough` adds what is too slow for every point of a curve: asked for where a phase ends.
+        `thorough`, used at the end of a phase, adds metrics that are too slow for every evaluation.
         """
         ...
 
     def evaluate_training(self, model: nn.Module) -> dict[str, float]:
         """Score `model` on training examples under the conditions of `evaluate`: no augmentation, no dropout.
 
-        They are all of them, or a sample that depends on nothing but the data. Metrics have the names of `evaluate`'s; the
-        row's primary one is among them.
+        The examples are all of them or a fixed sample. Metrics have the names that `evaluate` uses and include the primary one.
         """
         ...
 
 
 Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, done, total)."""
+"""Called with (activity, done, total)."""
 
 
 class Source(Protocol):
-    """A data set that was verified and is ready to be read; the trials of all seeds share it."""
+    """A verified data set, shared by the trials of all seeds."""
 
     report: DataReport
 
 
 class Domain(Protocol):
-    """What every domain's `task.py` module offers."""
+    """The `task.py` module of a domain."""
 
     def embedded(self) -> Path:
-        """Return the folder of the generated smoke set, made first if need be."""
+        """Return the folder of the generated smoke set; generate it if it is absent."""
         ...
 
     def verify(self, recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
-        """Return what is wrong with the data set, as the recipe uses it, without raising over its content."""
+        """Return a report on the data set as the recipe uses it. Its content raises nothing."""
         ...
 
     def open_data(
@@ -138,9 +160,9 @@ class Domain(Protocol):
     ) -> Source:
         """Verify the data set and load what fits in memory.
 
-        Without `train`, only what `evaluate` needs: for pictures and speech the test examples, for captions everything, since
-        their vocabulary and the standardisation of their features come from the training examples. `device` is for
-        what is computed while loading, `own` for the domain's options that open data (see `tasks.options`).
+        Without `train`, load only what `evaluate` needs: for pictures and speech the test examples; for captions everything,
+        because vocabulary and standardisation come from the training examples. `device` computes features; `own` are the
+        domain's options that open data (see `tasks.options`).
 
         Raises:
             ValueError: the data cannot be used; the message names the files.

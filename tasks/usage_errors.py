@@ -1,4 +1,4 @@
-"""Command lines, read by tyro: what is wrong with one is said in a line, where tyro draws a box of many."""
+"""Command lines, parsed by tyro, with errors as one-line messages instead of tyro's boxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 import tyro
-from tyro._errors import (  # private: of the version that requirements.lock pins, and tests fail where a newer one moves them
+from tyro._errors import (  # private: requirements.lock pins the version, and tests fail if a newer one moves them
     BadValue,
     InstantiationFailure,
     InvalidChoice,
@@ -26,7 +26,7 @@ _CONVERSIONS = {
     r"^invalid literal for int\(\) with base 10:": "expected a whole number, got",
     r"^could not convert string to float:": "expected a number, got",
 }
-"""What tyro and Python say of a value, and what a user is told."""
+"""Messages of tyro and Python about a value, and their replacements."""
 
 
 class _RefusedError(Exception):
@@ -36,23 +36,23 @@ class _RefusedError(Exception):
 
 
 def parse(form: Any, words: Sequence[str], prog: str, description: str | None = None) -> Any:
-    """Return what a command line says, as an instance of `form`.
+    """Parse a command line into an instance of `form`.
 
     Args:
         form: a dataclass, or a union of dataclasses, each annotated as a subcommand.
-        words: the command line, without the program.
-        prog: the program, as it is typed.
-        description: what help says of it; by default the dataclass's docstring.
+        words: the command line without the program.
+        prog: the program as typed.
+        description: for help; by default the docstring of the dataclass.
 
     Raises:
-        ValueError: a word is wrong, or one is missing; the message is one line, and names it.
-        SystemExit: help was asked for, and was printed.
+        ValueError: an argument is invalid or missing; the message is one line and names it.
+        SystemExit: help was requested and printed.
     """
     try:
         return _read(form, words, prog, description)
     except _RefusedError as refused:
-        said = _sentence(refused.event, form, words)
-    raise ValueError(" ".join(said.split()))
+        message = _sentence(refused.event, form, words)
+    raise ValueError(" ".join(message.split()))
 
 
 def _read(form: Any, words: Sequence[str], prog: str, description: str | None = None) -> Any:
@@ -64,8 +64,8 @@ def _read(form: Any, words: Sequence[str], prog: str, description: str | None = 
 
 
 def _sentence(event: ParseErrorEvent, form: Any, words: Sequence[str]) -> str:
-    """Return what is wrong."""
-    commands = [note.name for one in get_args(form) for note in get_args(one)[1:]]
+    """Return the message."""
+    commands = [note.name for annotated in get_args(form) for note in get_args(annotated)[1:]]
     if commands and not words:
         return f"expected a command: {', '.join(commands)}"
     if commands and words[0] not in commands:
@@ -74,7 +74,7 @@ def _sentence(event: ParseErrorEvent, form: Any, words: Sequence[str]) -> str:
         case UnrecognizedArgs(tokens=[_, *_] as tokens) | MissingArgs(unrecognized_tokens=[_, *_] as tokens):
             return _unknown(tokens, form, words)
         case MissingArgs(missing_arguments=missing):
-            return f"{' and '.join(_name(one.arg) for one in missing)} {'is' if len(missing) == 1 else 'are'} missing"
+            return f"{' and '.join(_name(absent.arg) for absent in missing)} {'is' if len(missing) == 1 else 'are'} missing"
         case InvalidChoice(argument=argument, value=value, choices=choices):
             return f"{_name(argument)} {value!r}: expected one of {', '.join(choices)}{_nearest(value, choices)}"
         case BadValue(argument=argument):
@@ -93,7 +93,7 @@ def _name(argument: Any) -> str:
 
 
 def _unknown(tokens: Sequence[str], form: Any, words: Sequence[str]) -> str:
-    """Return what is to be said of words for which there is no place, the values of unknown flags among them."""
+    """Return the message about words that are no known argument: unknown flags, their values, extra words."""
     unknown = [token.partition("=")[0] for token in tokens if re.match(r"--?[^\W\d]", token)]
     if not unknown:
         return f"there is no place for {tokens[0]!r}"
@@ -102,7 +102,7 @@ def _unknown(tokens: Sequence[str], form: Any, words: Sequence[str]) -> str:
 
 
 def _flags(form: Any, words: Sequence[str]) -> list[str]:
-    """Return the flags that the help of the command lists: tyro tells them nowhere else."""
+    """Return the flags in the help of the command. tyro has no other list."""
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit, _RefusedError):
         _read(form, [*words[: len(get_args(form)) > 0], "--help"], "")
@@ -114,7 +114,7 @@ def _shown(word: str) -> str:
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    """Return a question for the nearest of the known words, nothing where none is near."""
-    longer = [one for one in known if word.strip("-") and one.startswith(word)]
+    """Return a question that suggests the nearest known word, or ""."""
+    longer = [name for name in known if word.strip("-") and name.startswith(word)]
     near = longer or difflib.get_close_matches(word, known, n=1, cutoff=0.7)
     return f" (did you mean {near[0]}?)" if near else ""

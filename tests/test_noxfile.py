@@ -38,6 +38,9 @@ def test_there_is_a_session_per_row_and_per_chore_with_a_line_that_says_what_it_
         "lock",
         "integrations",
         "library",
+        "engines",
+        "docs",
+        "package",
     }
     assert set(sessions) == {*ROWS, *chores}
     assert all(description.endswith(".") for _, description in sessions.values())

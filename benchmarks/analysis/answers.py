@@ -63,33 +63,49 @@ class Row:
     def lacks(self) -> str | None:
         """What is missing for a verdict; None if there is a verdict."""
         if self.group is None:
-            return f"no trial yet ({self.wanted.waits})" if self.wanted.waits else "no trial yet"
+            return "no trial yet"
         return self.answer.missing if self.records else summary.missing(self.group)
 
 
 def rows(groups: Sequence[Group]) -> dict[str, Row]:
     """Return the planned rows in the paper's order, including those without trials."""
     chosen = {name: _group(wanted, groups) for name, wanted in PLANNED.items()}
-    evidence = {name: found for name, one in chosen.items() if (found := _evidence(PLANNED[name], one))}
+    both = {name: _both(group) for name, group in chosen.items()}
+    gates = {
+        name: gate_of([record for record in both[name] if record.seed < wanted.seeds], wanted)
+        for name, wanted in PLANNED.items()
+    }
+    evidence = {
+        name: Evidence(
+            measured,
+            paper.claim_of(paper.ROWS[name]),
+            result.holds if (result := gates[name]) else None,
+            frozenset(record.seed for record in both[name]),
+            frozenset(range(PLANNED[name].seeds)),
+            group.repeated,
+        )
+        for name, group in chosen.items()
+        if group and (measured := summary.measured(group))
+    }
     answered = verdicts.answers(evidence)
     return {
         name: Row(
             wanted=PLANNED[name],
-            group=one,
-            records=_both(one),
-            gate=_gate(PLANNED[name], one),
+            group=group,
+            records=both[name],
+            gate=gates[name],
             evidence=evidence.get(name),
             answer=answered[name],
-            text=summary.crossed(one, "dsd-text", "control-text") if one else None,
-            beam=summary.compare(one, "dsd", "control", BEAM) if one else None,
+            text=summary.crossed(group, "dsd-text", "control-text") if group else None,
+            beam=summary.compare(group, "dsd", "control", BEAM) if group else None,
         )
-        for name, one in chosen.items()
+        for name, group in chosen.items()
     }
 
 
 def wanted_of(group: Group) -> Wanted | None:
     """Return the planned group that a group's trials belong to; None if they are not in the plan."""
-    return next((one for one in WANTED if group.section == "regime" and one.covers(group.sample)), None)
+    return next((wanted for wanted in WANTED if group.section == "regime" and wanted.covers(group.sample)), None)
 
 
 def gate_of(records: Sequence[Record], wanted: Wanted) -> gate.Result | None:
@@ -98,57 +114,32 @@ def gate_of(records: Sequence[Record], wanted: Wanted) -> gate.Result | None:
     return gate.check(records, wanted) if records and complete else None
 
 
-def pooled(found: Mapping[str, Row]) -> Pool | None:
+def pooled(rows: Mapping[str, Row]) -> Pool | None:
     """Return the random-effects mean over rows with a verdict, each gain as a share of its claim; None below two rows."""
-    evidence = {name: row.evidence for name, row in found.items() if row.evidence}
-    effects = verdicts.effects(evidence, {name: found[name].answer for name in evidence})
-    return random_effects.pool([one for one in effects if 0 < one.error < math.inf])
+    evidence = {name: row.evidence for name, row in rows.items() if row.evidence}
+    effects = verdicts.effects(evidence, {name: rows[name].answer for name in evidence})
+    return random_effects.pool([effect for effect in effects if 0 < effect.error < math.inf])
 
 
-def row_of(group: Group, found: Mapping[str, Row]) -> Row | None:
+def row_of(group: Group, rows: Mapping[str, Row]) -> Row | None:
     """Return the planned row of a group's trials; None if they are not in the plan."""
-    return next((row for row in found.values() if row.group is group), None)
+    return next((row for row in rows.values() if row.group is group), None)
 
 
-def standing(group: Group, found: Mapping[str, Row]) -> str:
+def standing(group: Group, rows: Mapping[str, Row]) -> str:
     """Return the verdict on a group in a few words, or why it has none."""
-    if group.section == "smoke":
-        return "smoke test only"
-    if group.section == "custom":
-        return "custom recipe: none"
-    if group.section == "small":
-        return "superseded: none"
-    row = row_of(group, found)
-    if row is None:
-        return "not in the plan: none"
-    answer = row.answer
-    return f"claim {answer.claim}; {answer.direction}" if row.lacks is None else f"none: {row.lacks}"
+    reasons = {"smoke": "smoke test only", "custom": "custom recipe: none", "small": "superseded: none"}
+    row = row_of(group, rows)
+    if group.section in reasons or row is None:
+        return reasons.get(group.section, "not in the plan: none")
+    return f"claim {row.answer.claim}; {row.answer.direction}" if row.lacks is None else f"none: {row.lacks}"
 
 
 def _group(wanted: Wanted, groups: Sequence[Group]) -> Group | None:
     """Return the planned trials. If one folder name covers two versions of the data, return the larger group."""
-    found = sorted((one for one in groups if wanted_of(one) == wanted), key=lambda one: len(one.records))
-    return found[-1] if found else None
+    covered = sorted((group for group in groups if wanted_of(group) == wanted), key=lambda group: len(group.records))
+    return covered[-1] if covered else None
 
 
 def _both(group: Group | None) -> tuple[Record, ...]:
-    return tuple(one for one in group.records if {"dsd", "control"} <= set(one.arms)) if group else ()
-
-
-def _gate(wanted: Wanted, group: Group | None) -> gate.Result | None:
-    return gate_of([record for record in _both(group) if record.seed < wanted.seeds], wanted)
-
-
-def _evidence(wanted: Wanted, group: Group | None) -> Evidence | None:
-    measured = summary.measured(group) if group else None
-    if group is None or measured is None:
-        return None
-    found = _gate(wanted, group)
-    return Evidence(
-        measured,
-        paper.claim_of(paper.ROWS[wanted.row]),
-        found.holds if found else None,
-        frozenset(record.seed for record in _both(group)),
-        frozenset(range(wanted.seeds)),
-        group.repeated,
-    )
+    return tuple(record for record in group.records if {"dsd", "control"} <= set(record.arms)) if group else ()

@@ -14,7 +14,7 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.metrics import PERPLEXITY
 from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.arms.registry import DENSE
-from benchmarks.records.schema import Arm, Point, Record
+from benchmarks.records.schema import Point, Record
 from benchmarks.statistics.intervals import Paired
 
 WHERE = "at the best validation perplexity of the last phase (NeuralTalk's own choice)"
@@ -43,15 +43,15 @@ def choices(group: Group) -> dict[str, Chosen]:
     best = {name: {r.id: point for r in group.records if (point := _best(r, name))} for name in order}
     tests = [point.test or {} for points in best.values() for point in points.values()]
     shared = [metric for metric in tests[0] if all(metric in test for test in tests)] if tests else []
-    found = {}
+    chosen = {}
     for name, points in best.items():
         if points:
             scores = [point.test or {} for point in points.values()]
-            cells = {metric: summary.average([one[metric] for one in scores], list(points)) for metric in shared}
-            epochs = max(arm.curve[-1].epoch for r in group.records if (arm := _arm(r, name)) and arm.curve)
+            cells = {metric: summary.average([score[metric] for score in scores], list(points)) for metric in shared}
+            epochs = max(r.runs[name].curve[-1].epoch for r in group.records if r.id in points)
             epoch = summary.average([point.epoch for point in points.values()]).mean
-            found[LABELS.get(name, name)] = Chosen(cells, epoch, epochs, _gain(group, name))
-    return found
+            chosen[LABELS.get(name, name)] = Chosen(cells, epoch, epochs, _gain(group, name))
+    return chosen
 
 
 def _gain(group: Group, name: str) -> Paired | None:
@@ -64,13 +64,9 @@ def _gain(group: Group, name: str) -> Paired | None:
 
 def _best(record: Record, name: str) -> Point | None:
     """Return the first point with the lowest validation perplexity in an arm's last phase."""
-    arm = _arm(record, name)
-    if arm is None:
+    if name not in record.runs:
         return None
+    arm = record.runs[name]
     start = sum(phase.steps for phase in arm.phases[:-1])  # the point at this step ends the previous phase
     points = [p for p in arm.curve if p.step > start and p.test and {PERPLEXITY, record.metric} <= set(p.test)]
     return min(points, key=lambda point: (point.test or {})[PERPLEXITY], default=None)
-
-
-def _arm(record: Record, name: str) -> Arm | None:
-    return record.dense if name == DENSE else record.arms.get(name)

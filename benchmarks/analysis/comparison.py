@@ -6,6 +6,7 @@ Every difference is B - A in the metric's own unit and direction; it is not a ga
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +17,6 @@ from benchmarks.analysis import metrics, record_differences, summary
 from benchmarks.analysis.groups import Group, Key
 from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.records.outcomes import unpack_outcomes
-from benchmarks.records.recipes import runs_of
 from benchmarks.records.schema import Record
 from benchmarks.statistics import bootstrap, intervals
 from benchmarks.statistics.intervals import Difference
@@ -137,13 +137,13 @@ _Tests = dict[_Place, dict[int, float]]  # to seed to value
 
 def _tests(group: Group) -> _Tests:
     """Return every arm's final result in every metric by seed, and DSD's gain."""
-    found: _Tests = {}
+    values: defaultdict[_Place, dict[int, float]] = defaultdict(dict)
     for record in group.records:
-        for arm, run in runs_of(record).items():
+        for arm, run in record.runs.items():
             for metric, value in run.test.items():
-                found.setdefault((arm, metric), {})[record.seed] = value
+                values[arm, metric][record.seed] = value
     gains = summary.gains(group, "dsd", "control")
-    return found | ({(GAIN, group.metric): gains} if gains else {})
+    return dict(values) | ({(GAIN, group.metric): gains} if gains else {})
 
 
 def _order(places: Iterable[_Place]) -> list[_Place]:
@@ -155,19 +155,19 @@ def _order(places: Iterable[_Place]) -> list[_Place]:
 
 def _alone(a: _Tests, b: _Tests) -> tuple[str, ...]:
     """Return what one side lacks: whole arms, and metrics of common arms."""
-    found = []
+    lacking = []
     for side, ours, theirs in (("A", a, b), ("B", b, a)):
         arms = {arm for arm, _ in theirs}
         places = [place for place in _order(ours) if place not in theirs]
         names = [arm if arm not in arms else f"{arm} {metric}" for arm, metric in places]
-        found += [f"{name} (only {side})" for name in dict.fromkeys(names)]
-    return tuple(found)
+        lacking += [f"{name} (only {side})" for name in dict.fromkeys(names)]
+    return tuple(lacking)
 
 
 def _distinct(groups: Sequence[Group]) -> list[Group]:
     """Return the groups without those contained in a larger one, so that no spread counts twice."""
     kept: list[Group] = []
-    for group in sorted(groups, key=lambda one: -len(one.records)):
+    for group in sorted(groups, key=lambda group: -len(group.records)):
         ids = {record.id for record in group.records}
         if not any(ids <= {record.id for record in other.records} for other in kept):
             kept.append(group)
@@ -178,38 +178,42 @@ def _line(
     place: _Place, a: Group, b: Group, tests: Sequence[_Tests], like: Sequence[_Tests]
 ) -> tuple[Line, float | None]:
     """Return the line before Holm's correction, and the p-value of "no difference"."""
-    ours, theirs = (side[place] for side in tests)
-    first, second = ([side[seed] for seed in sorted(side)] for side in (ours, theirs))
+    first, second = ([side[place][seed] for seed in sorted(side[place])] for side in tests)
     cells = summary.average(first), summary.average(second)
-    yardstick: Yardstick = "none"
-    found: Difference | None = None
-    if min(len(first), len(second)) > 1:
-        # At the same scale, a seed gives the same random streams on both sides, so pairing removes its effect.
-        if ours.keys() == theirs.keys() and a.key.scale == b.key.scale:
-            by_seed = intervals.paired([after - before for before, after in zip(first, second, strict=True)])
-            assert by_seed.interval is not None
-            assert by_seed.p is not None
-            yardstick, found = "paired seeds", Difference(by_seed.mean, *by_seed.interval, by_seed.p)
-        else:
-            yardstick, found = "Welch", intervals.welch(first, second)
-    else:
-        known = [list(one.get(place, {}).values()) for one in like]
-        if any(len(one) > 1 for one in known):
-            yardstick, found = "other records", intervals.pooled(first, second, known)
-        elif len(first) == len(second) == 1 and place[1] == a.metric and place[0] != GAIN:
-            found = _over_examples(place[0], a.sample, b.sample)
-            yardstick = "test set" if found else "none"
-    interval = (found.low, found.high) if found else None
+    yardstick, difference = _spread(place, a, b, tests, like)
+    interval = (difference.low, difference.high) if difference else None
     equal = True if first == second else None
     line = Line(*place, *cells, cells[1].mean - cells[0].mean, interval, yardstick, equal)
-    return line, found.p if found else None
+    return line, difference.p if difference else None
+
+
+def _spread(
+    place: _Place, a: Group, b: Group, tests: Sequence[_Tests], like: Sequence[_Tests]
+) -> tuple[Yardstick, Difference | None]:
+    """Return how the spread of a line is estimated, and the difference with its interval."""
+    ours, theirs = (side[place] for side in tests)
+    # At the same scale, a seed gives the same random streams on both sides, so pairing removes its effect.
+    if len(ours) > 1 and ours.keys() == theirs.keys() and a.key.scale == b.key.scale:
+        by_seed = intervals.paired([theirs[seed] - ours[seed] for seed in sorted(ours)])
+        assert by_seed.interval is not None
+        assert by_seed.p is not None
+        return "paired seeds", Difference(by_seed.mean, *by_seed.interval, by_seed.p)
+    first, second = list(ours.values()), list(theirs.values())
+    if min(len(first), len(second)) > 1:
+        return "Welch", intervals.welch(first, second)
+    known = [list(side.get(place, {}).values()) for side in like]
+    if any(len(values) > 1 for values in known):
+        return "other records", intervals.pooled(first, second, known)
+    if place[1] == a.metric and place[0] != GAIN and (over_examples := _over_examples(place[0], a.sample, b.sample)):
+        return "test set", over_examples
+    return "none", None
 
 
 def _over_examples(arm: str, a: Record, b: Record) -> Difference | None:
     """Return the paired bootstrap over test examples; None if the test sets differ."""
     if a.data.fingerprint != b.data.fingerprint:
         return None
-    ours, theirs = (unpack_outcomes(runs_of(record)[arm].outcomes) for record in (a, b))
+    ours, theirs = (unpack_outcomes(record.runs[arm].outcomes) for record in (a, b))
     if ours.shape != theirs.shape:
         return None
     scale = bootstrap.OUTCOME_SCALE * (-1 if a.lower_is_better else 1)  # higher outcomes are better
@@ -220,14 +224,14 @@ def _judged(raw: Sequence[tuple[Line, float | None]], primary: str) -> tuple[Lin
     """Return the lines with `within`. The primary metric of all arms is one family of tests, all other metrics another."""
     adjusted: dict[int, float] = {}
     for family in (True, False):
-        told = [(i, p) for i, (line, p) in enumerate(raw) if p is not None and (line.metric == primary) == family]
-        adjusted |= dict(zip((i for i, _ in told), intervals.holm([p for _, p in told]), strict=True))
-    found = []
+        tested = [(i, p) for i, (line, p) in enumerate(raw) if p is not None and (line.metric == primary) == family]
+        adjusted |= dict(zip((i for i, _ in tested), intervals.holm([p for _, p in tested]), strict=True))
+    judged = []
     for index, (line, p) in enumerate(raw):
         rounding = abs(line.difference) <= _ROUNDING * max(abs(line.a.mean), abs(line.b.mean))
         within = line.within if p is None else rounding or adjusted[index] > 1 - intervals.CONFIDENCE
-        found.append(dataclasses.replace(line, within=within))
-    return tuple(found)
+        judged.append(dataclasses.replace(line, within=within))
+    return tuple(judged)
 
 
 def _results(a: Record, b: Record) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from benchmarks.analysis import summary
-from benchmarks.evidence_plan import Wanted
-from benchmarks.records.schema import Arm, Dense, Record
+from benchmarks.evidence_plan import Gate, Wanted
+from benchmarks.records.schema import Dense, Record
 
 _PLATEAU = 0.75
 """The share of D after which the test metric must have reached its plateau."""
@@ -39,12 +39,12 @@ class Result:
     @property
     def holds(self) -> bool:
         """Whether every condition that counts holds."""
-        return all(one.holds for one in self.conditions if one.counts)
+        return all(condition.holds for condition in self.conditions if condition.counts)
 
     @property
     def failed(self) -> tuple[str, ...]:
         """The names of the failed conditions that count."""
-        return tuple(one.name for one in self.conditions if one.counts and not one.holds)
+        return tuple(condition.name for condition in self.conditions if condition.counts and not condition.holds)
 
 
 def check(records: Sequence[Record], wanted: Wanted) -> Result:
@@ -55,75 +55,55 @@ def check(records: Sequence[Record], wanted: Wanted) -> Result:
     """
     if not records:
         raise ValueError(f"the gate of {wanted.row} needs a trial")
-    for record in records:
-        if record.dense is None or not record.dense.curve or "control" not in record.arms:
-            raise ValueError(f"record {record.id}: the gate needs a trained D and the control")
-    claim = wanted.claim * fmean(_test(record.arms["control"], record.metric) for record in records)
-    found = [_fit(records, wanted), _plateau(records, claim), _trained(records, wanted, claim)]
-    if wanted.gate.saturated is not None:
-        found.append(_saturated(records, wanted.gate.saturated))
-    return Result(tuple(found))
+    starts = [record.dense for record in records if record.dense and record.dense.curve and "control" in record.arms]
+    if len(starts) < len(records):
+        raise ValueError(f"the gate of {wanted.row} needs a trained D and the control in every trial")
+    pairs = list(zip(records, starts, strict=True))
+    control = fmean(record.arms["control"].test[record.metric] for record in records)
+    claim = wanted.claim * control
+    conditions = [_fit(starts, wanted.gate), _plateau(pairs, claim), _trained(pairs, wanted, claim)]
+    limit = wanted.gate.saturated
+    if limit is not None:
+        detail = f"the control's error is {control:.2f} %, must be above {limit:g} %"
+        conditions.append(Condition("not saturated", control > limit, True, detail))
+    return Result(tuple(conditions))
 
 
-def _fit(records: Sequence[Record], wanted: Wanted) -> Condition:
-    gate = wanted.gate
-    scores = [_on_training(_dense(record), gate.fit) for record in records]
-    values = [value for value, _ in scores if value is not None]
-    if len(values) < len(records):
+def _fit(starts: Sequence[Dense], gate: Gate) -> Condition:
+    clean = [dense.phases[-1].train if dense.phases else None for dense in starts]
+    scores = [dense.curve[-1].train if known is None else known for known, dense in zip(clean, starts, strict=True)]
+    if not all(gate.fit in of for of in scores):
         return Condition("fit", False, True, f"no {gate.fit} on training examples after D")
-    train, test = fmean(values), fmean(_test(_dense(record), gate.beside) for record in records)
+    train, test = fmean(of[gate.fit] for of in scores), fmean(dense.test[gate.beside] for dense in starts)
     limit = gate.chance / 2
-    running = "" if all(clean for _, clean in scores) else " (during training: older records have no clean score)"
+    running = " (during training: older records have no clean score)" if None in clean else ""
     detail = (
         f"training {gate.fit} after D {train:.2f}{running}, must be at most {limit:.2f} and below the test's {test:.2f}"
     )
     return Condition("fit", train <= limit and train < test, True, detail)
 
 
-def _plateau(records: Sequence[Record], claim: float) -> Condition:
+def _plateau(pairs: Sequence[tuple[Record, Dense]], claim: float) -> Condition:
     moved = []
-    for record in records:
-        curve = _dense(record).curve
-        at = min(curve, key=lambda point: abs(point.step - _PLATEAU * curve[-1].step))
-        if at.test is None or abs(at.step / curve[-1].step - _PLATEAU) > _NEAR:
+    for record, dense in pairs:
+        end = dense.curve[-1].step
+        at = min(dense.curve, key=lambda point: abs(point.step - _PLATEAU * end))
+        if at.test is None or abs(at.step / end - _PLATEAU) > _NEAR:
             return Condition("plateau", False, True, f"no test at {_PLATEAU:.0%} of D")
-        moved.append(summary.gain(record, at.test, _dense(record).test))
+        moved.append(summary.gain(record, at.test, dense.test))
     change = fmean(moved)
     word = "better" if change > 0 else "worse"
     detail = f"the test gets {abs(change):.2f} {word} in the last quarter of D, must be less than half the claim ({claim / 2:.2f})"
     return Condition("plateau", abs(change) < claim / 2, True, detail)
 
 
-def _trained(records: Sequence[Record], wanted: Wanted, claim: float) -> Condition:
+def _trained(pairs: Sequence[tuple[Record, Dense]], wanted: Wanted, claim: float) -> Condition:
     counts = wanted.gate.undertrained
-    with_llr = [record for record in records if "llr" in record.arms]
-    if not with_llr:
+    gains = [
+        summary.gain(record, dense.test, record.arms["llr"].test) for record, dense in pairs if "llr" in record.arms
+    ]
+    if not gains:
         return Condition("trained", False, counts, "no LLR arm")
-    gain = fmean(summary.gain(one, _dense(one).test, one.arms["llr"].test) for one in with_llr)
-    return Condition(
-        "trained", gain < claim, counts, f"LLR gains {gain:+.2f} over D, must be less than the claim ({claim:.2f})"
-    )
-
-
-def _saturated(records: Sequence[Record], limit: float) -> Condition:
-    control = fmean(_test(record.arms["control"], record.metric) for record in records)
-    return Condition(
-        "not saturated", control > limit, True, f"the control's error is {control:.2f} %, must be above {limit:g} %"
-    )
-
-
-def _dense(record: Record) -> Dense:
-    assert record.dense is not None, "checked"
-    return record.dense
-
-
-def _on_training(dense: Dense, metric: str) -> tuple[float | None, bool]:
-    """Return the score on training examples after D, and whether it is clean (no augmentation or dropout)."""
-    clean = dense.phases[-1].train if dense.phases else None
-    if clean is not None:
-        return clean.get(metric), True
-    return dense.curve[-1].train.get(metric), False
-
-
-def _test(run: Arm, metric: str) -> float:
-    return run.test[metric]
+    gain = fmean(gains)
+    detail = f"LLR gains {gain:+.2f} over D, must be less than the claim ({claim:.2f})"
+    return Condition("trained", gain < claim, counts, detail)

@@ -67,14 +67,14 @@ class Group:
     @property
     def everything(self) -> tuple[Record, ...]:
         """All trials, used or not, by seed and then by end time."""
-        found = (*self.records, *self.superseded, *(one for one, _ in self.unused))
-        return tuple(sorted(found, key=lambda one: (one.seed, one.finished, one.id)))
+        trials = (*self.records, *self.superseded, *(trial for trial, _ in self.unused))
+        return tuple(sorted(trials, key=lambda trial: (trial.seed, trial.finished, trial.id)))
 
     @property
     def states(self) -> dict[str, str]:
         """Trial id to "used", "superseded", or the reason why it is not used."""
-        found = {one.id: "used" for one in self.records} | {one.id: "superseded" for one in self.superseded}
-        return found | {one.id: why for one, why in self.unused}
+        states = {trial.id: "used" for trial in self.records} | {trial.id: "superseded" for trial in self.superseded}
+        return states | {trial.id: why for trial, why in self.unused}
 
     @property
     def repeated(self) -> frozenset[int]:
@@ -86,7 +86,7 @@ class Group:
     @property
     def other_fingerprints(self) -> list[str]:
         """The data's fingerprints under other rules."""
-        return sorted({one.data.fingerprint for one in self.everything} - {self.key.fingerprint})
+        return sorted({trial.data.fingerprint for trial in self.everything} - {self.key.fingerprint})
 
     @property
     def metric(self) -> str:
@@ -135,11 +135,9 @@ class Group:
 
 def key_of(record: Record) -> Key:
     """Return the key of `record`."""
-    dense = record.dense
-    start = "trained"
-    if dense is not None and dense.source != "trained":
-        start = f"{dense.source} ({(dense.sha256 or 'no hash')[:12]})"
-    data = record.data
+    dense, data = record.dense, record.data
+    given = dense is not None and dense.source != "trained"
+    start = f"{dense.source} ({(dense.sha256 or 'no hash')[:12]})" if dense and given else "trained"
     return Key(
         record.numerics or f"suite {record.suite}",
         record.row,
@@ -161,28 +159,27 @@ def group_records(records: Iterable[Record]) -> list[Group]:
     Raises:
         ValueError: records of one group disagree on the metric, its unit or direction, or a test result lacks it.
     """
-    found: dict[Key, dict[int, list[Record]]] = {}
+    by_key: dict[Key, dict[int, list[Record]]] = {}
     for record in records:
         if record.status == "finished":
             _check(record)
-            found.setdefault(key_of(record), {}).setdefault(record.seed, []).append(record)
+            by_key.setdefault(key_of(record), {}).setdefault(record.seed, []).append(record)
     result = []
-    for key, seeds in _joined(found).items():
+    for key, seeds in _joined(by_key).items():
         ordered = [sorted(seeds[seed], key=_age) for seed in sorted(seeds)]
         used = tuple(_in_use(trials) for trials in ordered)
         for record in used[1:]:
-            if (record.metric, record.unit, record.lower_is_better) != (
-                used[0].metric,
-                used[0].unit,
-                used[0].lower_is_better,
-            ):
+            if _judged(record) != _judged(used[0]):
                 raise ValueError(f"records {used[0].id} and {record.id} are in one group but differ in their metric")
         rest = [
-            (one, chosen) for trials, chosen in zip(ordered, used, strict=True) for one in trials if one is not chosen
+            (trial, chosen)
+            for trials, chosen in zip(ordered, used, strict=True)
+            for trial in trials
+            if trial is not chosen
         ]
         label = " or ".join(sorted({record.data.name for record in used}))
-        superseded = tuple(one for one, chosen in rest if _supersedes(chosen, one))
-        unused = tuple((one, _why_unused(one, chosen)) for one, chosen in rest if not _supersedes(chosen, one))
+        superseded = tuple(trial for trial, chosen in rest if _supersedes(chosen, trial))
+        unused = tuple((trial, _why_unused(trial, chosen)) for trial, chosen in rest if not _supersedes(chosen, trial))
         result.append(Group(dataclasses.replace(key, data=label), used, superseded, unused))
     return sorted(
         result, key=lambda group: (row_order(group.key.row), SECTIONS.index(group.section), _sortable(group.key))
@@ -200,18 +197,18 @@ def row_order(row: str) -> tuple[int, str]:
     return (names.index(row) if row in names else len(names), row)
 
 
-def _joined(found: dict[Key, dict[int, list[Record]]]) -> dict[Key, dict[int, list[Record]]]:
+def _joined(by_key: dict[Key, dict[int, list[Record]]]) -> dict[Key, dict[int, list[Record]]]:
     """Merge keys that mean the same data, keeping the key with the newest trial."""
-    newest = sorted(found, key=lambda key: max(_age(one) for trials in found[key].values() for one in trials))
+    newest = sorted(by_key, key=lambda key: max(_age(trial) for trials in by_key[key].values() for trial in trials))
     joined: dict[Key, dict[int, list[Record]]] = {}
     for key in reversed(newest):
         for other, seeds in joined.items():
-            if dataclasses.replace(key, fingerprint=other.fingerprint) == other and _agree(found[key], seeds):
-                for seed, trials in found[key].items():
+            if dataclasses.replace(key, fingerprint=other.fingerprint) == other and _agree(by_key[key], seeds):
+                for seed, trials in by_key[key].items():
                     seeds.setdefault(seed, []).extend(trials)
                 break
         else:
-            joined[key] = {seed: list(trials) for seed, trials in found[key].items()}
+            joined[key] = {seed: list(trials) for seed, trials in by_key[key].items()}
     return joined
 
 
@@ -222,10 +219,10 @@ def _agree(some: dict[int, list[Record]], others: dict[int, list[Record]]) -> bo
 
 def _same_run(a: Record, b: Record) -> bool:
     """Return whether all curves and outcomes are equal, in D and in all common arms."""
-    shared = a.arms.keys() & b.arms.keys()
-    pairs = [(a.arms[name], b.arms[name]) for name in shared]
-    pairs += [(a.dense, b.dense)] if a.dense and b.dense else []
-    return bool(shared) and all((one.curve, one.outcomes) == (other.curve, other.outcomes) for one, other in pairs)
+    if not a.arms.keys() & b.arms.keys():
+        return False
+    pairs = [(a.runs[name], b.runs[name]) for name in a.runs.keys() & b.runs.keys()]
+    return all((ours.curve, ours.outcomes) == (theirs.curve, theirs.outcomes) for ours, theirs in pairs)
 
 
 def _in_use(trials: Sequence[Record]) -> Record:
@@ -249,9 +246,8 @@ def _why_unused(record: Record, chosen: Record) -> str:
 
 
 def _check(record: Record) -> None:
-    tests = {"dense": record.dense.test} if record.dense else {}
-    for name, test in (tests | {name: arm.test for name, arm in record.arms.items()}).items():
-        if record.metric not in test:
+    for name, run in record.runs.items():
+        if record.metric not in run.test:
             raise ValueError(f"record {record.id}: the test of {name!r} lacks the metric {record.metric!r}")
 
 
@@ -260,6 +256,10 @@ def _age(record: Record) -> tuple[datetime.datetime, str]:
     if finished.tzinfo is None:  # without a time zone: assume UTC, so that all are comparable
         finished = finished.replace(tzinfo=datetime.UTC)
     return finished, record.id
+
+
+def _judged(record: Record) -> tuple[str, str, bool]:
+    return record.metric, record.unit, record.lower_is_better
 
 
 def _sortable(key: Key) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +10,7 @@ from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.arms.registry import DENSE
-from benchmarks.records.schema import PhaseResult, Record
+from benchmarks.records.schema import Record
 from benchmarks.statistics.intervals import Paired
 
 Kind = Literal["dense", "sparse", "redense"]
@@ -58,28 +57,27 @@ def stages(group: Group) -> list[Stage]:
         return []
     names = {name for record in group.records for name in record.arms}
     order = [name for name in LABELS if name in names] + sorted(names - set(LABELS))
-    sample = _longest(group)
+    longest = max((r for r in group.records if "dsd" in r.arms), key=lambda r: len(r.arms["dsd"].phases))
     dense = [record.dense.test[record.metric] for record in group.records if record.dense]
-    epochs = _dense_epochs(sample)
-    found = (
+    epochs = sum(phase.epochs for phase in longest.dense.phases) if longest.dense else 0.0
+    ends = (
         [Stage("dense", 0, epochs, dict.fromkeys(order, summary.average(dense, summary.trials(group, DENSE))), None)]
         if dense
         else []
     )
-    phases = sample.arms["dsd"].phases
+    phases = longest.arms["dsd"].phases
     iteration = 0
     for index, phase in enumerate(phases):
         iteration += phase.kind == "sparse"
         epochs += phase.epochs
         tests = {}
         for name in order:
-            values = {r.id: value for r in group.records if (value := _at(r, name, index)) is not None}
+            values = {r.id: test[r.metric] for r in group.records if (test := summary.test_after(r, name, index))}
             if values:
                 tests[name] = summary.average(list(values.values()), list(values))
-        last = index == len(phases) - 1
-        gain = summary.paired(group, _gains(group, index, index))
-        found.append(Stage(phase.kind, iteration, epochs, tests, gain, last))
-    return found
+        gain = summary.paired(group, [summary.gain(*pair) for pair in _pairs(group, index, index)])
+        ends.append(Stage(phase.kind, iteration, epochs, tests, gain, last=index == len(phases) - 1))
+    return ends
 
 
 def unequal(group: Group) -> Unequal | None:
@@ -100,50 +98,22 @@ def unequal(group: Group) -> Unequal | None:
         return None
     first = int(ends[0].kind == "dense")  # an arm's phases do not include D
     at, last = like[0] - first, len(ends) - 1 - first
-    gains = _gains(group, last, at)
+    pairs = _pairs(group, last, at)
+    gains = [summary.gain(*pair) for pair in pairs]
     gain = summary.paired(group, gains)
     if gain is None:
         return None
-    both = [record for record in group.records if _pair(record, last, at)]
-    dsd, control = (
-        summary.average(
-            [value for record in both if (value := _at(record, name, index)) is not None], [one.id for one in both]
-        )
-        for name, index in (("dsd", last), ("control", at))
-    )
+    ids = [record.id for record, _, _ in pairs]
+    dsd = summary.average([after[group.metric] for _, _, after in pairs], ids)
+    control = summary.average([before[group.metric] for _, before, _ in pairs], ids)
     epochs = (ends[-1].epochs, ends[like[0]].epochs)
     return Unequal(epochs, dsd, control, tuple(gains), gain, ends[like[0]].iteration)
 
 
-def _gains(group: Group, dsd: int, control: int) -> list[float]:
-    """Return one gain per seed of DSD after its phase `dsd` over the control after its phase `control`."""
-    pairs = [(record, pair) for record in group.records if (pair := _pair(record, dsd, control))]
-    return [summary.gain(one, {one.metric: before}, {one.metric: after}) for one, (after, before) in pairs]
-
-
-def _pair(record: Record, dsd: int, control: int) -> tuple[float, float] | None:
-    after, before = _at(record, "dsd", dsd), _at(record, "control", control)
-    return None if after is None or before is None else (after, before)
-
-
-def _at(record: Record, arm: str, index: int) -> float | None:
-    """Return an arm's test result at the end of the dsd arm's phase `index`; None unless both took as many steps."""
-    if {arm, "dsd"} - set(record.arms):
-        return None
-    ours, leading = record.arms[arm].phases, record.arms["dsd"].phases
-    if len(ours) <= index or len(leading) <= index or _spent(ours, index) != _spent(leading, index):
-        return None
-    return ours[index].test.get(record.metric)
-
-
-def _spent(phases: Sequence[PhaseResult], index: int) -> int:
-    return sum(phase.steps for phase in phases[: index + 1])
-
-
-def _longest(group: Group) -> Record:
-    """Return a record whose dsd arm has every phase."""
-    return max((r for r in group.records if "dsd" in r.arms), key=lambda r: len(r.arms["dsd"].phases))
-
-
-def _dense_epochs(record: Record) -> float:
-    return sum(phase.epochs for phase in record.dense.phases) if record.dense else 0.0
+def _pairs(group: Group, dsd: int, control: int) -> list[tuple[Record, dict[str, float], dict[str, float]]]:
+    """Return each record with the tests of the control after its phase `control` and of DSD after its phase `dsd`."""
+    tests = [
+        (record, summary.test_after(record, "control", control), summary.test_after(record, "dsd", dsd))
+        for record in group.records
+    ]
+    return [(record, before, after) for record, before, after in tests if before and after]

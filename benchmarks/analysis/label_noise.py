@@ -6,12 +6,13 @@ the ends of phases and the curves. Pure functions; no text, no files.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.analysis import summary
-from benchmarks.analysis.groups import Group
+from benchmarks.analysis.groups import Group, Key
 from benchmarks.analysis.summary import Average
 from benchmarks.records.schema import Arm, Record
 from benchmarks.statistics.intervals import Paired
@@ -58,38 +59,25 @@ def share(group: Group) -> float:
 
 def checks(groups: Sequence[Group], row: str) -> list[list[Level]]:
     """Return the levels of every noisy group of the row: its noise-free counterpart, if any, then its own."""
-    found = []
+    levels_of_groups = []
     for noisy in groups:
         if noisy.key.row == row and share(noisy):
-            clean = [one for one in groups if not share(one) and _alike(one) == _alike(noisy)]
-            levels = [level for one in (*clean[:1], noisy) if (level := _level(one))]
+            clean = [group for group in groups if not share(group) and _alike(group) == _alike(noisy)]
+            levels = [level for group in (*clean[:1], noisy) if (level := _level(group))]
             if levels and levels[-1].group is noisy:
-                found.append(levels)
-    return found
+                levels_of_groups.append(levels)
+    return levels_of_groups
 
 
-def _alike(group: Group) -> tuple[Any, ...]:
+def _alike(group: Group) -> tuple[Key, dict[str, Any]]:
     """Return everything that two groups differing only in noise have in common."""
-    key, recipe = group.key, group.sample.recipe
+    # Notes and the description of the reduction do not affect training.
+    recipe = {name: value for name, value in group.sample.recipe.items() if name not in ("notes", "reduction")}
     data = recipe.get("data")
-    plain = {
-        name: value for name, value in recipe.items() if name not in ("notes", "reduction")
-    }  # descriptions do not affect training
     if isinstance(data, dict):
-        plain["data"] = {name: value for name, value in data.items() if name != FIELD}
-    custom = [one for one in key.custom if not one.startswith(f"{FIELD}=")]
-    return (
-        key.numerics,
-        key.row,
-        key.scale,
-        key.fingerprint,
-        key.subset,
-        key.start,
-        key.processes,
-        key.autocast,
-        custom,
-        plain,
-    )
+        recipe["data"] = {name: value for name, value in data.items() if name != FIELD}
+    custom = tuple(override for override in group.key.custom if not override.startswith(f"{FIELD}="))
+    return dataclasses.replace(group.key, recipe_hash="", custom=custom), recipe
 
 
 def _level(group: Group) -> Level | None:
@@ -99,7 +87,7 @@ def _level(group: Group) -> Level | None:
     after = [_gain(record, -1) for record in records]
     before = [_gain(record, -2) for record in records]
     gains = [summary.paired(group, of) for of in (before, after, [a - b for a, b in zip(after, before, strict=True)])]
-    sparse, redense, difference = (one for one in gains if one)
+    sparse, redense, difference = (gain for gain in gains if gain)
     courses = {name: _course(group, records, name) for name in ("dsd", "control")}
     return Level(share(group), group, sparse, redense, difference, courses)
 
@@ -110,7 +98,7 @@ def _comparable(record: Record) -> bool:
         return False
     dsd, control = record.arms["dsd"].phases, record.arms["control"].phases
     ends = [phase.kind for phase in dsd[-2:]]
-    return ends == ["sparse", "redense"] and [one.steps for one in dsd] == [one.steps for one in control]
+    return ends == ["sparse", "redense"] and [phase.steps for phase in dsd] == [phase.steps for phase in control]
 
 
 def _gain(record: Record, index: int) -> float:
@@ -122,23 +110,20 @@ def _course(group: Group, records: Sequence[Record], name: str) -> Course:
     metric = group.metric
     runs = [(record.dense, record.arms[name]) for record in records if record.dense]
     tests = [(dense.test, arm.phases[-2].test, arm.phases[-1].test) for dense, arm in runs]
-    steps = [sum(phase.steps for phase in arm.phases[:-1]) for _, arm in runs]
     points = [
-        (_train(dense, None), _train(arm, at), _train(arm, None)) for (dense, arm), at in zip(runs, steps, strict=True)
+        (_train(dense), _train(arm, sum(phase.steps for phase in arm.phases[:-1])), _train(arm)) for dense, arm in runs
     ]
-    measure = metric if any(metric in one for point in points for one in point) else "loss"
-    train = []
-    for column in zip(*points, strict=True):
-        known = [one[measure] for one in column if measure in one]
-        train.append(summary.average(known) if known else None)
-    test = [summary.average([one[metric] for one in column]) for column in zip(*tests, strict=True)]
-    changes = [summary.gain(record, one[1], one[2]) for record, one in zip(records, tests, strict=True)]
+    measure = metric if any(metric in values for point in points for values in point) else "loss"
+    known = [[values[measure] for values in column if measure in values] for column in zip(*points, strict=True)]
+    train = [summary.average(values) if values else None for values in known]
+    test = [summary.average([values[metric] for values in column]) for column in zip(*tests, strict=True)]
+    changes = [summary.gain(record, values[1], values[2]) for record, values in zip(records, tests, strict=True)]
     change = summary.paired(group, changes)
     assert change is not None, "there is a record"
     return Course(measure, tuple(train), tuple(test), change)
 
 
-def _train(run: Arm, step: int | None) -> dict[str, float]:
+def _train(run: Arm, step: int | None = None) -> dict[str, float]:
     """Return the training numbers at the curve's point at `step`, or at its last point; empty if there is none."""
     points = [point for point in run.curve if step is None or point.step == step]
     return points[-1].train if points else {}

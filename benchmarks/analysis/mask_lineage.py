@@ -35,30 +35,32 @@ class Iteration:
 
 def iterations(record: Record, name: str = "dsd") -> list[Iteration]:
     """Return the iterations of a record's arm, in order; empty if the record is too old or has no such arm."""
-    found: list[Iteration] = []
+    results: list[Iteration] = []
     before: dict[str, LayerMask] = {}
     arm = record.arms.get(name)
     for phase in arm.phases if arm else ():
         if phase.mask is not None:
-            found.append(_masks(phase.mask, before))
+            results.append(_masks(phase.mask, before))
             before = {layer.name: layer for layer in phase.mask}
-        if phase.regrown and found:
-            below = {one.name: 100 * one.below / one.weights for one in phase.regrown}
-            below[ALL] = 100 * sum(one.below for one in phase.regrown) / sum(one.weights for one in phase.regrown)
-            found[-1] = dataclasses.replace(found[-1], below=below, size=_sizes(phase.regrown, before))
-    return found if any(one.again or one.below for one in found) else []
+        if phase.regrown and results:
+            below = {part.name: 100 * part.below / part.weights for part in phase.regrown}
+            below[ALL] = 100 * sum(part.below for part in phase.regrown) / sum(part.weights for part in phase.regrown)
+            results[-1] = dataclasses.replace(results[-1], below=below, size=_sizes(phase.regrown, before))
+    return results if any(part.again or part.below for part in results) else []
 
 
 @functools.lru_cache(maxsize=64)
-def told(group: Group) -> dict[int, list[Iteration]]:
+def by_seed(group: Group) -> dict[int, list[Iteration]]:
     """Return seed to iterations, for the records that have them."""
-    found = {record.seed: iterations(record) for record in group.records}
-    return {seed: each for seed, each in found.items() if each}
+    every = {record.seed: iterations(record) for record in group.records}
+    return {seed: each for seed, each in every.items() if each}
 
 
 def layers(group: Group) -> list[str]:
     """Return the tensors in the iterations, in network order."""
-    names = (name for each in told(group).values() for one in each for name in (*one.again, *one.below))
+    names = (
+        name for each in by_seed(group).values() for iteration in each for name in (*iteration.again, *iteration.below)
+    )
     return [name for name in dict.fromkeys(names) if name != ALL]
 
 
@@ -87,12 +89,12 @@ def _percent(counts: dict[str, tuple[int, int]]) -> dict[str, float]:
     return {name: 100 * part / whole for name, (part, whole) in {**counts, ALL: total}.items() if whole}
 
 
-def _sizes(found: Iterable[Regrown], masks: dict[str, LayerMask]) -> dict[str, float]:
+def _sizes(regrown: Iterable[Regrown], masks: dict[str, LayerMask]) -> dict[str, float]:
     """Return mean magnitude of regrown weights / survivors, by name and overall; left out if the survivors' mean is zero."""
-    rows = [(one, masks[one.name].kept) for one in found if one.name in masks]
-    sizes = {one.name: one.magnitude / one.survivors for one, _ in rows if one.survivors}
-    weights, kept = sum(one.weights for one, _ in rows), sum(count for _, count in rows)
-    survivors = sum(one.survivors * count for one, count in rows)
+    rows = [(layer, masks[layer.name].kept) for layer in regrown if layer.name in masks]
+    sizes = {layer.name: layer.magnitude / layer.survivors for layer, _ in rows if layer.survivors}
+    weights, kept = sum(layer.weights for layer, _ in rows), sum(count for _, count in rows)
+    survivors = sum(layer.survivors * count for layer, count in rows)
     if survivors:
-        sizes[ALL] = sum(one.magnitude * one.weights for one, _ in rows) / weights / (survivors / kept)
+        sizes[ALL] = sum(layer.magnitude * layer.weights for layer, _ in rows) / weights / (survivors / kept)
     return sizes

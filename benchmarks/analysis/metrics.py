@@ -23,8 +23,8 @@ _LABELS = {
 }
 _RANKS = {name: rank for rank, name in enumerate(_LABELS)}
 _UNKNOWN = _RANKS["bleu4_standard"] + 0.5
-_BEAM = re.compile(r"(beam(\d+))_(.+)")
-_FOLDER = re.compile(r"(wer|cer)_(.+)")  # on one folder of the test set; the plain name covers the whole test set
+_BEAM = re.compile(r"^(beam(\d+))_(.+)$")
+_FOLDER = re.compile(r"^(wer|cer)_(.+)$")  # on one folder of the test set; the plain name covers the whole test set
 _BESIDE = ("brevity_penalty", "caption_words")  # these explain the difference between the two kinds of BLEU
 _STANDARD, _FOLDERS = "standard", "folders"
 
@@ -74,14 +74,12 @@ def family(name: str) -> str:
 
 def families(names: Iterable[str]) -> list[str]:
     """Return the families of the names, the main one first."""
-    return sorted({family(name) for name in names}, key=lambda one: (one != "", one != _STANDARD, one))
+    return sorted({family(name) for name in names}, key=lambda of: (of != "", of != _STANDARD, of))
 
 
 def heading(of: str) -> str:
     """Return the title of a family's table."""
-    if not of:
-        return "Arms"
-    plain = {_STANDARD: "Arms, standard BLEU", _FOLDERS: "Arms, by folder of the test set"}
+    plain = {"": "Arms", _STANDARD: "Arms, standard BLEU", _FOLDERS: "Arms, by folder of the test set"}
     return plain.get(of) or f"Arms, beam {of.removeprefix('beam')}"
 
 
@@ -103,17 +101,15 @@ def sentence(of: str, primary: str) -> str:
 
 def variants(names: Iterable[str], primary: str) -> list[str]:
     """Return the variants of the primary metric, which share its direction: standard, by folder, or by beam width."""
-    found = ordered(name for name in names if name != primary and primary in name.split("_"))
-    return sorted(found, key=family, reverse=True)
+    others = ordered(name for name in names if name != primary and primary in name.split("_"))
+    return sorted(others, key=family, reverse=True)
 
 
 def _plain(name: str) -> str:
     """Return the name without the beam width."""
-    beam = _BEAM.fullmatch(name)
-    return beam[3] if beam else name
+    return _BEAM.sub(r"\3", name)
 
 
 def _base(name: str) -> str:
     """Return the name without beam width and folder."""
-    folder = _FOLDER.fullmatch(_plain(name))
-    return folder[1] if folder else _plain(name)
+    return _FOLDER.sub(r"\1", _plain(name))

@@ -48,10 +48,10 @@ class Standing:
 
     @property
     def next_seed(self) -> int | None:
-        """The first planned seed without a trial; None if there is none or no trial may start yet."""
+        """The first planned seed without a trial; None if there is none."""
         spent = self.have | self.failed | self.running
         missing = (seed for seed in range(self.wanted.seeds) if seed not in spent)
-        return None if self.wanted.waits else next(missing, None)
+        return next(missing, None)
 
     @property
     def narrowing(self) -> float:
@@ -73,25 +73,27 @@ def stand(
 
     `gpu` is this machine's GPU. Times of trials on other hardware are not used.
     """
-    return [_standing(one, records, {seed for trial, seed in running if trial == one}, gpu) for one in wanted]
+    return [_standing(group, records, {seed for trial, seed in running if trial == group}, gpu) for group in wanted]
 
 
 def _standing(wanted: Wanted, records: Sequence[Record], running: set[int], gpu: str | None) -> Standing:
     covered = [record for record in records if wanted.covers(record)]
     # One folder name may cover two versions of the data. As in the tables, use the group with more trials.
-    groups = sorted(group_records(covered), key=lambda one: len(one.records))
-    members = [one for one in groups[-1].everything if set(one.arms) >= set(wanted.arms)] if groups else []
-    have = {one.seed for one in members} & set(range(wanted.seeds))
+    groups = sorted(group_records(covered), key=lambda group: len(group.records))
+    members = [record for record in groups[-1].everything if set(record.arms) >= set(wanted.arms)] if groups else []
+    have = {record.seed for record in members} & set(range(wanted.seeds))
     failed = {record.seed for record in covered if record.status == "failed"} - have
-    times = [one.cost.seconds / 3600 for one in members if one.hardware.gpu == gpu and not one.interruptions]
-    used = [one for one in groups[-1].records if one.seed in have] if groups else []
-    control = [one.arms["control"].test[one.metric] for one in used]
+    times = [
+        record.cost.seconds / 3600 for record in members if record.hardware.gpu == gpu and not record.interruptions
+    ]
+    used = [record for record in groups[-1].records if record.seed in have] if groups else []
+    control = [record.arms["control"].test[record.metric] for record in used]
     scale = sum(control) / len(control) if control else None
     return Standing(
         wanted,
         have=frozenset(have),
         failed=frozenset(failed),
-        running=frozenset(running - have),
+        running=frozenset(running - have - failed),
         found=summary.compare(groups[-1], "dsd", "control") if groups else None,
         target=(wanted.claim * scale if scale else abs(paper.ROWS[wanted.row].gain)) / 2,
         hours=sum(times) / len(times) if times else wanted.hours,
@@ -101,5 +103,5 @@ def _standing(wanted: Wanted, records: Sequence[Record], running: set[int], gpu:
 
 def following(standings: Sequence[Standing]) -> Standing | None:
     """Return the group whose trial should run next; None if nothing is left to run."""
-    left = [one for one in standings if one.next_seed is not None]
-    return max(left, key=lambda one: one.narrowing, default=None)
+    left = [standing for standing in standings if standing.next_seed is not None]
+    return max(left, key=lambda standing: standing.narrowing, default=None)

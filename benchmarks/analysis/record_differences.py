@@ -28,25 +28,27 @@ class Fact:
 def facts(a: Group, b: Group) -> tuple[Fact, ...]:
     """Return the fields that differ; "-" marks a field that a record lacks."""
     sides = [[dict(_told(record)) for record in group.records] for group in (a, b)]
-    names = dict.fromkeys(name for side in sides for told in side for name in told)
-    found = []
+    names = dict.fromkeys(name for side in sides for facts_of_record in side for name in facts_of_record)
+    differing = []
     for area, name in sorted(names, key=lambda name: AREAS.index(name[0])):
-        ours, theirs = (list(dict.fromkeys(told.get((area, name), "-") for told in side)) for side in sides)
+        ours, theirs = (
+            list(dict.fromkeys(facts_of_record.get((area, name), "-") for facts_of_record in side)) for side in sides
+        )
         if set(ours) != set(theirs):
-            found.append(Fact(area, name, " | ".join(ours), " | ".join(theirs)))
-    return tuple(found)
+            differing.append(Fact(area, name, " | ".join(ours), " | ".join(theirs)))
+    return tuple(differing)
 
 
 def _told(record: Record) -> Iterator[tuple[tuple[Area, str], str]]:
     """Yield a record's provenance except time and seed: (area, name) and the value as text."""
     recipe = {key: value for key, value in record.recipe.items() if key not in _PROSE}
-    run = {
-        name: getattr(record, name)
-        for name in ("suite", "numerics", "scale", "custom", "command", "commit", "dirty", "precision", "deterministic")
-    }
+    plain = ("suite", "numerics", "scale", "custom", "command", "commit", "dirty", "precision", "deterministic")
     dense = record.dense
-    run |= {"nondeterministic": record.nondeterministic, "arms": list(record.arms), "earlier": record.earlier}
-    run |= {"dense start": f"{dense.source} {(dense.sha256 or '')[:12]}".rstrip() if dense else None}
+    run = {name: getattr(record, name) for name in (*plain, "nondeterministic")} | {
+        "arms": list(record.arms),
+        "earlier": record.earlier,
+        "dense start": f"{dense.source} {(dense.sha256 or '')[:12]}".rstrip() if dense else None,
+    }
     areas: tuple[tuple[Area, dict[str, Any]], ...] = (
         ("recipe", recipe | {"hash": record.recipe_hash}),
         ("data", record.data.model_dump()),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.analysis.groups import Group
-from benchmarks.records.schema import Arm, Record
+from benchmarks.records.schema import Record
 
 SHOWN = 8
 ARMS = ("dense", "control", "dsd")
@@ -42,7 +42,7 @@ FORMS = (
 
 def form(group: Group) -> Form | None:
     """Return the form of the group's samples; None if it has none of a known form."""
-    return next((one for one in FORMS if any(_said(record, one) for record in group.records)), None)
+    return next((known for known in FORMS if any(_said(record, known) for record in group.records)), None)
 
 
 def source(group: Group) -> Record | None:
@@ -58,11 +58,10 @@ def shown(group: Group) -> list[Sample]:
 
 
 def _said(record: Record, known: Form) -> list[Sample]:
-    arms: dict[str, Arm] = {"dense": record.dense} if record.dense else {}
-    arms |= {name: record.arms[name] for name in ARMS if name in record.arms}
+    arms = {name: record.runs[name] for name in ARMS if name in record.runs}
     keys = {known.example, "reference", known.said}
     by_arm = {
-        name: {one[known.example]: one for one in arm.samples if set(one) >= keys}
+        name: {sample[known.example]: sample for sample in arm.samples if set(sample) >= keys}
         for name, arm in arms.items()
         if arm.samples
     }
@@ -70,7 +69,7 @@ def _said(record: Record, known: Form) -> list[Sample]:
         return []
     first = next(iter(by_arm.values()))
     return [
-        Sample(example, one["reference"], {name: found[example][known.said] for name, found in by_arm.items()})
-        for example, one in first.items()
-        if all(example in found for found in by_arm.values())
+        Sample(example, sample["reference"], {name: outputs[example][known.said] for name, outputs in by_arm.items()})
+        for example, sample in first.items()
+        if all(example in outputs for outputs in by_arm.values())
     ]

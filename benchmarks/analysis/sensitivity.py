@@ -43,20 +43,20 @@ def choices(group: Group) -> list[Choice]:
     """Return DSD by sparsity, then the other arms; empty without a sensitivity arm and its control."""
     if not summary.has_sensitivity(group):
         return []
-    curve = [one for name in ("dsd", *_SWEPT) if (one := _choice(group, name))]
-    others = [one for name in _OTHERS if (one := _choice(group, name))]
-    return sorted(curve, key=lambda one: (one.sparsity is None, one.sparsity or 0.0)) + others
+    curve = [choice for name in ("dsd", *_SWEPT) if (choice := _choice(group, name))]
+    others = [choice for name in _OTHERS if (choice := _choice(group, name))]
+    return sorted(curve, key=lambda choice: (choice.sparsity is None, choice.sparsity or 0.0)) + others
 
 
 def own_sparsities(group: Group) -> list[float]:
     """Return the percentage of weights pruned in each sparse phase of the recipe's own DSD, averaged over seeds."""
-    found = []
+    sparsities = []
     for number in range(1, summary.count_iterations(group) + 1):
         masks = [mask for record in group.records if (mask := summary.mask(record, "dsd", number))]
         if masks:
-            kept = [sum(one.kept for one in mask) / sum(one.weights for one in mask) for mask in masks]
-            found.append(round(100 * (1 - summary.average(kept).mean), 1))
-    return found
+            kept = [sum(layer.kept for layer in mask) / sum(layer.weights for layer in mask) for mask in masks]
+            sparsities.append(round(100 * (1 - summary.average(kept).mean), 1))
+    return sparsities
 
 
 def _choice(group: Group, name: str) -> Choice | None:

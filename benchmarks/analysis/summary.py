@@ -11,7 +11,7 @@ from benchmarks.analysis import metrics
 from benchmarks.analysis.groups import Group
 from benchmarks.arms.registry import DENSE, MAIN, SENSITIVITY, control_of, label
 from benchmarks.records.outcomes import unpack_outcomes
-from benchmarks.records.schema import Arm, LayerMask, PhaseResult, Record
+from benchmarks.records.schema import Arm, LayerMask, Record
 from benchmarks.statistics import bootstrap, intervals
 from benchmarks.statistics.bootstrap import Spread
 from benchmarks.statistics.crossed import Crossed, Measured, contrast, measure
@@ -61,12 +61,11 @@ def stages(group: Group) -> dict[str, dict[str, Average]]:
     iterations = count_iterations(group)
     for number in range(1, iterations + 1):
         suffix = "" if iterations == 1 else f", iteration {number}"
-        readers["Sparse" + suffix] = functools.partial(_phase_test, kind="sparse", number=number)
+        readers["Sparse" + suffix] = functools.partial(_after, arm="dsd", kind="sparse", number=number)
         if number < iterations:
-            readers["DSD" + suffix] = functools.partial(_phase_test, kind="redense", number=number)
-            readers["Control" + suffix] = functools.partial(_control_after, number=number)
-    for name in main_arms(group):
-        readers[label(name)] = functools.partial(_test, arm=name)
+            readers["DSD" + suffix] = functools.partial(_after, arm="dsd", kind="redense", number=number)
+            readers["Control" + suffix] = functools.partial(_after, arm="control", kind="redense", number=number)
+    readers |= {label(name): functools.partial(_test, arm=name) for name in main_arms(group)}
     result = {}
     for name, read in readers.items():
         tests = [(record.id, test) for record in group.records if (test := read(record)) is not None]
@@ -81,7 +80,7 @@ def stages(group: Group) -> dict[str, dict[str, Average]]:
 
 def trials(group: Group, *names: str) -> tuple[str, ...]:
     """Return the ids of the trials that have all of these arms. The end of D counts as an arm."""
-    return tuple(record.id for record in group.records if all(_run(record, name) for name in names))
+    return tuple(record.id for record in group.records if set(names) <= set(record.runs))
 
 
 def average(values: Sequence[float], trials: Sequence[str] = ()) -> Average:
@@ -98,7 +97,7 @@ def gains(group: Group, arm: str, over: str, metric: str | None = None) -> dict[
     result = {}
     for record in group.records:
         after, before = _test(record, arm), _test(record, over)
-        if after and before and (metric is None or (metric in after and metric in before)):
+        if after and before and (metric or group.metric) in after.keys() & before.keys():
             result[record.seed] = gain(record, before, after, metric)
     return result
 
@@ -115,11 +114,11 @@ def compare(group: Group, arm: str, over: str, metric: str | None = None) -> Pai
     return paired(group, list(gains(group, arm, over, metric).values()))
 
 
-def paired(group: Group, found: Sequence[float]) -> Paired | None:
+def paired(group: Group, gains: Sequence[float]) -> Paired | None:
     """Return the summary of one gain per seed; None if there is none."""
-    if not found:
+    if not gains:
         return None
-    summary = intervals.paired(found)
+    summary = intervals.paired(gains)
     # On generated data, show no interval and no p-value: somebody might quote them.
     return dataclasses.replace(summary, half_width=None, p=None) if group.section == "smoke" else summary
 
@@ -153,11 +152,11 @@ def measured(group: Group, arm: str = "dsd", over: str = "control") -> Measured 
     Raises:
         ValueError: the trials were tested on different numbers of examples.
     """
-    chosen = [(ours, theirs) for r in group.records if (ours := _run(r, arm)) and (theirs := _run(r, over))]
-    chosen = [(ours, theirs) for ours, theirs in chosen if ours.outcomes and theirs.outcomes]
+    pairs = [(r.runs[arm], r.runs[over]) for r in group.records if {arm, over} <= set(r.runs)]
+    chosen = [(ours, theirs) for ours, theirs in pairs if ours.outcomes and theirs.outcomes]
     if group.section == "smoke" or not chosen:
         return None
-    sizes = {record.id: len(unpack_outcomes(run.outcomes)) for record in group.records if (run := _run(record, arm))}
+    sizes = {r.id: len(unpack_outcomes(r.runs[arm].outcomes)) for r in group.records if arm in r.runs}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"records of one group were tested on different numbers of examples: {sizes}")
     dsd, control = (tuple(run.outcomes for run in side) for side in zip(*chosen, strict=True))
@@ -166,8 +165,8 @@ def measured(group: Group, arm: str = "dsd", over: str = "control") -> Measured 
 
 def crossed(group: Group, arm: str = "dsd", over: str = "control") -> Crossed | None:
     """Return the mean gain with its interval over seeds and test examples; None below two seeds, or where `measured` is None."""
-    found = measured(group, arm, over)
-    return contrast(found) if found else None
+    gains_by_example = measured(group, arm, over)
+    return contrast(gains_by_example) if gains_by_example else None
 
 
 def over_baseline(group: Group) -> tuple[Paired, Paired] | None:
@@ -177,8 +176,8 @@ def over_baseline(group: Group) -> tuple[Paired, Paired] | None:
     """
     dsd, control = (gains(group, arm, DENSE) for arm in ("dsd", "control"))
     both = [seed for seed in dsd if seed in control]
-    found = [paired(group, [of[seed] for seed in both]) for of in (dsd, control)]
-    return (found[0], found[1]) if found[0] and found[1] else None
+    gains_of_both = [paired(group, [of[seed] for seed in both]) for of in (dsd, control)]
+    return (gains_of_both[0], gains_of_both[1]) if gains_of_both[0] and gains_of_both[1] else None
 
 
 def fit(group: Group) -> Fit | None:
@@ -186,37 +185,36 @@ def fit(group: Group) -> Fit | None:
     chosen = [record.dense for record in group.records if record.dense and record.dense.curve]
     if not chosen:
         return None
-    last = [dense.curve[-1] for dense in chosen]
-    before = [dense.curve[-2].epoch if len(dense.curve) > 1 else 0.0 for dense in chosen]
-
-    def means(tests: Sequence[dict[str, float]]) -> dict[str, float]:
-        names = [name for name in tests[0] if all(name in test for test in tests)]
-        return {name: intervals.paired([test[name] for test in tests]).mean for name in names}
-
     clean = [dense.phases[-1].train for dense in chosen if dense.phases]
-    known = [scores for scores in clean if scores is not None]
-    tests = means([dense.test for dense in chosen])
-    if len(known) == len(chosen):
-        return Fit(means(known), tests, None, len(chosen))
-    epochs = last[0].epoch - before[0]
-    return Fit(means([point.train for point in last]), means([dense.test for dense in chosen]), epochs, len(chosen))
+    train = [scores for scores in clean if scores is not None]
+    tests = _means([dense.test for dense in chosen])
+    if len(train) == len(chosen):
+        return Fit(_means(train), tests, None, len(chosen))
+    ends = [0.0, *(point.epoch for point in chosen[0].curve)]
+    return Fit(_means([dense.curve[-1].train for dense in chosen]), tests, ends[-1] - ends[-2], len(chosen))
+
+
+def _means(tests: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the mean of every metric that all of `tests` have."""
+    names = [name for name in tests[0] if all(name in test for test in tests)]
+    return {name: average([test[name] for test in tests]).mean for name in names}
 
 
 def spread(group: Group) -> tuple[Spread, float, float] | None:
     """Return how much of the spread of the primary gain the test set explains, and the mean bootstrap interval."""
-    found = gains(group, "dsd", "control")
-    chosen = [r for r in group.records if r.seed in found and "dsd" in r.bootstrap]
+    gains_by_seed = gains(group, "dsd", "control")
+    chosen = [r for r in group.records if r.seed in gains_by_seed and "dsd" in r.bootstrap]
     if not chosen or group.section == "smoke":
         return None
     boots = [r.bootstrap["dsd"] for r in chosen]
     low, high = (intervals.paired([getattr(b, end) for b in boots]).mean for end in ("low", "high"))
-    return bootstrap.between_and_within([found[r.seed] for r in chosen], boots), low, high
+    return bootstrap.between_and_within([gains_by_seed[r.seed] for r in chosen], boots), low, high
 
 
 def mask(record: Record, arm: str, number: int) -> list[LayerMask] | None:
     """Return the mask of an arm's sparse phase `number`, counted from one; None if there is none."""
-    found = _phase(record, arm, "sparse", number)
-    return found[1].mask if found else None
+    index = phase_index(record, arm, "sparse", number)
+    return None if index is None else record.arms[arm].phases[index].mask
 
 
 def count_iterations(group: Group) -> int:
@@ -251,35 +249,32 @@ def _measured(
 
 def _speakers(run: Arm, count: int) -> tuple[str, ...] | None:
     """Return the speaker of each of `count` utterances (SPEAKER-CHAPTER-NUMBER); None unless the samples name all."""
-    names = [str(one.get("utterance", "")) for one in run.samples]
+    names = [str(sample.get("utterance", "")) for sample in run.samples]
     return tuple(name.split("-")[0] for name in names) if len(names) == count and all(names) else None
 
 
-def _run(record: Record, arm: str) -> Arm | None:
-    return record.dense if arm == DENSE else record.arms.get(arm)
-
-
 def _test(record: Record, arm: str) -> dict[str, float] | None:
-    run = _run(record, arm)
-    return run.test if run else None
+    return record.runs[arm].test if arm in record.runs else None
 
 
-def _phase(record: Record, arm: str, kind: str, number: int) -> tuple[int, PhaseResult] | None:
+def _after(record: Record, arm: str, kind: str, number: int) -> dict[str, float] | None:
+    """Return an arm's test result where the dsd arm ends its phase `number` of a kind; None if there is none."""
+    index = phase_index(record, "dsd", kind, number)
+    return None if index is None else test_after(record, arm, index)
+
+
+def phase_index(record: Record, arm: str, kind: str, number: int) -> int | None:
+    """Return the index of an arm's phase `number` of a kind, counted from one; None if there is none."""
     phases = record.arms[arm].phases if arm in record.arms else []
-    like = [(index, phase) for index, phase in enumerate(phases) if phase.kind == kind]
-    return like[number - 1] if len(like) >= number else None
+    indices = [index for index, phase in enumerate(phases) if phase.kind == kind]
+    return indices[number - 1] if len(indices) >= number else None
 
 
-def _phase_test(record: Record, kind: str, number: int) -> dict[str, float] | None:
-    found = _phase(record, "dsd", kind, number)
-    return found[1].test if found else None
-
-
-def _control_after(record: Record, number: int) -> dict[str, float] | None:
-    """Return the control's test result where the dsd arm ends iteration `number`; None unless both took as many steps."""
-    found = _phase(record, "dsd", "redense", number)
-    control = record.arms.get("control")
-    if found is None or control is None or len(control.phases) <= found[0]:
+def test_after(record: Record, arm: str, index: int) -> dict[str, float] | None:
+    """Return an arm's test result at the end of the dsd arm's phase `index`; None unless both took as many steps."""
+    if {arm, "dsd"} - set(record.arms):
         return None
-    spent = [sum(p.steps for p in arm.phases[: found[0] + 1]) for arm in (control, record.arms["dsd"])]
-    return control.phases[found[0]].test if spent[0] == spent[1] else None
+    steps = [[phase.steps for phase in record.arms[name].phases[: index + 1]] for name in (arm, "dsd")]
+    if min(map(len, steps)) <= index or sum(steps[0]) != sum(steps[1]):
+        return None
+    return record.arms[arm].phases[index].test

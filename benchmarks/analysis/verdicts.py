@@ -8,6 +8,7 @@ Neither answer is given unless the row's gate holds and it has exactly its plann
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -66,11 +67,11 @@ class Answer:
     p_holm: float | None = None
 
 
-def effects(rows: Mapping[str, Evidence], found: Mapping[str, Answer]) -> list[Effect]:
+def effects(rows: Mapping[str, Evidence], answers: Mapping[str, Answer]) -> list[Effect]:
     """Return the gains of the rows with a verdict as shares of their claims, for `benchmarks.statistics.random_effects.pool`."""
     return [
         Effect(name, answer.share.share / rows[name].claim.share, answer.share.error / rows[name].claim.share)
-        for name, answer in found.items()
+        for name, answer in answers.items()
         if answer.missing is None and answer.share is not None
     ]
 
@@ -126,29 +127,23 @@ def answers(rows: Mapping[str, Evidence], family: Collection[str] = FAMILY) -> d
     """
     if unknown := sorted(set(rows) - set(family)):
         raise ValueError(f"answers: {', '.join(unknown)} not among the {len(family)} tests fixed in advance")
-    gains = {name: contrast(row.measured) for name, row in rows.items()}
-    lacking = {
-        name: missing(row.gate, row.seeds, row.planned, row.repeated) if (row := rows.get(name)) else "no trials"
-        for name in family
-    }
-    p_values = {}
-    for name in family:
-        gain = gains.get(name)
-        p_values[name] = gain.p if gain is not None and lacking[name] is None else 1.0
-    adjusted = dict(zip(family, intervals.holm(list(p_values.values())), strict=True))
-    found = {}
-    for name in family:
-        gain, row = gains.get(name), rows.get(name)
-        if row is None or gain is None or lacking[name] is not None:
-            found[name] = Answer(lacking[name], gain, relative(row.measured) if row else None)
-            continue
-        found[name] = Answer(
-            missing=None,
-            gain=gain,
-            share=relative(row.measured),
-            claim=claim_answer(row.measured, row.claim.share),
-            direction=direction(gain.mean, adjusted[name]),
-            p=p_values[name],
-            p_holm=adjusted[name],
-        )
-    return found
+    result = {name: _without_verdict(rows.get(name)) for name in family}
+    p_values = {name: 1.0 if answer.missing or not answer.gain else answer.gain.p for name, answer in result.items()}
+    adjusted = intervals.holm(list(p_values.values()))
+    for (name, answer), p_holm in zip(tuple(result.items()), adjusted, strict=True):
+        if answer.missing is None and answer.gain is not None:
+            result[name] = dataclasses.replace(
+                answer,
+                claim=claim_answer(rows[name].measured, rows[name].claim.share),
+                direction=direction(answer.gain.mean, p_holm),
+                p=p_values[name],
+                p_holm=p_holm,
+            )
+    return result
+
+
+def _without_verdict(row: Evidence | None) -> Answer:
+    if row is None:
+        return Answer("no trials")
+    lacking = missing(row.gate, row.seeds, row.planned, row.repeated)
+    return Answer(lacking, contrast(row.measured), relative(row.measured))

@@ -38,8 +38,4 @@ def marked(reference: str, transcript: str) -> list[Word]:
 
 def markdown(words: list[Word]) -> str:
     """Return the words as Markdown, marked as `LEGEND` says."""
-    texts = []
-    for one in words:
-        mark, text = _MARKS[one.kind], _SPECIAL.sub(r"\\\1", one.text)
-        texts.append(f"{mark}{text}{mark}")
-    return " ".join(texts)
+    return " ".join(_MARKS[word.kind] + _SPECIAL.sub(r"\\\1", word.text) + _MARKS[word.kind] for word in words)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks import paper
-from dsd.schedule import Phase, Position, Schedule
+from dsd.schedule import Position, Schedule
 from tasks.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -142,12 +142,12 @@ class ArmPlan:
             return 0
         ends = self.schedule.boundaries(steps_per_epoch)
         own = min((plan.own_from for plan in (self, other) if plan.own_from is not None), default=ends[-1])
-        found = 0
+        shared = 0
         for mine, theirs, end in zip(self.schedule.phases[:-1], other.schedule.phases[:-1], ends, strict=False):
             if mine != theirs or end > own or (mine.sparsity > 0 and self.select == "random"):
                 break
-            found += 1
-        return found
+            shared += 1
+        return shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,8 +236,5 @@ def masked(recipe: Recipe) -> Schedule:
 
 def unmasked(recipe: Recipe) -> Schedule:
     """Return the phases after D without their masks."""
-    return Schedule(tuple(map(_unmasked, recipe.schedule.phases[1:])))
-
-
-def _unmasked(phase: Phase) -> Phase:
-    return dataclasses.replace(phase, kind="dense", sparsity=0.0)
+    phases = recipe.schedule.phases[1:]
+    return Schedule(tuple(dataclasses.replace(phase, kind="dense", sparsity=0.0) for phase in phases))

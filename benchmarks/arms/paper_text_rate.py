@@ -1,4 +1,4 @@
-"""The other reading of D2's learning rate: a tenth of D's (the paper's text), not a tenth of S's (its tables)."""
+"""Another interpretation of D2's learning rate: a tenth of D's (the paper's text), not a tenth of S's (its tables)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class TextRate(Arm):
 
     def refusal(self, recipe: Recipe) -> str:
         """Return a reason if the text's rate is the recipe's own; otherwise empty."""
-        return "" if has_text_reading(recipe) else "D2 at a tenth of D's rate is no reading of its own"
+        return (
+            "" if has_text_reading(recipe) else "D2 at a tenth of D's rate is the recipe itself, or above the rate of S"
+        )
 
 
 _MEANING = "D2 starts at a tenth of D's learning rate, as in the paper's text; so does its control"

@@ -12,18 +12,14 @@ from benchmarks import arms
 from benchmarks.arms.arm import Arm, ArmPlan
 from tasks.recipe import Recipe
 
+_METHODS = [name for _, name, _ in pkgutil.iter_modules(arms.__path__) if name not in ("arm", "registry")]
+_ALL: list[Arm] = [arm for name in _METHODS for arm in importlib.import_module(f"benchmarks.arms.{name}").ARMS]
 
-def _found() -> dict[str, Arm]:
-    names = (module.name for module in pkgutil.iter_modules(arms.__path__) if module.name not in ("arm", "registry"))
-    modules = [importlib.import_module(f"benchmarks.arms.{name}") for name in names]
-    every = sorted((arm for module in modules for arm in module.ARMS), key=lambda arm: (arm.rank, arm.name))
-    by_name = {arm.name: arm for arm in every}
-    assert len(by_name) == len(every), "two arms have one name"
-    return by_name
-
-
-ARMS: Mapping[str, Arm] = MappingProxyType(_found())
+ARMS: Mapping[str, Arm] = MappingProxyType(
+    {arm.name: arm for arm in sorted(_ALL, key=lambda arm: (arm.rank, arm.name))}
+)
 """Name to arm, in display order."""
+assert len(ARMS) == len(_ALL), "two arms have the same name"
 MAIN: tuple[str, ...] = tuple(name for name, arm in ARMS.items() if arm.main)
 SENSITIVITY: tuple[str, ...] = tuple(name for name, arm in ARMS.items() if not arm.main)
 """Arms that test how the answer depends on the recipe, and other uses of the same budget."""

@@ -17,14 +17,11 @@ RADIUS = 0.05
 
 
 class Sharpness(Hooks):
-    """Uses the gradients at a point one step of length `radius` up the gradient."""
-
-    def __init__(self, radius: float = RADIUS) -> None:
-        self.radius = radius
+    """Uses the gradients at a point one step of length `RADIUS` up the gradient."""
 
     def gradients(self, model: nn.Module, backward: Callable[[], None]) -> None:
         """Replace the gradients of `model`. `backward` recomputes those of the same batch from zero."""
-        sharpen(model, self.radius, backward)
+        sharpen(model, RADIUS, backward)
 
 
 def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim.swa_utils import AveragedModel
 
-    from tasks.task import Task
+    from tasks.task import Batch, Task
 
 AVERAGED = 0.25
 """The final share of an arm's steps over which weights are averaged (Izmailov et al.: the last quarter of training)."""
@@ -63,22 +63,18 @@ def estimate_batch_norm(model: nn.Module, task: Task, first_step: int, last_step
 
     Statistics collected during training do not fit the averaged weights.
     """
-    import torch
-    from torch.nn.modules.batchnorm import _BatchNorm
+    from torch import Tensor, nn
+    from torch.optim.swa_utils import update_bn
 
-    layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    if not layers:
-        return
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # None means an equal-weight mean in torch
-    model.train()
-    with torch.no_grad():
-        for batch in task.batches(max(0, first_step), last_step):
-            task.loss(model, batch)
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
+    class Forward(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, batch: Batch) -> Tensor:
+            return task.loss(self.model, batch)[0]
+
+    update_bn(([batch] for batch in task.batches(max(0, first_step), last_step)), Forward())
 
 
 @dataclass(frozen=True, kw_only=True)

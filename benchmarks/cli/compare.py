@@ -38,7 +38,7 @@ class _Side:
     notes: list[str]
 
 
-def run(options: Compare) -> int:
+def compare(options: Compare) -> int:
     """Print what differs between A and B; return 1 if settings differ, or results differ by more than the spread.
 
     Raises:

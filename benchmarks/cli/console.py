@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import time
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console, ConsoleDimensions, Group, RenderableType
@@ -43,6 +46,22 @@ CONSOLE = make()
 def say(text: str) -> None:
     """Print a line verbatim. File names may contain text that rich would read as markup."""
     CONSOLE.print(text, highlight=False, markup=False)
+
+
+def write_json(value: object) -> None:
+    """Write `value` to standard output as JSON, whether or not the console is quiet."""
+    CONSOLE.file.write(json.dumps(value, indent=1) + "\n")
+    CONSOLE.file.flush()
+
+
+@contextlib.contextmanager
+def quiet(asked: bool = True) -> Iterator[None]:
+    """Context in which nothing is printed if `asked`, so that JSON is all there is."""
+    before, CONSOLE.quiet = CONSOLE.quiet, CONSOLE.quiet or asked
+    try:
+        yield
+    finally:
+        CONSOLE.quiet = before
 
 
 def show(what: RenderableType) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -57,13 +57,14 @@ class Display:
         """Count arm-steps already taken: by a finished trial or up to a checkpoint."""
         self._done += arm_steps
 
-    def step(self, learners: Mapping[str, Learner], numbers: Mapping[str, Mapping[str, float]]) -> None:
-        """Show the state after one step of each learner."""
+    def step(self, learners: Mapping[str, Learner], numbers: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
+        """Show the state after one step of each learner, with the numbers of all steps that were read since the last call."""
         self._done += len(learners)
         self._fresh += len(learners)
-        for name, shown in numbers.items():
-            before = self._loss.get(name, shown["loss"])
-            self._loss[name] = _SMOOTHING * before + (1 - _SMOOTHING) * shown["loss"]
+        for name, steps in numbers.items():
+            for step in steps:
+                before = self._loss.get(name, step["loss"])
+                self._loss[name] = _SMOOTHING * before + (1 - _SMOOTHING) * step["loss"]
         if self._live:
             self._live.update(self._table(learners))
         elif time.perf_counter() - self._last_line > _LINE_EVERY_SECONDS:
@@ -85,7 +86,10 @@ class Display:
         return f"{rate * self._batch:,.0f} samples/s · {share:.0f} % · {duration(left)} left"
 
     def _numbers(self, learner: Learner) -> str:
-        return f"loss {self._loss[learner.name]:.3f}, {self._metric.name} {self._test(learner)}"
+        return f"loss {self._training(learner, 3)}, {self._metric.name} {self._test(learner)}"
+
+    def _training(self, learner: Learner, digits: int) -> str:
+        return f"{self._loss[learner.name]:.{digits}f}" if learner.name in self._loss else "-"
 
     def _test(self, learner: Learner) -> str:
         for point in reversed(learner.journal.curve):
@@ -100,7 +104,7 @@ class Display:
         for name, learner in learners.items():
             position = learner.schedule.at(learner.step - 1, learner.steps_per_epoch)
             phase = phase_name(learner) + (f" {position.phase.sparsity:.0%} pruned" if learner.masks else "")
-            table.add_row(name, phase, f"{position.lr:.2g}", f"{self._loss[name]:.4f}", self._test(learner))
+            table.add_row(name, phase, f"{position.lr:.2g}", self._training(learner, 4), self._test(learner))
         return Group(f"[bold]{self._title}[/] · {self._where(learners)} · {self._speed()}", table)
 
 

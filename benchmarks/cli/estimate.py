@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
+from typing import Any
 
 from rich import filesize
 from rich.table import Table
 
 from benchmarks.cli import named_inputs, option_checks, run
-from benchmarks.cli.console import bars, progress, say, show
+from benchmarks.cli.console import bars, progress, quiet, say, show, write_json
 from benchmarks.cli.display import PHASES, duration
 from benchmarks.cli.options import Estimate
 from benchmarks.training import determinism, provenance, timing
@@ -25,6 +27,11 @@ def estimate(options: Estimate) -> int:
     Raises:
         ValueError: an option or the data cannot be used.
     """
+    with quiet(options.json):
+        return _estimate(options)
+
+
+def _estimate(options: Estimate) -> int:
     asked = run.ask(options)
     before = _size(cache_dir())
     run.open_source(options, asked)
@@ -42,6 +49,8 @@ def estimate(options: Estimate) -> int:
             f"{len(plans) - len(left)} of {len(plans)} trials have already ended and are not counted (--fresh counts them)"
         )
     if not left:
+        if options.json:
+            write_json({"trials": 0, "seconds": 0.0})
         return 0
     if any(plan.checkpoint(task).exists() for plan in left):
         say("trials that would resume from a checkpoint are counted in full")
@@ -58,10 +67,26 @@ def estimate(options: Estimate) -> int:
         say(f"the probe failed: {error}")
         return 1
     total = trial(probe, task, options.arms, given=asked.dense is not None, save_weights=options.save_weights)
+    if options.json:
+        write_json(facts(probe, total, len(left), opening, named_inputs.device_name(asked.device)))
+        return 0
     show(table(total))
     for line in sentences(probe, total, len(left), opening, named_inputs.device_name(asked.device)):
         say(line)
     return 0
+
+
+def facts(probe: Probe, total: Total, trials: int, opening: float, where: str) -> dict[str, Any]:
+    """Return the estimate for JSON: seconds and bytes. `trial` is one trial, the rest is for all `trials`."""
+    return {
+        "trials": trials,
+        "seconds": opening + trials * total.seconds,
+        "disk": 2 * total.checkpoint + trials * total.kept,
+        "opening_seconds": opening,
+        "device": where,
+        "trial": {**dataclasses.asdict(total), "seconds": total.seconds},
+        "probe": dataclasses.asdict(probe),
+    }
 
 
 def table(total: Total) -> Table:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.table import Table
 
 from benchmarks.analysis.planning import Standing, Trial, following, stand
-from benchmarks.cli import recorded_command, run
+from benchmarks.campaign.trial import Resources
+from benchmarks.cli import engines, recorded_command
+from benchmarks.cli.campaign import CampaignQueue
 from benchmarks.cli.console import say, show
 from benchmarks.cli.display import duration
+from benchmarks.cli.engines import Planned, Queue
 from benchmarks.cli.options import Evidence, Run
 from benchmarks.evidence_plan import WANTED, Wanted
 from benchmarks.records import store
@@ -40,7 +44,7 @@ def options(wanted: Wanted, root: Path, seed: int, out: Path | None) -> Run:
 
 
 def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
-    """Show the state of every group and, without `--plan`, run the missing trials until none is left or time is up.
+    """Show the state of every group and, without `--plan` and `--dry-run`, run the missing trials until none is left or time is up.
 
     Several processes with the same `out` share the work: no two run the same trial. On a CPU each process runs at the lowest
     priority and on one thread.
@@ -50,44 +54,114 @@ def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
     Raises:
         ValueError: a required data set is missing, a row does not exist, or a trial left no record that counts.
     """
-    out = given.out or Path("results")
-    names = {row(name).name for name in given.rows} or set(ROWS)
-    chosen_rows = [one for one in (WANTED if wanted is None else wanted) if one.row in names]
-    began = time.monotonic()
-    last: Trial | None = None
-    refused: set[Trial] = set()
-    failures = 0
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    if not given.plan:
-        require(given.data, [one for one in chosen_rows if not one.waits])
-        _give_way(gpu)
-    while True:
-        folder = out / "records"
-        running = refused | running_elsewhere(given, out, chosen_rows)
-        standings = stand(store.read_all(folder) if folder.is_dir() else [], chosen_rows, running, gpu)
+    if given.campaign is not None:
+        campaign = CampaignQueue(given)
+        if _shown(campaign, given):
+            return 0
+        campaign.require()
+        return engines.run_all(campaign, given, inline=False)
+    queue = PlanQueue(given, WANTED if wanted is None else wanted)
+    if _shown(queue, given):
+        return 0
+    require(given.data, queue.wanted)
+    if given.backend == "local":
+        _give_way(queue.gpu)
+    return engines.run_all(queue, given, inline=given.backend == "local" and given.jobs == 1)
+
+
+def _shown(queue: Queue, given: Evidence) -> bool:
+    """Show the plan if that is all that is asked for."""
+    if given.plan or given.dry_run:
+        engines.show_plan(queue, given)
+    return given.plan or given.dry_run
+
+
+class PlanQueue:
+    """The planned trials. The records decide which comes next (see `benchmarks.analysis.planning`)."""
+
+    def __init__(self, given: Evidence, wanted: Sequence[Wanted]) -> None:
+        self.out = given.out or Path("results")
+        names = {row(name).name for name in given.rows} or set(ROWS)
+        self.wanted = [one for one in wanted if one.row in names]
+        self.gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        share = min(1.0, torch.cuda.device_count() / given.jobs) if self.gpu else 0.0
+        self.resources, self.price = Resources(gpus=share), None
+        self.slurm: Mapping[str, Any] = {}
+        self._given = given
+        self._began = time.monotonic()
+        self._running: set[Trial] = set()  # here, and those that other processes would not let go
+        self._ran: set[Trial] = set()
+
+    def next(self) -> Planned | None:
+        """Return the trial that narrows its row's interval most per hour; None if none is left or time is up.
+
+        Raises:
+            ValueError: it has run before and left no record that counts.
+        """
+        standings = self._standings(self._running)
         chosen = following(standings)
-        show(plan_table(standings, chosen))
+        if self._given.backend == "local" or not self._running:
+            show(plan_table(standings, chosen))
         if chosen is None:
+            running = any(one.running for one in standings)
             say("every planned trial that may start has finished" + (" or is running" if running else ""))
-            return int(failures > 0)
-        spent = (time.monotonic() - began) / 3600
-        if given.plan or (given.hours is not None and spent + chosen.hours > given.hours):
-            return int(failures > 0)
-        assert chosen.next_seed is not None, "a group without a next seed is never chosen"
-        if (chosen.wanted, chosen.next_seed) == last:
+            return None
+        spent = (time.monotonic() - self._began) / 3600
+        if self._given.hours is not None and spent + chosen.hours > self._given.hours:
+            return None
+        planned = self._planned(chosen)
+        if (chosen.wanted, planned.options.first_seed) in self._ran:
+            folder = self.out / "records"
             raise ValueError(
                 f"seed {chosen.next_seed} of {chosen.wanted.title} ran but left no record that counts in {folder}"
             )
-        last = chosen.wanted, chosen.next_seed
-        try:
-            status = run.run(options(chosen.wanted, given.data, chosen.next_seed, out))
-        except lock.TakenError as error:  # another process took it, perhaps started with other options
-            say(str(error))
-            refused.add(last)
-            continue
-        if status not in (0, 1):  # interrupted or invalid
-            return status
-        failures += status
+        self._running.add((chosen.wanted, planned.options.first_seed))
+        return planned
+
+    def ended(self, trial: Planned, status: int) -> None:
+        """Take note of a trial that has ended. One that failed without a record, or is held elsewhere, is not run again."""
+        one = self._trial(trial)
+        others = self._running - {one}
+        recorded = any(one == (of.wanted, seed) for of in self._standings(others) for seed in of.failed)
+        if status == 0 or recorded:
+            self._running = others
+        if status == 0:
+            self._ran.add(one)
+
+    def left(self) -> list[Planned]:
+        """Return the missing trials in the order of their choice, as it is without further results."""
+        found: list[Planned] = []
+        running: set[Trial] = set()
+        while (chosen := following(self._standings(running))) is not None:
+            found.append(self._planned(chosen))
+            running.add(self._trial(found[-1]))
+        return found
+
+    def table(self) -> Table:
+        """Return the plan as a table."""
+        standings = self._standings(())
+        return plan_table(standings, following(standings))
+
+    def facts(self) -> dict[str, Any]:
+        """Return the state of every group."""
+        return {"plan": "evidence", "gpu": self.gpu, "groups": [_facts(one) for one in self._standings(())]}
+
+    def _standings(self, running: Collection[Trial]) -> list[Standing]:
+        folder = self.out / "records"
+        elsewhere = running_elsewhere(self._given, self.out, self.wanted)
+        records = store.read_all(folder) if folder.is_dir() else []
+        return stand(records, self.wanted, elsewhere | set(running), self.gpu)
+
+    def _planned(self, chosen: Standing) -> Planned:
+        assert chosen.next_seed is not None, "a group without a next seed is never chosen"
+        given = options(chosen.wanted, self._given.data, chosen.next_seed, self.out)
+        return Planned(given, f"{chosen.wanted.title} seed {chosen.next_seed}", chosen.hours)
+
+    def _trial(self, planned: Planned) -> Trial:
+        seed = planned.options.first_seed
+        return next(
+            (one, seed) for one in self.wanted if options(one, self._given.data, seed, self.out) == planned.options
+        )
 
 
 def _give_way(gpu: str | None) -> None:
@@ -144,11 +218,25 @@ def _cells(standing: Standing) -> list[str]:
         else f"fails: {', '.join(standing.gate.failed)}"
     )
     missing = wanted.seeds - len(standing.have | standing.failed)
-    left = (
-        f"waits: {wanted.waits}"
-        if wanted.waits
-        else duration(3600 * standing.hours * missing)
-        if missing
-        else "nothing"
-    )
+    left = duration(3600 * standing.hours * missing) if missing else "nothing"
     return [*cells, duration(3600 * standing.hours), left]
+
+
+def _facts(standing: Standing) -> dict[str, Any]:
+    """Return the state of a group for JSON."""
+    wanted, gain = standing.wanted, standing.found
+    return {
+        "title": wanted.title,
+        "row": wanted.row,
+        "data": wanted.data,
+        "arms": list(wanted.arms),
+        "seeds": wanted.seeds,
+        "finished": sorted(standing.have),
+        "failed": sorted(standing.failed),
+        "running": sorted(standing.running),
+        "next_seed": standing.next_seed,
+        "gain": None if gain is None else {"mean": gain.mean, "sd": gain.sd, "n": gain.n},
+        "half_the_claim": standing.target,
+        "gate": None if standing.gate is None else {"holds": standing.gate.holds, "failed": list(standing.gate.failed)},
+        "hours_per_trial": standing.hours,
+    }

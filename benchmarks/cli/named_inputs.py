@@ -81,14 +81,22 @@ def require_parts(recipe: Recipe, processes: int) -> None:
 
 
 def device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" is a GPU if one is available.
+    """Return the device called `name`; "auto" is a GPU if one is available. A GPU of a given number becomes the current one.
 
     Raises:
-        ValueError: `name` is "cuda" and torch sees no GPU.
+        ValueError: torch does not see the GPU that `name` asks for.
     """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch sees no GPU here")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if gpus else "cpu")
+    found = torch.device(name)
+    if found.type == "cuda" and not gpus:
+        raise ValueError(f"--device {name}: torch sees no GPU here")
+    if found.type == "cuda" and found.index is not None:
+        if found.index >= gpus:
+            raise ValueError(f"--device {name}: torch sees {gpus} GPUs here, numbered from 0")
+        torch.cuda.set_device(found)  # events and memory counts are of the current one
+    return found
 
 
 def device_name(of: torch.device) -> str:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from benchmarks import rows
 from benchmarks.arms.registry import ARMS
-from benchmarks.cli.options import Compare, Estimate, Evaluate, Evidence, Report, Run, Status, Tables, Verify
+from benchmarks.cli.options import (
+    Compare,
+    Estimate,
+    Evaluate,
+    Evidence,
+    Report,
+    Run,
+    Status,
+    Tables,
+    Tensorboard,
+    Verify,
+)
 from benchmarks.rows import OPTIONS, ROWS
 from tasks.options import flag, require_network_file
 from tasks.recipe import Scale
@@ -35,7 +47,7 @@ def check(command: Any) -> None:
             _verify(command)
         case Evidence():
             _evidence(command)
-        case Status():
+        case Status() | Tensorboard():
             if command.out and not command.out.is_dir():
                 raise ValueError(f"--out {command.out}: no such folder")
         case Tables() | Report() | Compare():
@@ -64,6 +76,7 @@ def run(options: Run) -> None:
         raise ValueError(f"--workers {options.workers}: expected 0 or more processes")
     if options.lr_factor is not None and not (options.lr_factor > 0 and math.isfinite(options.lr_factor)):
         raise ValueError(f"--lr-factor {options.lr_factor}: expected a positive number")
+    _check_device(options.device)
     _check_subset(options.subset)
     _check_own(row, options, options.scale)
     recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, **own(row, options))
@@ -95,6 +108,17 @@ def _check_arms(options: Run) -> None:
         own = ARMS[arm].compared_with
         if own not in options.arms:
             raise ValueError(f"--arms {' '.join(options.arms)}: {arm} is compared with {own}; add {own}")
+
+
+def _check_device(device: str) -> None:
+    if not re.fullmatch("auto|cpu|cuda(:[0-9]{1,4})?", device):
+        raise ValueError(
+            f"--device {device!r}: expected one of auto, cpu, cuda, cuda:K (K: the number of a GPU, from 0)"
+        )
+    if ":" in device and (processes := _number("WORLD_SIZE", 1)) > 1:
+        raise ValueError(
+            f"--device {device}: each of {processes} processes takes the GPU of its own number; use --device cuda"
+        )
 
 
 def _check_subset(subset: float) -> None:
@@ -156,6 +180,7 @@ def _evaluate(options: Evaluate) -> None:
     row = rows.row(options.row)
     scale: Scale = options.scale if options.data else "smoke"
     _check_own(row, options, scale)
+    _check_device(options.device)
     _check_subset(options.subset)
     _check_data(row, options.data, scale)
     require_network_file("--model", options.model)
@@ -182,7 +207,16 @@ def _evidence(options: Evidence) -> None:
         rows.row(name)
     if options.hours is not None and not options.hours > 0:
         raise ValueError(f"--hours {options.hours}: expected a number above 0")
-    if not options.plan and not options.data.is_dir():
+    if options.jobs < 1 or (options.jobs > 1 and options.backend != "local"):
+        raise ValueError(f"--jobs {options.jobs}: expected 1 or more, and 1 with --backend {options.backend}")
+    if options.hours is not None and options.backend != "local":
+        raise ValueError(f"--hours {options.hours}: --backend {options.backend} decides itself when a trial starts")
+    if options.json and not (options.plan or options.dry_run):
+        raise ValueError("--json: expected --plan or --dry-run as well")
+    if options.campaign is not None and not options.campaign.is_file():
+        raise ValueError(f"--campaign {options.campaign}: no such file")
+    shows = options.plan or options.dry_run
+    if not shows and not options.campaign and not options.data.is_dir():
         raise ValueError(f"--data {options.data}: no such folder (--plan needs no data)")
 
 

@@ -6,17 +6,18 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from tyro.conf import Positional, arg
 
 from benchmarks.arms.registry import ARMS, DEFAULT_ARMS, ArmName
+from benchmarks.campaign.submit import Backend
 from benchmarks.datasets import Name
 from benchmarks.rows import OPTIONS, ROWS
 from tasks.recipe import Scale
 
 T = TypeVar("T")
-Device = Literal["auto", "cpu", "cuda"]
+Device = Annotated[str, arg(metavar="{auto,cpu,cuda,cuda:K}")]
 
 _ROWS = f"{{{','.join(ROWS)}}}"
 # Strings, not `Literal`: for a misspelt name, our own error suggests the nearest one in one line.
@@ -84,7 +85,7 @@ class Run:
     """The first seed; the others follow consecutively. Use it to spread trials over machines."""
     arms: Arms = DEFAULT_ARMS
     device: Device = "auto"
-    """auto uses a GPU if one is available."""
+    """auto uses a GPU if one is available, cuda:K the GPU of number K, from 0."""
     subset: float = 1.0
     """Train on this share of each class's pictures (captions: all pictures; speech: all utterances). The test set stays whole."""
     out: MaybeFolder = None
@@ -107,6 +108,9 @@ class Run:
 class Estimate(Run):
     """Estimate the time, disk space and memory of `run` with the same flags from a probe of about 50 steps."""
 
+    json: bool = False
+    """Print the estimate as JSON, and nothing else."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -117,12 +121,22 @@ class Evidence:
     squeezenet1_0-imagenet-pruned.safetensors."""
     plan: bool = False
     """Only show the finished trials, the trials left and their cost."""
+    dry_run: bool = False
+    """Only show the trials that would be submitted, in order, with their commands, time and cost."""
+    json: bool = False
+    """With --plan or --dry-run: print both as JSON, and nothing else."""
+    campaign: MaybeFile = None
+    """Run the trials of this TOML file instead of the planned ones, such as benchmarks/campaign/paper.toml."""
+    backend: Backend = "local"
+    """local: this machine; ray: a Ray cluster; submitit: Slurm jobs, requeued before their time limit."""
+    jobs: int = 1
+    """local: this many trials at a time, spread over the GPUs."""
     hours: Number = None
     """Start no trial expected to end after this many hours."""
     rows: Rows = ()
     """Run only these rows' trials. Default: all rows."""
     out: MaybeFolder = None
-    """The folder that records are read from and written to. Default: results."""
+    """The folder that records are read from and written to. Default: results; runs with --campaign."""
 
 
 @dataclass(frozen=True)
@@ -190,10 +204,12 @@ class Compare:
 
 @dataclass(frozen=True)
 class Status:
-    """List the finished trials, unfinished checkpoints and failed trials of every row."""
+    """List the finished, failed and unfinished trials of every row, and where those that run now stand."""
 
     out: MaybeFolder = None
     """The results folder (the --out of the runs). Default: both runs and results."""
+    json: bool = False
+    """Print the same as JSON, and nothing else."""
 
 
 @_with_flags_of_domains(scoring=True)
@@ -213,4 +229,16 @@ class Evaluate:
     scale: Scale = "paper"
     """The scale whose preprocessing to use."""
     device: Device = "auto"
-    """auto uses a GPU if one is available."""
+    """auto uses a GPU if one is available, cuda:K the GPU of number K, from 0."""
+
+
+@dataclass(frozen=True)
+class Tensorboard:
+    """Write the progress files of trials as TensorBoard logs, and follow them until stopped. Needs `tensorboard`."""
+
+    out: Folder = Path("runs")
+    """The results folder (the --out of the runs)."""
+    logs: MaybeFolder = None
+    """The folder of TensorBoard logs, one run for each trial and arm. Default: OUT/tensorboard."""
+    once: bool = False
+    """Stop after what is there now."""

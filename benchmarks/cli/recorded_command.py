@@ -22,19 +22,33 @@ def command(name: str, options: object) -> str:
     start = ["torchrun", "--nproc-per-node", str(distributed.local_world_size())] if several else ["python"]
     if distributed.local_world_size() < distributed.world_size():
         start[1:1] = ["--nnodes", str(distributed.world_size() // distributed.local_world_size())]
-    words = [*start, "-m", "benchmarks", name]
+    return shlex.join([*start, "-m", "benchmarks", *words(name, options)])
+
+
+def words(name: str, options: object, whole_paths: bool = False) -> list[str]:
+    """Return the words after `python -m benchmarks` that give `options`, with only the last part of each path, or absolute paths.
+
+    Raises:
+        ValueError: a name is not UTF-8.
+    """
+    assert dataclasses.is_dataclass(options)
+    found = [name]
     for field in dataclasses.fields(options):
         value, flag = getattr(options, field.name), "--" + field.name.replace("_", "-")
         if field.default is dataclasses.MISSING:
-            words.append(str(value))
+            found.append(str(value))
+        elif value is True and field.default is not True:
+            found.append(flag)
         elif value != field.default:
-            words += [flag] if value is True else [flag, *value] if isinstance(value, tuple) else _given(flag, value)
-    return shlex.join(words)
+            found += [flag, *value] if isinstance(value, tuple) else _given(flag, value, whole_paths)
+    return found
 
 
-def _given(flag: str, value: object) -> list[str]:
+def _given(flag: str, value: object, whole_paths: bool) -> list[str]:
     """Return the words that pass one value, so that parsing gives the value back."""
     path = isinstance(value, Path) or Path(str(value)).exists()
+    if path and whole_paths:
+        return [flag, str(Path(str(value)).absolute())]
     word = Path(str(value)).name or str(value) if path else str(value)
     if word == "None":  # a file of that name; the bare word would parse as no value
         word = "./None"

@@ -28,7 +28,7 @@ from benchmarks.training.plan import Plan, ended
 from benchmarks.training.provenance import Provenance
 from benchmarks.training.trial import Trial
 from tasks import distributed, pretrained
-from tasks.mixed_precision import MixedPrecision
+from tasks.mixed_precision import train_in_bfloat16
 from tasks.options import PRECISION
 from tasks.pretrained import Weights
 from tasks.recipe import Recipe
@@ -36,15 +36,33 @@ from tasks.row import Row
 from tasks.task import Source, Task
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: the exit status of the command, and the paths of the records of its finished trials, by seed."""
+
+    status: int
+    records: tuple[Path, ...]
+
+
 def run(options: Run) -> int:
-    """Train a row's trials, write records, tables and figures, and print the table. Works alone or under `torchrun`."""
+    """Train as `train` does and return the exit status."""
+    return train(options).status
+
+
+def train(options: Run) -> Outcome:
+    """Train a row's trials, write records, tables and figures, and print the table. Works alone or under `torchrun`.
+
+    Raises:
+        ValueError: an option or the data cannot be used, or another process is running a trial (`lock.TakenError`).
+        OSError: a file cannot be written, or a loader process ended.
+    """
     option_checks.run(options)
     with distributed.joined(named_inputs.device(options.device)):
         CONSOLE.quiet = not distributed.is_rank_zero()
-        return _run(options)
+        return _train(options)
 
 
-def _run(options: Run) -> int:
+def _train(options: Run) -> Outcome:
     stop = Stop()  # before anything slow: the signal handlers must be set while the parent process still exists
     asked = ask(options)
     row, recipe, dense, device = asked.row, asked.recipe, asked.dense, asked.device
@@ -67,7 +85,8 @@ def _run(options: Run) -> int:
         shown = Display(CONSOLE, per_trial * len(plans), row.metric, recipe.batch_size)
         with determinism.demanded(device) as met, stop, shown as display:
             trials = list(zip(plans, tasks, strict=True))
-            return _trials(trials, options.fresh, per_trial, display, stop, met, written)
+            status = _trials(trials, options.fresh, per_trial, display, stop, met, written)
+            return Outcome(status, tuple(written))
     finally:
         if written and distributed.is_rank_zero():
             _conclude(row, out, written)
@@ -108,7 +127,9 @@ def ask(options: Run) -> Asked:
 def build(options: Run, asked: Asked, source: Source, plan: Plan) -> Task:
     """Return the task of one trial."""
     task = named_inputs.domain(asked.row).build(asked.recipe, source, plan.stream(), asked.device, options.workers)
-    return MixedPrecision(task, asked.device) if asked.autocast else task
+    if asked.autocast:
+        train_in_bfloat16(task, asked.device)
+    return task
 
 
 def open_source(options: Run, asked: Asked) -> Source:

@@ -1,8 +1,9 @@
-"""Run the benchmarks, print their ratios beside the saved ones, and fail where one is much worse.
+"""Run the benchmarks, compare their ratios with the saved ones, and fail if a ratio is much worse.
 
-    python -m benchmarks.perf [--save] [what pytest is to be told]
+    python -m benchmarks.perf [--save] [pytest options]
 
-`--save` makes the ratios of this run the baseline. One thread: ratios are then of one core, and neighbours disturb them less.
+`--save` makes the ratios of this run the baseline of this kind of machine. Everything runs on one thread, so that other jobs
+disturb less.
 """
 
 from __future__ import annotations
@@ -20,29 +21,21 @@ from benchmarks.perf import baseline
 
 
 def main(words: list[str]) -> int:
-    """Return pytest's exit status, or 1 where a ratio is much worse than it was."""
-    kept = [word for word in words if word != "--save"]
-    for library in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # of the processes that benchmarks start
-        os.environ[library] = "1"
+    """Return pytest's exit status, or 1 if a ratio is much worse than the saved one."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # for the processes that benchmarks start
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "benchmarks.json"
-        folder = str(Path(__file__).parent)
-        told = [
-            folder,
-            "-q",
-            "-s",
-            "--benchmark-quiet",
-            "--durations=0",
-            "--durations-min=10",
-            f"--benchmark-json={path}",
-        ]
-        status = int(pytest.main([*told, *kept]))
+        options = ["-q", "-s", "--benchmark-quiet", "--durations=0", "--durations-min=10", f"--benchmark-json={path}"]
+        status = int(pytest.main([str(Path(__file__).parent), *options, *(word for word in words if word != "--save")]))
         now = baseline.ratios(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-    lines, worse = baseline.compare(baseline.load(), now)
-    print("\n".join(["", *lines, "", *worse]))  # noqa: T201
+    kind = baseline.machine()
+    then = baseline.load(kind)
+    lines, worse = baseline.compare(then, now)
+    missing = [] if then else [f"no baseline of this kind of machine ({kind}): --save makes this run's ratios one"]
+    print("\n".join(["", *lines, "", *worse, *missing]))  # noqa: T201
     if "--save" in words and status == 0:
-        baseline.save(now)
+        baseline.save(now, kind)
         return 0
     return status or int(bool(worse))
 

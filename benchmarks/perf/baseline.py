@@ -1,6 +1,7 @@
-"""The ratios that `nox -s perf` found before, and whether today's are much worse.
+"""The saved ratios of `nox -s perf` per kind of machine, and whether new ones are much worse.
 
-Of every ratio less is better: ours over another's, or over a goal. Raw times, which are a machine's own, are not kept.
+A ratio is our figure divided by that of a peer in the same run, so less is better. Raw times are not saved. Which of two
+programs is faster depends on the machine, so each kind has its own baseline. Without one, no timed ratio fails.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from benchmarks.training import provenance
 
 PATH = Path(__file__).parent / "baseline.json"
 WORSE = 1.6
-"""Beyond this factor a ratio fails: neighbours on a machine alter medians by tens of per cent, a lost fast path by more."""
+"""A ratio that grows by more than this factor fails. Other jobs change medians by tens of percent; a lost fast path by more."""
 
 Ratios: TypeAlias = dict[str, dict[str, float]]
-"""By test, such as "test_masks.py::test_hold[vgg16]", and what is compared, such as "dsd / read once"."""
+"""Test, such as "test_masks.py::test_hold[vgg16]", to comparison, such as "dsd / read once", to ratio."""
 
 
 def ratios(measured: Mapping[str, Any]) -> Ratios:
@@ -32,35 +33,51 @@ def ratios(measured: Mapping[str, Any]) -> Ratios:
     }
 
 
-def save(now: Ratios, path: Path = PATH) -> None:
-    """Write `now` as the new baseline, with machine and date."""
-    machine = provenance.hardware(torch.device("cpu"))
-    told = {
-        "machine": f"{machine.cpu}, {machine.cores} cores, one thread",
-        "torch": torch.__version__,
-        "date": datetime.now(UTC).date().isoformat(),
-        "ratios": now,
+def machine() -> str:
+    """Return the kind of this machine: its processor and number of cores."""
+    own = provenance.hardware(torch.device("cpu"))
+    return f"{own.cpu}, {own.cores} cores"
+
+
+def environment() -> dict[str, str]:
+    """Return the torch version and the date."""
+    return {"torch": torch.__version__, "date": datetime.now(UTC).date().isoformat()}
+
+
+def save(now: Ratios, kind: str, path: Path = PATH) -> None:
+    """Make `now` the baseline of this kind of machine. Tests that did not run keep theirs."""
+    machines = _machines(path) if path.exists() else {}
+    machines[kind] = {
+        **environment(),
+        "ratios": (machines[kind]["ratios"] if kind in machines else {}) | now,
     }
-    path.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({"machines": machines}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def load(path: Path = PATH) -> Ratios:
-    """Return the saved ratios; none where none are saved.
+def load(kind: str, path: Path = PATH) -> Ratios:
+    """Return the saved ratios of this kind of machine; none where none are saved.
 
     Raises:
         ValueError: the file is not a baseline.
     """
-    if not path.exists():
-        return {}
+    found = _machines(path).get(kind) if path.exists() else None
+    return dict(found["ratios"]) if found else {}
+
+
+def _machines(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        found: Ratios = json.loads(path.read_text(encoding="utf-8"))["ratios"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no baseline ({error!r}): restore it, or write it anew with --save") from error
-    return found
+        machines: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["machines"]
+        for found in machines.values():
+            dict(found["ratios"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is not a baseline ({error!r}): restore it, or delete it and run with --save"
+        ) from error
+    return machines
 
 
 def compare(then: Ratios, now: Ratios) -> tuple[list[str], list[str]]:
-    """Return the lines of a Markdown table, then and now, and a sentence for every ratio that is much worse."""
+    """Return the lines of a Markdown table that compares old and new ratios, and a sentence for each that is much worse."""
     lines = ["| test | ratio (less is better) | then | now | now / then |", "| --- | --- | ---: | ---: | ---: |"]
     worse = []
     for test, measured in now.items():

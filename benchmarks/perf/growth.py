@@ -1,9 +1,9 @@
-"""How cost grows with weights, samples, arms and records: measured, fitted and drawn.
+"""How cost grows with the numbers of weights, samples, arms and records.
 
     python -m benchmarks.perf.growth
 
-writes growth.json and growth.png beside this file. Each series is fitted by seconds = a * size ** exponent over its larger half:
-1 is linear, and what is the same for any size (a constant) weighs on the smaller half.
+writes growth.json and growth.png beside this file. The larger half of each series is fitted by seconds = a * size ** exponent.
+An exponent of 1 is linear. The smaller half is left out because constant costs dominate there.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import json
 import statistics
 import tempfile
 import time
+import timeit
+from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -22,12 +23,11 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from benchmarks.perf import workloads
+from benchmarks.perf import baseline, workloads
 from benchmarks.perf.test_commands import reseeded
 from benchmarks.records import store
 from benchmarks.reporting import results_folder
 from benchmarks.rows import ROWS
-from benchmarks.training import provenance
 from benchmarks.training.learner import Learner
 from dsd.masks import magnitude_mask, zero_pruned_
 from tasks.flickr8k import task as flickr8k
@@ -43,22 +43,17 @@ RECORDS = (25, 50, 100, 200, 400)
 ROUNDS = 3
 
 Series = dict[str, dict[int, float]]
-"""Seconds by size, by the name of what was done."""
+"""Operation to size to seconds."""
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return the median processor time of some calls, after one that warms up."""
-    work()
-    taken = []
-    for _ in range(ROUNDS):
-        started = time.process_time()
-        work()
-        taken.append(time.process_time() - started)
-    return statistics.median(taken)
+    """Return the median processor time of `ROUNDS` calls after a warm-up call, with garbage collection."""
+    times = timeit.repeat(work, "import gc; gc.enable()", timer=time.process_time, repeat=ROUNDS + 1, number=1)
+    return statistics.median(times[1:])
 
 
 def weights(sizes: tuple[int, ...] = WEIGHTS) -> Series:
-    """Select and hold the mask of one tensor."""
+    """Time selecting and holding the mask of one tensor."""
     found: Series = {"select a mask": {}, "hold it": {}}
     for size in sizes:
         tensor = torch.randn(size, generator=torch.Generator().manual_seed(0))
@@ -69,38 +64,32 @@ def weights(sizes: tuple[int, ...] = WEIGHTS) -> Series:
 
 
 def samples(folder: Path) -> Series:
-    """Load an epoch of pictures; score pictures, captions and utterances by the `smoke` networks."""
-    names = ("load pictures", "score pictures", "score captions", "score utterances")
-    found: Series = {name: {} for name in names}
+    """Time loading an epoch of pictures, and scoring pictures, captions and utterances with the `smoke` networks."""
+    rows = ("imagenet_resnet18", "flickr8k_neuraltalk", "librispeech_deepspeech")
+    pictures, captions, speech = (ROWS[row].recipe("smoke") for row in rows)
+    found: Series = defaultdict(dict)
     for size in SAMPLES:
-        recipe = ROWS["imagenet_resnet18"].recipe("smoke")
         shown = workloads.pictures(folder / str(size), 40, train=size // 12, val=size // 12)
-        seen = imagenet.build(recipe, shown, 0, workloads.CPU, 0)
-        found["load pictures"][size] = seconds(partial(epoch, seen))
-        captioned = flickr8k.build(
-            ROWS["flickr8k_neuraltalk"].recipe("smoke"), workloads.captioned(size, test=size), 0, workloads.CPU, 0
-        )
-        heard = librispeech.build(
-            ROWS["librispeech_deepspeech"].recipe("smoke"),
-            workloads.noise(folder / f"{size}s", size),
-            0,
-            workloads.CPU,
-            0,
-        )
-        tasks: tuple[Task, ...] = (seen, captioned, heard)
-        for name, task in zip(names[1:], tasks, strict=True):
+        heard = workloads.noise(folder / f"{size}s", size)
+        tasks: dict[str, Task] = {
+            "score pictures": imagenet.build(pictures, shown, 0, workloads.CPU, 0),
+            "score captions": flickr8k.build(captions, workloads.captioned(size, test=size), 0, workloads.CPU, 0),
+            "score utterances": librispeech.build(speech, heard, 0, workloads.CPU, 0),
+        }
+        found["load pictures"][size] = seconds(partial(epoch, tasks["score pictures"]))
+        for name, task in tasks.items():
             found[name][size] = seconds(partial(task.evaluate, task.model(), False))
     return found
 
 
 def epoch(task: Task) -> None:
-    """Load an epoch."""
+    """Load all batches of an epoch."""
     for _ in task.batches(0, task.steps_per_epoch()):
         pass
 
 
 def arms(folder: Path) -> Series:
-    """A step of so many learners on one batch, loaded once."""
+    """Time a step of several learners on one batch, which is loaded once."""
     task = workloads.task("librispeech_deepspeech2", folder)
     found: dict[int, float] = {}
     for count in ARMS:
@@ -112,14 +101,14 @@ def arms(folder: Path) -> Series:
 
 
 def step(task: Task, learners: list[Learner]) -> None:
-    """Train all on one batch."""
+    """Train all learners on one batch."""
     batch = workloads.batch(task)
     for learner in learners:
         learner.train_step(batch, 0)
 
 
 def records(folder: Path) -> Series:
-    """Read records and make all tables of them; no figures, of which there are as many as rows."""
+    """Time reading records and making all tables. Figures are left out: their number depends on the rows."""
     found: Series = {"read records": {}, "make their tables": {}}
     for size in RECORDS:
         where = folder / str(size) / "records"
@@ -131,14 +120,14 @@ def records(folder: Path) -> Series:
 
 
 def fit(points: dict[int, float]) -> tuple[float, float]:
-    """Return (exponent, a) of the least squares line through the logarithms of the larger half of the sizes."""
+    """Return (exponent, a) of the least-squares line through the logarithms of the larger half of the sizes."""
     larger = sorted(points)[-(len(points) + 1) // 2 :]
     exponent, intercept = np.polyfit(np.log(larger), np.log([points[size] for size in larger]), 1)
     return float(exponent), float(np.exp(intercept))
 
 
 def draw(found: dict[str, Series], path: Path) -> None:
-    """Draw one panel a group: measured points, and the fitted lines with their exponents."""
+    """Draw one panel per group: the measured points and the fitted lines with their exponents."""
     figure = Figure(figsize=(10, 8), layout="constrained")
     for axes, (what, series) in zip(figure.subplots(2, 2).flat, found.items(), strict=True):
         for name, points in series.items():
@@ -158,7 +147,7 @@ def draw(found: dict[str, Series], path: Path) -> None:
 
 
 def main() -> None:
-    """Measure, write, draw."""
+    """Measure, write and draw."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -168,16 +157,10 @@ def main() -> None:
             "arms": arms(folder / "arms"),
             "records": records(folder / "records"),
         }
-    machine = provenance.hardware(workloads.CPU)
     exponents = {name: round(fit(points)[0], 2) for series in found.values() for name, points in series.items()}
-    told = {
-        "machine": f"{machine.cpu}, {machine.cores} cores, one thread",
-        "torch": torch.__version__,
-        "date": datetime.now(UTC).date().isoformat(),
-        "seconds": found,
-        "exponents": exponents,
-    }
-    (HERE / "growth.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    machine = {"machine": f"{baseline.machine()}, one thread"}
+    content = json.dumps({**machine, **baseline.environment(), "seconds": found, "exponents": exponents}, indent=1)
+    (HERE / "growth.json").write_text(content + "\n", encoding="utf-8")
     draw(found, HERE / "growth.png")
     for name, exponent in exponents.items():
         print(f"{name}: exponent {exponent}")  # noqa: T201

@@ -1,4 +1,4 @@
-"""Ratios of run times on a noisy machine: candidates take turns in one process, and medians are compared."""
+"""Ratios of run times on a noisy machine: candidates take turns in one process, and their medians are compared."""
 
 from __future__ import annotations
 
@@ -15,33 +15,27 @@ def medians(
     patience: float = math.inf,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Return each candidate's median time in seconds over `rounds`, all candidates once a round, after one warm-up round.
+    """Return each candidate's median time in seconds after one warm-up round. Every round runs each candidate once.
 
     Args:
-        candidates: what to time, by name.
-        rounds: how many times.
-        patience: seconds; what took longer in the warm-up round is not run again, and that one time is returned.
-        clock: `time.process_time`, which neighbours disturb less, where all is computed in this process by one thread.
+        candidates: name to function.
+        rounds: the number of timed rounds.
+        patience: in seconds. A candidate that takes longer in the warm-up round is not run again; that time is returned.
+        clock: `time.process_time` is less noisy if one thread of this process does all the work.
 
     Raises:
-        ValueError: fewer than five rounds: a median over less says little where neighbours come and go.
+        ValueError: there are fewer than five rounds, too few for a median on a noisy machine.
     """
     if rounds < 5:
-        raise ValueError(f"rounds={rounds}: at least five")
+        raise ValueError(f"rounds={rounds}: use at least five")
     times: dict[str, list[float]] = {name: [] for name in candidates}
-    slow: dict[str, float] = {}
-    for round_number in range(rounds + 1):
+    for _ in range(rounds + 1):
         for name, candidate in candidates.items():
-            if name in slow:
-                continue
-            started = clock()
-            candidate()
-            taken = clock() - started
-            if round_number:
-                times[name].append(taken)
-            elif taken > patience:
-                slow[name] = taken
-    return {name: slow.get(name) or statistics.median(taken) for name, taken in times.items()}
+            if max(times[name][:1], default=0.0) <= patience:
+                started = clock()
+                candidate()
+                times[name].append(clock() - started)
+    return {name: statistics.median(taken[1:] or taken) for name, taken in times.items()}
 
 
 def report(
@@ -53,13 +47,13 @@ def report(
     patience: float = math.inf,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Print every candidate's median as a multiple of `unit`'s and return them; save the first one, ours, over every other.
+    """Print and return every candidate's median as a multiple of `unit`'s. Save the first, ours, divided by each other.
 
     Args:
-        benchmark: pytest-benchmark's fixture. What is saved is for `benchmarks.perf.baseline`: less is better.
+        benchmark: pytest-benchmark's fixture; `benchmarks.perf.baseline` reads the saved ratios.
         name: what the candidates do.
-        unit: one of them.
-        candidates: ours first.
+        unit: the name of a candidate.
+        candidates: see `medians`; ours comes first.
         rounds: see `medians`.
         patience: see `medians`.
         clock: see `medians`.
@@ -72,8 +66,8 @@ def report(
 
 
 def save(benchmark: Any, name: str, ratios: Mapping[str, float], shown: Mapping[str, float] | None = None) -> None:
-    """Save ratios, of which less is better, and print them, or what is `shown` in their place."""
+    """Save ratios (less is better) and print them, or `shown` instead."""
     benchmark.extra_info.update(ratios)
     print(f"\n{name}: " + ", ".join(f"{key} {ratio:.3g}" for key, ratio in (shown or ratios).items()))  # noqa: T201
-    # A test that uses the fixture must run something by it, or its extra_info is dropped. What it took is in the ratios.
+    # pytest-benchmark drops extra_info unless the fixture runs something.
     benchmark.pedantic(lambda: None, rounds=1)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.perf.profile
 
-prints a table for README.md. What stages call inside one another counts for the inner one: the masks are neither in the backward
+prints a table for README.md. If one stage calls another, the time counts for the inner stage: masks count neither in the backward
 pass, whose hooks zero gradients, nor in the optimizer's step, whose hook zeroes weights.
 """
 
@@ -32,14 +32,14 @@ STAGES = ("batch", "features", "forward", "backward", "norm, clipping", "optimiz
 
 
 class Stopwatch:
-    """Adds up the processor seconds of functions by stage, each without what it calls of other stages."""
+    """Adds up the processor seconds of functions by stage, without the time of other stages called inside."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._inner = [0.0]  # of every function that is running, what others took inside it
+        self._inner = [0.0]  # for every running function: the time spent in other stages
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `function`, timed."""
+        """Return a function that calls `function` and adds its time to `stage`."""
 
         def run(*arguments: Any, **options: Any) -> Any:
             self._inner.append(0.0)
@@ -77,7 +77,7 @@ def watched(learner: Learner) -> Iterator[Stopwatch]:
 
 
 def profile(row: str, folder: Path) -> dict[str, float]:
-    """Return the milliseconds that each stage of a step takes, medians over some steps."""
+    """Return each stage's time per step in milliseconds: medians over `STEPS` steps."""
     task = workloads.task(row, folder)
     learner = workloads.learner(task, masked=True)
     learner.train_step(workloads.batch(task), 0)

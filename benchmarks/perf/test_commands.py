@@ -1,9 +1,8 @@
-"""What the command line takes until it has answered, in processor time of its process: neighbours hardly alter that."""
+"""Processor time of command-line calls, which other jobs hardly change."""
 
 from __future__ import annotations
 
 import resource
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import ROOT
-from benchmarks.perf.interleave import save
+from benchmarks.perf.interleave import report
 from benchmarks.records import store
 
 RECORDS = 200
@@ -20,50 +19,49 @@ GOLDEN = ROOT / "tests" / "golden" / "records"
 
 
 def reseeded(folder: Path, count: int) -> None:
-    """Write `count` records: the stored golden ones again and again, every time with other seeds."""
+    """Write `count` records: copies of the golden records with new seeds."""
     golden = store.read_all(GOLDEN)
     for number in range(count):
         one = golden[number % len(golden)]
         store.write(one.model_copy(update={"id": f"{one.id}-{number}", "seed": 1000 + number}), folder)
 
 
-def processor_seconds(*words: str) -> float:
-    """Return what `python WORDS` takes, at the root of the checkout."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def processor_seconds() -> float:
+    """Return what the processes that this one started have taken so far."""
+    taken = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return taken.ru_utime + taken.ru_stime
+
+
+def python(*words: str) -> None:
+    """Run `python WORDS`, at the root of the checkout."""
     subprocess.run([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - our own words
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize(
-    ("words", "goal"),
-    [(("-m", "nox", "-l"), 1.0), (("-m", "benchmarks", "--help"), 1.0)],
+    ("words", "library"),
+    [(("-m", "nox", "-l"), "nox"), (("-m", "benchmarks", "--help"), "tyro")],
     ids=["nox -l", "python -m benchmarks --help"],
 )
-def test_help(benchmark: Any, words: tuple[str, ...], goal: float) -> None:
-    """Both answer without torch."""
-    taken = statistics.median(processor_seconds(*words) for _ in range(5))
-    save(benchmark, f"python {' '.join(words)}: {taken:.2f} s", {"seconds / goal": taken / goal})
-    assert taken < 2 * goal
+def test_help(benchmark: Any, words: tuple[str, ...], library: str) -> None:
+    """Both answer without torch: beside importing the library that parses their words."""
+    candidates = {"dsd": lambda: python(*words), f"import {library}": lambda: python("-c", f"import {library}")}
+    report(benchmark, f"python {' '.join(words)}", f"import {library}", candidates, clock=processor_seconds)
 
 
+@pytest.mark.timeout(1200)  # a busy machine takes long for thirteen commands
 def test_tables(benchmark: Any, tmp_path: Path) -> None:
-    """Tables of 200 records: with all figures to be drawn, with all of them drawn already, and without."""
+    """Tables of 200 records, the figures drawn before and left as they are, beside reading the records."""
     reseeded(tmp_path / "records", RECORDS)
     words = ("-m", "benchmarks", "tables", "--records", str(tmp_path / "records"))
-    drawing = processor_seconds(*words)  # a figure that is drawn already is left as it is
-    taken = statistics.median(processor_seconds(*words) for _ in range(3))
+    before = processor_seconds()
+    python(*words)
+    drawing = processor_seconds() - before
     code = (
-        "import sys; from pathlib import Path; from benchmarks.records import store; "
-        "from benchmarks.reporting import results_folder; "
-        "folder = Path(sys.argv[1]); results_folder.write(folder.parent, store.read_all(folder))"
+        "import sys; from pathlib import Path; from benchmarks.records import store; store.read_all(Path(sys.argv[1]))"
     )
-    without = statistics.median(processor_seconds("-c", code, str(tmp_path / "records")) for _ in range(3))
-    ratios = {
-        "seconds / goal": taken / 3,
-        "seconds with all figures to draw / goal": drawing / 3,
-        "seconds without figures / goal": without / 3,
+    candidates = {
+        "dsd": lambda: python(*words),
+        "read the records": lambda: python("-c", code, str(tmp_path / "records")),
     }
-    told = f"drawing all figures {drawing:.1f} s, all drawn already {taken:.1f} s, without figures {without:.1f} s"
-    save(benchmark, f"tables of {RECORDS} records: {told}", ratios)
-    assert drawing < 20
+    name = f"tables of {RECORDS} records (drawing all figures first took {drawing:.1f} s)"
+    report(benchmark, name, "read the records", candidates, rounds=5, clock=processor_seconds)

@@ -1,4 +1,4 @@
-"""What `estimate` promises beside what the run then takes."""
+"""The result of `estimate` compared with the time that the run takes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.cli import estimate
 from benchmarks.records import store
-from benchmarks.training import cost, learner, timing, trial
+from benchmarks.training import cost, learner, stopwatch, timing, trial
 
 
-@pytest.mark.timeout(1200)  # both halves train, and on a busy machine that is long
+@pytest.mark.timeout(1200)  # both commands train, which takes long on a busy machine
 def test_estimate(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Estimate a smoke trial, run it, and compare in processor time, which neighbours on the machine alter less."""
+    """Estimate a smoke trial, run it, and compare in processor time, which other jobs change less than wall time."""
     clock = SimpleNamespace(perf_counter=time.process_time, monotonic=time.monotonic, sleep=lambda seconds: None)
-    for module in (estimate, timing, learner, trial):
+    for module in (estimate, timing, learner, stopwatch, trial):
         monkeypatch.setattr(module, "time", clock)
     promised: list[cost.Total] = []
 

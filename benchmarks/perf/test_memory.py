@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +12,42 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.perf import workloads
 from benchmarks.perf.interleave import save
 from benchmarks.training import checkpoint
+from benchmarks.training.learner import Learner
+from tasks.task import Batch
 
-STEPS = 3  # the first draws the masks
+STEPS = 3
+"""The first step does not count: with masks it also scores the pruned network, which other arms do at other times."""
 
 
-class Bytes:
-    """Counts what work leaves in memory and the most that was there: tensors, and Python's objects, numpy's among them."""
-
-    def __init__(self) -> None:
-        self.held = self.most = 0
-
-    def during(self, work: Callable[[], object]) -> None:
-        """Do a piece of work. Tensors and objects may have had their peaks at different moments of it: it is a bound."""
-        tracemalloc.start()
+def peak_of_tensors(learner: Learner, batch: Batch) -> int:
+    """Return the peak of tensor memory in bytes after the first step, by torch's profiler."""
+    held, peak = sum(tensor.nbytes for tensor in learner.model.state_dict().values()), 0
+    for step in range(STEPS):
         with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
-            work()
-        _, objects = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
+            learner.train_step(batch, step)
         assert profiler.profiler is not None
         for event in sorted(profiler.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
             if event.name() == "[memory]":
-                self.held += event.nbytes()
-                self.most = max(self.most, self.held + objects)
+                held += event.nbytes()
+                peak = max(peak, held) if step else 0
+    return peak
+
+
+def peak_of_objects(learner: Learner, batch: Batch) -> int:
+    """Return the peak of Python's and numpy's memory in a later step in bytes, without objects of the profiler."""
+    tracemalloc.start()
+    learner.train_step(batch, STEPS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
 
 
 @pytest.mark.parametrize("row", ["imagenet_resnet18", "flickr8k_neuraltalk"])
 def test_memory(benchmark: Any, row: str, tmp_path: Path) -> None:
-    """The peak through the first steps of a phase, and the checkpoint after them."""
+    """Measure the peak in training steps, and the checkpoint after them.
+
+    Tensors and objects may peak at different moments, so the sum is an upper bound.
+    """
     task = workloads.task(row, tmp_path)
     batch = workloads.batch(task)
     peaks: dict[str, int] = {}
@@ -48,14 +55,10 @@ def test_memory(benchmark: Any, row: str, tmp_path: Path) -> None:
     for name in ("sparse", "dense"):
         learner = workloads.learner(task, masked=name == "sparse")
         weights = sum(parameter.numel() for parameter in learner.model.parameters())
-        counted = Bytes()
-        counted.held = sum(tensor.nbytes for tensor in learner.model.state_dict().values())
-        for step in range(STEPS):
-            counted.during(partial(learner.train_step, batch, step))
-        peaks[name] = counted.most
+        peaks[name] = peak_of_tensors(learner, batch) + peak_of_objects(learner, batch)
         checkpoint.save({"learners": {"arm": learner.state()}}, tmp_path / f"{name}.pt")
         sizes[name] = (tmp_path / f"{name}.pt").stat().st_size
-        assert peaks[name] > 12 * weights  # weights, gradients, the optimizer's state: at least
+        assert peaks[name] > 12 * weights  # at least weights, gradients and the optimizer's state
         assert sizes[name] > 8 * weights
         learner.finish()
     ratios = {
@@ -63,5 +66,5 @@ def test_memory(benchmark: Any, row: str, tmp_path: Path) -> None:
         for what, found in {"peak of memory": peaks, "checkpoint": sizes}.items()
     }
     save(benchmark, f"{row}, {peaks['dense'] / 1e6:.0f} MB and {sizes['dense'] / 1e6:.0f} MB dense", ratios)
-    assert 1 < ratios["sparse / dense, peak of memory"] < 1.12
+    assert 1 < ratios["sparse / dense, peak of memory"] < 1.025  # a mask has a byte per weight: 1.019 and 1.021
     assert 1 < ratios["sparse / dense, checkpoint"] < 1.05

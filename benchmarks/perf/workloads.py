@@ -1,4 +1,4 @@
-"""Every row's task at its `small` recipe, on generated data of real lengths and sizes, and learners in a phase of it."""
+"""Every row's task at its `small` recipe, with generated data of realistic lengths and sizes, and learners for it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ from tasks.librispeech import task as librispeech
 from tasks.librispeech.batches import Waveforms
 from tasks.librispeech.settings import SAMPLE_RATE
 from tasks.librispeech.utterances import Utterance
-from tasks.recipe import Recipe
 from tasks.task import Batch, DataReport, Task
 
 CPU = torch.device("cpu")
 REPORT = DataReport("generated", "", {}, synthetic=True)
 WORDS, FEATURES = 2538, 512
-"""Flickr8k's vocabulary of words that occur five times, and SqueezeNet's features."""
+"""The sizes of Flickr8k's vocabulary (words that occur at least five times) and of SqueezeNet's feature vectors."""
 
 
 def pictures(root: Path, size: int, train: int, val: int = 1, in_memory: bool = True) -> imagenet.Source:
-    """Return pictures of `size` pixels, so many of each of 12 classes."""
+    """Return pictures of `size` pixels in 12 classes. `train` and `val` are numbers per class."""
     synthetic.generate(root, train=train, val=val, size=size)
     found = dataset.scan(root)
     splits = (batches.Pictures(found, split, cache=in_memory) for split in dataset.SPLITS)
@@ -41,7 +40,10 @@ def pictures(root: Path, size: int, train: int, val: int = 1, in_memory: bool = 
 
 
 def captions(count: int = 1000) -> tuple[tuple[Picture, ...], Vocabulary, list[list[int]]]:
-    """Return pictures with a caption each, as long as Flickr8k's training captions: 10.8 words, standard deviation 3.8, 1 to 38."""
+    """Return pictures with one caption each, the vocabulary and the encoded captions.
+
+    Captions are as long as Flickr8k's training captions: mean 10.8 words, standard deviation 3.8, from 1 to 38.
+    """
     random = np.random.default_rng(0)
     lengths = random.gamma((10.8 / 3.8) ** 2, 3.8**2 / 10.8, size=count).round().clip(1, 38).astype(int)
     vocabulary = Vocabulary(tuple(f"w{i}" for i in range(WORDS)), (5,) * WORDS)
@@ -51,7 +53,7 @@ def captions(count: int = 1000) -> tuple[tuple[Picture, ...], Vocabulary, list[l
 
 
 def captioned(count: int = 1000, test: int = 100) -> flickr8k.Source:
-    """Return `count` captions to train on, the first `test` of them to be scored too."""
+    """Return `count` training captions; the first `test` of them are also the validation and test data."""
     named, vocabulary, _ = captions(count)
     features = torch.randn(count, FEATURES, generator=torch.Generator().manual_seed(0))
     splits = {"train": slice(None), "val": slice(test), "test": slice(test)}
@@ -64,17 +66,20 @@ def captioned(count: int = 1000, test: int = 100) -> flickr8k.Source:
 
 
 def noise(root: Path, count: int = 64) -> librispeech.Source:
-    """Return recordings as long as the connected digits: 2.3 s, standard deviation 1.2, 0.3 to 6.3; 9 letters a second."""
+    """Return `count` recordings as long as the connected digits.
+
+    Lengths have mean 2.3 s and standard deviation 1.2 s, from 0.3 to 6.3 s; transcripts have 9 letters per second.
+    """
     root.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
     seconds = random.gamma((2.3 / 1.2) ** 2, 1.2**2 / 2.3, size=count).clip(0.3, 6.3)
     utterances = tuple(_utterance(root, index, float(length), random) for index, length in enumerate(seconds))
     held = Waveforms(utterances, root, lambda what, done, total: None, workers=1)
-    return librispeech.Source(REPORT, held, held, utterances)
+    return librispeech.Source(REPORT, held, held, utterances, training=utterances)
 
 
 def _utterance(root: Path, index: int, seconds: float, random: np.random.Generator) -> Utterance:
-    """Write a recording of noise, whose loudness changes every 0.1 s: what a network says of it changes too."""
+    """Write a recording of noise. Its loudness changes every 0.1 s, so that a network's output changes too."""
     samples = int(seconds * SAMPLE_RATE)
     loudness = np.repeat(random.uniform(0.001, 0.3, size=samples // 1600 + 1), 1600)[:samples]
     name = f"1-1-{index:04d}"
@@ -85,10 +90,10 @@ def _utterance(root: Path, index: int, seconds: float, random: np.random.Generat
 
 
 def task(row: str, root: Path) -> Task:
-    """Return the row's task at its `small` recipe, with data for a few steps, written below `root` where they are files.
+    """Return the row's task at its `small` recipe with generated data for a few steps. Files are written below `root`.
 
     Raises:
-        ValueError: the row is of a domain for which no data are generated here.
+        ValueError: this module generates no data for the row's domain.
     """
     recipe = ROWS[row].recipe("small")
     match ROWS[row].domain:
@@ -100,25 +105,19 @@ def task(row: str, root: Path) -> Task:
         case "librispeech":
             return librispeech.build(recipe, noise(root / "noise"), 0, CPU, 0)
         case domain:
-            raise ValueError(f"{row}: nothing here generates data for {domain}")
+            raise ValueError(f"{row}: no generated data for {domain}; add them to benchmarks/perf/workloads.py")
 
 
 def batch(of: Task) -> Batch:
-    """Return a batch of the second epoch: the first may be in another order than all that follow."""
+    """Return a batch of the second epoch, because the first epoch may have a different order from all others."""
     step = of.steps_per_epoch()
     return next(of.batches(step, step + 1))
 
 
 def learner(of: Task, masked: bool) -> Learner:
-    """Return a fresh network at the beginning of the recipe's first sparse phase, or of as long a phase without masks."""
+    """Return a learner at the start of the recipe's first sparse phase, or of a phase of equal length without masks."""
     sparse = next(phase for phase in of.recipe.schedule if phase.sparsity > 0)
     phase = sparse if masked else dataclasses.replace(sparse, kind="dense", sparsity=0.0)
     model = of.model()
     plan = ArmPlan("dsd" if masked else "control", Schedule((dataclasses.replace(phase, epochs=1000),)))
     return Learner(plan, of, model, make_optimizer(of.recipe, model))
-
-
-def shortened(recipe: Recipe, epochs: tuple[float, ...]) -> Recipe:
-    """Return `recipe` with phases of these lengths."""
-    phases = (dataclasses.replace(one, epochs=length) for one, length in zip(recipe.schedule, epochs, strict=True))
-    return dataclasses.replace(recipe, schedule=Schedule(tuple(phases)))

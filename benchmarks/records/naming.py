@@ -1,4 +1,4 @@
-"""The name of a trial: readable, and unique to the facts that decide its outcome."""
+"""The name of a trial. It is readable, and unique to the settings that decide the outcome."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ def key(
     processes: int,
     precision: str,
 ) -> str:
-    """Return the name of a trial with these facts. `dense` is the SHA-256 of a given dense start."""
+    """Return the name of a trial with these settings. `dense` is the SHA-256 of a given dense start."""
     several = [f"{processes} processes"] if processes > 1 else []
-    autocast = (
-        [precision] if precision == BFLOAT16 else []
-    )  # float32 trials may resume on other hardware, with or without TF32
+    # Precision is not stated for float32: such a trial may resume on other hardware, with or without TF32.
+    autocast = [precision] if precision == BFLOAT16 else []
     parts = (fingerprint, recipe_hash, ",".join(sorted(arms)), dense, *custom, *several, *autocast)
     digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
     return f"{row}-{scale}-seed{seed}-{digest}"

@@ -34,11 +34,11 @@ def unpack_outcomes(text: str) -> NDArray[np.float64]:
     """
     form = _PACKED.fullmatch(text)
     if form is None or (form["columns"] is not None) != (form["kind"] in _COUNTS):
-        raise ValueError(f"outcomes {text[:40]!r}: expected the form, the shape and base64, with colons between")
+        raise ValueError(f"outcomes {text[:40]!r}: expected type, shape and base64 data, separated by colons")
     kind, rows, columns = form["kind"], int(form["rows"]), int(form["columns"] or 1)
     size = rows * columns
     if kind in _COUNTS and not size:
-        raise ValueError(f"outcomes {text[:40]!r}: a table of counts has a line and a column at least")
+        raise ValueError(f"outcomes {text[:40]!r}: counts need at least one row and one column")
     expected = (size + 7) // 8 if kind == "bits" else size * np.dtype(_TYPES[kind]).itemsize
     try:
         raw = base64.b64decode(form["body"])
@@ -64,13 +64,13 @@ _PACKED = re.compile(
 
 def _pack_counts(counts: NDArray[np.float64]) -> str:
     if not counts.size:
-        raise ValueError(f"outcomes that are counts must have a line and a column at least, got {counts.shape}")
-    holds = (k for k, t in _COUNTS.items() if np.iinfo(t).min <= counts.min() and counts.max() <= np.iinfo(t).max)
-    kind = next(holds, None)
+        raise ValueError(f"outcomes that are counts need at least one row and one column, got shape {counts.shape}")
+    low, high = counts.min(), counts.max()
+    kind = next((name for name, of in _COUNTS.items() if np.iinfo(of).min <= low and high <= np.iinfo(of).max), None)
     if kind is None:
-        raise ValueError(f"outcomes that are counts must be of 32 bits, got {counts.min():g} to {counts.max():g}")
+        raise ValueError(f"outcomes that are counts must be 32-bit integers, got {low:g} to {high:g}")
     whole = counts.astype(_COUNTS[kind])
     if (counts != whole).any():
-        raise ValueError(f"outcomes that are counts must be whole, got {counts[counts != whole][0]:g}")
+        raise ValueError(f"outcomes that are counts must be whole numbers, got {counts[counts != whole][0]:g}")
     columns = whole.T.tobytes()  # similar numbers in a column compress better together
     return f"{kind}:{counts.shape[0]}x{counts.shape[1]}:{base64.b64encode(bz2.compress(columns)).decode()}"

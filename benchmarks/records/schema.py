@@ -66,9 +66,6 @@ class Histograms(Part):
     points: list[Histogram]
 
 
-SCHEMA_VERSION: Final = 1
-
-
 class Data(Part):
     """The training and test data. `counts` has at least `train` and `test`, in examples.
 
@@ -196,9 +193,9 @@ class Arm(Part):
         """The cost of the phases that another arm trained for this one."""
         costs = [phase.cost for phase in self.phases[: self.shared_phases]]
         return Cost(
-            seconds=sum(one.seconds for one in costs),
-            steps=sum(one.steps for one in costs),
-            samples=sum(one.samples for one in costs),
+            seconds=sum(cost.seconds for cost in costs),
+            steps=sum(cost.steps for cost in costs),
+            samples=sum(cost.samples for cost in costs),
         )
 
 
@@ -229,7 +226,7 @@ class Record(Part):
     the row has any. Fields added later have a default, so that older records can be read.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     suite: str = "0.1"
     numerics: str = ""
     id: str
@@ -263,6 +260,11 @@ class Record(Part):
     failure: Failure | None
     outputs: str = ""
     content_hash: str = Field(default="")
+
+    @property
+    def runs(self) -> dict[str, Arm]:
+        """The dense start, if any, and the arms by name."""
+        return ({"dense": self.dense} if self.dense else {}) | self.arms
 
     def sealed(self) -> Record:
         """Return the same record with its content hash filled in."""

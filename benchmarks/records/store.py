@@ -63,7 +63,7 @@ def read(path: Path) -> Record:
     """
     try:
         if not path.is_file():  # reading a pipe would block
-            raise ValueError("it is no file")
+            raise ValueError("it is not a file")
         content = json.loads(path.read_bytes())
         record = Record.model_validate(content)
         content_hash = content_hash_of(content)
@@ -72,7 +72,7 @@ def read(path: Path) -> Record:
     if record.content_hash != content_hash:
         raise ValueError(f"{path} was changed after it was written: its content does not match its content_hash")
     if path.stem != record.id:
-        raise ValueError(f"{path} holds the record {record.id!r}: a record's file carries its id")
+        raise ValueError(f"{path} holds the record {record.id!r}; rename the file to {record.id}.json")
     return record
 
 

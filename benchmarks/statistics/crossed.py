@@ -13,15 +13,14 @@ I/(nN) once, so it is subtracted once. Each part gets its own quantile (Banerjee
 
 `z` is the quantile of Student's t with (number of examples - 1) degrees of freedom, `t` with those of the seeds
 (`degrees_of_freedom`). If only seeds or only examples matter, this is the t interval over seeds or the jackknife interval over
-examples. Simulated coverage and width: `benchmarks/perf/coverage.md`.
+examples. Simulated coverage and width: `tests/trust/coverage.md`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,9 +61,10 @@ class Measured:
 class Crossed:
     """A mean over seeds and examples in points, and how well it is known.
 
-    `low` and `high` end the two-sided 95 % interval, `lower` and `upper` are one-sided 95 % bounds, `p` is that of "zero",
-    two-sided. `between_seeds` (s2/n), `between_examples` (J) and `interaction` (I/(nN)) are variances of the mean in
-    points squared. `df` are the degrees of freedom of the seeds' part, `n` counts seeds, `groups` examples, or clusters of them.
+    `low` and `high` are the ends of the two-sided 95 % interval, `lower` and `upper` one-sided 95 % bounds. `p` is the two-sided
+    p-value of "zero". `between_seeds` (s2/n), `between_examples` (J) and `interaction` (I/(nN)) are variances of the mean in
+    points squared. `n` is the number of seeds, `groups` that of examples or
+    clusters.
     """
 
     mean: float
@@ -76,7 +76,6 @@ class Crossed:
     between_seeds: float
     between_examples: float
     interaction: float
-    df: float
     n: int
     groups: int
 
@@ -104,19 +103,20 @@ def measure(
     lower_is_better: bool,
     clusters: Sequence[Hashable] | None = None,
 ) -> Measured:
-    """Return the gains of `dsd` over `control`, and the jackknife's pseudo-values of them.
+    """Return the gains of `dsd` over `control` and their jackknife pseudo-values.
 
-    Both hold one array of outcomes a seed, in the same order of seeds and examples, as `statistics.bootstrap.score` takes
-    them: (N,) hits, or (N, 2k) counts, k columns of hits and then k of totals. `lower_is_better` says whether the printed
-    metric is 100 less the score. `clusters` names the cluster of each example, (N,); the jackknife then leaves out clusters.
+    Both have one array of outcomes per seed, with seeds and examples in the same order. Outcomes have the form that
+    `statistics.bootstrap.score` takes: (N,) hits, or (N, 2k) counts, k columns of hits and then k of totals. `lower_is_better`
+    states whether the printed metric is 100 minus the score. `clusters` (N,) names the cluster of each example; the jackknife
+    then leaves out whole clusters.
 
     Raises:
-        ValueError: there is no seed, shapes differ or do not fit, or fewer than two examples or clusters are left.
+        ValueError: there is no seed, shapes differ, or there are fewer than two examples or clusters.
     """
-    shapes = [np.shape(one) for one in (*dsd, *control)]
+    shapes = [np.shape(outcomes) for outcomes in (*dsd, *control)]
     if not dsd or len(dsd) != len(control) or len(set(shapes)) > 1:
         raise ValueError(f"measure needs two arms of the same seeds and examples, got outcomes of shapes {shapes}")
-    ours, theirs = (np.array([score(one) for one in arm]) for arm in (dsd, control))
+    ours, theirs = (np.array([score(outcomes) for outcomes in arm]) for arm in (dsd, control))
     our_parts, their_parts = (_pseudo_values(np.asarray(arm, dtype=np.float64), clusters) for arm in (dsd, control))
     offset, sign = (OUTCOME_SCALE, -1) if lower_is_better else (0.0, 1)
     return Measured(ours - theirs, offset + sign * theirs, our_parts - their_parts, offset + sign * their_parts)
@@ -134,8 +134,11 @@ def contrast(measured: Measured, share: float = 0.0) -> Crossed | None:
     parts = measured.gain_parts - share * measured.control_parts
     n, groups = parts.shape
     seeds, examples, interaction = (float(part) for part in components(values, parts))
-    width = partial(_width, seeds, examples, interaction, n, groups)
     mean = math.fsum(values) / n
+
+    def width(tails: float) -> float:
+        return float(half_width(seeds, examples, interaction, n, groups, tails))
+
     two_sided, one_sided = width(1 - CONFIDENCE), width(2 * (1 - CONFIDENCE))
     return Crossed(
         mean=mean,
@@ -143,11 +146,10 @@ def contrast(measured: Measured, share: float = 0.0) -> Crossed | None:
         high=mean + two_sided,
         lower=mean - one_sided,
         upper=mean + one_sided,
-        p=_p_value(seeds, examples, interaction, n, groups, abs(mean)),
+        p=_p_value(width, abs(mean)),
         between_seeds=seeds,
         between_examples=examples,
         interaction=interaction,
-        df=float(degrees_of_freedom(seeds, interaction, n)),
         n=n,
         groups=groups,
     )
@@ -174,8 +176,8 @@ def relative(measured: Measured) -> Relative | None:
 def components(values: _Numbers, parts: _Numbers) -> tuple[_Numbers, _Numbers, _Numbers]:
     """Return s2/n, J and I/(nN) of values (..., n) with pseudo-values (..., n, G), each (...).
 
-    The interaction is what the seeds' own jackknife variances have on average beyond J, over n - 1: averaging over n seeds takes
-    the other n - 1 of n parts of it away.
+    The interaction is the mean of the seeds' own jackknife variances minus J, divided by n - 1, because averaging over n seeds
+    removes n - 1 of its n parts.
     """
     n, groups = parts.shape[-2:]
     seeds = np.where(np.ptp(values, axis=-1) == 0, 0.0, values.var(axis=-1, ddof=1) / n)  # equal numbers: no rounding
@@ -185,11 +187,11 @@ def components(values: _Numbers, parts: _Numbers) -> tuple[_Numbers, _Numbers, _
 
 
 def degrees_of_freedom(between_seeds: ArrayLike, interaction: ArrayLike, n: int) -> _Numbers:
-    """Return the degrees of freedom of s2/n: n - 1, or a little more where much of it is the interaction.
+    """Return the degrees of freedom of s2/n: n - 1, or slightly more if the interaction is a large part of it.
 
-    The interaction is known from all examples, not from n seeds alone, so that only the rest of s2/n is uncertain:
-    Satterthwaite's rule then gives (n - 1) / (1 - share of the interaction). Without an end that covers 92 % in the worst case,
-    with at most `CREDIT` more 94.5 % (normal seeds, many examples).
+    The interaction is estimated from all examples, not only from n seeds, so only the rest of s2/n is uncertain. Satterthwaite's
+    rule then gives (n - 1) / (1 - share of the interaction). Without a limit, the interval would cover 92 % in the worst case.
+    With at most `CREDIT` more, it covers 94.5 % (normal seeds, many examples).
     """
     if n < CREDIT_FROM:
         return np.full(np.shape(between_seeds), n - 1.0)
@@ -201,9 +203,9 @@ def degrees_of_freedom(between_seeds: ArrayLike, interaction: ArrayLike, n: int)
 def half_width(
     between_seeds: ArrayLike, between_examples: ArrayLike, interaction: ArrayLike, n: int, groups: int, tails: float
 ) -> _Numbers:
-    """Return half the width of the interval that leaves out `tails` in both tails together, in points.
+    """Return half the width of the interval with probability `tails` in both tails together, in points.
 
-    Takes what `components` gives of n seeds and `groups` examples or clusters, numbers or arrays.
+    The first three are results of `components` for n seeds and `groups` examples or clusters, as numbers or arrays.
     """
     seeds, examples, shared = (
         np.asarray(part, dtype=np.float64) for part in (between_seeds, between_examples, interaction)
@@ -214,13 +216,8 @@ def half_width(
     return np.asarray(np.sqrt(np.maximum(squared, (FLOOR * z) ** 2 * examples)))
 
 
-def _width(seeds: float, examples: float, interaction: float, n: int, groups: int, tails: float) -> float:
-    return float(half_width(seeds, examples, interaction, n, groups, tails))
-
-
-def _p_value(seeds: float, examples: float, interaction: float, n: int, groups: int, distance: float) -> float:
-    """Return the tails of the interval that just ends at zero, which is `distance` from the mean."""
-    width = partial(_width, seeds, examples, interaction, n, groups)
+def _p_value(width: Callable[[float], float], distance: float) -> float:
+    """Return the `tails` at which half the width, `width(tails)`, equals the distance of the mean from zero."""
     if distance == 0:
         return 1.0
     if width(_SMALLEST_P) <= distance:
@@ -229,7 +226,7 @@ def _p_value(seeds: float, examples: float, interaction: float, n: int, groups: 
 
 
 def _end(measured: Measured, name: str, share: float, step: float) -> float:
-    """Return the share at which the end `name` of the contrast is zero, sought from `share` on in steps that double."""
+    """Return the share at which the end `name` of the contrast is zero. Search from `share` in steps that double."""
 
     def end(at: float) -> float:
         return float(getattr(contrast(measured, at), name))
@@ -246,22 +243,22 @@ def _end(measured: Measured, name: str, share: float, step: float) -> float:
 
 
 def _pseudo_values(outcomes: _Numbers, clusters: Sequence[Hashable] | None) -> _Numbers:
-    """Return the jackknife's pseudo-values (n, G) of the scores of outcomes (n, N) or (n, N, 2k)."""
+    """Return the jackknife pseudo-values (n, G) of the scores of outcomes (n, N) or (n, N, 2k)."""
     if clusters is None and outcomes.ndim == 2:
-        found = np.asarray(OUTCOME_SCALE * outcomes)  # of a mean, the outcomes themselves
+        values = np.asarray(OUTCOME_SCALE * outcomes)  # the pseudo-values of a mean are the outcomes
     else:
         counts = outcomes if outcomes.ndim == 3 else np.stack([outcomes, np.ones_like(outcomes)], axis=-1)
-        found = pseudo_values(counts if clusters is None else _sums(counts, clusters))
-    if found.shape[1] < 2:
-        raise ValueError(f"measure needs two test examples or clusters at least, got {found.shape[1]}")
-    return found
+        values = pseudo_values(counts if clusters is None else _sums(counts, clusters))
+    if values.shape[1] < 2:
+        raise ValueError(f"measure needs at least two test examples or clusters, got {values.shape[1]}")
+    return values
 
 
 def pseudo_values(counts: _Numbers) -> _Numbers:
-    """Return the jackknife's pseudo-values (..., G) of the scores of counts (..., G, 2k) in points.
+    """Return the jackknife pseudo-values (..., G) of the scores of counts (..., G, 2k) in points.
 
-    Pseudo-value j is G scores of all less G - 1 scores of all but j. Their mean is the score without its bias of order 1/G, and
-    their variance over G the score's variance over examples.
+    Pseudo-value j is G times the score of all, minus G - 1 times the score without j. Their mean is the score without its bias of
+    order 1/G. Their variance divided by G is the score's variance over examples.
     """
     groups = counts.shape[-2]
     total = counts.sum(axis=-2, keepdims=True)
@@ -270,10 +267,10 @@ def pseudo_values(counts: _Numbers) -> _Numbers:
 
 
 def _sums(counts: _Numbers, clusters: Sequence[Hashable]) -> _Numbers:
-    """Return counts (n, N, 2k) summed over clusters, (n, G, 2k), in the order in which clusters appear."""
+    """Return counts (n, N, 2k) summed over clusters, (n, G, 2k), in the order of first appearance."""
     if len(clusters) != counts.shape[1]:
         raise ValueError(f"measure needs a cluster for each of {counts.shape[1]} examples, got {len(clusters)}")
     index = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
-    found = np.zeros((len(index), counts.shape[0], counts.shape[2]))
-    np.add.at(found, [index[name] for name in clusters], np.moveaxis(counts, 1, 0))
-    return np.moveaxis(found, 0, 1)
+    sums = np.zeros((counts.shape[0], len(index), counts.shape[2]))
+    np.add.at(sums, (slice(None), np.array([index[name] for name in clusters])), counts)  # type: ignore[arg-type]
+    return sums

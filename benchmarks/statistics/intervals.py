@@ -1,6 +1,6 @@
-"""t intervals and tests over seeds, paired or not, and Holm's correction.
+"""Student's t intervals and tests over seeds, paired or unpaired, and Holm's correction.
 
-A positive gain means DSD is better, whatever the metric's direction.
+A positive gain means that DSD is better, for every metric.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Paired:
-    """Gains paired by seed: mean, sample standard deviation (n - 1), two-sided 95 % t interval, p value of "no gain".
+    """Gains paired by seed: mean, sample standard deviation (n - 1), two-sided 95 % t interval and p-value of "no gain".
 
-    With n = 1 there is no spread, so standard deviation, interval and p are None.
+    With n = 1, standard deviation, interval and p are None.
     """
 
     n: int
@@ -41,7 +41,7 @@ class Paired:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two means, the second less the first: its two-sided 95 % interval, and p of "no difference"."""
+    """A difference of two means, the second minus the first: its two-sided 95 % interval and the p-value of "no difference"."""
 
     mean: float
     low: float
@@ -53,42 +53,42 @@ def paired(gains: Sequence[float]) -> Paired:
     """Return the summary of one gain per seed.
 
     Raises:
-        ValueError: there is no gain, or one is not a finite number.
+        ValueError: there is no gain, or a gain is not finite.
     """
     if not gains:
         raise ValueError("paired needs at least one gain, got none")
-    for gain in gains:
-        if not math.isfinite(gain):
-            raise ValueError(f"paired needs finite gains, got {gain}")
+    if not all(map(math.isfinite, gains)):
+        raise ValueError(f"paired needs finite gains, got {list(gains)}")
     n = len(gains)
     mean = math.fsum(gains) / n
     if n == 1:
         return Paired(n, mean, None, None, None)
     sd = 0.0 if len(set(gains)) == 1 else math.sqrt(math.fsum((gain - mean) ** 2 for gain in gains) / (n - 1))
-    return Paired(n, mean, sd, half_width(sd, n), _p_value(mean, sd, n))
+    half_width = float(special.stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd / math.sqrt(n)
+    return Paired(n, mean, sd, half_width, _p_value(mean, sd / math.sqrt(n), n - 1))
 
 
 def welch(a: Sequence[float], b: Sequence[float]) -> Difference:
-    """Return the mean of `b` less that of `a`, by Welch's t test: the two spreads need not be equal.
+    """Return the mean of `b` minus that of `a`, by Welch's t test, which allows unequal spreads.
 
     Raises:
-        ValueError: one of the two has fewer than two numbers, or one that is not finite.
+        ValueError: `a` or `b` has fewer than two numbers, or a number that is not finite.
     """
     if min(len(a), len(b)) < 2:
-        raise ValueError(f"welch needs two numbers on either side, got {len(a)} and {len(b)}")
+        raise ValueError(f"welch needs at least two numbers per side, got {len(a)} and {len(b)}")
     parts = [_variance(values) / len(values) for values in (a, b)]
     within = math.fsum(part**2 / (len(values) - 1) for part, values in zip(parts, (a, b), strict=True))
-    freedom = sum(parts) ** 2 / within if within else math.inf  # Welch and Satterthwaite's
+    freedom = sum(parts) ** 2 / within if within else math.inf  # Welch-Satterthwaite
     return _difference(paired(b).mean - paired(a).mean, math.sqrt(sum(parts)), freedom)
 
 
 def pooled(a: Sequence[float], b: Sequence[float], known: Sequence[Sequence[float]]) -> Difference:
-    """Return the mean of `b` less that of `a`, by the t test with the spread that is pooled from the samples `known`.
+    """Return the mean of `b` minus that of `a`, by the t test with the spread pooled from the samples `known`.
 
-    Either side may be a single number, since its spread is not asked for.
+    `a` and `b` may have a single number each, because their own spread is not used.
 
     Raises:
-        ValueError: no sample of `known` has two numbers, `a` or `b` none, or one that is not finite.
+        ValueError: no sample of `known` has two numbers, `a` or `b` is empty, or a number is not finite.
     """
     samples = [values for values in known if len(values) > 1]
     if not samples:
@@ -99,20 +99,14 @@ def pooled(a: Sequence[float], b: Sequence[float], known: Sequence[Sequence[floa
     return _difference(paired(b).mean - paired(a).mean, error, freedom)
 
 
-def half_width(sd: float, n: int) -> float:
-    """Return half the width of the 95 % t interval of a mean over `n` numbers, 2 at the least, of standard deviation `sd`."""
-    return _quantile(n) * sd / math.sqrt(n)
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's step-down adjusted p values, in the order given.
 
     Raises:
         ValueError: a p value lies outside [0, 1].
     """
-    for p in p_values:
-        if not 0 <= p <= 1:
-            raise ValueError(f"holm: a p value must lie in [0, 1], got {p}")
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"holm: p values must lie in [0, 1], got {list(p_values)}")
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
@@ -122,23 +116,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _variance(values: Sequence[float]) -> float:
-    """Return the sample variance of two numbers or more, exactly 0 where all are equal."""
+    """Return the sample variance of two numbers or more. It is exactly 0 if all are equal."""
     return (paired(values).sd or 0.0) ** 2
 
 
 def _difference(mean: float, error: float, freedom: float) -> Difference:
-    """Return the t interval of a difference of that standard error; without any error it is known exactly."""
-    if error == 0:
-        return Difference(mean, mean, mean, float(mean == 0))
-    half = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
-    return Difference(mean, mean - half, mean + half, float(2 * special.stdtr(freedom, -abs(mean) / error)))
+    """Return the t interval of a difference with standard error `error`. Without an error, it is exact."""
+    half = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error if error else 0.0
+    return Difference(mean, mean - half, mean + half, _p_value(mean, error, freedom))
 
 
-def _quantile(n: int) -> float:
-    return float(special.stdtrit(n - 1, (1 + CONFIDENCE) / 2))
-
-
-def _p_value(mean: float, sd: float, n: int) -> float:
-    if sd == 0:  # every seed gave the same gain: t is infinite, or 0 / 0 where that gain is none
-        return 1.0 if mean == 0 else 0.0
-    return float(2 * special.stdtr(n - 1, -abs(mean) / (sd / math.sqrt(n))))
+def _p_value(mean: float, error: float, freedom: float) -> float:
+    """Return the two-sided p-value of "zero". Without an error, t is infinite, or 0 / 0."""
+    return float(2 * special.stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0)

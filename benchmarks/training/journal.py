@@ -35,6 +35,7 @@ class Journal:
         self._ends = schedule.boundaries(steps_per_epoch)
         self._sums: dict[str, float] = {}  # of the training numbers since the last point
         self._summed = 0
+        self._unread: list[Mapping[str, float]] = []  # the training numbers that nobody has asked for yet
         self._phase_seconds = 0.0
         self._clipped, self._factors = 0, 0.0  # of this phase: steps clipped, and the sum over steps of the factor
 
@@ -48,6 +49,12 @@ class Journal:
         for key, number in numbers.items():
             self._sums[key] = self._sums.get(key, 0.0) + number
         self._summed += 1
+        self._unread.append(numbers)
+
+    def take_unread(self) -> list[Mapping[str, float]]:
+        """Return the training numbers of the steps counted since the last call."""
+        unread, self._unread = self._unread, []
+        return unread
 
     def clip(self, norm: float, bound: float) -> None:
         """Count a step whose gradient norm was `norm`, with clipping at `bound`."""

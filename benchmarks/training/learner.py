@@ -17,16 +17,18 @@ import dsd
 from benchmarks.arms.arm import ArmPlan, Hooks
 from benchmarks.records.schema import LayerMask, Scores
 from benchmarks.training.journal import Journal
+from benchmarks.training.readings import Readings
+from benchmarks.training.stopwatch import Stopwatch
 from benchmarks.training.weight_log import WeightLog
 from dsd.schedule import Position, Schedule
 from tasks import distributed
 from tasks.random_streams import derive
 from tasks.recipe import Recipe, RmsProp, Sgd
-from tasks.task import Batch, Evaluation, Task
+from tasks.task import Batch, Evaluation, Shown, Task
 
 
 class NonFiniteError(RuntimeError):
-    """A training loss or gradient (before the update) or a test score was NaN or infinite."""
+    """A training loss or gradient (before the update) or a test score was NaN or infinite. `step` is the arm's, from 0."""
 
     def __init__(self, learner: Learner, what: str, step: int, rest: str) -> None:
         """Name the arm, the phase and the step."""
@@ -71,6 +73,9 @@ def evaluations(schedule: Schedule, steps_per_epoch: int, every_epochs: float) -
 class Learner:
     """A network, its optimizer and its position in the schedule. `journal` collects its results for the record.
 
+    The numbers of a step stay on the device until `read`. If its loss or gradient is not finite, the optimizer itself skips
+    this step and all later ones, and the next reading raises.
+
     Args:
         plan: the arm's plan; the plan of the shared D phase is called "dense".
         task: the task to train and test on.
@@ -101,6 +106,15 @@ class Learner:
         self.journal = Journal(self.schedule, self.steps_per_epoch, task.recipe.batch_size)
         self._evaluations = set(evaluations(self.schedule, self.steps_per_epoch, task.recipe.evaluate_every))
         self._holding = contextlib.ExitStack()
+        self._parallel: nn.Module | None = None  # made with the first batch
+        device = next(model.parameters()).device
+        self._readings, self._stopwatch = Readings(), Stopwatch(device)
+        # 1.0 from the first step that is not finite on. Fused optimizers skip while it is, at no cost. (In torch 2.12 a skipped
+        # very first step leaves momentum uninitialised; no later step uses it.)
+        self._found_inf = optimizer.found_inf = torch.zeros((), device=device)  # type: ignore[attr-defined]
+        # Hooks after a step could change the weights though it was skipped.
+        hooked = type(self.hooks).after_step is not Hooks.after_step
+        self._reads_every_step = hooked or not optimizer.defaults.get("fused")
 
     @property
     def steps(self) -> int:
@@ -116,13 +130,13 @@ class Learner:
         """Return the position of the next step."""
         return self.schedule.at(min(self.step, self.steps - 1), self.steps_per_epoch)
 
-    def train_step(self, batch: Batch, noise_seed: int) -> dict[str, float]:
-        """Take one optimizer step and return the loss and the task's other numbers, averaged over processes.
+    def train_step(self, batch: Batch, noise_seed: int) -> None:
+        """Take one optimizer step. Now and then, read the numbers of the steps so far.
 
         Raises:
-            NonFiniteError: the loss or gradient is NaN or infinite; no update was made.
+            NonFiniteError: see `read`.
         """
-        started = time.perf_counter()
+        self._stopwatch.start()
         position = self.position()
         if position.first:
             self._start_phase(position)
@@ -131,12 +145,13 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = position.lr
         loss, shown = self._loss(batch, noise_seed)
-        together = distributed.mean_over_ranks([float(loss.detach()), *shown.values()])
-        numbers = dict(zip(("loss", *shown), together, strict=True))
-        self._require_finite("loss", numbers["loss"])
         self._backward(loss)
         self.hooks.gradients(self.model, lambda: self._backward(self._loss(batch, noise_seed)[0]))
-        self._clip()
+        norm = self._clip()
+        self._found_inf.logical_or_(~(loss.detach().isfinite() & norm.isfinite()))
+        self._readings.add(self.step, loss, norm, shown)
+        if self._reads_every_step:
+            self.read()
         before = [p.detach().clone() for p in self.model.parameters()] if position.first else []
         self.optimizer.step()
         if before:
@@ -144,37 +159,54 @@ class Learner:
             self.journal.first_step_in_lr.append(moved / position.lr)
         self.hooks.after_step(self.model, self.step)
         self.step += 1
-        self.journal.step(numbers)
-        self._clock(started)
-        return numbers
+        self._stopwatch.stop()
+        if self._readings.due():
+            self.read()
 
-    def _loss(self, batch: Batch, noise_seed: int) -> tuple[Tensor, dict[str, float]]:
+    def read(self) -> None:
+        """Count the steps since the last reading in the journal. Several processes must call this at the same step.
+
+        Raises:
+            NonFiniteError: the loss or gradient of a step was NaN or infinite. The weights, and `step`, are those before it.
+        """
+        readings = self._readings.take()
+        self.journal.spend(self._stopwatch.take())
+        for one in readings:
+            if problem := one.problem():
+                self.step = one.step
+                samples = self.task.batch_ids(self.offset + one.step)
+                shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
+                raise NonFiniteError(self, problem, one.step, f"no update was made. Batch: {shown}")
+            self.journal.step(one.numbers)
+            if (bound := self.task.recipe.clip_norm) is not None:
+                self.journal.clip(one.norm, bound)
+
+    def _loss(self, batch: Batch, noise_seed: int) -> tuple[Tensor, dict[str, Shown]]:
+        self.model.train()
+        if self._parallel is None:
+            self._parallel = distributed.data_parallel(
+                self.model,
+                lambda network: self.task.loss(network, batch)[0].backward(),  # type: ignore[no-untyped-call]
+            )
         # All arms, and resumed runs, draw the same dropout noise. Each process draws its own.
         torch.manual_seed(derive(noise_seed, distributed.rank()) if distributed.rank() else noise_seed)
-        self.model.train()
-        return self.task.loss(self.model, batch)
+        return self.task.loss(self._parallel, batch)
 
     def _backward(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        distributed.average_gradients(self.model)
+        # The derivative of a loss by itself is 1. That of one that is not finite is made NaN, so that every process sees
+        # it in the averaged gradient, and skips the step.
+        loss.backward(loss.detach() * 0 + 1)  # type: ignore[no-untyped-call]
 
-    def _clip(self) -> None:
-        """Clip the gradient as the recipe says. Always compute its norm, which is finite only if every element is."""
+    def _clip(self) -> Tensor:
+        """Clip the gradient as the recipe says. Return its norm before that, which is finite only if every element is."""
         recipe, parameters = self.task.recipe, list(self.model.parameters())
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        self._require_finite("the gradient's norm", length := float(norm))
         if recipe.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, recipe.clip_norm, norm)
-            self.journal.clip(length, recipe.clip_norm)
         if isinstance(recipe.optimizer, RmsProp) and recipe.optimizer.clip_value is not None:
             nn.utils.clip_grad_value_(parameters, recipe.optimizer.clip_value)
-
-    def _require_finite(self, what: str, value: float) -> None:
-        if not math.isfinite(value):
-            samples = self.task.batch_ids(self.offset + self.step)
-            shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
-            raise NonFiniteError(self, f"{what} is {value}", self.step, f"no update was made. Batch: {shown}")
+        return norm
 
     def at_phase_end(self) -> bool:
         """Whether the last step taken was the last of its phase."""
@@ -188,8 +220,9 @@ class Learner:
         """Score the network, add a point to the curve and, at the end of a phase, the phase's result.
 
         Raises:
-            NonFiniteError: a score is NaN or infinite: the last update broke the network.
+            NonFiniteError: a score is NaN or infinite: the last update broke the network. Or see `read`.
         """
+        self.read()
         started = time.perf_counter()
         position = self.schedule.at(self.step - 1, self.steps_per_epoch)
         if self.step == self.steps:
@@ -203,7 +236,9 @@ class Learner:
                 raise NonFiniteError(self, f"test {name} is {score}", self.step - 1, "training cannot go on from there")
         train = self.task.evaluate_training(self.model) if self.at_phase_end() else {}
         self.journal.evaluated(self.step, position.lr, result.metrics)
-        self._clock(started)
+        if self._found_inf.is_cuda:
+            torch.cuda.synchronize()  # otherwise some of this GPU time would count for the next arm
+        self.journal.spend(time.perf_counter() - started)
         if self.at_phase_end():
             self._end_phase(position, result, train)
         return result
@@ -228,7 +263,12 @@ class Learner:
         self.restore(state | {"hooks": self.hooks.state()})
 
     def state(self) -> dict[str, Any]:
-        """Return the state needed to resume, as tensors and plain values."""
+        """Return the state needed to resume, as tensors and plain values.
+
+        Raises:
+            NonFiniteError: see `read`, which comes first: no state is saved after a step that is not finite.
+        """
+        self.read()
         return {
             "step": self.step,
             "model": self.model.state_dict(),
@@ -252,6 +292,7 @@ class Learner:
             self._holding.callback(self._let_go)
 
     def _start_phase(self, position: Position) -> None:
+        self.read()
         held = self.masks
         self._holding.close()
         self._held = {}
@@ -282,6 +323,7 @@ class Learner:
         generator = torch.Generator().manual_seed(derive(self.mask_seed, "move", self.step))
         masks = self.hooks.masks_at(position, self.model, self.masks, generator)
         if masks is not None:
+            self.read()  # moving changes weights
             assert isinstance(self._held, dsd.Held)
             self._held.move(masks)
 
@@ -298,11 +340,6 @@ class Learner:
         regrown = self.weights.end(self.model, position.phase.kind)
         clips = self.task.recipe.clip_norm is not None
         self.journal.end_phase(position, result.metrics, train, mask, regrown, clips)
-
-    def _clock(self, started: float) -> None:
-        if next(self.model.parameters()).is_cuda:
-            torch.cuda.synchronize()  # otherwise this arm's GPU time would count for the next arm
-        self.journal.spend(time.perf_counter() - started)
 
 
 def _mean_update(before: list[Tensor], after: Iterable[nn.Parameter], masks: dict[str, Tensor]) -> float:

@@ -39,8 +39,14 @@ _LOOK = 0.5
 """Seconds to wait for the lock: `commands` holds it for a moment while checking it."""
 
 
+TAKEN = 75
+"""Exit status of a command whose trial another process is running: nothing is wrong, but it cannot run now (EX_TEMPFAIL)."""
+
+
 class TakenError(ValueError):
     """Another process is running the trial."""
+
+    exit_status = TAKEN
 
 
 @contextlib.contextmanager
@@ -75,9 +81,15 @@ def _owner(folder: Path) -> Owner | None:
         return None
 
 
+def owners(folder: Path) -> dict[str, Owner]:
+    """Return the trials in `folder` that are running now, by name, and their owners. Stale owner files are ignored."""
+    held = (path.parent for path in folder.glob("*/lock") if _is_held(path))
+    return {trial.name: owner for trial in held if (owner := _owner(trial))}
+
+
 def commands(folder: Path) -> set[str]:
-    """Return the commands now running trials whose folders are in `folder`. Stale owner files are ignored."""
-    return {owner.command for path in folder.glob("*/lock") if _is_held(path) and (owner := _owner(path.parent))}
+    """Return the commands of the trials in `folder` that are running now."""
+    return {owner.command for owner in owners(folder).values()}
 
 
 def _is_held(path: Path) -> bool:

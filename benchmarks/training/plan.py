@@ -80,6 +80,10 @@ class Plan:
         """Return the path of the unfinished trial's checkpoint."""
         return self.out / "checkpoints" / self.key(task) / "trial.pt"
 
+    def progress(self, task: Task) -> Path:
+        """Return the path of the trial's progress file."""
+        return self.out / "progress" / f"{self.key(task)}.jsonl"
+
 
 def ended(plan: Plan, task: Task) -> tuple[Path, Record] | None:
     """Return the newest record of this trial with the current numerics, preferring finished over failed ones."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from benchmarks.training.learner import Learner
@@ -14,5 +14,5 @@ class Progress(Protocol):
     def skip(self, arm_steps: int) -> None:
         """Count arm-steps that were already taken."""
 
-    def step(self, learners: Mapping[str, Learner], numbers: Mapping[str, Mapping[str, float]]) -> None:
-        """Show the learners after one step of each, with that step's numbers."""
+    def step(self, learners: Mapping[str, Learner], numbers: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
+        """Show the learners after one step of each, with the numbers of every step that were read since the last call."""

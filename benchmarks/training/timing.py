@@ -167,7 +167,7 @@ def measure(
         outcomes=len(pack_outcomes(outcomes)),
         said=said_bytes,
         networks=len(learners),
-        host=_peak_of_this_process(),
+        host=peak_of_this_process(),
         device_memory=torch.cuda.max_memory_allocated() if cuda else 0,
     )
     for learner in learners.values():
@@ -232,10 +232,15 @@ def _steps(
         seconds, batch = _timed(partial(_fetch, task, step))
         fetched.append(seconds)
         for name, learner in learners.items():
-            seconds, _ = _timed(partial(learner.train_step, batch, derive(stream, "noise", number)))
+            seconds, _ = _timed(partial(_step, learner, batch, derive(stream, "noise", number)))
             taken[name].append(seconds)
         progress("timing steps", number + 1, _WARM + STEPS)
     return taken, fetched
+
+
+def _step(learner: Learner, batch: Batch, noise_seed: int) -> None:
+    learner.train_step(batch, noise_seed)
+    learner.read()  # waits for the device
 
 
 def _fetch(task: Task, step: int) -> Batch:
@@ -263,6 +268,6 @@ def _resident(learner: Learner) -> int:
     return sum(map(_bytes, held)) + sum(_bytes(parameter.grad) for parameter in learner.model.parameters())
 
 
-def _peak_of_this_process() -> int:
+def peak_of_this_process() -> int:
     """Return the most bytes that this process has had in memory, as the operating system counts (KiB, on macOS bytes)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

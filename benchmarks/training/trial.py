@@ -6,7 +6,7 @@ import contextlib
 import copy
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from benchmarks.training.interruption import InterruptedTrial, Stop
 from benchmarks.training.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.training.plan import Plan, ended
 from benchmarks.training.progress import Progress
+from benchmarks.training.stopwatch import Stopwatch
+from benchmarks.training.watch import Watch
 from tasks import distributed
 from tasks.data.threads import LoaderError
 from tasks.random_streams import derive
@@ -62,6 +64,9 @@ class Trial:
         self.dense_steps = dense_schedule(plan.recipe).boundaries(spe)[-1]
         self.plans = {name: arm_plan(plan.recipe, name, spe) for name in plan.arms}
         self.forks = forks(list(self.plans.values()), spe)
+        self._shared_steps = 0 if self.given else self.dense_steps
+        arm_steps = sum(one.schedule.boundaries(spe)[-1] for one in self.plans.values())
+        self.watch = Watch(plan, task, self._shared_steps + arm_steps)
         self._waiting: set[str] = set()  # arms whose first phases another arm is training
         self.dense: Dense | None = None
         self.dense_said: list[dict[str, str]] = []
@@ -108,15 +113,19 @@ class Trial:
             self.met.update(saved.get("met", ()))
             sessions = [*saved["earlier"], saved["session"]]
             self.earlier = [one for one in dict.fromkeys(sessions) if one != self.plan.provenance.sentence()]
+        before = {name: state["step"] for name, state in saved["learners"].items()} if saved else {}
+        self.watch.begin(self._done(before), self.interruptions, saved.get("progress", 0) if saved else 0)
         learners: dict[str, Learner] = {}
         try:
             learners = self._fork(saved) if saved and saved["dense"] else self._fork(self._train_dense(saved))
             self._train(learners)
         except NonFiniteError as error:
-            failure = Failure(arm=error.arm, phase=error.phase, step=error.step, message=str(error))
+            first = self._first(error)
+            failure = Failure(arm=first.arm, phase=first.phase, step=first.step, message=str(first))
             costs = [learner.journal.spent(learner.step) for learner in self.learners.values()]
             distributed.on_rank_zero(lambda: self._conclude({}, failure, costs, {}))
-            raise
+            self.watch.end("failed", self._steps(self.learners), message=str(first))
+            raise first from None
         finally:
             for learner in learners.values():
                 learner.finish()
@@ -125,7 +134,19 @@ class Trial:
         said = {"dense": self.dense_said}
         said |= {name: evaluation.samples for name, evaluation in final.items()}
         costs = [learner.journal.spent(learner.step) for learner in learners.values()]
-        return distributed.on_rank_zero(lambda: self._conclude(arms, None, costs, said))
+        path = distributed.on_rank_zero(lambda: self._conclude(arms, None, costs, said))
+        self.watch.end("finished", self._steps(learners), record=path.stem)
+        return path
+
+    def _first(self, error: NonFiniteError) -> NonFiniteError:
+        """Return the failure of the earliest step; of one step, the first arm's. The arms are read one after the other."""
+        found = {error.arm: error}
+        for name, learner in self.learners.items():
+            try:
+                learner.read()
+            except NonFiniteError as other:
+                found[name] = other
+        return min((found[name] for name in self.learners if name in found), key=lambda one: one.step)
 
     def _conclude(
         self, arms: dict[str, Arm], failure: Failure | None, costs: list[Cost], said: dict[str, list[dict[str, str]]]
@@ -191,17 +212,28 @@ class Trial:
         first, last = lead.offset + lead.step, lead.offset + steps
         for number, batch in enumerate(self._fetch(learners, first, last), start=first):
             awake = self._awake(learners)
-            shown = {name: one.train_step(batch, derive(noise, number)) for name, one in awake.items()}
+            for learner in awake.values():
+                learner.train_step(batch, derive(noise, number))
             for name, learner in awake.items():
                 if learner.due():
                     self._evaluations[name] = learner.evaluate()
                 if self.plan.save_weights and distributed.is_rank_zero():
                     saved_weights.save(learner, self.plan, self.task)
             self._fork_off(learners)
-            self.progress.step(awake, shown)
+            numbers = {name: learner.journal.take_unread() for name, learner in awake.items()}
+            self.progress.step(awake, numbers)
+            self.watch.step(awake, numbers, self._steps(learners))
             self._stop_if_asked(learners)
             if lead.step < steps and self._save_due(lead):
                 self._save(learners)
+
+    def _steps(self, learners: Mapping[str, Learner]) -> int:
+        """Return the arm-steps taken so far."""
+        return self._done({name: one.step for name, one in learners.items()})
+
+    def _done(self, steps: Mapping[str, int]) -> int:
+        """Return the arm-steps taken, given the step of each learner."""
+        return sum(steps.values()) + (0 if "dense" in steps or not steps else self._shared_steps)
 
     def _awake(self, learners: dict[str, Learner]) -> dict[str, Learner]:
         return {name: one for name, one in learners.items() if name not in self._waiting}
@@ -219,8 +251,9 @@ class Trial:
     def _fetch(self, learners: dict[str, Learner], first: int, last: int) -> Iterator[Batch]:
         """Yield the batches of steps [first, last). All learners share the loading time."""
         batches = self.task.batches(first, last)
+        loading = Stopwatch(self.plan.device)
         while True:
-            started = time.perf_counter()
+            loading.start()
             try:
                 batch = next(batches)
             except StopIteration:
@@ -231,7 +264,8 @@ class Trial:
                 if distributed.world_size() == 1:
                     self._stop_if_asked(learners)
                 raise
-            passed = time.perf_counter() - started
+            loading.stop()
+            passed = loading.take()
             awake = self._awake(learners)
             for learner in awake.values():
                 learner.journal.spend(passed / len(awake))
@@ -241,6 +275,7 @@ class Trial:
         reason = self.stop.agreed()
         if reason is not None:
             self._save(learners)
+            self.watch.end("interrupted", self._steps(learners), reason=reason)
             distributed.barrier()  # when one process ends, torchrun ends the others, even while they write
             raise InterruptedTrial(reason)
 
@@ -253,6 +288,8 @@ class Trial:
         return lead.at_phase_end() or time.perf_counter() - self._saved > pause
 
     def _save(self, learners: dict[str, Learner]) -> None:
+        for learner in self._awake(learners).values():
+            learner.read()  # in every process
         if not distributed.is_rank_zero():
             return
         started = time.perf_counter()
@@ -265,6 +302,7 @@ class Trial:
             "met": sorted(self.met),
             "dense": self.dense.model_dump() if self.dense else None,
             "dense_said": self.dense_said,
+            "progress": self.watch.length,
             "learners": {name: learner.state() for name, learner in self._awake(learners).items()},
         }
         checkpoint.save(state, self.path)

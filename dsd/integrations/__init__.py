@@ -1,1 +1,1 @@
-"""Callbacks for trainers that own the loop. Each module imports its framework, and nothing imports these modules for you."""
+"""Callbacks for trainers with their own training loop. Import the module of your framework; nothing else imports it."""

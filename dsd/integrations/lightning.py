@@ -14,22 +14,22 @@ class DSD(Callback):
 
         trainer = Trainer(callbacks=[DSD(dsd.Phases(sparsity=0.3, begin=10_000, end=15_000))])
 
-    `trainer.fit(..., ckpt_path=...)` goes on at any step, inside a sparse phase too. Names, as in `skip`, are those of the
-    LightningModule's own parameters ("model.conv1"). Accumulated batches are one step; several optimizers take one each.
+    `trainer.fit(..., ckpt_path=...)` resumes at any step, also in a sparse phase. Names, as in `skip`, are those of the
+    LightningModule's parameters ("model.conv1"). Accumulated batches are one step; several optimizers take one step each.
 
     Args:
-        phases: when to prune, and how much. `masks` of it are those held.
+        phases: the sparse phases; their `masks` are the masks in use.
     """
 
     def __init__(self, phases: Phases) -> None:
         self.phases = phases
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Enter, hold or leave."""
+        """Begin, continue or end a sparse phase."""
         self.phases.at(trainer.global_step, pl_module, trainer.optimizers)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check what is pruned and let go."""
+        """Check pruned weights and remove hooks."""
         self.phases.close()
 
     def state_dict(self) -> dict[str, Any]:
@@ -37,5 +37,5 @@ class DSD(Callback):
         return self.phases.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Continue from a state."""
         self.phases.load_state_dict(state_dict)

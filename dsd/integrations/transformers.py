@@ -20,30 +20,30 @@ class DSD(TrainerCallback, ExportableState):
 
         trainer = Trainer(model, args, callbacks=[DSD(dsd.Phases(sparsity=0.3, begin=10_000, end=15_000))], ...)
 
-    `trainer.train(resume_from_checkpoint=...)` goes on at any step, inside a sparse phase too. Accumulated batches are one step.
+    `trainer.train(resume_from_checkpoint=...)` resumes at any step, also in a sparse phase. Accumulated batches are one step.
 
     Args:
-        phases: when to prune, and how much. `masks` of it are those held.
+        phases: the sparse phases; their `masks` are the masks in use.
     """
 
     def __init__(self, phases: Phases) -> None:
         self.phases = phases
 
     def on_init_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Refuse what would make this callback anew, without its phases."""
+        """Refuse the option that would recreate this callback without its phases."""
         if args.restore_callback_states_from_checkpoint:
             raise ValueError(
-                "restore_callback_states_from_checkpoint makes callbacks anew from JSON, which holds no dsd.Phases: leave it off, "
-                "DSD restores itself"
+                "restore_callback_states_from_checkpoint recreates callbacks from JSON, which cannot hold dsd.Phases: leave it "
+                "off; DSD restores itself"
             )
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: nn.Module, **kwargs: Any
     ) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Continue from the checkpoint, if any."""
         if any(sharded(parameter) for parameter in model.parameters()):
             raise ValueError(
-                "the Trainer saves callbacks in one process, and sharded masks take all: use dsd.Phases in a loop"
+                "the Trainer saves callbacks in one process, but sharded masks need all: use dsd.Phases in your own loop"
             )
         if state.global_step and (saved := state.stateful_callbacks.get(type(self).__name__)):
             file = io.BytesIO(base64.b64decode(saved["attributes"]["saved"]))
@@ -58,17 +58,17 @@ class DSD(TrainerCallback, ExportableState):
         optimizer: torch.optim.Optimizer,
         **kwargs: Any,
     ) -> None:
-        """Enter, hold or leave."""
+        """Begin, continue or end a sparse phase."""
         self.phases.at(state.global_step, model, optimizer)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Check what is pruned and let go."""
+        """Check pruned weights and remove hooks."""
         self.phases.close()
 
     def state(self) -> dict[str, Any]:
-        """Return position and masks as text, which is what JSON holds."""
+        """Return position and masks as text for JSON."""
         file = io.BytesIO()
         torch.save(self.phases.state_dict(), file)
         return {"args": {}, "attributes": {"saved": base64.b64encode(file.getvalue()).decode()}}

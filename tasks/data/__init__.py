@@ -1,1 +1,1 @@
-"""What every domain's data need: verified, cached, decoded and loaded."""
+"""Data handling that all domains share: verification, caches, decoding and loading."""

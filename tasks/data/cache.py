@@ -1,4 +1,4 @@
-"""What the suite keeps on disk because it can make it again: the embedded set, and which files were found good."""
+"""Files that the suite can make again: generated data sets, and the list of files that passed verification."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ import PIL
 from tasks.environment import can_be_written, home_cache, temporary_cache
 
 Good = tuple[int, int, str]
-"""A file found good: size in bytes, time of change in ns, SHA-256."""
+"""A file that passed verification: size in bytes, time of change in ns, SHA-256."""
 
-_VERSION = f"2, Pillow {PIL.__version__}"  # another decoder may judge otherwise
+MARK = "GENERATED"
+"""A data set with a file of this name in its root is generated: its results never pass for real ones."""
+
+_VERSION = f"2, Pillow {PIL.__version__}"  # another decoder may refuse other files
 
 
 def cache_dir() -> Path:
-    """Return where the suite keeps what it can make again: $DSD_CACHE, or `dsd` in $XDG_CACHE_HOME or in ~/.cache.
+    """Return the cache folder: $DSD_CACHE, or `dsd` in $XDG_CACHE_HOME or ~/.cache.
 
-    Where neither can be written (no home, somebody else's, a read-only one) it is a folder among temporary files.
+    If these are not writable, it is a folder among temporary files.
     """
     if chosen := os.environ.get("DSD_CACHE"):
         return Path(chosen)
@@ -33,7 +36,7 @@ def cache_dir() -> Path:
 
 
 def recall(path: Path) -> dict[str, Good]:
-    """Return the files that were found good, by relative name; none where `path` is absent, damaged or of another version."""
+    """Return the files that passed verification, by relative name; {} if `path` is absent, damaged or of another version."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["version"] != _VERSION:
@@ -41,12 +44,12 @@ def recall(path: Path) -> dict[str, Good]:
         return {
             name: (int(size), int(changed), str(digest)) for name, (size, changed, digest) in stored["files"].items()
         }
-    except Exception:  # absent, or whatever another's or a hostile file makes the parser raise: read everything again
+    except Exception:  # absent, or any error of the parser on a foreign file: read everything again
         return {}
 
 
 def remember(path: Path, files: dict[str, Good]) -> None:
-    """Write `files` to `path`, whole or not at all.
+    """Write `files` to `path` atomically.
 
     Raises:
         OSError: it cannot be written.
@@ -55,7 +58,7 @@ def remember(path: Path, files: dict[str, Good]) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, its folder made if need be, whole or not at all.
+    """Write `data` to `path` atomically; create its folder if it is absent.
 
     Raises:
         OSError: it cannot be written.
@@ -68,10 +71,10 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def made_once(target: Path, make: Callable[[Path], None]) -> Path:
-    """Return the folder `target`, made first where it is not there.
+    """Return the folder `target`; make it if it is absent.
 
-    It appears whole or not at all: `make`, called with a folder that is still to be made, writes it beside its place, and then
-    it is renamed. Of two makers at once, the first to finish wins.
+    `make` gets a path that does not exist yet and creates the folder there. Then it is renamed, so that `target` is never
+    incomplete. If two processes make it at once, the first to finish wins.
     """
     if target.is_dir():
         return target
@@ -88,7 +91,7 @@ def made_once(target: Path, make: Callable[[Path], None]) -> Path:
         try:
             made.rename(target)
         except OSError:
-            if not target.is_dir():  # else another maker was faster, and what it made is the same
+            if not target.is_dir():  # else another process was faster and made the same
                 raise
     return target
 

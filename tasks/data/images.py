@@ -1,4 +1,4 @@
-"""A picture file as RGB, whatever the file calls itself."""
+"""Decoding picture files to RGB, whatever their suffix."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 LIMIT = 1 << 26
-"""Pixels that a picture is resized to at most; ImageNet's largest become fewer."""
+"""Maximum pixels of a resized picture; ImageNet's largest pictures stay below it."""
 
 
 def decode(path: Path, quick: bool = False) -> NDArray[np.uint8]:
-    """Read a picture as (height, width, 3) RGB, whatever the file calls itself.
+    """Read a picture as (height, width, 3) RGB, whatever its suffix.
 
-    Grey, palette and CMYK pictures become RGB, 16-bit ones are scaled to 8 bits, transparent ones are laid on white and
-    those with an EXIF orientation are turned upright.
+    Grey, palette and CMYK pictures become RGB. 16 bits are scaled to 8. Transparent pictures get a white background. An EXIF
+    orientation is applied.
 
     Args:
-        path: of the file.
-        quick: let torchvision decode what is a JPEG in RGB or grey, with no EXIF or XMP. The pixels are the same where Pillow
-            and torchvision are built on libjpeg-turbo, as their wheels are; it writes three bytes a pixel where Pillow
-            writes four, to be copied once more.
+        path: the file.
+        quick: let torchvision decode JPEGs in RGB or grey without EXIF or XMP. The pixels are equal if both Pillow and
+            torchvision use libjpeg-turbo, as their wheels do. torchvision writes three bytes per pixel; Pillow writes four and
+            copies once more.
 
     Raises:
-        ValueError: the file is empty, truncated, too large or no JPEG or PNG; the message names it.
-        OSError: it cannot be opened.
+        ValueError: the file is empty, truncated, too large or neither JPEG nor PNG; the message names it.
+        OSError: the file cannot be opened.
     """
     data = path.read_bytes()
-    if quick and (found := _plain_jpeg(data)) is not None:
-        return found
+    if quick and (decoded := _plain_jpeg(data)) is not None:
+        return decoded
     try:
         return pixels(data)
     except ValueError as error:
@@ -43,7 +43,7 @@ def pixels(data: bytes) -> NDArray[np.uint8]:
     """Decode the bytes of a JPEG or PNG file as `decode` does.
 
     Raises:
-        ValueError: says in a few words what is wrong, without a file name.
+        ValueError: the message gives the reason, without a file name.
     """
     if not data:
         raise ValueError("the file is empty")
@@ -54,11 +54,11 @@ def pixels(data: bytes) -> NDArray[np.uint8]:
             picture.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"more pixels than a picture should have; {error}") from error
-    except Exception as error:  # a parser that is fed damaged bytes may raise anything
+    except Exception as error:  # parsers raise anything on damaged bytes
         raise ValueError(_reason(data, error)) from error
     if limit is not None and size > limit:
         raise ValueError(f"{picture.width:,} x {picture.height:,} pixels, above the limit of {limit:,}")
-    with contextlib.suppress(Exception):  # damaged EXIF (ImageNet has some): leave the pixels as they are stored
+    with contextlib.suppress(Exception):  # damaged EXIF, as in some files of ImageNet: leave the pixels as stored
         picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion clips at 255
         grey = np.asarray(picture).astype(np.uint32)
@@ -70,10 +70,10 @@ def pixels(data: bytes) -> NDArray[np.uint8]:
 
 
 def middle(picture: NDArray[np.uint8], short: int) -> NDArray[np.uint8]:
-    """Return (height, width, 3) pixels, or their middle where as a whole they would become too many.
+    """Return (height, width, 3) pixels: `picture`, or its middle part if resizing all of it would give more than LIMIT pixels.
 
-    A strip of 20,000 x 1 pixels whose short side is made 256 has 1.3 thousand million: of it no more is kept than what makes
-    LIMIT. Whoever cuts out the centre afterwards does not miss the rest.
+    A strip of 20,000 x 1 pixels whose short side becomes 256 would have 1.3 billion pixels. A later centre crop does not need
+    the rest.
     """
     height, width = picture.shape[:2]
     factor = short / min(height, width)
@@ -88,18 +88,18 @@ def middle(picture: NDArray[np.uint8], short: int) -> NDArray[np.uint8]:
 
 
 def _plain_jpeg(data: bytes) -> NDArray[np.uint8] | None:
-    """Return the pixels, or None where there is anything that Pillow should see to."""
-    import torch  # here, not above: nobody else who reads pictures need wait for these two
+    """Return the pixels, or None if Pillow must decode the picture."""
+    import torch  # imported here, because other readers of pictures do not need torch and torchvision
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    with contextlib.suppress(Exception):  # Pillow says better what is wrong
+    with contextlib.suppress(Exception):  # Pillow has better error messages
         header = Image.open(io.BytesIO(data), formats=("JPEG",))
         limit = Image.MAX_IMAGE_PIXELS
         small = limit is None or header.width * header.height <= limit
         if small and header.mode in ("RGB", "L") and not {"exif", "xmp"} & header.info.keys():
             stored = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-            found: NDArray[np.uint8] = decode_jpeg(stored, ImageReadMode.RGB).permute(1, 2, 0).numpy()
-            return found
+            decoded: NDArray[np.uint8] = decode_jpeg(stored, ImageReadMode.RGB).permute(1, 2, 0).numpy()
+            return decoded
     return None
 
 

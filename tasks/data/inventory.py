@@ -1,4 +1,4 @@
-"""What a data set holds, against what it should: as many examples as were published, and none twice."""
+"""Checks of a whole data set: the published number of examples, and no duplicates."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from tasks.data.verification import some
 
 
 def totals(dataset: str, published: Mapping[str, int], found: Mapping[str, int]) -> tuple[str, list[str]]:
-    """Compare how many examples the parts of a data set have with how many were published.
+    """Compare the numbers of examples in the parts of a data set with the published ones.
 
     Args:
-        dataset: what was published, such as "LibriSpeech".
+        dataset: name of the published set, such as "LibriSpeech".
         published: examples by part, such as {"test-clean": 2620}.
-        found: those of the set at hand, whatever is left out on purpose. Parts in one of the two alone are not compared.
+        found: the same for the set at hand, including examples that are left out. Only parts in both are compared.
 
     Returns:
-        A line on the parts that have exactly as many (empty where none has), and a warning that names the others with both
-        numbers, where there are any: one, since who made a smaller set knows.
+        A line on the parts with the published number ("" if there are none), and a list with a warning that names the others
+        with both numbers ([] if there are none).
     """
     parts = [part for part in published if part in found]
     same = [f"{part} {found[part]:,}" for part in parts if found[part] == published[part]]
@@ -41,20 +41,20 @@ def duplicates(
     conflict: str = "",
     alike: str = "byte for byte",
 ) -> list[str]:
-    """Warn of files with the same content: across and within splits, and under different labels.
+    """Return warnings about files with the same content: across splits, within a split, and with different labels.
 
     Args:
-        what: the test files are, such as "test pictures".
+        what: description of the test files, such as "test pictures".
         trained: names of training files, in order.
-        tested: names of test files, in order; one that is also in `trained` is trained on.
-        checked: what `tasks.data.verification.check` found, by name; files that are not good are passed over.
-        training: what the training files are, such as "training pictures".
-        truth: gives what a file is labelled with.
-        conflict: what files with the same content and another label are.
-        alike: in which way files of one digest are equal.
+        tested: names of test files, in order; a name in both is trained on.
+        checked: results of `tasks.data.verification.check` by name; bad files are ignored.
+        training: description of the training files, such as "training pictures".
+        truth: returns the label of a file.
+        conflict: description of files with the same content and different labels.
+        alike: how files with the same digest are equal.
 
     Returns:
-        A warning of every kind, with how many there are and the first three, as "FILE = FIRST ONE".
+        A warning of each kind, with the number of files and the first three, as "FILE = FIRST FILE WITH THE CONTENT".
     """
     digests = {name: found[2] for name, found in checked.items() if isinstance(found, tuple)}
     in_training: dict[str, str] = {}
@@ -77,11 +77,7 @@ def duplicates(
 
 
 def _conflicts(names: Sequence[str], digests: Mapping[str, str], truth: Callable[[str], object]) -> list[str]:
-    """Return the files whose content has another label where they stand first."""
+    """Return the files whose label differs from that of the first file with the same content."""
     first: dict[str, str] = {}
-    found = []
-    for name in filter(digests.__contains__, names):
-        one = first.setdefault(digests[name], name)
-        if one != name and truth(one) != truth(name):
-            found.append(f"{name} = {one}")
-    return found
+    pairs = ((name, first.setdefault(digests[name], name)) for name in names if name in digests)
+    return [f"{name} = {earlier}" for name, earlier in pairs if truth(earlier) != truth(name)]

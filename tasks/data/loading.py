@@ -1,12 +1,12 @@
-"""Loader processes and threads that end with their trainer, and never keep it from ending.
+"""Loader processes that end with their trainer and never delay its end.
 
-torch's DataLoader leaves this open. Its workers do not see a trainer die whose children they are not (those of a
-forkserver), workers that ignore SIGTERM are joined without a limit, a batch that cannot be handed over is waited for
-without end, and Python joins the threads of an executor before it exits, stuck or not. Here
-- a worker is killed by the kernel when its trainer ends, in whatever way;
+torch's DataLoader does not ensure this. Workers of a forkserver do not notice that the trainer died, since they are not its
+children. DataLoader joins workers that ignore SIGTERM without a limit, and waits forever for a batch that a worker cannot send.
+Here
+- the kernel kills a worker when its trainer ends, however it ends;
 - a trainer that fails or stops kills its workers first;
 - an error in a worker reaches the trainer as one line that names the file;
-- a worker or thread that delivers nothing for PATIENCE seconds ends the run.
+- a worker that delivers nothing for PATIENCE seconds ends the run.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from torch.utils.data._utils import signal_handling
 from tasks.data.threads import PATIENCE, LoaderError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C and its end reach every process of a terminal, Slurm's signals every one of a job: they are for the trainer to act on."""
+"""Signals that only the trainer handles. A terminal and Slurm send them to all processes of a job."""
 
-_KILLED = 5.0  # seconds that a killed process has to be gone; one that waits for a dead file server never is
-_NOT_HANDED_OVER = 75  # exit status of a worker that cannot pass on its batch
-_NO_FORKSERVER = 255  # what Python takes for the exit status of a process whose forkserver cannot say
-_TICK = 1.0  # seconds between looks at a process that is waited for
-_SET_SIGNAL = 10  # fcntl's F_SETSIG on Linux, which the module does not name
+_KILLED = 5.0  # seconds to wait for a killed process; if it waits for a dead file server, it never ends
+_NOT_HANDED_OVER = 75  # exit status of a worker that cannot send its batch
+_NO_FORKSERVER = 255  # exit status that Python reports if the forkserver is dead
+_TICK = 1.0  # seconds between checks of a process
+_SET_SIGNAL = 10  # F_SETSIG on Linux, missing in the fcntl module
 
 
 def loaded(
@@ -55,11 +55,11 @@ def loaded(
     """Yield `collate([dataset[key] for key in keys])` for every list of keys in `plan`, in order.
 
     Args:
-        dataset: gives a sample for a key; travels to the workers.
-        plan: the keys of each batch; has a length.
-        collate: joins samples; a function of a module.
-        workers: processes that prepare batches; 0 prepares them in this one.
-        pin_memory: whether batches are to lie in pinned memory.
+        dataset: returns a sample for a key; sent to the workers.
+        plan: the keys of each batch.
+        collate: joins samples into a batch; a module-level function.
+        workers: processes that prepare batches; 0 means this process.
+        pin_memory: whether batches are put in pinned memory.
 
     Raises:
         LoaderError: a worker was killed, ran out of memory or delivered nothing for PATIENCE seconds.
@@ -76,7 +76,7 @@ def loaded(
         # Forking a process that has threads (torch's, the decoder's) can hang the child.
         multiprocessing_context="forkserver" if workers and _has_forkserver() else None,
         worker_init_fn=_begin if workers else None,
-        generator=Generator(),  # of its own: else it would draw from the global one, and dropout would change
+        generator=Generator(),  # otherwise it would draw from the global generator and change dropout
     )
     if not workers:
         yield from loader
@@ -93,7 +93,7 @@ def _has_forkserver() -> bool:
 
 
 class _Batches(Dataset[Any]):
-    """Whole batches by their keys; in a worker, an error is returned and not raised."""
+    """Whole batches by their keys. A worker returns an error instead of raising it."""
 
     def __init__(self, dataset: Dataset[Any], collate: Callable[[list[Any]], Any]) -> None:
         self.dataset, self.collate = dataset, collate
@@ -101,7 +101,7 @@ class _Batches(Dataset[Any]):
     def __getitem__(self, keys: list[Any]) -> Any:
         try:
             return self.collate([self.dataset[key] for key in keys])
-        except Exception as error:  # whatever it is, the run must end, in the trainer
+        except Exception as error:  # the trainer must end the run, whatever the error
             if get_worker_info() is None:
                 raise
             return _Failed.of(error)
@@ -109,7 +109,7 @@ class _Batches(Dataset[Any]):
 
 @dataclass(frozen=True)
 class _Failed:
-    """What went wrong in a worker. torch would send a traceback of 20 lines as the message of the error."""
+    """An error in a worker. torch would send a message with a traceback of 20 lines."""
 
     kind: type[Exception]
     text: str
@@ -133,22 +133,22 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _begin(worker: int) -> None:
-    """Prepare a worker: leave signals to the trainer, and end when it ends."""
+    """Initialise a worker: ignore signals, which the trainer handles, and end when the trainer ends."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    # By default a batch that cannot be handed over is dropped with a traceback, and the trainer waits for it.
+    # By default a batch that cannot be sent is dropped with a traceback, and the trainer waits for it.
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[attr-defined]
-    sys.excepthook = _give_up  # called by the thread that passes on files in which batches lie, and then goes on
+    sys.excepthook = _give_up  # called by the thread that sends the file descriptors of batches
     trainer = multiprocessing.parent_process()
     assert trainer is not None
     if sys.platform == "linux":
-        # The trainer holds the other end of this pipe. As it closes, the kernel kills this process: even one that is
-        # stopped, or whose decoder never comes back to Python.
+        # The trainer holds the other end of this pipe. When it closes, the kernel kills this process, even if it is stopped or
+        # its decoder never returns to Python.
         pipe = trainer.sentinel
         fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(pipe, _SET_SIGNAL, signal.SIGKILL)
         fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
-    # Elsewhere, and where it has closed already:
+    # On other systems, and if the pipe is closed already:
     threading.Thread(target=_end_after, args=(trainer,), daemon=True).start()
 
 
@@ -162,13 +162,13 @@ def _give_up(*_: object) -> NoReturn:
 
 
 class _Workers:
-    """Context of a DataLoader's processes: an iterator over its batches. Afterwards they are gone, as they are at exit."""
+    """Context of a DataLoader's processes: an iterator over its batches. The processes end with the context, or at exit."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         self.loader = loader
         self.processes: list[Any] = []
         self._batches: Any = None
-        self._waits = 0  # ticks for which the trainer has waited
+        self._waits = 0  # ticks that the trainer has waited
         self._waiting = self._exhausted = self._stuck = False
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -181,13 +181,13 @@ class _Workers:
                 if _has_forkserver():
                     _start_forkserver(type(self.loader.dataset.dataset).__module__)  # type: ignore[attr-defined]
                 self._batches = iter(self.loader)
-            atexit.unregister(self._batches._clean_up_worker)  # torch's, which waits 5 s for each worker
+            atexit.unregister(self._batches._clean_up_worker)  # torch's handler waits 5 s for each worker
         except BaseException:
-            self.processes = [one for one in multiprocessing.active_children() if one not in before]
+            self.processes = [child for child in multiprocessing.active_children() if child not in before]
             self._end()
             raise
-        self.processes = [one for one in multiprocessing.active_children() if one not in before]
-        atexit.register(self._end)  # goes before the handler of multiprocessing, which waits without a limit
+        self.processes = [child for child in multiprocessing.active_children() if child not in before]
+        atexit.register(self._end)  # runs before the handler of multiprocessing, which waits without a limit
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -215,12 +215,12 @@ class _Workers:
             self._waiting = False
 
     def _reason(self, error: Exception) -> str:
-        """Return in one line what ended the workers."""
+        """Return in one line why the workers ended."""
         number = self.loader.num_workers
         if self._stuck:
             return f"no batch for {PATIENCE:.0f} s from {number} loader processes, which are stuck; can every file be read?"
-        multiprocessing.connection.wait([one.sentinel for one in self.processes], _TICK)  # for one that is just ending
-        dead = {one.pid: one.exitcode for one in self.processes if not one.is_alive()}
+        multiprocessing.connection.wait([process.sentinel for process in self.processes], _TICK)  # one may be ending
+        dead = {process.pid: process.exitcode for process in self.processes if not process.is_alive()}
         for pid, code in dead.items():
             if code == -signal.SIGKILL:
                 return f"loader process {pid} was killed (SIGKILL), as where memory runs out; fewer --workers take less"
@@ -236,7 +236,7 @@ class _Workers:
         return f"loader processes failed: {type(error).__name__}: {' '.join(str(error).split())}"
 
     def _watch(self) -> None:
-        """Kill processes that are waited for too long. Ticks are counted, not time: a run that is suspended is not stuck."""
+        """Kill stuck processes. This counts ticks, not time, because a suspended run is not stuck."""
         while not self._ended.wait(_TICK):
             self._waits += self._waiting
             if self._waiting and self._waits * _TICK > PATIENCE:
@@ -260,7 +260,7 @@ class _Workers:
 
 
 def _abandon(batches: Any) -> None:
-    """Do what torch does at the end of an iterator, without waiting for locks and queues that killed workers may hold."""
+    """Close torch's iterator without waiting for locks and queues that killed workers may hold."""
     batches._shutdown = True
     if batches._worker_pids_set:
         signal_handling._remove_worker_pids(id(batches))  # type: ignore[attr-defined]
@@ -273,15 +273,14 @@ def _abandon(batches: Any) -> None:
 
 
 def _start_forkserver(module: str) -> None:
-    """Start the forkserver, or leave the one that runs.
+    """Start the forkserver if it is not running.
 
-    It imports `module`, once for all workers: one starts in a fraction of a second then, and shares that memory. The
-    SIGNALS are blocked, in its children, too.
+    It imports `module` once for all workers, so that they start quickly and share its memory. It and its children block SIGNALS.
     """
     multiprocessing.set_forkserver_preload([__name__, module])
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        multiprocessing.resource_tracker.ensure_running()  # which ignores SIGINT and SIGTERM, and lets them through here again
+        multiprocessing.resource_tracker.ensure_running()  # unblocks SIGINT and SIGTERM in this process
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         multiprocessing.forkserver.ensure_running()
     finally:
@@ -295,7 +294,7 @@ def _kill(processes: list[Any]) -> None:
 
 
 def _gone(processes: list[Any]) -> None:
-    """Wait for processes that were told to end, a little; then kill them, and let Python forget those that cannot be."""
+    """Wait a few seconds for processes to end, then kill them. Python forgets those that do not die."""
     for kill in (True, False):
         deadline = time.monotonic() + _KILLED
         for process in processes:
@@ -303,5 +302,5 @@ def _gone(processes: list[Any]) -> None:
         if kill:
             _kill(processes)
     for process in processes:
-        if process.is_alive():  # in the kernel, for a file server that is gone: at exit Python would wait for it
+        if process.is_alive():  # it waits for a dead file server; at exit Python would wait for it
             multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]

@@ -1,45 +1,75 @@
-"""Threads that read files: they end with the process, at work or not."""
+"""Threads that read files and never keep the process alive."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import queue
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any, TypeVar
 
 PATIENCE = 600.0
-"""Seconds for which a batch or a file is waited for: then the loader is stuck, and the run ends."""
+"""Maximum wait for a batch or a file, in seconds. Then the loader counts as stuck and the run ends."""
 
-_CLOSING = 5.0  # seconds that threads have to finish what they are at
+_CLOSING = 5.0  # seconds that threads have to finish their current item
 _TICK = 1.0
+_BATCHES_AHEAD = 3  # keeps the device busy and takes little memory
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
 def processors() -> int:
-    """Return how many processors this process may use: taskset, Slurm and a container's cpuset grant fewer than there are."""
-    if sys.version_info >= (3, 13):
-        return os.process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of processors that this process may use. taskset, Slurm and cpusets of containers limit it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_ahead(
+    read: Callable[[_Item], _Result], plan: Iterable[Sequence[_Item]], name: Callable[[_Item], object], workers: int = 0
+) -> Generator[list[_Result], None, None]:
+    """Yield `[read(item) for item in batch]` for each batch in `plan`. Threads read a few batches ahead.
+
+    Args:
+        read: called in a thread.
+        plan: the batches.
+        name: returns the file of an item, for messages.
+        workers: threads; 0 means one per processor.
+
+    Raises:
+        LoaderError: reading an item has not ended in PATIENCE seconds.
+        Exception: whatever `read` raises.
+    """
+    pool = Threads(workers)
+    ahead: deque[list[tuple[_Item, Future[_Result]]]] = deque()
+
+    def first() -> list[_Result]:
+        return [pool.result(future, partial(name, item)) for item, future in ahead.popleft()]
+
+    try:
+        for batch in plan:
+            ahead.append([(item, pool.submit(read, item)) for item in batch])
+            if len(ahead) > _BATCHES_AHEAD:
+                yield first()
+        while ahead:
+            yield first()
+    finally:
+        pool.close()
 
 
 class LoaderError(ChildProcessError):
-    """A loader process or thread was killed, is stuck or failed; the message is one line."""
+    """A loader process or thread was killed, got stuck or failed. The message is one line."""
 
 
 class Threads:
-    """A pool of threads. Unlike those of an executor, one that is stuck keeps neither `close` nor the process from ending.
+    """A pool of threads. Unlike in an executor, a stuck thread delays neither `close` nor the end of the process.
 
     Args:
-        count: how many; 0 takes one for each of `processors()`.
+        count: number of threads; 0 means one per processor.
     """
 
     def __init__(self, count: int = 0) -> None:
@@ -50,17 +80,17 @@ class Threads:
             thread.start()
 
     def submit(self, function: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
-        """Have `function(item)` computed, after what was submitted before."""
+        """Queue the call `function(item)`."""
         future: Future[_Result] = Future()
         self._jobs.put((future, function, item))
         return future
 
     def result(self, future: Future[_Result], name: Callable[[], object]) -> _Result:
-        """Return the result of a future, the earliest that is not done; `name` says which file that is.
+        """Wait for the oldest future and return its result; `name` returns its file, for the message.
 
         Raises:
-            LoaderError: it has not come after PATIENCE seconds, not counting those in which the process was suspended.
-            Exception: what the function raised.
+            LoaderError: there is no result after PATIENCE seconds, without those in which the process was suspended.
+            Exception: whatever the function raised.
         """
         ticks = 0
         while not future.done():
@@ -70,7 +100,7 @@ class Threads:
         return future.result()
 
     def close(self) -> None:
-        """Drop what has not begun, and wait a little for the rest."""
+        """Cancel queued calls and wait a few seconds for running ones."""
         self.closed = True
         with contextlib.suppress(queue.Empty):
             while True:
@@ -91,4 +121,4 @@ class Threads:
                     future.set_result(function(item))
                 except BaseException as error:
                     future.set_exception(error)
-            del job, future, item  # else a thread that waits would keep its last picture
+            del job, future, item  # else a waiting thread would keep its last picture in memory

@@ -1,4 +1,4 @@
-"""Files of a data set, checked in parallel and remembered when good; which are used, and which data is let pass."""
+"""Verification of data sets: files are decoded in parallel, and those without errors are not read again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 QUARANTINE = "quarantine.txt"
 SHOWN = 20
 _OF_A_KIND = 3
-_NAME = re.compile(r"\S*[\d/._'\"]\S*")  # a file, a number, what was quoted
+_NAME = re.compile(r"\S*[\d/._'\"]\S*")  # a file, a number or quoted text
 _REMEMBER_EVERY_SECONDS = 60.0
 _ADVICE = f"list it in {QUARANTINE} to leave it out, which changes the data fingerprint"
 
@@ -47,17 +47,17 @@ def check(
     Args:
         root: the folder that `names` are relative to.
         names: the files, with forward slashes.
-        decode: raises ValueError, saying in a few words what is wrong with the bytes of a file.
-        kind: what the files should be, such as "image".
-        workers: threads; 0 takes one per processor.
+        decode: decodes the bytes of a file; raises ValueError with the reason if it cannot.
+        kind: the expected kind of file, such as "image".
+        workers: threads; 0 means one per processor.
         progress: called with (done, total) files.
-        digest: called with what `decode` returned, gives the SHA-256 that stands for a file's content where other bytes may
-            say the same. By default it is that of the bytes.
+        digest: returns the SHA-256 of decoded content, if different bytes may have the same content. By default it is the
+            SHA-256 of the bytes.
 
     Returns:
-        For each name, in order, (size, time of change, SHA-256) of a good file or the sentence that says what is wrong
-        with it. Files found good are remembered under `cache_dir()` by name, size and time of change, and not read
-        again; one memory for each folder and kind of digest, for they must not be taken for one another.
+        For each name, in order: (size, time of change, SHA-256) of a good file, or a sentence about a bad one. Good files are
+        remembered under `cache_dir()` and not read again until size or time of change differs. Each folder and kind of digest
+        has its own memory.
     """
     rule = f"-{digest.__module__}.{digest.__qualname__}" if digest else ""
     where = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
@@ -69,7 +69,7 @@ def check(
     def keep() -> None:
         good = {name: result for name, result in zip(names, checked, strict=False) if isinstance(result, tuple)}
         if any(known.get(name) != result for name, result in good.items()):
-            with contextlib.suppress(OSError):  # a cache that cannot be written costs time at the next start, no more
+            with contextlib.suppress(OSError):  # without a writable cache, the next start only takes longer
                 remember(memory, known | good)
 
     def check_one(name: str) -> Good | str:
@@ -81,16 +81,16 @@ def check(
             if time.monotonic() - remembered > _REMEMBER_EVERY_SECONDS:
                 keep()
                 remembered = time.monotonic()
-    finally:  # an interrupted verification goes on where it stopped; a killed one, from the last minute
+    finally:  # an interrupted verification resumes where it stopped, a killed one at the last minute
         keep()
     return checked
 
 
 def require(report: DataReport) -> None:
-    """Let usable data pass.
+    """Check that a report has no problems.
 
     Raises:
-        ValueError: names 20 problems of the report, of every kind some, and says how many more there are.
+        ValueError: lists 20 of the problems, some of every kind, and the number of the others.
     """
     if report.problems:
         shown = "".join(f"\n  {problem}" for problem in telling(report.problems))
@@ -100,9 +100,9 @@ def require(report: DataReport) -> None:
 
 
 def telling(problems: Sequence[str], count: int = SHOWN) -> list[str]:
-    """Return at most `count` problems, in order: of every kind the first three, as long as there is room, then others.
+    """Return at most `count` problems, in order: first three of each kind, then others.
 
-    Of a kind are sentences that differ in names and numbers alone: thousands of consequences must not hide their cause.
+    Sentences are of the same kind if they differ only in names and numbers. Thousands of consequences must not hide their cause.
     """
     seen: Counter[str] = Counter()
     early: list[int] = []
@@ -123,17 +123,17 @@ def threaded(
 ) -> Iterator[_Result]:
     """Yield `function(item)` for every item in order, computed by threads (0: one per processor).
 
-    Pillow and hashlib let go of the interpreter lock, so threads do read pictures in parallel. Abandoning the iterator
-    (Ctrl-C) drops the work not yet begun.
+    Threads read in parallel, because Pillow and hashlib release the interpreter lock. If the iterator is abandoned (Ctrl-C),
+    queued work is dropped.
 
     Raises:
-        LoaderError: an item has kept its thread for PATIENCE seconds; `name(item)` says which file that is.
-        Exception: what `function` raises.
+        LoaderError: an item takes more than PATIENCE seconds; `name(item)` is its file.
+        Exception: whatever `function` raises.
     """
-    size = max(1, min(64, len(items) // 256))  # chunks, so that a million small tasks are not a million futures
+    size = max(1, min(64, len(items) // 256))  # chunks, because a million futures are slow
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     pool = Threads(workers)
-    reading: dict[int, _Item] = {}  # by the number of a chunk
+    reading: dict[int, _Item] = {}  # the current item of each chunk
 
     def compute(number: int) -> list[_Result]:
         results = []
@@ -149,7 +149,7 @@ def threaded(
         futures = [pool.submit(compute, number) for number in range(len(chunks))]
         for number in range(len(chunks)):
             results = pool.result(futures[number], lambda number=number: name(reading[number]))  # type: ignore[misc]
-            futures[number] = None  # type: ignore[call-overload]  # what was yielded need not be held here, too
+            futures[number] = None  # type: ignore[call-overload]  # release what was yielded
             done += len(results)
             if progress:
                 progress(done, len(items))
@@ -159,20 +159,20 @@ def threaded(
 
 
 def quarantined(
-    root: Path, present: Collection[str], passed_over: Callable[[str], bool] = lambda name: False
+    root: Path, present: Collection[str], ignored: Callable[[str], bool] = lambda name: False
 ) -> tuple[set[str], list[str]]:
-    """Read `quarantine.txt` of `root`, where there is one: a name a line, # starts a comment.
+    """Read the list of files to leave out, `quarantine.txt` in `root`, if it exists: a name per line; # starts a comment.
 
     Args:
         root: the data set.
-        present: the names that can be left out.
-        passed_over: says of a name that it does not matter here, present or not.
+        present: the names of all files.
+        ignored: returns whether a name is irrelevant, whether the file exists or not.
 
     Returns:
         The names to leave out, and a sentence for every line that names no file.
 
     Raises:
-        ValueError: it is no file, or not UTF-8 text.
+        ValueError: the list is not a file, or not UTF-8 text.
     """
     path = root / QUARANTINE
     if not path.exists():
@@ -180,9 +180,9 @@ def quarantined(
     excluded, problems = set(), []
     for number, line in enumerate(read_lines(path), 1):
         name = "" if line.startswith("#") else line.strip().removeprefix("./")
-        if name not in present:  # else what looks like a comment belongs to the name
+        if name not in present:  # otherwise " #" is part of the name
             name = name.split(" #")[0].strip()
-        if not name or passed_over(name):
+        if not name or ignored(name):
             continue
         if name in present:
             excluded.add(name)
@@ -192,16 +192,16 @@ def quarantined(
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file, with or without a byte order mark, ended by LF, CR LF or CR.
+    """Return the lines of a text file, with or without a byte order mark, with line ends LF, CR LF or CR.
 
     Raises:
-        ValueError: it is a folder or a pipe, or not UTF-8 text; the message names it.
-        OSError: it cannot be opened.
+        ValueError: `path` is a folder or a pipe, or not UTF-8 text; the message names it.
+        OSError: the file cannot be opened.
     """
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} is not a file")
     try:
-        # In one piece: `read_text` drops the first bytes of a mark that ends there (b"\xef") without a word.
+        # Decoded in one piece: `read_text` silently drops an incomplete byte order mark (b"\xef").
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}") from error
@@ -209,21 +209,21 @@ def read_lines(path: Path) -> list[str]:
 
 
 def choose(names: Sequence[str], subset: float | Fraction) -> list[str]:
-    """Return the first ceil(subset n) of n names in order of their SHA-256, sorted: a smaller subset lies within a larger."""
+    """Return the first ceil(subset n) of n names in order of their SHA-256, sorted. Larger subsets include smaller ones."""
     count = math.ceil(Fraction(str(subset)) * len(names))  # exact: 0.07 * 100 is above 7 in floating point
     order = sorted(names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
     return sorted(order[:count])
 
 
 def some(names: Sequence[str]) -> str:
-    """Return how many names there are, and the first three."""
+    """Return the number of names and the first three."""
     return f"{len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
 
 
 def printable(text: str) -> str:
-    r"""Return a text with every character that no terminal shows, or UTF-8 does not hold, written as \n, \x1b or \udcff.
+    r"""Return `text` with unprintable characters written as \n, \x1b or \udcff.
 
-    File names may be any bytes; what a report says of them is a line on a terminal, and stands in records, which are UTF-8.
+    File names may be any bytes, but reports are printed and stored in records, which are UTF-8.
     """
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
@@ -236,10 +236,10 @@ def _check(
     kind: str,
     digest: Callable[[Any], str] | None,
 ) -> Good | str:
-    """Return what is to be remembered of a good file, or the sentence that says what is wrong with it."""
+    """Return size, time of change and SHA-256 of a good file, or a sentence about a bad one."""
     try:
         stat = (root / name).stat()
-        if not S_ISREG(stat.st_mode):  # a pipe would be waited for
+        if not S_ISREG(stat.st_mode):  # reading a pipe would wait
             return f"{name} is not a file; {_ADVICE}"
         if known is not None and known[:2] == (stat.st_size, stat.st_mtime_ns):
             return known

@@ -1,4 +1,4 @@
-"""A torchvision classifier without its last layer, its weights fixed: what turns a picture into features."""
+"""Frozen torchvision classifiers without their last layer, which turn pictures into features."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tasks.data.images import middle
 from tasks.pretrained import Weights
 
 LAYER = "input of the last linear layer or 1x1 convolution, averaged over places"
-"""Which activations are the features. For VGG-16 this is fc7 after its ReLU (4096 numbers), as in NeuralTalk."""
+"""The activations used as features. For VGG-16 this is fc7 after its ReLU (4096 numbers), as in NeuralTalk."""
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision's, for RGB in [0, 1]
 
-# Whether an Inception v3 wants inputs in [-1, 1] (as torchvision's own does) its weights do not say.
+# Inception v3 is excluded: its weights do not tell whether it expects inputs in [-1, 1], as torchvision's does.
 _NETWORKS = sorted(set(models.list_models(module=models)) - {"inception_v3"})
 
 
@@ -32,20 +32,20 @@ def require_known(network: str) -> None:
     """Check that torchvision has a classifier of this name.
 
     Raises:
-        ValueError: it has not; the message suggests names that are close.
+        ValueError: it has none; the message suggests similar names.
     """
     if network not in _NETWORKS:
         close = difflib.get_close_matches(network, _NETWORKS, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "vgg16, resnet50 and squeezenet1_0 are some"
-        raise ValueError(f"network={network!r} is no torchvision classifier that can be used here; {hint}")
+        raise ValueError(f"network={network!r} is no torchvision classifier that is supported; {hint}")
 
 
 @lru_cache(maxsize=16)
 def width(network: str, crop: int) -> int:
-    """Return how many features `network` gives for a (crop, crop) picture, found without any weights.
+    """Return the number of features of `network` for a (crop, crop) picture. This needs no weights.
 
     Raises:
-        ValueError: there is no such network, or it cannot take pictures of that size.
+        ValueError: there is no such network, or it does not accept pictures of that size.
     """
     require_known(network)
     blank = _blank(network)
@@ -61,10 +61,10 @@ def width(network: str, crop: int) -> int:
 
 
 def load(network: str, weights: Weights, device: torch.device) -> nn.Module:
-    """Return the network on `device` in evaluation mode, with an identity for its last layer: its output is the features.
+    """Return the network on `device` in evaluation mode, with an identity instead of its last layer: it outputs features.
 
-    What torchvision puts behind that layer does not alter them: nothing in most; in SqueezeNet, whose last layer is a 1x1
-    convolution, a ReLU (they are not negative) and the average over all places. The number of classes is the weights' own.
+    Most networks have nothing after that layer. SqueezeNet, whose last layer is a 1x1 convolution, has a ReLU, which does not
+    change features since they are not negative, and the average over positions. The weights determine the number of classes.
 
     Raises:
         ValueError: there is no such network, or the weights do not fit it.
@@ -74,10 +74,10 @@ def load(network: str, weights: Weights, device: torch.device) -> nn.Module:
     last = _last_layer(blank)
     head, expected = (state.get(f"{last}.weight") for state in (weights.state, blank.state_dict()))
     assert expected is not None, f"{network}: {last} has no weight"
-    # A head that does not fit is refused below; its length must not decide how much memory the network takes.
+    # A head that does not fit is refused below; its length must not determine how much memory the network takes.
     classes = len(head) if head is not None and head.shape[1:] == expected.shape[1:] else 1000
     auxiliary = network != "googlenet" or any(name.startswith("aux1.") for name in weights.state)
-    with torch.random.fork_rng(devices=[]):  # weights are drawn, then overwritten: nobody else's numbers are used up
+    with torch.random.fork_rng(devices=[]):  # the drawn weights are overwritten
         model = _construct(network, num_classes=classes, **({} if auxiliary else {"aux_logits": False}))
     try:
         weights.load_into(model)
@@ -89,14 +89,15 @@ def load(network: str, weights: Weights, device: torch.device) -> nn.Module:
 
 
 def default_weights(network: str) -> str:
-    """Return the name of the weights that torchvision takes for `network` where it is asked for none in particular."""
+    """Return the name of torchvision's default weights for `network`."""
     return str(models.get_model_weights(network).DEFAULT)
 
 
 def view(picture: NDArray[np.uint8], resize: int | None, crop: int) -> NDArray[np.uint8]:
-    """Return the central (crop, crop, 3) of a (height, width, 3) RGB picture whose short side is made `resize`.
+    """Return the network's view (crop, crop, 3) of a (height, width, 3) RGB picture.
 
-    Without `resize`, the whole picture warped to (crop, crop, 3), bicubic and with antialiasing as MATLAB's imresize is.
+    The short side is resized to `resize` and the centre cropped. Without `resize`, the whole picture is warped to crop x crop,
+    bicubic with antialiasing, as MATLAB's imresize does.
     """
     if resize is None:
         return np.asarray(functional.resize(Image.fromarray(picture), [crop, crop], InterpolationMode.BICUBIC))
@@ -105,20 +106,20 @@ def view(picture: NDArray[np.uint8], resize: int | None, crop: int) -> NDArray[n
 
 
 def normalise(views: Tensor) -> Tensor:
-    """Return (N, 3, height, width) uint8 RGB as the float32 that torchvision's classifiers are trained on."""
+    """Return (N, 3, height, width) uint8 RGB as float32, normalised for torchvision's classifiers."""
     x = views.to(torch.float32, memory_format=torch.channels_last, copy=True).div_(255)
     mean, std = (x.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
     return x.sub_(mean).div_(std)
 
 
 def _last_layer(model: nn.Module) -> str:
-    """Return the name of the layer that gives the class scores: torchvision registers it last in every classifier."""
+    """Return the name of the layer that outputs class scores. torchvision registers it last in every classifier."""
     layers: list[str] = [name for name, module in model.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
     return layers[-1]
 
 
 def _blank(network: str) -> nn.Module:
-    """Return the network without memory for weights; RegNet, whose constructor calculates with tensors, with random ones."""
+    """Return the network on the meta device, or with random weights if its constructor calculates with tensors (RegNet)."""
     try:
         with torch.device("meta"):
             return _construct(network).eval()

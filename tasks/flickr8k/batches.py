@@ -1,4 +1,4 @@
-"""Captions as tensors: packed batches, drawn as NeuralTalk draws them."""
+"""Captions as tensors: packed batches, sampled as in NeuralTalk."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from tasks.flickr8k.dataset import Picture
 from tasks.flickr8k.vocabulary import Vocabulary
@@ -16,13 +18,13 @@ from tasks.random_streams import derive
 
 @dataclass(frozen=True)
 class Batch:
-    """Captions of one step, longest first, packed: nothing is padding.
+    """Captions of a step, packed without padding, longest first.
 
     Attributes:
         features: (batch, features) float32.
-        words: (n,) int64, what is fed, time-major: the start token of every caption, then their first words ...
-        targets: (n,) int64, what is to be predicted: the next word, at last the end token.
-        sizes: captions still running at each step, the picture's own step being the first.
+        words: (n,) int64, the input, time-major: the start tokens of all captions, then their first words, and so on.
+        targets: (n,) int64, the words to predict: the next words, and the end tokens.
+        sizes: number of captions at each step; the first step is that of the pictures.
     """
 
     features: Tensor
@@ -32,29 +34,25 @@ class Batch:
 
 
 class Captions:
-    """All captions of one split, encoded, with their pictures' features, on the device.
+    """All captions of a split, encoded, with the features of their pictures, on the device.
 
     Args:
         pictures: in the order of `features`.
         features: (pictures, features) float32.
-        vocabulary: words that are not in it are dropped; a caption that loses all is an empty one, whose end is predicted.
+        vocabulary: other words are dropped. A caption without words left has only its end token.
     """
 
     def __init__(
         self, pictures: Sequence[Picture], features: Tensor, vocabulary: Vocabulary, device: torch.device
     ) -> None:
-        encoded = [(row, vocabulary.encode(c)) for row, picture in enumerate(pictures) for c in picture.captions]
+        encoded = [torch.tensor(vocabulary.encode(c), dtype=torch.int64) for p in pictures for c in p.captions]
         counts = np.array([len(picture.captions) for picture in pictures])
         self.names = [f"{picture.name}#{i}" for picture in pictures for i in range(len(picture.captions))]
         self._counts, self._first = counts, np.cumsum(counts) - counts
-        self._lengths = torch.tensor([len(words) for _, words in encoded])
-        longest = int(self._lengths.max())
-        # One column more, of end tokens: every caption is followed by one.
-        padded = torch.zeros(len(encoded), longest + 1, dtype=torch.int64)
-        for row, (_, words) in enumerate(encoded):
-            padded[row, : len(words)] = torch.tensor(words, dtype=torch.int64)
-        self._padded = padded.to(device)
-        self._picture = torch.tensor([row for row, _ in encoded]).to(device)
+        self._lengths = torch.tensor(list(map(len, encoded)))
+        # Padded with end tokens; the longest caption needs one too.
+        self._padded = functional.pad(pad_sequence(encoded, batch_first=True), (0, 1)).to(device)
+        self._picture = torch.from_numpy(np.arange(len(pictures)).repeat(counts)).to(device)
         self._features = features.to(device)
         self._device = device
 
@@ -63,7 +61,7 @@ class Captions:
         return len(self.names)
 
     def draw(self, seed: int, step: int, size: int) -> list[int]:
-        """Return the captions in the batch of `step`: a picture uniformly, then one of its captions, with replacement."""
+        """Return the captions in the batch of `step`: random pictures, and a random caption of each, with replacement."""
         generator = np.random.default_rng(derive(seed, "captions", step))
         pictures = generator.integers(len(self._counts), size=size)
         return (self._first[pictures] + generator.integers(self._counts[pictures])).tolist()  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""BLEU of a whole corpus, with the brevity penalty and, as NeuralTalk prints it, without.
+"""BLEU of a whole corpus, with the brevity penalty and, as in NeuralTalk, without.
 
-Papineni et al. 2002: the geometric mean of the clipped n-gram precisions up to N, pooled over the corpus, times a penalty
-where the captions are shorter than their references. No smoothing.
+Papineni et al. 2002: the geometric mean of the clipped n-gram precisions up to N, pooled over the corpus, times a penalty if the
+captions are shorter than their references. No smoothing.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Bleu:
     """Corpus BLEU-1..4 in percent.
 
     Attributes:
-        standard: with the brevity penalty, as everyone but NeuralTalk reports it.
-        neuraltalk: without it: in the script that NeuralTalk ships, the line that applies the penalty is a comment.
-        brevity_penalty: between 0 and 1; `standard` is this times `neuraltalk`.
+        standard: with the brevity penalty, as usual.
+        neuraltalk: without the penalty, which is commented out in NeuralTalk's script.
+        brevity_penalty: between 0 and 1; `standard` is `brevity_penalty` times `neuraltalk`.
         hypothesis_length: words in all hypotheses.
-        reference_length: words in the reference that is closest in length to each hypothesis (the shorter on a tie).
-        counts: what it was made of, as `counts` returns it.
+        reference_length: words in the reference closest in length to each hypothesis (the shorter one on a tie).
+        counts: the result of `counts`.
     """
 
     standard: Four
@@ -45,18 +45,18 @@ def score(references: Sequence[Sequence[Caption]], hypotheses: Sequence[Caption]
     """Return corpus BLEU of tokenised hypotheses, each against one or more tokenised references.
 
     Raises:
-        ValueError: there is no hypothesis, the two differ in number, or an example has no reference.
+        ValueError: the two differ in number, or an example has no reference.
     """
     table = counts(references, hypotheses)
-    one, two, three, four = unpenalised(table.sum(0)).tolist()
+    first, second, third, fourth = unpenalised(table.sum(0)).tolist()
     hypothesis_length = sum(len(hypothesis) for hypothesis in hypotheses)
     reference_length = sum(
         closest_ref_length(each, len(hypothesis)) for each, hypothesis in zip(references, hypotheses, strict=True)
     )
     penalty = float(brevity_penalty(reference_length, hypothesis_length))
     return Bleu(
-        standard=(penalty * one, penalty * two, penalty * three, penalty * four),
-        neuraltalk=(one, two, three, four),
+        standard=(penalty * first, penalty * second, penalty * third, penalty * fourth),
+        neuraltalk=(first, second, third, fourth),
         brevity_penalty=penalty,
         hypothesis_length=hypothesis_length,
         reference_length=reference_length,
@@ -65,28 +65,19 @@ def score(references: Sequence[Sequence[Caption]], hypotheses: Sequence[Caption]
 
 
 def counts(references: Sequence[Sequence[Caption]], hypotheses: Sequence[Caption]) -> Tensor:
-    """Return what corpus BLEU is made of, one row an example, to be summed over any (re)sample of the examples.
+    """Return the counts behind corpus BLEU, a row per example; sum them over any (re)sample of examples.
 
     Returns:
         (examples, 8) int64: the clipped n-gram matches for n = 1..4, then the n-grams in the hypothesis for n = 1..4.
 
     Raises:
-        ValueError: as `score` does.
+        ValueError: as in `score`.
     """
-    if len(references) != len(hypotheses):
-        raise ValueError(
-            f"There are {len(references)} lists of references but {len(hypotheses)} hypotheses; "
-            f"index {min(len(references), len(hypotheses))} is the first without its partner."
-        )
-    if not hypotheses:
-        raise ValueError("There are no hypotheses (hypotheses=[]), so there is no BLEU.")
     rows = []
-    for index, (each, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
-        if not each:
-            raise ValueError(f"references[{index}] is empty; every hypothesis needs a reference.")
+    for each, hypothesis in zip(references, hypotheses, strict=True):
         orders = range(1, MAX_ORDER + 1)
         matches = [modified_precision(each, hypothesis, n).numerator for n in orders]
-        # Not nltk's denominator: that is 1, not 0, where the hypothesis has fewer than n words.
+        # Not nltk's denominator, which is 1 instead of 0 if the hypothesis has fewer than n words.
         rows.append(matches + [max(0, len(hypothesis) - n + 1) for n in orders])
     return torch.tensor(rows, dtype=torch.int64)
 
@@ -98,7 +89,7 @@ def unpenalised(sums: Tensor) -> Tensor:
         sums: (..., 8) sums over the examples of a sample; leading dimensions are samples, as in a bootstrap.
 
     Returns:
-        (..., 4) float64; 0 from the first order on that has no match.
+        (..., 4) float64; 0 from the first order without a match on.
     """
     matches, totals = sums[..., :MAX_ORDER].double(), sums[..., MAX_ORDER:].double()
     precisions = matches / totals.clamp(min=1)  # no n-grams, no matches: 0

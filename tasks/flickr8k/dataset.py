@@ -1,4 +1,4 @@
-"""Flickr8k as users have it, official or Karpathy's: what is there, whether it can be used, and its fingerprint."""
+"""Flickr8k in the official layout or Karpathy's: listing, verification and fingerprint."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from tasks.data.cache import Good
-from tasks.data.entries import is_file, is_folder
+from tasks.data.cache import MARK, Good
+from tasks.data.entries import is_file, is_folder, where_instead
 from tasks.data.images import pixels
 from tasks.data.inventory import duplicates, totals
 from tasks.data.verification import QUARANTINE, SHOWN, check, choose, printable, quarantined, some
@@ -20,18 +21,18 @@ from tasks.task import DataReport, Progress
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 USUAL = 5
-"""Captions a picture has in the official set."""
+"""Captions per picture in the official set."""
 
 LONGEST = 500
-"""Words of a caption that a network is trained on. Those of the official set have 38 at most; memory grows with the longest."""
+"""Maximum words of a caption. The official set has at most 38; memory grows with the longest caption."""
 
 PUBLISHED = {"train": 6_000, "val": 1_000, "test": 1_000, "captions": 40_000}
-"""Pictures in each split of Flickr8k, and captions of all of them (Hodosh et al., JAIR 2013)."""
+"""Pictures in each split of Flickr8k, and captions of all pictures (Hodosh et al., JAIR 2013)."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture's file name, the words of each of its captions, and its column of Karpathy's feature matrix (his imgid)."""
+    """A picture's file name, the words of its captions, and its column in Karpathy's feature matrix (his imgid)."""
 
     name: str
     captions: tuple[Tokens, ...]
@@ -40,11 +41,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Captions:
-    """The pictures of each split, in order of their names, which no file's order on disk or in a list decides.
+    """The pictures of each split, in order of their names.
 
-    `folder` holds the picture files, `features` is Karpathy's matrix where it lies beside his JSON: then some or all
-    pictures may be absent. `problems` and `warnings` are complete sentences; what is wrong inside the pictures only
-    `verify` knows. `listed` are the pictures that each split lists and all their captions ("captions"), used or left out.
+    `folder` holds the picture files. `features` is Karpathy's matrix if it lies beside his JSON; then pictures may be absent.
+    `problems` and `warnings` are sentences; problems inside picture files only `verify` finds. `listed` is the number of pictures
+    that each split lists and of all captions ("captions"), including those left out.
     """
 
     root: Path
@@ -59,25 +60,26 @@ class Captions:
     listed: dict[str, int] = field(default_factory=dict)
 
     def pictures(self, split: Split) -> tuple[Picture, ...]:
-        """Return the pictures of one split."""
+        """Return the pictures of a split."""
         return {"train": self.train, "val": self.val, "test": self.test}[split]
 
 
 def scan(root: Path, subset: float = 1.0) -> Captions:
-    """Read the lists and captions of `root`, and list its pictures, without opening one.
+    """Read the lists and captions of `root`, and list its pictures without opening them.
 
-    Two layouts are known. The official one has pictures in `Flicker8k_Dataset/` (or rightly spelt, or `Images/`), and
-    captions and lists in `Flickr8k_text/` or in `root` itself. Karpathy's has `dataset_flickr8k.json` or `dataset.json`,
-    pictures in `imgs/`, in one of those folders or beside it, and perhaps `vgg_feats.mat`. His is taken where both are.
+    There are two layouts. The official one has pictures in `Flicker8k_Dataset/` (also `Flickr8k_Dataset/` or `Images/`), and
+    captions and lists in `Flickr8k_text/` or in `root`. Karpathy's has `dataset_flickr8k.json` or `dataset.json`, pictures in
+    `imgs/`, in one of the other folders or beside the JSON, and optionally `vgg_feats.mat`. If both are present, Karpathy's is
+    used.
 
     Args:
-        root: the data set. Pictures that its `quarantine.txt` names (one a line, # starts a comment) are left out.
-        subset: the part F of the training pictures to use, in (0, 1]: the first ceil(F n) in order of the SHA-256 of
-            their names, so a smaller subset lies within a larger one. Other splits are always used whole.
+        root: the data set. Pictures that its `quarantine.txt` names (one per line, # starts a comment) are left out.
+        subset: the part F of the training pictures to use, in (0, 1]: the first ceil(F n) in order of the SHA-256 of their
+            names. Larger subsets include smaller ones. Other splits are used whole.
 
     Raises:
-        ValueError: `subset` is out of range, `root` is no such data set (the message suggests one that is), or what it
-            holds cannot be read: lists that are not text, or a JSON with other content.
+        ValueError: `subset` is out of range, `root` is no such data set (the message suggests another), a list is not text, or
+            the JSON has unexpected content.
     """
     if not 0 < subset <= 1:
         raise ValueError(f"subset={subset}: expected the part of the training pictures to use, above 0 and at most 1")
@@ -125,28 +127,23 @@ def scan(root: Path, subset: float = 1.0) -> Captions:
     )
 
 
-def verify(found: Captions, progress: Progress, synthetic: bool = False) -> DataReport:
-    """Read and decode every picture of a scanned data set, in parallel, and report all that is wrong with it.
+def verify(found: Captions, progress: Progress) -> DataReport:
+    """Decode every picture of a scanned data set, in parallel, and report all problems.
 
     Args:
-        found: what `scan` found.
+        found: result of `scan`.
         progress: called with ("verifying pictures", done, total).
-        synthetic: whether the pictures are generated; goes into the report.
 
     Returns:
-        The report. Its counts are training captions ("train") and test pictures ("test"), then training pictures,
-        validation pictures and validation captions under names that say so. Its fingerprint is 16 hexadecimal digits over
-        splits, names and contents of the pictures used, over their captions and, where it is there, over the feature
-        matrix. Files found good are remembered and not read again (`tasks.data.verification.check`). Damaged files raise nothing:
-        `tasks.data.verification.require` does that.
+        The report. Its counts are training captions ("train"), test pictures ("test"), training pictures, validation pictures
+        and validation captions. Its fingerprint has 16 hexadecimal digits over splits, names, contents and captions of the
+        pictures used, and over the feature matrix, if any. Good files are remembered and not read again
+        (`tasks.data.verification.check`). Damaged files become problems of the report.
     """
     problems, warnings = list(found.problems), list(found.warnings)
     listed = {picture.name for split in SPLITS for picture in found.pictures(split)}
-    names = sorted(listed & _pictures(found.folder))  # what `scan` says of the others is enough
-
-    def report(done: int, total: int) -> None:
-        progress("verifying pictures", done, total)
-
+    names = sorted(listed & _pictures(found.folder))  # `scan` reports the others
+    report = partial(progress, "verifying pictures")
     checked = dict(zip(names, check(found.folder, names, pixels, "image", progress=report), strict=True))
     problems += [result for result in checked.values() if isinstance(result, str)]
     content = hashlib.sha256()
@@ -162,6 +159,7 @@ def verify(found: Captions, progress: Progress, synthetic: bool = False) -> Data
     trained, tested = ([picture.name for picture in pictures] for pictures in (found.train, found.test))
     held_out = [picture.name for picture in found.val] + tested
     warnings += duplicates("pictures of val or test", trained, held_out, checked, "training pictures")
+    synthetic = (found.root / MARK).exists()
     published, odd = ("", []) if synthetic else totals("Flickr8k", PUBLISHED, found.listed)
     return DataReport(
         name=printable(found.root.resolve().name),
@@ -182,7 +180,7 @@ def verify(found: Captions, progress: Progress, synthetic: bool = False) -> Data
 
 
 def _pictures(folder: Path) -> set[str]:
-    """Return the names of the picture files in `folder`; hidden files are passed over."""
+    """Return the names of the picture files in `folder`, without hidden files."""
     with os.scandir(folder) as entries:
         return {e.name for e in entries if e.name.lower().endswith(SUFFIXES) and e.name[0] != "." and is_file(e)}
 
@@ -192,40 +190,27 @@ def _digest(result: Good | str | None) -> str:
 
 
 def _listing(root: Path) -> Listing:
-    """Return what `root` says of itself, in whichever layout it has."""
+    """Return what `root` lists, in whichever layout it has."""
 
     def complete(folder: Path) -> bool:
-        try:
-            return karpathy.json_file(folder) is not None or official.text_folder(folder) is not None
-        except OSError:  # not ours to look into
-            return False
+        return karpathy.json_file(folder) is not None or official.text_folder(folder) is not None
 
     if found := karpathy.json_file(root):
         listing = karpathy.read(root)
         if text := official.text_folder(root):
-            passed_over = (text / official.TOKENS).relative_to(root).as_posix()
-            listing.warnings.append(f"{found.name} was read, and {passed_over} passed over")
+            ignored = (text / official.TOKENS).relative_to(root).as_posix()
+            listing.warnings.append(f"{found.name} was read, and {ignored} passed over")
         return listing
     if official.text_folder(root):
         return official.read(root)
     expected = f"{official.TEXT}/{official.TOKENS} or {karpathy.NAMES[0]}"
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder; expected one with {expected}")
-    here = root.resolve()
-    below = sorted(path for path in here.iterdir() if complete(path))
-    above = [path for path in list(here.parents)[:2] if complete(path)]
-    hint = ""
-    if below:
-        hint = f"; {' and '.join(str(path) for path in below[:3])} would fit"
-    elif above:
-        hint = f"; you may have meant {above[0]}, of which this is a part"
-    elif archives := sorted(path.name for path in here.glob("*.zip")):
-        hint = f"; it holds {some(archives)}: unpack first"
-    raise ValueError(f"{root} has no captions; expected {expected} in it{hint}")
+    raise ValueError(f"{root} has no captions; expected {expected} in it{where_instead(root, complete, '*.zip')}")
 
 
 def _leave_out(root: Path, listing: Listing, present: set[str]) -> set[str]:
-    """Return the names that quarantine.txt leaves out, and note what is wrong with it."""
+    """Return the names that quarantine.txt leaves out, and add its problems to `listing`."""
     listed = {name for names in listing.names.values() for name in names}
     known = present | listed | set(listing.captions)
     prefix = "" if listing.folder == root else f"{listing.folder.name}/"
@@ -235,7 +220,7 @@ def _leave_out(root: Path, listing: Listing, present: set[str]) -> set[str]:
 
 
 def _usable(listing: Listing, present: set[str], excluded: set[str]) -> dict[Split, list[str]]:
-    """Return the sorted names of each split, and note in the listing what is wrong with them."""
+    """Return the sorted names of each split, and add their problems to `listing`."""
     where = f"{listing.folder.name}/"
     chosen: dict[Split, list[str]] = {}
     owner: dict[str, Split] = {}
@@ -264,7 +249,7 @@ def _usable(listing: Listing, present: set[str], excluded: set[str]) -> dict[Spl
 
 
 def _causes(listing: Listing, present: set[str], excluded: set[str]) -> list[str]:
-    """Return what explains more problems than are shown: many pictures that are not there."""
+    """Return a sentence if more pictures are absent than are shown; it explains the other problems."""
     names = {name for split in SPLITS for name in listing.names[split]} - excluded
     if listing.features or len(absent := sorted(names - present)) <= SHOWN:
         return []

@@ -1,7 +1,7 @@
 """Captions from a language model: greedy decoding and beam search, batched over pictures and beams.
 
-The rules are those of NeuralTalk: word 0 starts and ends a caption; a beam's score is the plain sum of its
-log-probabilities, so short captions are favoured; a beam that has ended stays among the candidates.
+The rules are those of NeuralTalk. Word 0 starts and ends a caption. The score of a beam is the sum of its log-probabilities, which
+favours short captions. A beam that has ended remains a candidate.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 State = tuple[Tensor, Tensor]
-"""What a captioner remembers of each sequence: two tensors (n, hidden)."""
+"""State of a captioner for n sequences: two tensors (n, hidden)."""
 
 END = 0
-"""The word that starts every caption and ends it."""
+"""The word that starts and ends every caption."""
 
 
 class Captioner(Protocol):
-    """A recurrent language model that sees a picture first. Put it into evaluation mode before decoding."""
+    """A recurrent language model whose first input is a picture. Put it into evaluation mode before decoding."""
 
     def start(self, features: Tensor) -> State:
-        """Return the state after the pictures, (n, features), were fed as the first word."""
+        """Return the state after the pictures (n, features), the first input."""
         ...
 
     def step(self, words: Tensor, state: State) -> tuple[Tensor, State]:
@@ -32,7 +32,7 @@ class Captioner(Protocol):
 
 @torch.inference_mode()
 def greedy(model: Captioner, features: Tensor, max_words: int = 20) -> list[list[int]]:
-    """Return a caption for each picture: at each step the most probable word, the lowest such index on a tie.
+    """Return a caption for each picture: at each step the most probable word, with the lowest index on a tie.
 
     Args:
         model: the captioner, on the device of `features`.
@@ -41,15 +41,11 @@ def greedy(model: Captioner, features: Tensor, max_words: int = 20) -> list[list
 
     Returns:
         n lists of at most `max_words` words, without the end.
-
-    Raises:
-        ValueError: `max_words` is less than 1.
     """
-    _at_least_one("max_words", max_words)
     captions = torch.full((len(features), max_words), END, device=features.device)
     if not len(features):
         return []
-    pictures = torch.arange(len(features), device=features.device)  # those whose caption goes on
+    pictures = torch.arange(len(features), device=features.device)  # pictures whose caption has not ended
     words = torch.full_like(pictures, END)
     state = model.start(features)
     for step in range(max_words):
@@ -67,31 +63,26 @@ def greedy(model: Captioner, features: Tensor, max_words: int = 20) -> list[list
 
 @torch.inference_mode()
 def beam(model: Captioner, features: Tensor, width: int, max_words: int = 20) -> list[list[int]]:
-    """Return for each picture the best caption that a beam search finds, whether or not it came to its end.
+    """Return for each picture the best caption of a beam search, ended or not.
 
-    At each step the `width` best of all continuations of all beams are kept; of equally good ones, those of the better
-    beam, then those with the lower word index. A picture leaves the batch once its best beam has ended: the
-    log-probabilities are at most 0, so no other can overtake it.
+    Each step keeps the `width` best continuations of all beams; on a tie those of the better beam, then those with the lower
+    word index. A picture leaves the batch when its best beam has ended: log-probabilities are at most 0, so no other beam can
+    overtake it.
 
     Args:
         model: the captioner, on the device of `features`.
-        features: (n, features). Memory for about 3 x n x width x vocabulary numbers is needed.
-        width: beams per picture; 1 is greedy decoding. It may exceed the number of captions that there are.
+        features: (n, features). The search needs memory for about 3 x n x width x vocabulary numbers.
+        width: beams per picture; 1 is greedy decoding. It may exceed the number of possible captions.
         max_words: steps after which a caption is cut off; predicting the end takes one.
 
     Returns:
         n lists of at most `max_words` words, without the end.
-
-    Raises:
-        ValueError: `width` or `max_words` is less than 1.
     """
-    _at_least_one("width", width)
-    _at_least_one("max_words", max_words)
     device = features.device
     captions = torch.full((len(features), max_words), END, device=device)
     if not len(features):
         return []
-    pictures = torch.arange(len(features), device=device)  # those not yet settled
+    pictures = torch.arange(len(features), device=device)  # pictures whose best beam has not ended
     words = torch.full((len(features), 1, 1), END, device=device)  # (pictures, beams, steps so far and the start)
     scores = torch.zeros((len(features), 1), device=device)  # (pictures, beams), best first
     ended = torch.zeros_like(scores, dtype=torch.bool)
@@ -100,7 +91,7 @@ def beam(model: Captioner, features: Tensor, width: int, max_words: int = 20) ->
         beams = words.shape[1]
         log_probs, state = model.step(words[:, :, -1].reshape(-1), state)
         vocabulary = log_probs.shape[1]
-        # A beam that has ended has one continuation, itself: another END at no cost.
+        # An ended beam has one continuation: another END at no cost.
         candidates = scores.masked_fill(ended, -torch.inf)[:, :, None] + log_probs.view(-1, beams, vocabulary)
         candidates[:, :, END] = torch.where(ended, scores, candidates[:, :, END])
         scores, chosen = _best(candidates.view(-1, beams * vocabulary), width)
@@ -119,10 +110,10 @@ def beam(model: Captioner, features: Tensor, width: int, max_words: int = 20) ->
 
 
 def _best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return values and columns, (rows, at most k), of each row's highest; equals in the order of their columns."""
+    """Return the k highest values of each row and their columns, (rows, at most k), ties in order of columns."""
     values, columns = scores.topk(min(k + 1, scores.shape[1]))
     if values.shape[1] > k:
-        # Which of several equals `topk` takes is undefined. It matters where the last that is kept equals the next: rare.
+        # `topk` does not define which of several equal values it returns. This matters if the last kept value equals the next.
         tied = (values[:, k - 1] == values[:, k]).nonzero().view(-1)
         if len(tied):
             columns[tied] = scores[tied].sort(dim=1, descending=True, stable=True).indices[:, : k + 1]
@@ -140,8 +131,3 @@ def _lists(captions: Tensor) -> list[list[int]]:
     """Return each row of (n, steps) up to its first END."""
     rows: list[list[int]] = captions.tolist()
     return [row[: row.index(END)] if END in row else row for row in rows]
-
-
-def _at_least_one(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name}={value} must be at least 1.")

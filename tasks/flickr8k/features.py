@@ -1,7 +1,6 @@
-"""Pictures as the fixed vectors that a captioner is trained on: extracted once by a frozen network, then kept on disk.
+"""Features of pictures for the captioner: extracted once by a frozen network, then cached on disk.
 
-A picture's features depend on the pictures that share its batch by float rounding only (about 1e-6 of their size): which
-kernel computes a batch depends on its size.
+The features of a picture depend on the size of its batch by rounding only (about 1e-6), since the kernel depends on that size.
 """
 
 from __future__ import annotations
@@ -9,11 +8,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,37 +24,38 @@ from safetensors.torch import save
 from torch import Tensor
 
 from tasks.data.cache import cache_dir, write_whole
-from tasks.data.images import pixels
-from tasks.data.threads import Threads
+from tasks.data.images import decode
+from tasks.data.threads import read_ahead
 from tasks.flickr8k import backbone
 from tasks.pretrained import Weights
 from tasks.task import Progress
 
 VERSION = 1
-"""Raise it with any change to what is computed: it is part of the data fingerprint and of the cache's key."""
+"""Raise it with any change to the computation; it is part of the data fingerprint and of the cache key."""
 
 GRID = 12
-"""Side of the grid that "pixels" averages a picture to."""
+"""Side of the grid to which "pixels" averages a picture."""
 
-_BATCH, _BATCH_ON_CPU = 64, 8  # SqueezeNet on one core: 87 pictures a second by 8, 47 by 64, which leave its caches
-_BATCHES_AHEAD = 3  # decoded before the network asks for them: enough to keep it busy, and little memory
+_BATCH, _BATCH_ON_CPU = (
+    64,
+    8,
+)  # SqueezeNet on a core: 87 pictures per second in batches of 8, 47 in batches of 64
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """What turns pictures into features.
+    """Turns pictures into features.
 
     Attributes:
         network: a torchvision classifier, such as "vgg16" or "squeezenet1_0"; or "pixels", which needs no weights: the
             picture averaged to a 12 x 12 grid, RGB in [-1, 1].
         weights: of the network; None for "pixels".
-        resize: what a picture's short side is made, in pixels, with antialiasing; None: the whole picture is warped to
-            crop x crop ("pixels" takes the whole picture too).
-        crop: side of the (central) square that the network sees.
-        device: where it runs.
+        resize: short side of the resized picture in pixels, with antialiasing. None warps the whole picture to crop x crop.
+        crop: side of the centre crop, the network's input.
+        device: of the network.
 
     Raises:
-        ValueError: there is no such network, it lacks weights, or it cannot take pictures of `crop` x `crop`.
+        ValueError: there is no such network, it has no weights, or it does not accept pictures of `crop` x `crop`.
     """
 
     network: str
@@ -81,24 +78,24 @@ class Extractor:
 
     @property
     def width(self) -> int:
-        """The number of features a picture."""
+        """The number of features per picture."""
         return 3 * GRID**2 if self.network == "pixels" else backbone.width(self.network, self.crop)
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 over what the extractor computes, whichever device and version of a library computes it."""
+        """Return the SHA-256 over the definition of the features, independent of device and library versions."""
         facts: list[Any] = [VERSION, self.network]
         facts += [GRID] if self.weights is None else [self.weights.sha256, self.resize, self.crop, backbone.LAYER]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def key(self) -> str:
-        """Return the SHA-256 over `fingerprint` and what can change a feature in its last digits: a decoder, kernels."""
+        """Return the SHA-256 over `fingerprint` and all that changes the last digits of features: decoder and kernels."""
         facts: list[Any] = [self.fingerprint(), PIL.__version__]
         if self.weights is not None:
             facts += [backbone.MEAN, backbone.STD, torch.__version__, torchvision.__version__, self.device.type]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def describe(self) -> str:
-        """Return one line for the record."""
+        """Return a line for the record."""
         if self.weights is None:
             return f"pixels: mean colours on a {GRID} x {GRID} grid, {self.width} features"
         cut = f"short side {self.resize}, crop {self.crop}"
@@ -111,20 +108,21 @@ class Extractor:
 
 
 def extract(extractor: Extractor, folder: Path, names: Sequence[str], fingerprint: str, progress: Progress) -> Tensor:
-    """Return the features of the pictures `names` in `folder`, from the cache if it has them.
+    """Return the features of the pictures `names` in `folder`, from the cache if possible.
 
     Args:
-        extractor: the network, its weights and how it sees a picture.
-        folder: where the pictures lie.
+        extractor: network, weights and preprocessing.
+        folder: of the pictures.
         names: their file names.
         fingerprint: changes with the contents of any of them.
-        progress: called as pictures are done; not at all if the cache has them.
+        progress: called as pictures are done, but not if the features are cached.
 
     Returns:
         (len(names), extractor.width) float32 on the CPU, in the order of `names`.
 
     Raises:
-        ValueError: a picture cannot be read, the weights do not fit the network, or they give features that are no numbers.
+        ValueError: a picture cannot be decoded, the weights do not fit the network, or a feature is not finite.
+        OSError: a picture cannot be opened.
     """
     key = hashlib.sha256(json.dumps([extractor.key(), fingerprint, list(names)]).encode()).hexdigest()
     path = cache_dir() / "features" / f"{key[:32]}.safetensors"
@@ -132,7 +130,7 @@ def extract(extractor: Extractor, folder: Path, names: Sequence[str], fingerprin
     if held is not None:
         return held
     features = _extract(extractor, folder, names, progress)
-    with contextlib.suppress(OSError):  # a full or read-only disk: they are extracted again next time
+    with contextlib.suppress(OSError):  # on a full or read-only disk, features are extracted again next time
         _remember(path, key, features)
     return features
 
@@ -142,11 +140,11 @@ def _extract(extractor: Extractor, folder: Path, names: Sequence[str], progress:
     weights, device = extractor.weights, extractor.device
     network = None if weights is None else backbone.load(extractor.network, weights, device)
     done = 0
-    # No TF32 and no choice of kernels by speed: the same features on every run.
+    # Without TF32 and benchmarking of kernels, so that all runs give the same features.
     exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     with torch.no_grad(), exact, contextlib.closing(_views(extractor, folder, names)) as batches:
         for batch in batches:
-            views = torch.from_numpy(batch)
+            views = torch.from_numpy(np.stack(batch))
             if network is None:
                 output = views.flatten(1).float().div_(127.5).sub_(1)
             else:
@@ -161,45 +159,26 @@ def _extract(extractor: Extractor, folder: Path, names: Sequence[str], progress:
     return features
 
 
-def _views(extractor: Extractor, folder: Path, names: Sequence[str]) -> Generator[NDArray[np.uint8], None, None]:
-    """Yield batches (N, side, side, 3) of what the network sees, in order, decoded by threads ahead of it."""
+def _views(extractor: Extractor, folder: Path, names: Sequence[str]) -> Generator[list[NDArray[np.uint8]], None, None]:
+    """Yield batches of views (side, side, 3), the input of the network, in order."""
 
     def read(name: str) -> NDArray[np.uint8]:
-        try:
-            picture = pixels((folder / name).read_bytes())
-        except OSError as error:
-            raise ValueError(f"{folder / name} cannot be opened ({error.strerror})") from error
-        except ValueError as error:
-            raise ValueError(f"{folder / name} is not a readable image ({error})") from error
+        picture = decode(folder / name)
         if extractor.weights is None:
             return np.asarray(Image.fromarray(picture).resize((GRID, GRID), Image.Resampling.BOX))
         return backbone.view(picture, extractor.resize, extractor.crop)
 
     size = _BATCH_ON_CPU if extractor.device.type == "cpu" else _BATCH
-    pool = Threads()
-    ahead: deque[list[tuple[str, Future[NDArray[np.uint8]]]]] = deque()
-
-    def first() -> NDArray[np.uint8]:
-        return np.stack([pool.result(view, partial(folder.joinpath, name)) for name, view in ahead.popleft()])
-
-    try:
-        for start in range(0, len(names), size):
-            ahead.append([(name, pool.submit(read, name)) for name in names[start : start + size]])
-            if len(ahead) > _BATCHES_AHEAD:
-                yield first()
-        while ahead:
-            yield first()
-    finally:
-        pool.close()
+    return read_ahead(read, [names[start : start + size] for start in range(0, len(names), size)], folder.joinpath)
 
 
 def _recall(path: Path, key: str, shape: tuple[int, int]) -> Tensor | None:
-    """Return the features at `path`; None where there are none, or they are damaged or others."""
+    """Return the features at `path`; None if they are absent, damaged or for another key."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             features: Tensor = file.get_tensor("features")
-    except Exception:  # absent, or whatever a damaged file makes the reader raise
+    except Exception:  # absent, or any error of the reader on a damaged file
         return None
     if metadata.get("key") != key or features.dtype != torch.float32 or tuple(features.shape) != shape:
         return None
@@ -207,7 +186,7 @@ def _recall(path: Path, key: str, shape: tuple[int, int]) -> Tensor | None:
 
 
 def _remember(path: Path, key: str, features: Tensor) -> None:
-    """Write the features to `path`, whole or not at all.
+    """Write the features to `path` atomically.
 
     Raises:
         OSError: they cannot be written.

@@ -1,8 +1,8 @@
-"""The NeuralTalk captioner: a picture's features as the first word of an LSTM whose output is o * c.
+"""The NeuralTalk captioner: an LSTM with output o * c whose first input is the features of a picture.
 
-Semantics are those of karpathy/neuraltalk (imagernn/lstm_generator.py, generic_batch_generator.py, driver.py); the
-arithmetic is arranged for speed: captions are packed, so that nothing is computed for padding, and everything that does not
-depend on the step before is one matrix product for the whole batch, forward and backward.
+The function is that of karpathy/neuraltalk (imagernn/lstm_generator.py, generic_batch_generator.py, driver.py). For speed,
+captions are packed without padding, and everything that does not depend on the previous step is a single matrix product for the
+whole batch, forward and backward.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ State = tuple[Tensor, Tensor]
 
 
 class NeuralTalk(nn.Module):
-    """Scores every next word of captions, given pictures' features.
+    """Predicts the next word of captions from the features of pictures.
 
     Args:
         settings: sizes, dropout and the range of initial weights.
-        features: length of a picture's feature vector.
-        log_frequencies: of every word, index 0 being the end of a caption: the first output bias.
-        seed: of the initial weights, uniform as NeuralTalk's (the LSTM's bias too: it is a row of NeuralTalk's matrix).
+        features: length of a feature vector.
+        log_frequencies: of every word, the initial output bias; index 0 is the end of a caption.
+        seed: of the initial weights, uniform as in NeuralTalk (also the bias of the LSTM, a row of NeuralTalk's matrix).
     """
 
     def __init__(self, settings: Network, features: int, log_frequencies: Sequence[float], seed: int) -> None:
@@ -50,24 +50,24 @@ class NeuralTalk(nn.Module):
         """Return unnormalised log-probabilities of the word after each of `words`, (len(words), vocabulary).
 
         Args:
-            features: (batch, features), in order of falling caption length.
-            words: the words that are fed, time-major and packed: the start token of all captions, then their first words ...
-            sizes: how many captions are still running at each step; the first step, the picture's, is `batch`, as is the
-                second, the start token's.
+            features: (batch, features), in order of decreasing caption length.
+            words: the input words, time-major and packed: the start tokens of all captions, then their first words, and so on.
+            sizes: number of captions at each step. The first step, of the pictures, and the second, of the start tokens, have
+                `batch`.
         """
         drop = self.settings.dropout if self.training else 0.0
         x = functional.dropout(torch.cat((self.image(features), self.words(words))), drop, self.training)
-        hidden = self.lstm(x, sizes)[len(features) :]  # what follows the picture itself is not predicted
+        hidden = self.lstm(x, sizes)[len(features) :]  # the output after the picture predicts nothing
         logits: Tensor = self.decoder(functional.dropout(hidden, drop, self.training))
         return logits
 
     def start(self, features: Tensor) -> State:
-        """Return the state after the pictures were fed. features: (n, features)."""
+        """Return the state after the pictures. features: (n, features)."""
         zero = features.new_zeros(len(features), self.settings.size)
         return self.lstm.tick(self.image(features), (zero, zero))
 
     def step(self, words: Tensor, state: State) -> tuple[Tensor, State]:
-        """Feed one word each and return log-probabilities of the next, (n, vocabulary), and the next state. words: (n,)."""
+        """Return log-probabilities of the next words, (n, vocabulary), and the state after `words` (n,)."""
         state = self.lstm.tick(self.words(words), state)
         return self.decoder(state[0]).log_softmax(1), state
 
@@ -75,8 +75,8 @@ class NeuralTalk(nn.Module):
 class PackedLstm(nn.Module):
     """An LSTM without tanh on the cell (output o * c) over packed sequences.
 
-    `weight` (4 * hidden, inputs + hidden) is one matrix, as NeuralTalk's WLSTM is, so that it is pruned as one layer; its
-    rows are the input, forget and output gates and the candidate.
+    `weight` (4 * hidden, inputs + hidden) is a single matrix, like NeuralTalk's WLSTM, and pruned as one layer. Its rows are the
+    input, forget and output gates and the candidate.
     """
 
     def __init__(self, inputs: int, hidden: int) -> None:
@@ -100,7 +100,7 @@ class PackedLstm(nn.Module):
 
 
 class _Packed(torch.autograd.Function):
-    """Automatic differentiation would add to the weights' gradient at every step; here it is one product at the end."""
+    """Automatic differentiation would add to the gradient of the weights at every step; here it is one product at the end."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, sizes: tuple[int, ...]) -> Tensor:
@@ -134,7 +134,7 @@ class _Packed(torch.autograd.Function):
         inputs, hidden = x.shape[1], cells.shape[1]
         recurrent = weight[:, inputs:]
         grad_gates = torch.empty_like(gates)
-        earlier = []  # the hidden vectors that entered each step, for the weights' gradient
+        earlier = []  # hidden inputs of each step, for the gradient of the weights
         end = len(x)
         later_hidden = later_cell = x.new_empty(0, hidden)
         for step in range(len(sizes) - 1, -1, -1):

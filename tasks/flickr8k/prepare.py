@@ -1,4 +1,4 @@
-"""Flickr8k in the layout that the loader reads, from its two official archives as they unzip: pictures and texts untouched."""
+"""Copies the two unzipped archives of Flickr8k into the layout of the loader, files unchanged."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ PICTURES = 8_091
 """Pictures in Flickr8k_Dataset.zip."""
 
 ARCHIVES = ("Flickr8k_Dataset.zip", "Flickr8k_text.zip")
-_HIDDEN = "__MACOSX"  # what else the archives hold
+_HIDDEN = "__MACOSX"  # another folder in the archives
 
 
 def flickr8k(source: Path, target: Path, progress: Progress, pictures: int = PICTURES) -> None:
-    """Write Flicker8k_Dataset/ and Flickr8k_text/ into the folder `target`, which must not be there.
+    """Write Flicker8k_Dataset/ and Flickr8k_text/ into a new folder `target`.
 
     Args:
         source: holds the unzipped archives: the folder of pictures, and the texts in Flickr8k_text/ or beside it.
-        target: where to write.
+        target: the folder to write.
         progress: called with ("copying pictures", done, total).
-        pictures: how many there should be.
+        pictures: expected number of pictures.
 
     Raises:
-        ValueError: the pictures or a list are not there, or there are too few of them; what is missing is named.
-        OSError: the disk.
+        ValueError: the pictures or a list are missing, or the number of pictures is wrong; the message names what is missing.
+        OSError: a file cannot be read or written.
     """
     folder = _pictures(source)
-    text = next((one for one in _places(source, TEXT) if (one / TOKENS).is_file()), None)
+    text = next((place for place in _places(source, TEXT) if (place / TOKENS).is_file()), None)
     if folder is None or text is None:
         missing = " and ".join([f"{FOLDERS[0]}/"] * (folder is None) + [TOKENS] * (text is None))
         zips = [name for name in ARCHIVES if (source / name).is_file()]
@@ -53,7 +53,7 @@ def flickr8k(source: Path, target: Path, progress: Progress, pictures: int = PIC
 
 
 def _places(source: Path, inner: str) -> list[Path]:
-    """Return where a folder may lie: itself in `source`, one level deeper where an archive was given a folder, or loose."""
+    """Return the possible places of a folder: in `source`, one level deeper, or `source` itself."""
     if not source.is_dir():
         return []
     deeper = [path / inner for path in sorted(source.iterdir()) if path.is_dir() and path.name != _HIDDEN]

@@ -1,7 +1,7 @@
 """The captioning recipe at three scales (standard library only).
 
-Numbers of the paper are those of its Table 5; NeuralTalk's are those of karpathy/neuraltalk: the defaults of driver.py, and
-what solver.py, lstm_generator.py and data_provider.py do.
+The paper's numbers are those of its Table 5. NeuralTalk's are the defaults of driver.py in karpathy/neuraltalk and the behaviour
+of solver.py, lstm_generator.py and data_provider.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dsd.schedule import Phase, PolynomialDecay, Schedule
 from tasks.recipe import Metric, Recipe, RmsProp, Scale, scaled
 
 BLEU4 = Metric("bleu4", "%", lower_is_better=False)
-"""Corpus BLEU-4 without brevity penalty, as NeuralTalk's script prints it: the paper's figures fit that script."""
+"""Corpus BLEU-4 without brevity penalty, as in NeuralTalk's script, which the paper's figures fit."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Network:
     """NeuralTalk's sizes.
 
     Attributes:
-        size: of the picture's encoding, a word's and the hidden vector.
-        dropout: of what enters the LSTM and of what leaves it.
-        initial: weights start uniform in [-initial, initial].
+        size: of the encodings of pictures and words, and of the hidden vector.
+        dropout: of the inputs and outputs of the LSTM.
+        initial: initial weights are uniform in [-initial, initial].
     """
 
     size: int = 256
@@ -33,17 +33,18 @@ class Network:
 
 @dataclass(frozen=True)
 class Captioning:
-    """Where features come from, which words are learned, and how captions are decoded.
+    """Features, vocabulary and decoding.
 
     Attributes:
-        network: the frozen network, torchvision's name, or "pixels" for the picture itself on a grid.
-        weights: torchvision's name of its weights; empty where the user must give a file.
-        resize, crop: short side and centre crop of the pictures that enter it, in pixels; without `resize` the whole picture
-            is warped to crop x crop. "pixels" has no use for them.
-        standardise: whether each feature is shifted and scaled to mean 0 and variance 1 over the training pictures.
-        minimum_count: words that are rarer in the training captions are dropped.
-        max_words: the longest caption that decoding may produce.
-        beam: the width that the primary metric is decoded with (1 is greedy), and `beside` another one, reported beside it.
+        network: torchvision's name of the frozen network, or "pixels" for the picture averaged to a grid.
+        weights: torchvision's name of its weights; "" if the user must give a file.
+        resize, crop: short side and centre crop of the network's input in pixels; without `resize`, the whole picture is warped
+            to crop x crop. "pixels" ignores them.
+        standardise: whether features are standardised to mean 0 and variance 1 over the training pictures.
+        minimum_count: rarer words of the training captions are dropped.
+        max_words: maximum length of a decoded caption.
+        beam: beam width of the primary metric; 1 is greedy.
+        beside: another beam width, reported beside it.
     """
 
     network: str = "vgg16"
@@ -88,7 +89,7 @@ SMOKE = dataclasses.replace(
     NEURALTALK,
     schedule=scaled(NEURALTALK.schedule, 1, 2.0),
     batch_size=50,
-    # With dropout, the few words of a caption mix up which object has which colour.
+    # With dropout, the network confuses the colours of the objects.
     model=Network(size=128, dropout=0.0),
     data=Captioning(network="pixels", weights="", standardise=True),
     evaluate_every=5.0,
@@ -121,6 +122,6 @@ SOURCES: dict[str, str] = {
     "weights": "VGG-16's weights are torchvision's own and RGB is normalised as these want it, where NeuralTalk takes the original "
     "Caffe weights and subtracts a mean BGR pixel",
 }
-"""Where the published values come from, by the first words of a field's name (see `tasks.notes`)."""
+"""Sources of the published values, by the first words of a field's name (see `tasks.notes`)."""
 
 REMARKS: tuple[str, ...] = ()

@@ -8,11 +8,11 @@ from tasks.recipe import Recipe, Scale
 from tasks.row import Row
 
 NUMERICS = 1
-"""Raised with whatever alters a result of this domain and stands in no recipe (see `Row.version`)."""
+"""Raise it with any change that alters results but no recipe (see `Row.version`)."""
 
 
 def _another(recipe: Recipe, network: str) -> Recipe:
-    """Return the recipe with another frozen network, whose weights the user names."""
+    """Return the recipe with another frozen network; the user gives its weights."""
     return recipe if network == recipe.data.network else with_data(recipe, network=network, weights="")
 
 
@@ -29,7 +29,7 @@ def _needs_a_file(flag: str, named: str, scale: Scale) -> None:
 WEIGHTS = Option(
     "weights",
     str | None,
-    "Weights of the frozen network whose features a captioner is trained on: a file or a torchvision weights name.",
+    "Weights of the frozen network that computes features: a file or a torchvision weights name.",
     metavar="FILE|NAME",
     after="subset",
     opens=True,
@@ -39,11 +39,11 @@ WEIGHTS = Option(
 NETWORK = Option(
     "network",
     str | None,
-    "That network, by torchvision's name, such as squeezenet1_0. By default the recipe's.",
+    "Frozen network, by torchvision's name, such as squeezenet1_0. Default: the recipe's.",
     metavar="NAME",
     after="weights",
     recipe=_another,
-    custom=("paper",),  # at small scale it is the user's choice: another recipe, but the row's own
+    custom=("paper",),  # at small scale the user chooses the network: a different recipe, but not a custom one
     opens=True,
     scores=True,
     check=_needs_real_data,

@@ -1,17 +1,18 @@
-"""SqueezeNet as Deep Compression released it (songhan/SqueezeNet-Deep-Compression), decoded to torchvision's weights.
+"""Decodes the SqueezeNet of Deep Compression (songhan/SqueezeNet-Deep-Compression) to torchvision's weights.
 
-The file is 26 little-endian uint32, the number of stored weights of each convolution in network order, and then for each
-convolution: a codebook of 256 float32; its biases, float32; one uint8 for every stored weight, an index into the codebook; and
-four bits for every stored weight, the zeros before it, two to a byte, the low half first. What is not stored is codebook[0].
+The file begins with 26 little-endian uint32, the number of stored weights of each convolution in network order. For each
+convolution follow: a codebook of 256 float32; the biases, float32; a uint8 per stored weight, the index into the codebook; and
+four bits per stored weight, the number of zeros before it, two per byte, the low half first. Other weights are codebook[0].
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from tasks.flickr8k.backbone import MEAN, STD
 NAME = "compressed_SqueezeNet.net"
 _CODES = 256
 _CAFFE_MEAN = (123, 117, 104)
-"""What the released network's input has subtracted, of 255 levels; here in order R, G, B. Its own order is B, G, R."""
+"""Mean that the released network subtracts from its input, in 255 levels, in order R, G, B. Its own order is B, G, R."""
 
 
 def prepare(source: Path, target: Path, sha256: str | None = None) -> None:
@@ -34,11 +35,11 @@ def prepare(source: Path, target: Path, sha256: str | None = None) -> None:
     Args:
         source: compressed_SqueezeNet.net, or the folder that holds it.
         target: the file to write.
-        sha256: what is expected of `source`; None compares nothing.
+        sha256: expected checksum of `source`; None skips the check.
 
     Raises:
-        ValueError: there is no such file, or it has another checksum, or holds something else.
-        OSError: the disk.
+        ValueError: there is no such file, its checksum differs, or its content is invalid.
+        OSError: a file cannot be read or written.
     """
     path = source / NAME if source.is_dir() else source
     if not path.is_file():
@@ -60,7 +61,7 @@ def decode(data: bytes) -> dict[str, NDArray[np.float32]]:
         data: the whole file.
 
     Raises:
-        ValueError: it is cut short or too long, or a weight lies outside its layer.
+        ValueError: the data is cut short or too long, or a weight lies outside its layer.
     """
     tensors: dict[str, NDArray[np.float32]] = {}
     for name, weight, bias in _layers(data):
@@ -76,15 +77,15 @@ def _layers(data: bytes) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.
     with torch.device("meta"):
         network = models.squeezenet1_0()
     shapes = {name: tuple(m.weight.shape) for name, m in network.named_modules() if isinstance(m, torch.nn.Conv2d)}
-    reader = _Reader(data)
-    stored = reader.take("<u4", len(shapes), "the numbers of stored weights")
+    file = io.BytesIO(data)
+    stored = _take(file, "<u4", len(shapes), "the numbers of stored weights")
     for (name, shape), count in zip(shapes.items(), map(int, stored), strict=True):
         if count > math.prod(shape):
             raise ValueError(f"{count:,} weights are stored of {name}, which has {math.prod(shape):,}")
-        codebook = reader.take("<f4", _CODES, f"the codebook of {name}").astype(np.float64)
-        bias = reader.take("<f4", shape[0], f"the biases of {name}").astype(np.float64)
-        codes = reader.take("u1", count, f"the codes of {name}")
-        packed = reader.take("u1", (count + 1) // 2, f"the offsets of {name}")
+        codebook = _take(file, "<f4", _CODES, f"the codebook of {name}").astype(np.float64)
+        bias = _take(file, "<f4", shape[0], f"the biases of {name}").astype(np.float64)
+        codes = _take(file, "u1", count, f"the codes of {name}")
+        packed = _take(file, "u1", (count + 1) // 2, f"the offsets of {name}")
         offsets = np.stack([packed & 15, packed >> 4], axis=1).ravel()[:count].astype(np.int64)
         positions = np.cumsum(offsets + 1) - 1
         if count and positions[-1] >= math.prod(shape):
@@ -92,36 +93,27 @@ def _layers(data: bytes) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.
         weight = np.full(math.prod(shape), codebook[0])
         weight[positions] = codebook[codes]
         yield name, weight.reshape(shape), bias
-    reader.finish()
+    if rest := file.read():
+        raise ValueError(f"it has {len(data):,} bytes, {len(rest):,} too many")
 
 
-class _Reader:
-    """Numbers off a file, in order."""
+def _take(file: BinaryIO, kind: str, count: int, what: str) -> NDArray[Any]:
+    """Return the next `count` numbers of a NumPy type.
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 0
-
-    def take(self, kind: str, count: int, what: str) -> NDArray[Any]:
-        """Return the next `count` numbers of a NumPy type; raise ValueError where the file ends before."""
-        size = count * np.dtype(kind).itemsize
-        if self._position + size > len(self._data):
-            raise ValueError(f"it ends after {len(self._data):,} bytes, in the midst of {what}")
-        found = np.frombuffer(self._data, kind, count, self._position)
-        self._position += size
-        return found
-
-    def finish(self) -> None:
-        """Raise ValueError where the file goes on."""
-        if self._position != len(self._data):
-            raise ValueError(f"it has {len(self._data):,} bytes, {len(self._data) - self._position:,} too many")
+    Raises:
+        ValueError: the file ends before.
+    """
+    data = file.read(count * np.dtype(kind).itemsize)
+    if len(data) < count * np.dtype(kind).itemsize:
+        raise ValueError(f"it ends after {file.tell():,} bytes, in the midst of {what}")
+    return np.frombuffer(data, kind)
 
 
 def _fold(weight: NDArray[np.float64], bias: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the first convolution for torchvision's input x in place of Caffe's 255 (std x + mean) - caffe_mean, B first."""
+    """Return the first convolution for torchvision's input x instead of Caffe's 255 (std x + mean) - caffe_mean in BGR."""
     weight = weight[:, ::-1]
     shift = np.array([255 * mean - caffe for mean, caffe in zip(MEAN, _CAFFE_MEAN, strict=True)])
     scale = np.array([255 * std for std in STD])
-    # fsum: the exact sum, whatever the order in which a CPU would add.
-    moved = [math.fsum((one * shift[:, None, None]).ravel()) for one in weight]
+    # fsum is exact, so the result does not depend on the order of addition.
+    moved = [math.fsum((kernel * shift[:, None, None]).ravel()) for kernel in weight]
     return weight * scale[:, None, None], bias + np.array(moved)

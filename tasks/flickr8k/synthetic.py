@@ -1,9 +1,8 @@
-"""The embedded set: generated pictures with five captions each in Flickr8k's layout, so that a row can be tried in a minute.
+"""The smoke set: generated pictures with five captions each in Flickr8k's layout, for a test of the row in a minute.
 
-A picture shows two of four shapes in two of five colours, one left of or above the other, on a black or grey ground. Its
-captions say so in five ways, and what they say is wrong for every picture of another scene. Dev and test pictures show
-scenes that no training picture shows, so that no caption can be had by recalling one. It shows that a row runs, never
-what DSD does.
+A picture shows two of four shapes in two of five colours, side by side or one above the other, on a black or grey ground. Five
+captions describe it; each is true for this scene only. Scenes of dev and test pictures do not occur in training, so a caption
+cannot be memorised. The set tests that a row runs, not DSD.
 """
 
 from __future__ import annotations
@@ -16,23 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.data.cache import cache_dir, made_once
+from tasks.data.cache import MARK, cache_dir, made_once
 from tasks.random_streams import derive
 
 VERSION = 1
-"""Raise it with any change to the pictures or captions: it is part of the cache's key."""
-
-MARK = "GENERATED"
-"""A file of this name at a data set's root says that its pictures are generated: no result passes for a real one."""
+"""Raise it with any change to the pictures or captions; it is part of the cache key."""
 
 PICTURES = "Flicker8k_Dataset"
 TEXT = "Flickr8k_text"
 SPLITS = {"train": "Flickr_8k.trainImages.txt", "dev": "Flickr_8k.devImages.txt", "test": "Flickr_8k.testImages.txt"}
 CAPTIONS = 5
-"""Captions a picture."""
+"""Captions per picture."""
 
-# A linear map must find colours and shapes (NeuralTalk's first layer is one), so all colours are corners of one solid and
-# brighter than both grounds: on a brighter ground a shape would turn into its negative.
+# NeuralTalk's first layer, a linear map, must recognise colours and shapes. So all colours are brighter than both grounds: on a
+# brighter ground the shape would be inverted.
 COLOURS = {
     "red": (1.0, 0.15, 0.15),
     "green": (0.1, 0.85, 0.1),
@@ -47,20 +43,20 @@ SHAPES = {
     "triangle": ("triangle", "wedge"),
     "cross": ("cross", "plus"),
 }
-"""Shape: its usual name and a rarer one."""
+"""Usual and rarer name of each shape."""
 
 _CENTRES = {"row": ((0.27, 0.5), (0.73, 0.5)), "column": ((0.5, 0.27), (0.5, 0.73))}
-"""Where the first and the second object lie: x and y, the picture's side being 1."""
+"""Position (x, y) of the first and the second object, in units of the picture's side."""
 _RELATIONS = {
     "row": (("left of", "to the left of"), ("right of", "to the right of")),
     "column": (("above", "over"), ("below", "under")),
 }
-"""How the first object lies to the second, and the second to the first; each in a usual and a rarer wording."""
+"""Relation of the first object to the second, and of the second to the first; a usual and a rarer wording of each."""
 _BESIDE = {
     "row": (("on its left", "to its left"), ("on its right", "to its right")),
     "column": (("above it", "over it"), ("below it", "under it")),
 }
-"""The same after the other object."""
+"""The same relations, for sentences that name the other object first."""
 _FRAMES = (
     "a {subject} is {relation} a {other}",
     "there is a {subject} {relation} a {other}",
@@ -68,9 +64,9 @@ _FRAMES = (
     "on a {ground} surface a {subject} lies {relation} a {other}",
     "a {other} has a {subject} {beside}",
 )
-_RARE = 0.25  # how often a rarer word is taken; well below one half, so that greedy decoding has one best sentence
+_RARE = 0.25  # probability of a rarer word; well below 1/2, so that greedy decoding has a clear best sentence
 
-_RADIUS = 0.2  # half the side of an object; with all below, no object passes the middle of the picture
+_RADIUS = 0.2  # half the side of an object; with the jitter below, no object crosses the middle of the picture
 _JITTER = 0.02  # of a centre, each way
 _NOISE = 0.06
 _SAMPLING = 4  # points per pixel and axis: smooth edges
@@ -79,20 +75,20 @@ _Plane = NDArray[np.float64]
 
 
 class Thing(NamedTuple):
-    """One object: keys of COLOURS and SHAPES."""
+    """An object: keys of COLOURS and SHAPES."""
 
     colour: str
     shape: str
 
 
 class Scene(NamedTuple):
-    """What a picture shows.
+    """The content of a picture.
 
     Attributes:
         layout: "row" (`first` is left of `second`) or "column" (`first` is above `second`).
         first: an object.
         second: an object of another colour.
-        ground: a key of GROUNDS. The other three decide it, so that a caption without it still fits one scene alone.
+        ground: a key of GROUNDS, determined by the others, so that a caption without it fits a single scene.
     """
 
     layout: str
@@ -102,7 +98,7 @@ class Scene(NamedTuple):
 
 
 def _scenes() -> dict[str, tuple[Scene, ...]]:
-    """Return the scenes of each split: all 640 in random order, half of them on either ground, dealt out."""
+    """Return the scenes of each split: all 640 in random order, half of them on each ground, divided among the splits."""
     things = [Thing(*pair) for pair in itertools.product(COLOURS, SHAPES)]
     arrangements = [
         (layout, first, second)
@@ -120,24 +116,21 @@ def _scenes() -> dict[str, tuple[Scene, ...]]:
 
 
 SCENES = _scenes()
-"""By split; picture i shows scene i, and starts again when all were shown."""
+"""Scenes by split. Picture i shows scene i modulo their number."""
 
 
 def ensure(cache: Path | None = None, train: int = 900, dev: int = 100, test: int = 100, size: int = 48) -> Path:
-    """Return the root of the generated set, making it first where the cache does not hold it.
+    """Return the root of the generated set; generate it if the cache does not hold it (see `tasks.data.cache.made_once`).
 
     Args:
-        cache: where to look for it and keep it; `cache_dir()` by default.
+        cache: folder of the set; by default `cache_dir()`.
         train: pictures for training.
         dev: pictures for development.
         test: pictures for testing.
         size: side in pixels.
-
-    The set appears whole or not at all, whoever else makes it at the same time (see `tasks.data.cache.made_once`).
     """
-    cache = cache_dir() if cache is None else cache
     return made_once(
-        cache / f"tiny-flickr8k-v{VERSION}-{train}-{dev}-{test}-{size}",
+        (cache or cache_dir()) / f"tiny-flickr8k-v{VERSION}-{train}-{dev}-{test}-{size}",
         lambda root: generate(root, train, dev, test, size),
     )
 
@@ -158,14 +151,14 @@ def generate(root: Path, train: int = 900, dev: int = 100, test: int = 100, size
             # Full colour resolution: half of it would smear one object's colour into the other's edge.
             pixels = picture(scene(split, index), size, split, index)
             Image.fromarray(pixels).save(root / PICTURES / name, quality=92, subsampling=0)
-            told = captions(scene(split, index), split, index)
-            lines += [f"{name}#{number}\t{caption}\n" for number, caption in enumerate(told)]
+            described = captions(scene(split, index), split, index)
+            lines += [f"{name}#{number}\t{caption}\n" for number, caption in enumerate(described)]
         _write(root / TEXT / SPLITS[split], "".join(f"{name}\n" for name in names))
     _write(root / TEXT / "Flickr8k.token.txt", "".join(lines))
 
 
 def scene(split: str, index: int) -> Scene:
-    """Return what picture `index` of `split` shows.
+    """Return the scene of picture `index` of `split`.
 
     Raises:
         ValueError: there is no such split.
@@ -176,15 +169,15 @@ def scene(split: str, index: int) -> Scene:
 
 
 def captions(scene: Scene, *purpose: str | int) -> list[str]:
-    """Return five true captions of `scene`, no two alike; `purpose` (such as the split and a number) decides which.
+    """Return five different true captions of `scene`. `purpose` (split and number) is the seed.
 
-    Each has a sentence structure of its own, and they place the first object and the second in turn.
+    Each has another sentence structure. They describe the position of the first and the second object in turn.
     """
     uniform = _generator("captions", *purpose).random((CAPTIONS + 1, 8))
     starts = int(uniform[CAPTIONS, CAPTIONS] < 0.5)
-    told = []
+    sentences = []
     for number, frame in enumerate(np.argsort(uniform[CAPTIONS, :CAPTIONS], kind="stable")):
-        second = (number + starts) % 2  # 1: the sentence says where the second object is
+        second = (number + starts) % 2  # 1: the sentence locates the second object
         things = (scene.first, scene.second)
         rare = (uniform[number] < _RARE).astype(int)
         words = _FRAMES[frame].format(
@@ -194,14 +187,14 @@ def captions(scene: Scene, *purpose: str | int) -> list[str]:
             beside=_BESIDE[scene.layout][second][rare[3]],
             ground=scene.ground,
         )
-        told.append(f"{words[0].upper()}{words[1:]} .")
-    return told
+        sentences.append(f"{words[0].upper()}{words[1:]} .")
+    return sentences
 
 
 def picture(scene: Scene, size: int, *purpose: str | int) -> NDArray[np.uint8]:
-    """Draw one (size, size, 3) picture; `purpose` (such as the split and a number) decides all that is random.
+    """Draw a (size, size, 3) picture. `purpose` (split and number) is the seed.
 
-    Only sums, products and comparisons: the pixels are the same on every processor.
+    It uses only sums, products and comparisons, so the pixels are equal on all processors.
     """
     random = _generator("picture", *purpose)
     uniform = random.random((3, 3))
@@ -215,7 +208,7 @@ def picture(scene: Scene, size: int, *purpose: str | int) -> NDArray[np.uint8]:
 
 
 def _cover(shape: str, size: int, centre: tuple[float, float], u: _Plane) -> _Plane:
-    """Return (size, size, 1): which part of each pixel the shape covers; u (3,) decides its place and size."""
+    """Return the part of each pixel that the shape covers, (size, size, 1). u (3,) determines position and size."""
     axis = (np.arange(size * _SAMPLING) + 0.5) / (size * _SAMPLING)
     radius = _RADIUS * (0.93 + 0.12 * u[2])
     across = (axis[None, :] - centre[0] - _JITTER * (2 * u[0] - 1)) / radius
@@ -225,7 +218,7 @@ def _cover(shape: str, size: int, centre: tuple[float, float], u: _Plane) -> _Pl
         inside = across * across + down * down < 1
     elif shape == "square":
         inside = np.maximum(abs(across), abs(down)) < 0.9
-    elif shape == "triangle":  # upright, on the lower side of the square around it
+    elif shape == "triangle":  # upright, on the lower side of its bounding square
         inside = within & (2 * abs(across) < 1 + down)
     elif shape == "cross":
         inside = within & (np.minimum(abs(across), abs(down)) < 0.3)

@@ -1,4 +1,4 @@
-"""The captioning task: what the harness may ask of it (see `tasks.task`)."""
+"""The captioning task (see `tasks.task`)."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from tasks.flickr8k.vocabulary import Vocabulary
 from tasks.pretrained import read as read_weights
 from tasks.random_streams import derive
 from tasks.recipe import Recipe
-from tasks.task import DataReport, Evaluation, Progress
+from tasks.task import DataReport, Evaluation, Progress, Shown
 
 _VALIDATION_BATCH = 500
 _DECODED_AT_ONCE = 250
-_LEAST_DEVIATION = 1e-3  # a feature that never changes stays 0
+_LEAST_DEVIATION = 1e-3  # a constant feature becomes 0
 
 
 @dataclass(frozen=True)
 class Source:
-    """Captions, vocabulary and features by split ("train", "val", "test"), with their report."""
+    """Captions, vocabulary and features by split ("train", "val", "test"), and the report."""
 
     report: DataReport
     vocabulary: Vocabulary
@@ -46,23 +46,17 @@ class Source:
     features: dict[str, Tensor]
 
 
-def embedded() -> Path:
-    """Return the folder of the generated smoke set, made first if need be."""
-    return synthetic.ensure()
+embedded = synthetic.ensure
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
-    """Return what is wrong with the data set, without raising over its content. Every recipe uses all of it.
+    """Return a report on the data set. Its content raises nothing. Every recipe uses the whole set.
 
     Raises:
-        ValueError: `data` is no such data set at all.
+        ValueError: `data` is not such a data set.
     """
     del recipe
-    return _verify(dataset.scan(data, subset), progress)
-
-
-def _verify(found: dataset.Captions, progress: Progress) -> DataReport:
-    return dataset.verify(found, progress, synthetic=(found.root / synthetic.MARK).exists())
+    return dataset.verify(dataset.scan(data, subset), progress)
 
 
 def open_data(
@@ -75,11 +69,11 @@ def open_data(
     network: str | None = None,
     weights: str | None = None,
 ) -> Source:
-    """Verify the data set, find its vocabulary, and extract features (or read those of an earlier run).
+    """Verify the data set, build its vocabulary, and extract features or read them from the cache.
 
-    `train` is not asked: scoring too needs the training captions' vocabulary and the training pictures' features.
-    `network` is the frozen network in place of the recipe's, `weights` are its own (a file or a torchvision name), `device`
-    is where it runs.
+    `train` has no effect: scoring needs the vocabulary of the training captions and the features of the training pictures too.
+    `network` replaces the recipe's frozen network. `weights` are those of the network, a file or a torchvision name. It runs on
+    `device`.
 
     Raises:
         ValueError: the data or the weights cannot be used; the message names the files.
@@ -88,7 +82,7 @@ def open_data(
     assert isinstance(settings, Captioning)
     found = dataset.scan(data, subset)
     extractor = _extractor(settings, network, weights, found.features, device or torch.device("cpu"))
-    report = distributed.on_rank_zero(lambda: _verify(found, progress))
+    report = distributed.on_rank_zero(lambda: dataset.verify(found, progress))
     require(report)
     words = vocabulary.build((c for picture in found.train for c in picture.captions), settings.minimum_count)
     pictures = {"train": found.train, "val": found.val, "test": found.test}
@@ -119,10 +113,10 @@ def open_data(
 def _extractor(
     settings: Captioning, named: str | None, weights: str | None, given: Path | None, device: torch.device
 ) -> Extractor | None:
-    """Return what extracts features, or None where Karpathy's matrix, `given`, holds them and nothing else is asked for.
+    """Return the extractor of features, or None if Karpathy's matrix `given` holds them and no other network is requested.
 
     Raises:
-        ValueError: there is no such network, or weights are needed and none are named.
+        ValueError: there is no such network, or its weights are not given.
     """
     network = named or settings.network
     if given and network == "vgg16" and weights is None:
@@ -141,25 +135,21 @@ def _extractor(
 
 
 def _column(picture: Picture) -> int:
-    assert picture.column is not None, "a feature matrix is only read beside the JSON that numbers its columns"
+    assert picture.column is not None, "the JSON beside a feature matrix numbers its columns"
     return picture.column
 
 
-def build(recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> FlickrTask:
-    """Return the task of one seed. Batches are drawn from memory: `workers` has nothing to do."""
-    return FlickrTask(recipe, source, seed, device)
-
-
 class FlickrTask:
-    """Captioning by NeuralTalk; the metric is corpus BLEU-4 in percent, without brevity penalty.
+    """Captioning by NeuralTalk. The metric is corpus BLEU-4 in percent, without brevity penalty.
 
     Raises:
-        ValueError: there are fewer training captions than one batch.
+        ValueError: there are fewer training captions than a batch.
     """
 
     metric = BLEU4
 
-    def __init__(self, recipe: Recipe, source: Source, seed: int, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> None:
+        del workers  # all data is in memory
         assert isinstance(recipe.model, Network)
         assert isinstance(recipe.data, Captioning)
         self.recipe, self.report = recipe, source.report
@@ -184,11 +174,11 @@ class FlickrTask:
         return model.to(self._device)
 
     def steps_per_epoch(self) -> int:
-        """Return how many batches hold as many captions as there are."""
+        """Return the number of captions divided by the batch size."""
         return len(self._captions["train"]) // self.recipe.batch_size
 
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """Yield the batches of steps [first_step, last_step), of several processes each its part."""
+        """Yield this process's part of the batches of steps [first_step, last_step)."""
         train = self._captions["train"]
         for step in range(first_step, last_step):
             yield train.batch(distributed.shard(train.draw(derive(self._seed, "data"), step, self.recipe.batch_size)))
@@ -198,21 +188,21 @@ class FlickrTask:
         train = self._captions["train"]
         return [train.names[i] for i in train.draw(derive(self._seed, "data"), step, self.recipe.batch_size)]
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Return the negative log-likelihood of a caption in nats (mean over captions), and the perplexity of a word."""
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
+        """Return the negative log-likelihood per caption in nats, and the perplexity per word."""
         logits = model(batch.features, batch.words, batch.sizes)
         total = functional.cross_entropy(logits, batch.targets, reduction="sum")
-        return total / len(batch.features), {
-            "perplexity": math.exp(min(float(total.detach()) / len(batch.targets), 50))
-        }
+        words = len(batch.targets)
+        perplexity = Shown(total.detach(), lambda nats: math.exp(min(nats / words, 50)))
+        return total / len(batch.features), {"perplexity": perplexity}
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
-        """Caption every test picture once and score the captions; `thorough` decodes with the second beam too.
+        """Caption every test picture once and score the captions. `thorough` decodes with the second beam width too.
 
         Metrics: `bleu1` to `bleu4` without brevity penalty and `bleu1_standard` to `bleu4_standard` with it, in percent;
-        `brevity_penalty`; `caption_words`, the mean length; `val_perplexity` of a word of the validation captions, end
-        tokens included. With `thorough` also `beamW_bleu1` ... for the second beam of width W.
+        `brevity_penalty`; `caption_words`, the mean length; `val_perplexity` per word of the validation captions, including end
+        tokens. With `thorough` also `beamW_bleu1` and so on for the second beam width W.
         """
         assert isinstance(model, NeuralTalk)
         model.eval()
@@ -237,9 +227,9 @@ class FlickrTask:
 
     @torch.inference_mode()
     def evaluate_training(self, model: nn.Module) -> dict[str, float]:
-        """Caption training pictures greedily, as many as there are test pictures and at even distances, and score the captions.
+        """Caption evenly spaced training pictures, about as many as test pictures, and score the captions.
 
-        Metrics: those of `evaluate` but for the validation's, and `perplexity`, of a word of all training captions.
+        Metrics: those of `evaluate` except `val_perplexity`, and `perplexity` per word of all training captions.
         """
         assert isinstance(model, NeuralTalk)
         model.eval()
@@ -275,3 +265,6 @@ class FlickrTask:
             {"picture": picture.name, "reference": " ".join(picture.captions[0]), "caption": " ".join(words)}
             for picture, words in zip(self._source.pictures["test"], hypotheses, strict=True)
         ]
+
+
+build = FlickrTask

@@ -1,7 +1,8 @@
-"""The words that captions are written in, by NeuralTalk's rule (standard library only)."""
+"""The vocabulary of captions, by NeuralTalk's rule (standard library only)."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 END = "."
-"""Stands before and after every caption, at index 0. A "." within a caption is no word."""
+"""Start and end sign of every caption, at index 0. A "." within a caption is not a word."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Vocabulary:
     """Words by index.
 
     Attributes:
-        words: the first is the start and end sign, ".", the others fall in frequency, then follow the alphabet.
-        frequencies: occurrences of each in the training captions; of the first, the number of captions.
+        words: first the start and end sign, ".", then the others in order of decreasing frequency, then alphabetically.
+        frequencies: occurrences of each word in the training captions; of ".", the number of captions.
     """
 
     words: tuple[str, ...]
@@ -31,22 +32,17 @@ class Vocabulary:
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Return the indices of `tokens`, without the start and end sign.
 
-        Words that are not in the vocabulary are dropped: no word stands for the unknown. A caption that loses all its
-        words becomes an empty list, and is still to be trained on: its end follows its start.
+        Words that are not in the vocabulary are dropped; there is no word for unknown ones. A caption without words left becomes
+        [], which is still trained on: its end follows its start.
         """
         return [self._index[token] for token in tokens if token in self._index]
 
     def decode(self, indices: Iterable[int]) -> list[str]:
-        """Return the words of `indices` up to the first end sign, which is left out."""
-        words = []
-        for index in indices:
-            if not index:
-                break
-            words.append(self.words[index])
-        return words
+        """Return the words of `indices` before the first end sign."""
+        return [self.words[index] for index in itertools.takewhile(bool, indices)]
 
     def log_frequencies(self) -> list[float]:
-        """Return the logarithm of each relative frequency, shifted so that the largest is 0: NeuralTalk's first output bias."""
+        """Return the logarithm of each relative frequency, shifted so that the largest is 0: NeuralTalk's initial output bias."""
         largest = max(self.frequencies)
         return [math.log(frequency / largest) for frequency in self.frequencies]
 
@@ -55,17 +51,12 @@ def build(captions: Iterable[Sequence[str]], minimum: int = 5) -> Vocabulary:
     """Return the vocabulary of the training captions: the words that occur at least `minimum` times.
 
     Raises:
-        ValueError: `minimum` is below 1, or no word occurs as often.
+        ValueError: no word occurs so often.
     """
-    if minimum < 1:
-        raise ValueError(f"minimum={minimum}: expected a number of occurrences of at least 1")
-    counts: Counter[str] = Counter()
-    total = 0
-    for caption in captions:
-        counts.update(caption)
-        total += 1
+    every = list(captions)
+    counts = Counter(itertools.chain.from_iterable(every))
     del counts[END]
     kept = sorted((-count, word) for word, count in counts.items() if count >= minimum)
     if not kept:
-        raise ValueError(f"no word occurs at least minimum={minimum} times in {total:,} captions")
-    return Vocabulary((END, *(word for _, word in kept)), (total, *(-count for count, _ in kept)))
+        raise ValueError(f"no word occurs at least minimum={minimum} times in {len(every):,} captions")
+    return Vocabulary((END, *(word for _, word in kept)), (len(every), *(-count for count, _ in kept)))

@@ -1,10 +1,11 @@
-"""Batches of pictures: step s has the same batch however it is reached, and with any number of workers."""
+"""Batches of pictures. The batch of a step depends neither on the first step nor on the number of workers."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from tasks import distributed
 from tasks.data.images import decode
 from tasks.data.loading import loaded
 from tasks.data.threads import processors
-from tasks.data.verification import Progress, threaded
+from tasks.data.verification import threaded
 from tasks.imagenet.dataset import Folder, Split
 from tasks.imagenet.settings import Augmentation
 from tasks.imagenet.transforms import Colour, augment, central_view, draws, finish
+from tasks.task import Progress
 
 Batch = tuple[Tensor, Tensor]
 """x: (B, 3, side, side) float32, normalised, channels last; y: (B,) int64 class numbers. Both on the device."""
@@ -31,23 +33,23 @@ _SAMPLED_HEADERS = 512
 
 
 class Pictures:
-    """One split's pictures as (height, width, 3) uint8 RGB arrays, held in memory where they fit.
+    """The pictures of a split as (height, width, 3) uint8 RGB arrays, held in memory if they fit.
 
     Attributes:
         names: relative file names, in the data set's order.
         labels: (n,) int64 class numbers.
-        in_memory: whether every picture was decoded at the start; if not, each is decoded when it is asked for.
+        in_memory: whether all pictures were decoded at the start; otherwise each is decoded when it is read.
 
     Args:
-        folder: what `scan` found.
+        folder: result of `scan`.
         split: "train" or "val".
-        cache: True or False decides; None holds pictures that are thought to take at most `memory_part` of memory.
-        memory_part: of the machine's (or the container's) memory.
-        workers: threads that decode at the start; 0 takes one per processor.
-        progress: called with (done, total) pictures as they are decoded.
+        cache: whether to hold pictures in memory; None holds them if their estimated size is at most `memory_part` of memory.
+        memory_part: part of the memory of the machine or container.
+        workers: threads that decode at the start; 0 means one per processor.
+        progress: called with ("decoding SPLIT", done, total) as pictures are decoded at the start.
 
     Raises:
-        ValueError: there is no picture, or (here or later) one cannot be decoded.
+        ValueError: there is no picture, or (also later) a picture cannot be decoded.
     """
 
     def __init__(
@@ -70,34 +72,32 @@ class Pictures:
         self.in_memory = cache
         self._held: list[NDArray[np.uint8]] | None = None
         if cache:
-            self._held = list(threaded(self.read, range(len(self.names)), workers, progress, self._path))
+            report = progress and partial(progress, f"decoding {split}")
+            self._held = list(threaded(self.read, range(len(self.names)), workers, report, self._path))
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return self.read(index)
-
     def read(self, index: int, quick: bool = False) -> NDArray[np.uint8]:
-        """Return one picture; what is not held in memory is decoded now, by `tasks.data.images.decode(quick=...)`."""
+        """Return a picture; decode it by `tasks.data.images.decode(quick=...)` if it is not in memory."""
         return decode(self._path(index), quick) if self._held is None else self._held[index]
 
     def _path(self, index: int) -> Path:
         return self.root / self.names[index]
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker process reads files: sending it a copy of every picture would cost more than it saves.
+        # Workers read files: sending them all pictures would cost more than it saves.
         return {**self.__dict__, "_held": None}
 
     def relabelled(self, labels: NDArray[np.int64]) -> Pictures:
-        """Return the same pictures (held once) under other labels, (n,)."""
-        other = object.__new__(Pictures)
-        other.__dict__.update(self.__dict__, labels=labels)
+        """Return the same pictures, sharing memory, with other labels (n,)."""
+        other = copy(self)
+        other._held, other.labels = self._held, labels  # `__getstate__` drops the pictures
         return other
 
 
 def estimated_bytes(root: Path, names: Sequence[str]) -> float:
-    """Return the decoded size of all pictures, from the headers of at most 512 evenly spaced ones."""
+    """Return the estimated size of all decoded pictures in bytes, from the headers of about 512 evenly spaced ones."""
     sampled = names[:: max(1, len(names) // _SAMPLED_HEADERS)]
     total = 0
     for name in sampled:
@@ -110,7 +110,7 @@ def estimated_bytes(root: Path, names: Sequence[str]) -> float:
 
 
 def memory_bytes() -> int:
-    """Return the memory of this machine, or of the container where that is less."""
+    """Return the memory of this machine in bytes, or the limit of the container if it is lower."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.exists() else "max"
@@ -119,9 +119,9 @@ def memory_bytes() -> int:
 
 @lru_cache(maxsize=4)
 def order(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
-    """Return the order of the samples in an epoch, a permutation (n,) that these arguments alone decide."""
+    """Return the order of the samples in an epoch, a permutation (n,) that depends only on the arguments."""
     permutation = np.argsort(draws(n, "order", seed, epoch), kind="stable").astype(np.int64)
-    permutation.setflags(write=False)  # it is shared by all who ask
+    permutation.setflags(write=False)  # all callers share it
     return permutation
 
 
@@ -129,7 +129,7 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
     """Return the number of full batches in `n` samples.
 
     Raises:
-        ValueError: there is not one.
+        ValueError: there is none.
     """
     if n < batch_size:
         raise ValueError(f"batch_size={batch_size} is more than the {n} training pictures there are")
@@ -137,13 +137,13 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 
 
 def batch_indices(seed: int, step: int, n: int, batch_size: int) -> tuple[int, NDArray[np.int64]]:
-    """Return the epoch of a step and the (batch_size,) sample numbers of its batch."""
+    """Return the epoch of a step and the sample numbers (batch_size,) of its batch."""
     epoch, position = divmod(step, steps_per_epoch(n, batch_size))
     return epoch, order(seed, epoch, n)[position * batch_size : (position + 1) * batch_size]
 
 
 def batch_ids(pictures: Pictures, seed: int, batch_size: int, step: int) -> list[str]:
-    """Return the relative file names of the pictures in the training batch of `step`."""
+    """Return the file names, relative to the data set, of the pictures in the training batch of `step`."""
     _, indices = batch_indices(seed, step, len(pictures), batch_size)
     return [pictures.names[index] for index in indices]
 
@@ -164,21 +164,21 @@ def train_batches(
 
     Args:
         pictures: the training split.
-        settings: how each is cropped and coloured.
-        seed: of the trial: decides the order and every crop.
+        settings: of crops and colour changes.
+        seed: of the trial; determines order and crops.
         batch_size: pictures in a batch.
         first_step: the first batch to yield, counted from the start of training.
         last_step: the batch before which to stop.
-        workers: processes that prepare batches; 0 prepares them in this one; None takes 0 for pictures held in memory
-            and else one per processor (shared by the processes of a run), at most 16. Batches do not depend on it.
-        device: where they are to lie.
+        workers: processes that prepare batches; 0 means this process. None means 0 for pictures held in memory, else one per
+            processor (shared by the processes of a run), at most 16. Batches do not depend on it.
+        device: of the batches.
 
     Raises:
-        ValueError: there are fewer pictures than `batch_size`, or one cannot be decoded.
-        OSError: one cannot be opened.
+        ValueError: there are fewer pictures than `batch_size`, or a picture cannot be decoded.
+        OSError: a picture cannot be opened.
         LoaderError: see `tasks.data.loading.loaded`.
     """
-    plan = _Plan(seed, len(pictures), batch_size, first_step, last_step)
+    plan = _plan(seed, len(pictures), batch_size, range(first_step, last_step))
     for views, colour, labels in _loader(_Training(pictures, settings, seed), plan, workers, device):
         moved = Colour(*(part.to(device, non_blocking=True) for part in colour))
         yield finish(views.to(device, non_blocking=True), moved, settings), labels.to(device, non_blocking=True)
@@ -190,20 +190,20 @@ def scoring_batches(
     batch_size: int,
     workers: int | None,
     device: torch.device,
-    which: Sequence[int] | None = None,
+    which: Iterable[int],
 ) -> Iterator[Batch]:
-    """Yield this process's part of the batches in which the test view of every picture, or of those numbered `which`, stands once.
+    """Yield this process's part of the batches of test views of the pictures numbered `which`, in order.
 
-    They come in order. The last batch may be smaller. `workers` and what is raised: as in `train_batches`.
+    The last batch may be smaller. `workers` and errors are those of `train_batches`.
     """
-    keys = [(0, index) for index in (range(len(pictures)) if which is None else which)]
+    keys = [(0, index) for index in which]
     plan = distributed.shard([keys[start : start + batch_size] for start in range(0, len(keys), batch_size)])
     for views, _, labels in _loader(_Testing(pictures, settings), plan, workers, device):
         yield finish(views.to(device, non_blocking=True), None, settings), labels.to(device, non_blocking=True)
 
 
 _Key = tuple[int, int]
-"""(epoch, sample number): all that a worker needs to know."""
+"""(epoch, sample number)."""
 _Sample = tuple[NDArray[np.uint8], Colour | None, int]
 
 
@@ -223,24 +223,14 @@ class _Testing(Dataset[_Sample]):
         self.pictures, self.settings = pictures, settings
 
     def __getitem__(self, key: _Key) -> _Sample:
-        return central_view(self.pictures[key[1]], self.settings), None, int(self.pictures.labels[key[1]])
+        return central_view(self.pictures.read(key[1]), self.settings), None, int(self.pictures.labels[key[1]])
 
 
-class _Plan:
-    """Lists the keys of each batch, step after step, an epoch's order at a time."""
-
-    def __init__(self, seed: int, n: int, batch_size: int, first_step: int, last_step: int) -> None:
-        self.seed, self.n, self.batch_size = seed, n, batch_size
-        self.steps = range(first_step, last_step)
-        steps_per_epoch(n, batch_size)
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __iter__(self) -> Iterator[list[_Key]]:
-        for step in self.steps:
-            epoch, indices = batch_indices(self.seed, step, self.n, self.batch_size)
-            yield [(epoch, int(index)) for index in distributed.shard(indices)]
+def _plan(seed: int, n: int, batch_size: int, steps: Iterable[int]) -> Iterator[list[_Key]]:
+    """Yield the keys of this process for each batch."""
+    for step in steps:
+        epoch, indices = batch_indices(seed, step, n, batch_size)
+        yield [(epoch, int(index)) for index in distributed.shard(indices)]
 
 
 def _collate(samples: list[_Sample]) -> tuple[Tensor, Colour | None, Tensor]:

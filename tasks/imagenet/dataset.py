@@ -1,4 +1,4 @@
-"""A folder of pictures, train/CLASS/* and val/CLASS/*: what is there, whether it can be used, and its fingerprint."""
+"""Data sets of pictures in train/CLASS/* and val/CLASS/*: listing, verification and fingerprint."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.entries import listed
+from tasks.data.cache import MARK
+from tasks.data.entries import listed, where_instead
 from tasks.data.images import pixels
 from tasks.data.inventory import duplicates, totals
-from tasks.data.verification import QUARANTINE, SHOWN, Progress, check, choose, printable, quarantined, some
-from tasks.task import DataReport
+from tasks.data.verification import QUARANTINE, SHOWN, check, choose, printable, quarantined, some
+from tasks.task import DataReport, Progress
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, Split] = ("train", "val")
@@ -31,11 +33,11 @@ _CLASSES, _WNID = 1000, re.compile(r"n\d{8}")
 
 @dataclass(frozen=True)
 class Folder:
-    """The pictures that training (`train`) and testing (`val`) use, as names relative to `root` with forward slashes.
+    """The pictures for training (`train`) and testing (`val`), as names relative to `root` with forward slashes.
 
-    Classes are numbered in sorted order of their folder names; pictures are in order of class, then file name.
-    `problems` and `warnings` are complete sentences; what is wrong inside the files only `verify` knows. `there` are the
-    pictures of each split that lie in `root`, used or left out.
+    Classes are numbered in sorted order of their folder names. Pictures are in order of class, then file name. `problems` and
+    `warnings` are sentences; problems inside files only `verify` finds. `there` is the number of pictures in each split of
+    `root`, including those left out.
     """
 
     root: Path
@@ -48,21 +50,21 @@ class Folder:
     there: dict[str, int] = field(default_factory=dict)
 
     def names(self, split: Split) -> tuple[str, ...]:
-        """Return the relative file names of one split."""
+        """Return the relative file names of a split."""
         return self.train if split == "train" else self.val
 
     def labels(self, split: Split) -> NDArray[np.int64]:
-        """Return the class number of every picture of one split, (n,)."""
+        """Return the class numbers of the pictures of a split, (n,)."""
         number = {name: index for index, name in enumerate(self.classes)}
         return np.array([number[name.split("/")[1]] for name in self.names(split)], dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Division:
-    """What becomes of every class's training pictures, in order of the SHA-256 of their names.
+    """How the n training pictures of every class, in order of the SHA-256 of their names, are used.
 
-    The first ceil(`trained` n) are trained on and the last floor(`probes` n) set aside for probes. With `test_unused` those
-    in between are tested on, after the pictures of `val`. With `probing` the test set is the pictures set aside.
+    The first ceil(`trained` n) are for training, the last floor(`probes` n) for probes. With `test_unused`, those in between
+    join the test set after the pictures of `val`. With `probing`, the pictures for probes are the test set.
     """
 
     trained: float = 1.0
@@ -71,11 +73,11 @@ class Division:
     probing: bool = False
 
     def splits(self, splits: Sequence[Split]) -> Sequence[Split]:
-        """Return which folders must be there for `splits`: pictures of train/ may be tested on."""
+        """Return the folders that `splits` need: pictures of train/ may be in the test set."""
         return SPLITS if self.test_unused or self.probing else splits
 
     def parts(self, names: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-        """Return the names, sorted, of one class's pictures that are trained on, unused and set aside for probes."""
+        """Return the sorted names of a class's pictures for training, of unused pictures, and of pictures for probes."""
         if self == WHOLE:
             return list(names), [], []
         probes = set(names) - set(choose(names, 1 - Fraction(str(self.probes))))
@@ -85,12 +87,12 @@ class Division:
 
 
 WHOLE = Division()
-"""All training pictures are trained on, and `val` is tested on."""
+"""All pictures of train/ are for training and those of val/ are the test set."""
 
 
 @dataclass
 class _Found:
-    """What one split's folder holds: picture names per class, everything else, and sentences on what cannot be opened."""
+    """Content of a split's folder: picture names per class, pictures elsewhere, other files, and sentences on closed folders."""
 
     pictures: dict[str, list[str]] = field(default_factory=dict)
     loose: list[str] = field(default_factory=list)
@@ -99,32 +101,31 @@ class _Found:
 
 
 def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS, division: Division = WHOLE) -> Folder:
-    """List the pictures (.jpeg, .jpg, .png in any case) of `root`, without opening one.
+    """List the pictures (.jpeg, .jpg, .png in any case) of `root` without opening them.
 
     Args:
-        root: a folder with `train` and `val`, each holding one folder per class. Hidden files are passed over; names in
-            `quarantine.txt` (relative, one a line, # starts a comment) are left out.
+        root: a folder with `train` and `val`, each with a folder per class. Hidden files are ignored. Names in
+            `quarantine.txt` (relative, one per line, # starts a comment) are left out.
         subset: the part F of the training pictures to use, in (0, 1]: the first ceil(F n) of each class in order of the
-            SHA-256 of their relative names, so a smaller subset lies within a larger one. What is tested on does not
-            depend on it.
-        splits: what is needed; ("val",) is enough to score a network.
-        division: which training pictures are trained on, tested on and set aside; `subset` is a part of the first.
+            SHA-256 of their relative names. Larger subsets include smaller ones. The test set does not depend on it.
+        splits: the splits needed; ("val",) is enough to score a network.
+        division: use of the training pictures; `subset` is a part of those for training.
 
     Raises:
-        ValueError: `subset` is out of range, or `root` is not such a folder (the message suggests one that is).
+        ValueError: `subset` is out of range, or `root` is not such a folder (the message suggests another).
     """
     if not 0 < subset <= 1:
         raise ValueError(f"subset={subset}: expected the part of the training pictures to use, above 0 and at most 1")
     asked, splits = splits, division.splits(splits)
     _check_layout(root, splits)
     found = {split: _list(root, split) for split in splits}
-    present = {name for one in found.values() for names in (*one.pictures.values(), one.others) for name in names}
-    absent = set(SPLITS) - set(splits)  # splits that nobody asked for
+    present = {n for content in found.values() for names in (*content.pictures.values(), content.others) for n in names}
+    absent = set(SPLITS) - set(splits)  # splits that are not needed
     excluded, wrong = quarantined(root, present, lambda name: name.partition("/")[0] in absent)
     warnings = [f"left out by {QUARANTINE}: {some(sorted(excluded))}"] if excluded else []
-    classes = tuple(sorted({name for one in found.values() for name in one.pictures}))
+    classes = tuple(sorted({name for content in found.values() for name in content.pictures}))
     kept: dict[Split, dict[str, list[str]]] = {split: {} for split in SPLITS}
-    # What explains others comes first.
+    # Problems that explain others come first.
     problems = [
         sentence for split in splits for sentence in (*found[split].closed, *_loose(split, found[split]))
     ] + wrong
@@ -145,22 +146,21 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS, divi
     return Folder(root, classes, train, val, subset, tuple(problems), tuple(warnings), there)
 
 
-def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, synthetic: bool = False) -> DataReport:
-    """Read and decode every picture of a scanned folder, in parallel, and report all that is wrong with it.
+def verify(folder: Folder, progress: Progress | None = None, workers: int = 0) -> DataReport:
+    """Decode every picture of a scanned folder, in parallel, and report all problems.
 
     Args:
-        folder: what `scan` found.
-        workers: threads; 0 takes one per processor.
-        progress: called with (done, total) pictures.
-        synthetic: whether the pictures are generated; goes into the report.
+        folder: result of `scan`.
+        workers: threads; 0 means one per processor.
+        progress: called with ("verifying pictures", done, total).
 
     Returns:
-        The report, its fingerprint 16 hexadecimal digits over names, sizes and contents of all pictures used. Files
-        found good are remembered under `cache_dir()` by name, size and time of change, and not read again. Damaged
-        files raise nothing: `tasks.data.verification.require` does that.
+        The report. Its fingerprint has 16 hexadecimal digits over names, sizes and contents of all pictures used. Good files
+        are remembered and not read again (`tasks.data.verification.check`). Damaged files become problems of the report.
     """
     names = folder.train + folder.val
-    checked = check(folder.root, names, pixels, "image", workers, progress)
+    report = progress and partial(progress, "verifying pictures")
+    checked = check(folder.root, names, pixels, "image", workers, report)
     problems, warnings = list(folder.problems), list(folder.warnings)
     content = hashlib.sha256()
     for name, result in zip(names, checked, strict=True):
@@ -184,7 +184,7 @@ def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, s
         name=printable(folder.root.resolve().name),
         fingerprint=content.hexdigest()[:16],
         counts={"train": len(folder.train), "test": len(folder.val), "classes": len(folder.classes)},
-        synthetic=synthetic,
+        synthetic=(folder.root / MARK).exists(),
         subset=folder.subset,
         problems=tuple(map(printable, problems)),
         warnings=tuple(map(printable, (*warnings, *odd))),
@@ -194,25 +194,14 @@ def verify(folder: Folder, workers: int = 0, progress: Progress | None = None, s
 
 def _check_layout(root: Path, splits: Sequence[Split]) -> None:
     def complete(folder: Path) -> bool:
-        try:
-            return all((folder / split).is_dir() for split in splits)
-        except OSError:  # not ours to look into
-            return False
+        return all((folder / split).is_dir() for split in splits)
 
     if complete(root):
         return
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder; expected one with train/CLASS/ and val/CLASS/")
-    here = root.resolve()
-    below = sorted(path for path in here.iterdir() if complete(path))
-    hint = ""
-    if below:
-        hint = f"; {' and '.join(str(path) for path in below[:3])} would fit"
-    elif above := [path for path in list(here.parents)[:2] if complete(path)]:
-        hint = f"; you may have meant {above[0]}, of which this is a part"
-    elif archives := sorted(path.name for path in here.glob("*.tar*")):
-        hint = f"; it holds {some(archives)}: unpack first"
     missing = " and ".join(f"{split}/" for split in splits if not (root / split).is_dir())
+    hint = where_instead(root, complete, "*.tar*")
     raise ValueError(f"{root} has no {missing}; expected a folder with train/CLASS/ and val/CLASS/{hint}")
 
 
@@ -234,7 +223,7 @@ def _list(root: Path, split: Split) -> _Found:
 
 
 def _loose(split: Split, found: _Found) -> list[str]:
-    """Return what is wrong with pictures outside the class folders, and with a split that has no such folder."""
+    """Return problems of pictures outside the class folders, and of a split without class folders."""
     why = "" if found.pictures or found.closed else f"{split}/ has no class folder"
     if found.loose:
         loose = f"{split}/ holds {some(found.loose)} outside the class folders; move every picture into {split}/CLASS/"
@@ -245,8 +234,8 @@ def _loose(split: Split, found: _Found) -> list[str]:
 def _without_pictures(
     split: Split, classes: Sequence[str], kept: dict[str, list[str]], others: Sequence[str], found: _Found
 ) -> list[str]:
-    """Return a sentence for every class that has no pictures in a split, or one for all where there are many."""
-    if not kept:  # `_loose` has said it
+    """Return a sentence for every class without pictures in a split, or one sentence if there are many."""
+    if not kept:  # `_loose` reports it
         return []
     closed = {sentence.partition("/ cannot")[0] for sentence in found.closed}
     missing = [name for name in classes if name not in kept]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,39 +14,35 @@ from tasks.imagenet.recipes import Network
 
 
 def build(network: str, settings: Network, classes: int, seed: int) -> nn.Module:
-    """Return the network with random weights that depend on `seed` alone. Input: (batch, 3, height, width) normalised RGB.
+    """Return the network with random weights that depend on `seed` only. Input: (batch, 3, height, width) normalised RGB.
 
     Raises:
-        ValueError: `network` is not one of the four.
+        ValueError: `network` is unknown.
     """
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         torch.manual_seed(seed)
-        # GoogLeNet warns that its slow initialisation may go; this is the one that it was published with.
+        # GoogLeNet warns that its slow initialisation, the published one, may be removed.
         warnings.filterwarnings("ignore", category=FutureWarning, module="torchvision")
-        if network in ("resnet18", "resnet50"):
-            with _where(settings.width_factor):
-                found = _module(getattr(models, network)(num_classes=classes))
-            return narrowed(found, settings.width_factor, _he)
-        if network == "googlenet":
-            dropout, auxiliary = settings.dropout
-            with _where(settings.width_factor):
-                found = _module(
-                    models.googlenet(
-                        num_classes=classes, aux_logits=True, init_weights=True, dropout=dropout, dropout_aux=auxiliary
-                    )
-                )
-            return narrowed(found, settings.width_factor, _truncated_normal)
         if network in ("vgg16", "vgg16_bn"):
             return _vgg16(network, settings, classes)
-    raise ValueError(f"unknown network {network!r}: one of resnet18, resnet50, googlenet, vgg16, vgg16_bn")
+        options: dict[str, Any] = {}
+        if network == "googlenet":
+            dropout, auxiliary = settings.dropout
+            options = {"aux_logits": True, "init_weights": True, "dropout": dropout, "dropout_aux": auxiliary}
+        elif network not in ("resnet18", "resnet50"):
+            raise ValueError(f"unknown network {network!r}: one of resnet18, resnet50, googlenet, vgg16, vgg16_bn")
+        # `narrowed` replaces the weights, so a narrow network is built without them.
+        with torch.device("cpu" if settings.width_factor == 1 else "meta"):
+            whole = models.get_model(network, num_classes=classes, **options)
+        return narrowed(whole, settings.width_factor, _truncated_normal if options else _he)
 
 
 def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
     (dropout,) = settings.dropout
-    # Built without torchvision's classifier: initialising its 120 million weights to throw them away takes a second.
+    # Built on the meta device: initialising the 120 million weights of torchvision's classifier takes a second.
     with torch.device("meta"):
-        network = _module(getattr(models, name)(num_classes=classes, init_weights=False))
-    _thin(_module(network.features), settings.width_factor)
+        network: nn.Module = models.get_model(name, num_classes=classes, init_weights=False)
+    _thin(network.get_submodule("features"), settings.width_factor)
     features = round(512 * settings.width_factor) * settings.pool**2
     network.avgpool = nn.AdaptiveAvgPool2d(settings.pool)
     network.classifier = nn.Sequential(
@@ -58,8 +55,8 @@ def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
         nn.Linear(settings.width, classes, device="meta"),
     )
     network = network.to_empty(device="cpu")
-    # torchvision's rule for VGG: He initialisation for convolutions, N(0, 0.01) for the classifier, zero biases. With batch
-    # norm (a reduction of ours, whose classifier may be narrow) He for both: N(0, 0.01) is made for 4096 inputs.
+    # torchvision's initialisation of VGG: He for convolutions, N(0, 0.01) for the classifier, zero biases. With batch norm (our
+    # reduction, whose classifier may be narrow) He for both, because N(0, 0.01) suits 4096 inputs.
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
@@ -74,21 +71,16 @@ def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
     return network
 
 
-def _where(width_factor: float) -> torch.device:
-    """Return where torchvision's network is built: one that gives way to a narrower one needs no memory and no weights."""
-    return torch.device("cpu" if width_factor == 1 else "meta")
-
-
 def narrowed(network: nn.Module, factor: float, initialise: Callable[[nn.Module], None]) -> nn.Module:
-    """Return `network` with `factor` times as many channels in every layer but the last, its weights drawn anew.
+    """Return `network` with `factor` times as many channels in every layer but the last, and new random weights.
 
     Args:
-        network: its last layers, those that number classes, are called `fc` or `fc2` (GoogLeNet's auxiliary heads).
-        factor: 1 returns the network as it is.
-        initialise: draws the weights of one layer, as torchvision does for this network.
+        network: its last layers are called `fc` or `fc2` (auxiliary heads of GoogLeNet).
+        factor: 1 returns the network unchanged.
+        initialise: draws the weights of a layer, as torchvision does for this network.
 
     Raises:
-        ValueError: a number of channels times `factor` is not whole.
+        ValueError: a number of channels times `factor` is not an integer.
     """
     if factor == 1:
         return network
@@ -102,7 +94,7 @@ def narrowed(network: nn.Module, factor: float, initialise: Callable[[nn.Module]
 
 
 def _thin(network: nn.Module, factor: float, last: tuple[str, ...] = ()) -> None:
-    """Replace every layer of `network` by one of `factor` times the channels, on the meta device: without weights."""
+    """Replace every layer of `network` by a layer with `factor` times the channels, on the meta device."""
 
     def channels(count: int) -> int:
         if count * factor != int(count * factor):
@@ -142,8 +134,3 @@ def _truncated_normal(layer: nn.Module) -> None:
     """Draw the weights of GoogLeNet's convolutions and fully connected layers as torchvision does."""
     if isinstance(layer, (nn.Conv2d, nn.Linear)):
         nn.init.trunc_normal_(layer.weight, mean=0.0, std=0.01, a=-2, b=2)
-
-
-def _module(network: object) -> nn.Module:
-    assert isinstance(network, nn.Module)
-    return network

@@ -1,7 +1,7 @@
-"""tiny-imagenet-50, made from Stanford's tiny-imagenet-200: a quarter of the classes, and a test set large enough to tell.
+"""tiny-imagenet-50, made from Stanford's tiny-imagenet-200: a quarter of the classes and a larger test set.
 
-Stanford's validation set has 50 pictures a class, so the last 100 of the 500 training pictures join it. No picture is decoded:
-all bytes stay as they are.
+Stanford's validation set has 50 pictures per class; the last 100 of the 500 training pictures join it. Files are copied
+unchanged.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _WNID, _VAL = re.compile(r"n\d{8}"), re.compile(r"val_\d+\.JPEG")
 
 @dataclass(frozen=True)
 class Layout:
-    """What the source holds, and which of it is taken.
+    """Content of the source, and the part that is used.
 
     Attributes:
-        classes: folders in train/, of which every `every`th is taken in sorted order, the first to begin with.
-        train: pictures of a class, WNID_0.JPEG to WNID_499.JPEG; from number `held_out` on they go to `val`.
-        val: pictures of a class in the source's own validation set.
+        classes: folders in train/; every `every`th in sorted order is used, from the first on.
+        train: pictures of a class, WNID_0.JPEG to WNID_499.JPEG; those from number `held_out` on go to `val`.
+        val: pictures of a class in the validation set of the source.
     """
 
     classes: int = 200
@@ -42,17 +42,17 @@ STANFORD = Layout()
 
 
 def tiny_imagenet(source: Path, target: Path, progress: Progress, layout: Layout = STANFORD) -> None:
-    """Write the data set into the folder `target`, which must not be there.
+    """Write the data set into a new folder `target`.
 
     Args:
         source: the unzipped tiny-imagenet-200, or the folder that holds it.
-        target: where to write train/WNID/*.JPEG, val/WNID/*.JPEG and classes.txt.
+        target: gets train/WNID/*.JPEG, val/WNID/*.JPEG and classes.txt.
         progress: called with ("copying pictures", done, total).
-        layout: what is expected of `source`.
+        layout: expected content of `source`.
 
     Raises:
-        ValueError: `source` is no such data set, or a file in it is missing or not what it should be; it is named.
-        OSError: the disk.
+        ValueError: `source` is not this data set, or a file in it is missing or wrong; the message names it.
+        OSError: a file cannot be read or written.
     """
     root = next((folder for folder in (source, source / NAME) if (folder / ANNOTATIONS).is_file()), None)
     if root is None:
@@ -81,7 +81,7 @@ def _classes(root: Path, layout: Layout) -> list[str]:
 
 
 def _training(root: Path, taken: list[str], layout: Layout) -> Iterator[tuple[str, str]]:
-    """Yield where each training picture is and where it goes, both relative; numbers count, not sorted names."""
+    """Yield source and target of each training picture, relative; the number in the name decides, not the sorted order."""
     for wnid in taken:
         for number in range(layout.train):
             split = "train" if number < layout.held_out else "val"

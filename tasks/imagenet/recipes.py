@@ -1,7 +1,7 @@
 """The four ImageNet recipes at three scales (standard library only).
 
-Numbers of the paper are those of its Tables 2 to 4 (epochs, starting rates, sparsity) and Section 4. What the paper leaves
-open is taken from the training it names (BVLC GoogLeNet, the VGG paper, fb.resnet.torch) or marked as an assumption.
+Epochs, starting rates and sparsity are those of the paper's Tables 2 to 4 and Section 4. Values that the paper does not give come
+from the training that it names (BVLC GoogLeNet, the VGG paper, fb.resnet.torch) or are marked as assumptions.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ TOP1_ERROR = Metric("top1_error", "%", lower_is_better=True)
 
 @dataclass(frozen=True)
 class Network:
-    """What torchvision's constructors are told.
+    """Arguments of torchvision's constructors.
 
     Attributes:
-        dropout: of the classifier, then of GoogLeNet's auxiliary heads.
-        auxiliary_weight: GoogLeNet's auxiliary losses are added with this weight.
-        pool, width: VGG-16 pools its last feature map to pool x pool and has two hidden layers of `width`.
-        width_factor: multiplies the channels of every layer but VGG-16's hidden ones and the last.
+        dropout: of the classifier, and of the auxiliary heads of GoogLeNet.
+        auxiliary_weight: weight of GoogLeNet's auxiliary losses.
+        pool, width: VGG-16 pools its last feature map to pool x pool and has two hidden layers of `width` units.
+        width_factor: multiplies the channels of every layer except the hidden layers of VGG-16 and the last layer.
     """
 
     dropout: tuple[float, ...] = ()
@@ -93,7 +93,7 @@ VGG16 = Recipe(
 )
 
 
-_AREA = (0.25, 1.0)  # crops of 64-pixel pictures are larger than the paper's: a tenth of such a picture shows little
+_AREA = (0.25, 1.0)  # larger crops than in the paper: a tenth of a 64-pixel picture shows little
 
 
 def _seen(pixels: int) -> Augmentation:
@@ -101,15 +101,15 @@ def _seen(pixels: int) -> Augmentation:
 
 
 def _of_batch(recipe: Recipe, batch_size: int) -> Recipe:
-    """Return `recipe` at another batch, its rates in proportion (linear scaling, Goyal et al. 2017)."""
+    """Return `recipe` with another batch size, and rates in proportion (linear scaling, Goyal et al. 2017)."""
     schedule = scaled(recipe.schedule, 1, batch_size / recipe.batch_size)
     return dataclasses.replace(recipe, schedule=schedule, batch_size=batch_size)
 
 
 def _normalised(recipe: Recipe, pixels: int, width: int) -> Recipe:
-    """Return VGG-16 with batch norm and without dropout, its classifier for small pictures; others as they are.
+    """Return VGG-16 with batch norm, without dropout, and with a classifier for small pictures; other networks unchanged.
 
-    Measured on the smoke set: plain, VGG-16 stays at chance for 176 steps at rates from 0.00125 to 0.03.
+    On the smoke set, VGG-16 without batch norm stays at chance for 176 steps at rates from 0.00125 to 0.03.
     """
     if recipe.network != "vgg16":
         return recipe
@@ -120,18 +120,18 @@ def _normalised(recipe: Recipe, pixels: int, width: int) -> Recipe:
 def small(
     recipe: Recipe, width_factor: float, batch_size: int = 64, pixels: int = 64, width: int = 4096, sparse: float = 0.0
 ) -> Recipe:
-    """Return the reduction for 64-pixel pictures: the paper's epochs and ratios of rates, a narrower network, fewer pixels.
+    """Return the recipe for 64-pixel pictures: the paper's epochs and ratios of rates, a narrower network, fewer pixels.
 
-    Three in eight of the training pictures are trained on, one in ten serves probes, and the others are tested on too. Colour
-    jitter and lighting are left out and crops are larger.
+    Three in eight training pictures are for training and one in ten for probes; the others join the test set. There is no colour
+    jitter and no lighting noise, and crops are larger.
 
     Args:
         recipe: the paper's.
         width_factor: multiplies the channels.
-        batch_size: rates follow it in proportion.
-        pixels: the side that the network sees.
+        batch_size: batch size; rates are proportional to it.
+        pixels: side of the network's input.
         width: of VGG-16's hidden layers.
-        sparse: epochs of S where they are not the paper's; 0 keeps these.
+        sparse: epochs of S; 0 means the paper's.
     """
     reduced = _normalised(_of_batch(recipe, batch_size), pixels, width)
     phases = reduced.schedule.phases
@@ -148,7 +148,7 @@ def small(
 
 
 def _as_long(phase: Phase, epochs: float) -> Phase:
-    """Return `phase` with so many epochs, its rate falling at the same shares of them."""
+    """Return `phase` with another number of epochs and the decay stretched in proportion."""
     (longer,) = scaled(Schedule((phase,)), epochs / phase.epochs, 1)
     return longer
 
@@ -158,9 +158,9 @@ def _fraction(factor: float) -> str:
 
 
 def smoke(recipe: Recipe, lr: float) -> Recipe:
-    """Return the reduction for the embedded set: seconds, not a result. `lr` is D's, the others' follow in proportion.
+    """Return the recipe for the generated set: a test in seconds. `lr` is the rate of D; others are proportional.
 
-    Every phase is shorter by one factor, D being 8 epochs.
+    All phases are shortened by the same factor, so that D has 8 epochs.
     """
     tiny = _normalised(_of_batch(recipe, 32), 32, 512)
     dense = tiny.schedule.phases[0]
@@ -174,18 +174,18 @@ def smoke(recipe: Recipe, lr: float) -> Recipe:
     )
 
 
-# Widths are those that a core trains in at most two hours a trial (measured, pictures a second of one core of an AMD EPYC:
-# ResNet-18 1,100, ResNet-50 400, GoogLeNet 280, VGG-16 680). GoogLeNet keeps the batch of its own solver.
+# With these widths, a trial takes at most two hours of a core (measured pictures per second on a core of an AMD EPYC: ResNet-18
+# 1,100, ResNet-50 400, GoogLeNet 280, VGG-16 680). GoogLeNet keeps the batch size of its solver.
 _SMALL = {
     "imagenet_googlenet": small(GOOGLENET, width_factor=0.5, batch_size=32),
-    # The paper's 1.25 epochs of S are 6,255 steps on ImageNet and 146 here. In suite 0.1 so few did not repair what the masks had
-    # taken. S is as long as D2: fixed before the first trial.
+    # The paper's 1.25 epochs of S are 6,255 steps on ImageNet but 146 here, too few in suite 0.1 to recover from pruning.
+    # S is as long as D2. This was fixed before the first trial.
     "imagenet_vgg16": small(VGG16, width_factor=0.25, pixels=32, width=512, sparse=18.0),
     "imagenet_resnet18": small(RESNET18, width_factor=0.25),
     "imagenet_resnet50": small(RESNET50, width_factor=0.25),
 }
 
-# Rates at which each network learns the smoke set within its 176 steps of D (tried by factors of 2 to 2.5).
+# Rates with which each network learns the smoke set in the 176 steps of D (tried in factors of 2 to 2.5).
 _SMOKE_LR = {"googlenet": 0.01, "vgg16": 0.0025, "resnet18": 0.0125, "resnet50": 0.005}
 
 RECIPES: dict[str, dict[Scale, Recipe]] = {
@@ -239,7 +239,7 @@ SOURCES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("crop", "test", "area", "flip"), "random-sized crops, as torchvision trains it"),
     },
 }
-"""Where the published values come from, by the first words of a field's name (see `tasks.notes`)."""
+"""Sources of the published values, by the first words of a field's name (see `tasks.notes`)."""
 
 REMARKS: dict[str, tuple[str, ...]] = {
     "imagenet_googlenet": ("torchvision's GoogLeNet has batch norm where BVLC's had none",),

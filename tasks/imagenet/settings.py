@@ -1,34 +1,34 @@
-"""How pictures are cropped and coloured: part of a recipe, so plain frozen data (standard library only)."""
+"""Settings of crops and colour changes, a part of the recipe (standard library only)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasks.recipe import LATER
+from tasks.recipe import LATER, require
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What becomes of a picture on its way to the network, in training and in testing.
+    """Preprocessing of pictures for training and testing.
 
     Attributes:
-        crop: side of a training picture, pixels.
+        crop: side of a training crop after resizing, pixels.
         area: smallest and largest part of the picture's area that a training crop covers (from Szegedy et al. 2015).
         ratio: smallest and largest width / height of a training crop before it is resized to a square.
-        flip: whether a training picture is mirrored with probability 1/2.
-        jitter: v, where factors of brightness, contrast and saturation lie in [1 - v, 1 + v] (fb.resnet.torch: 0.4).
+        flip: whether training pictures are mirrored with probability 1/2.
+        jitter: v; factors of brightness, contrast and saturation are in [1 - v, 1 + v] (fb.resnet.torch: 0.4).
         lighting: standard deviation of AlexNet's noise along the principal components of colour (fb.resnet.torch: 0.1).
-        test_resize: short side of a test picture before its centre is cut out, pixels.
-        test_crop: side of a test picture, pixels.
-        label_noise: the share of the training pictures that are given a wrong class, drawn anew for every seed.
-        resize: whose bilinear filter with antialiasing makes a training crop square: Pillow's, or torch's on whole numbers, which
-            takes a fifth of the time (see `tasks.imagenet.transforms.augment` for what it changes).
-        trained: the share of every class's training pictures that is trained on.
-        probes: the share set aside for probes, which choose rates and lengths before a row's first trial.
-        test_unused: whether the training pictures of neither share are tested on, beside `val`.
-        probing: whether the pictures set aside for probes are the test set, in place of any other.
-        mean, std: of each channel (RGB, in [0, 1]), subtracted and divided by; ImageNet's, from fb.resnet.torch.
+        test_resize: short side of a test picture before the centre crop, pixels.
+        test_crop: side of the centre crop, pixels.
+        label_noise: share of the training pictures with a wrong class, drawn anew for every seed.
+        resize: the bilinear filter with antialiasing for training crops: Pillow's, or torch's on integers, which takes a fifth of
+            the time (`tasks.imagenet.transforms.augment` describes the difference).
+        trained: share of the training pictures of every class that is used for training.
+        probes: share set aside for probes, which choose rates and lengths before the first trial of a row.
+        test_unused: whether training pictures of neither share join the test set.
+        probing: whether the pictures set aside for probes replace the test set.
+        mean, std: of each channel (RGB in [0, 1]) for normalisation; ImageNet's, from fb.resnet.torch.
     """
 
     crop: int
@@ -49,28 +49,25 @@ class Augmentation:
     probing: bool = field(default=False, metadata={LATER: True})
 
     def __post_init__(self) -> None:
-        """Refuse settings that no picture could follow.
+        """Check the values.
 
         Raises:
             ValueError: names the setting and its value.
         """
-        if self.crop < 1 or self.test_crop < 1:
-            raise ValueError(f"crop={self.crop}, test_crop={self.test_crop}: a side is at least 1 pixel")
-        if self.test_crop > self.test_resize:
-            raise ValueError(f"test_crop={self.test_crop} does not fit into test_resize={self.test_resize}")
-        if not 0 < self.area[0] <= self.area[1] <= 1:
-            raise ValueError(f"area={self.area}: expected 0 < smallest <= largest <= 1")
-        if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise ValueError(f"ratio={self.ratio}: expected 0 < smallest <= largest")
-        if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter={self.jitter}: expected a strength in [0, 1]")
-        if not self.lighting >= 0:
-            raise ValueError(f"lighting={self.lighting}: expected a standard deviation, not negative")
-        if not 0 <= self.label_noise <= 1:
-            raise ValueError(f"label_noise={self.label_noise}: expected a share in [0, 1]")
-        if not (self.trained > 0 and self.probes >= 0 and self.trained + self.probes <= 1):
-            raise ValueError(f"trained={self.trained}, probes={self.probes}: expected shares, together at most 1")
-        if self.probing and not self.probes:
-            raise ValueError("probing=True: no pictures are set aside for probes")
-        if not all(value > 0 for value in self.std):
-            raise ValueError(f"std={self.std}: every channel's is positive")
+        require(
+            self,
+            crop=(self.crop >= 1, "at least 1 pixel"),
+            test_crop=(1 <= self.test_crop <= self.test_resize, f"1 to test_resize={self.test_resize} pixels"),
+            area=(0 < self.area[0] <= self.area[1] <= 1, "0 < smallest <= largest <= 1"),
+            ratio=(0 < self.ratio[0] <= self.ratio[1], "0 < smallest <= largest"),
+            jitter=(0 <= self.jitter <= 1, "a strength in [0, 1]"),
+            lighting=(self.lighting >= 0, "a standard deviation, not negative"),
+            label_noise=(0 <= self.label_noise <= 1, "a share in [0, 1]"),
+            trained=(
+                0 < self.trained <= 1 - self.probes,
+                f"a share above 0; with probes={self.probes}, at most 1 together",
+            ),
+            probes=(self.probes >= 0, "a share, not negative"),
+            probing=(bool(self.probes) or not self.probing, "False: no pictures are set aside for probes"),
+            std=(all(value > 0 for value in self.std), "a positive number for every channel"),
+        )

@@ -1,7 +1,7 @@
-"""The embedded set: generated pictures in ImageNet's layout, so that every machine can try a row in seconds.
+"""The smoke set: generated pictures in ImageNet's layout, for a test of a row in seconds on any machine.
 
-Twelve classes, six shapes times plain or striped, that only form tells apart: colours, places, sizes and turns are
-drawn alike for all, on noisy backgrounds. It shows that a row runs, never what DSD does.
+The twelve classes, six shapes, plain or striped, differ only in form. Colours, positions, sizes and angles have the same
+distribution in all classes; backgrounds are noisy. The set tests that a row runs, not DSD.
 """
 
 from __future__ import annotations
@@ -14,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.data.cache import cache_dir, made_once
+from tasks.data.cache import MARK, cache_dir, made_once
 from tasks.imagenet.transforms import uniforms
 
 VERSION = 2
-"""Raise it with any change to the pictures: it is part of the cache's key."""
-
-MARK = "GENERATED"
-"""A file of this name at a data set's root says that its pictures are generated: no result passes for a real one."""
+"""Raise it with any change to the pictures; it is part of the cache key."""
 
 SHAPES = ("cross", "disc", "ring", "square", "star", "triangle")
 FILLINGS = ("plain", "striped")
@@ -29,31 +26,27 @@ CLASSES = {
     f"tiny{number:02d}_{shape}_{filling}": (shape, filling == "striped")
     for number, (shape, filling) in enumerate(itertools.product(SHAPES, FILLINGS), 1)
 }
-"""Folder name: shape, whether striped."""
+"""Shape and whether it is striped, by folder name."""
 _SAMPLING = 4  # points per pixel and axis: smooth edges
 _NOISE = 0.12
 _Plane = NDArray[np.float64]
 
 
 def ensure(cache: Path | None = None, train: int = 60, val: int = 25, size: int = 40) -> Path:
-    """Return the root of the generated set, making it first where the cache does not hold it.
+    """Return the root of the generated set; generate it if the cache does not hold it (see `tasks.data.cache.made_once`).
 
     Args:
-        cache: where to look for it and keep it; `cache_dir()` by default.
-        train: pictures a class for training.
-        val: pictures a class for testing.
+        cache: folder of the set; by default `cache_dir()`.
+        train: training pictures per class.
+        val: test pictures per class.
         size: side in pixels.
-
-    The set appears whole or not at all, whoever else makes it at the same time (see `tasks.data.cache.made_once`).
     """
-    cache = cache_dir() if cache is None else cache
-    return made_once(
-        cache / f"tiny-imagenet-shapes-v{VERSION}-{train}-{val}-{size}", lambda root: generate(root, train, val, size)
-    )
+    target = (cache or cache_dir()) / f"tiny-imagenet-shapes-v{VERSION}-{train}-{val}-{size}"
+    return made_once(target, lambda root: generate(root, train, val, size))
 
 
 def generate(root: Path, train: int = 60, val: int = 25, size: int = 40) -> None:
-    """Write train/CLASS/*.JPEG and val/CLASS/*.JPEG under `root`: `train` and `val` pictures a class, size x size."""
+    """Write train/CLASS/*.JPEG and val/CLASS/*.JPEG under `root`: `train` and `val` pictures per class, size x size."""
     root.mkdir(parents=True)
     (root / MARK).write_text(
         f"Generated pictures, version {VERSION} (tasks/imagenet/synthetic.py). Results on them say nothing of DSD.\n"
@@ -68,13 +61,13 @@ def generate(root: Path, train: int = 60, val: int = 25, size: int = 40) -> None
 
 
 def picture(shape: str, striped: bool, size: int, *purpose: str | int) -> NDArray[np.uint8]:
-    """Draw one (size, size, 3) picture; `purpose` (such as the split and a number) decides all that is random."""
+    """Draw a (size, size, 3) picture. `purpose` (split and number) is the seed."""
     key = ("tiny", VERSION, shape, int(striped), *purpose)
     u = uniforms(24, *key)
     image = _background(size, u, key)
     inside, stripe = _inside(shape, size, u)
-    # The shape's two colours stand out from the background and from one another. A plain shape has their mean, and all
-    # shapes cover the same area on average, so that no class has a mean colour of its own.
+    # The two colours of the shape differ from the background and from each other. A plain shape has their mean. All shapes
+    # cover the same area on average, so all classes have the same mean colour.
     light, dark = 1 - 0.3 * u[0:3], 0.35 + 0.2 * u[3:6]
     plain = np.broadcast_to((light + dark) / 2, (*inside.shape, 3))
     colour = np.where(stripe[..., None], light, dark) if striped else plain
@@ -98,12 +91,12 @@ def _background(size: int, u: _Plane, key: tuple[str | int, ...]) -> _Plane:
 def _inside(shape: str, size: int, u: _Plane) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return two (4 size, 4 size) masks: the points within the shape, and those on every other stripe."""
     axis = (np.arange(size * _SAMPLING) + 0.5) / (size * _SAMPLING)
-    radius = 0.27 + 0.09 * u[12]  # about that of the shape; the picture's side is 1
+    radius = 0.27 + 0.09 * u[12]  # in units of the picture's side
     x, y = axis[None, :] - (0.42 + 0.16 * u[13]), axis[:, None] - (0.42 + 0.16 * u[14])
     turn = 2 * math.pi * u[15]
     x, y = (math.cos(turn) * x + math.sin(turn) * y) / radius, (math.cos(turn) * y - math.sin(turn) * x) / radius
     distance, angle = np.hypot(x, y), np.arctan2(y, x)
-    if shape == "disc":  # every shape has an area of about 2
+    if shape == "disc":  # every shape has an area of about 2 radius^2
         inside = distance < 0.8
     elif shape == "ring":
         inside = (distance < 1) & (distance > 0.6)
@@ -123,11 +116,11 @@ def _inside(shape: str, size: int, u: _Plane) -> tuple[NDArray[np.bool_], NDArra
 
 
 def _polar(distance: _Plane, angle: _Plane, corners: int, inner: float) -> NDArray[np.bool_]:
-    """Return the points within a star whose outer corners lie at distance 1 and whose inner ones lie at `inner`."""
+    """Return the points within a star with outer corners at distance 1 and inner corners at distance `inner`."""
     half = math.pi / corners
     offset = abs((angle % (2 * half)) - half)  # 0 at an inner corner, `half` at an outer one
     from_outer = half - offset
-    # The edge from (1, 0) to inner * (cos half, sin half), as the distance at which a ray meets it.
+    # Distance at which a ray meets the edge from (1, 0) to inner * (cos half, sin half).
     edge = (inner * math.sin(half)) / (
         np.sin(from_outer) * (1 - inner * math.cos(half)) + np.cos(from_outer) * inner * math.sin(half)
     )

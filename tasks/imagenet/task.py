@@ -1,4 +1,4 @@
-"""The ImageNet task: what the harness may ask of it (see `tasks.task`)."""
+"""The ImageNet task (see `tasks.task`)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tasks.data.verification import require
 from tasks.imagenet import batches as data
 from tasks.imagenet import dataset, models, synthetic
 from tasks.imagenet.batches import Batch, Pictures
-from tasks.imagenet.dataset import Division, Folder
+from tasks.imagenet.dataset import Division
 from tasks.imagenet.label_noise import mislabelled
 from tasks.imagenet.recipes import TOP1_ERROR, Network
 from tasks.imagenet.settings import Augmentation
 from tasks.random_streams import derive
 from tasks.recipe import Recipe
-from tasks.task import DataReport, Evaluation, Progress
+from tasks.task import DataReport, Evaluation, Progress, Shown
 
 _TEST_BATCH = 250
 _TRAINING_SCORED = 50_000  # as many as ImageNet has test pictures
@@ -30,7 +30,7 @@ _TRAINING_SCORED = 50_000  # as many as ImageNet has test pictures
 
 @dataclass(frozen=True)
 class Source:
-    """Training and test pictures, decoded where they fit in memory, with their report. Without `train` it is for scoring."""
+    """Training and test pictures, in memory if they fit, and their report. Without `train` the source is for scoring."""
 
     report: DataReport
     classes: int
@@ -38,32 +38,22 @@ class Source:
     test: Pictures
 
 
-def embedded() -> Path:
-    """Return the folder of the generated smoke set, made first if need be."""
-    return synthetic.ensure()
+embedded = synthetic.ensure
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
-    """Return what is wrong with the data set, as the recipe uses it, without raising over its content.
+    """Return a report on the data set as the recipe uses it. Its content raises nothing.
 
     Raises:
-        ValueError: `data` is not a folder of pictures at all.
+        ValueError: `data` is not a folder of pictures.
     """
-    return _verify(dataset.scan(data, subset, division=_division(recipe)), progress)
+    return dataset.verify(dataset.scan(data, subset, division=_division(recipe)), progress)
 
 
 def _division(recipe: Recipe) -> Division:
     settings = recipe.data
     assert isinstance(settings, Augmentation)
     return Division(settings.trained, settings.probes, settings.test_unused, settings.probing)
-
-
-def _verify(found: Folder, progress: Progress) -> DataReport:
-    return dataset.verify(
-        found,
-        progress=lambda done, total: progress("verifying pictures", done, total),
-        synthetic=(found.root / synthetic.MARK).exists(),
-    )
 
 
 def open_data(
@@ -74,32 +64,29 @@ def open_data(
     train: bool = True,
     device: torch.device | None = None,
 ) -> Source:
-    """Verify the data set and decode what fits in memory; without `train`, nothing but the test pictures.
+    """Verify the data set and decode pictures if they fit in memory; without `train`, only the test pictures.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
-    del device  # nothing is computed on it
+    del device  # for features, which pictures do not need
     found = dataset.scan(data, subset, dataset.SPLITS if train else ("val",), _division(recipe))
-    report = distributed.on_rank_zero(lambda: _verify(found, progress))
+    report = distributed.on_rank_zero(lambda: dataset.verify(found, progress))
     require(report)
 
-    def decoded(split: dataset.Split) -> Pictures:
-        return Pictures(found, split, progress=lambda done, total: progress(f"decoding {split}", done, total))
-
-    return Source(report, len(found.classes), decoded("train") if train else None, decoded("val"))
-
-
-def build(recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> ImageNetTask:
-    """Return the task of one seed."""
-    return ImageNetTask(recipe, source, seed, device, workers)
+    return Source(
+        report,
+        len(found.classes),
+        Pictures(found, "train", progress=progress) if train else None,
+        Pictures(found, "val", progress=progress),
+    )
 
 
 class ImageNetTask:
-    """Classification by one of the four networks; the metric is top-1 error in percent.
+    """Classification by one of the four networks. The metric is top-1 error in percent.
 
     Raises:
-        ValueError: there are fewer training pictures than one batch.
+        ValueError: there are fewer training pictures than a batch.
     """
 
     metric = TOP1_ERROR
@@ -114,7 +101,7 @@ class ImageNetTask:
         if source.train and recipe.data.label_noise:
             of, share = source.train, recipe.data.label_noise
             self._training = of.relabelled(mislabelled(of.labels, source.classes, share, derive(seed, "labels")))
-        # Found out here, before the first seed trains, and not where the last one starts.
+        # Computed here to fail before the first seed trains.
         self._steps_per_epoch = data.steps_per_epoch(len(source.train), recipe.batch_size) if source.train else 0
 
     def model(self) -> nn.Module:
@@ -130,7 +117,7 @@ class ImageNetTask:
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
         """Yield (x, y) for steps [first_step, last_step); x: (batch, 3, crop, crop) float32 normalised, y: (batch,) int64.
 
-        Of several processes each has its part of every batch.
+        Each process yields its part of every batch.
         """
         return data.train_batches(
             self._train(),
@@ -144,15 +131,15 @@ class ImageNetTask:
         )
 
     def batch_ids(self, step: int) -> list[str]:
-        """Return the relative file names of the pictures in the batch of `step`."""
+        """Return the file names, relative to the data set, of the pictures in the batch of `step`."""
         return data.batch_ids(self._train(), derive(self._seed, "data"), self.recipe.batch_size, step)
 
     def _train(self) -> Pictures:
         assert self._training is not None, "opened for scoring"
         return self._training
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Return the mean cross-entropy (with GoogLeNet's auxiliary losses added) and the batch's top-1 error in percent."""
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
+        """Return the mean cross-entropy, plus the auxiliary losses of GoogLeNet, and the top-1 error of the batch in percent."""
         x, y = batch
         output = model(x)
         logits = output if isinstance(output, Tensor) else output.logits
@@ -161,19 +148,19 @@ class ImageNetTask:
             for auxiliary in (output.aux_logits1, output.aux_logits2):
                 loss = loss + self._network.auxiliary_weight * functional.cross_entropy(auxiliary, y)
         wrong = (logits.detach().argmax(1) != y).float().mean()
-        return loss, {TOP1_ERROR.name: 100 * float(wrong)}
+        return loss, {TOP1_ERROR.name: Shown(wrong, lambda share: 100 * share)}
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
-        """Score `model` on every test picture once: top-1 and top-5 error in percent, mean cross-entropy."""
+        """Return top-1 and top-5 error in percent and mean cross-entropy over all test pictures."""
         metrics, right = self._scores(model, self._source.test, range(len(self._source.test)))
         return Evaluation(metrics, right)
 
     @torch.inference_mode()
     def evaluate_training(self, model: nn.Module) -> dict[str, float]:
-        """Score `model` on training pictures as `evaluate` does on those of the test, under the labels that it trains on.
+        """Return the metrics of `evaluate` on training pictures, with the labels used in training.
 
-        Of more than 50,000 pictures, that many at even distances are taken.
+        Of more than 50,000 pictures, about 50,000 evenly spaced ones are scored.
         """
         train = self._train()
         step = max(1, math.ceil(len(train) / _TRAINING_SCORED))
@@ -181,7 +168,7 @@ class ImageNetTask:
         return metrics
 
     def _scores(self, model: nn.Module, pictures: Pictures, which: Sequence[int]) -> tuple[dict[str, float], Tensor]:
-        """Return the metrics of the pictures numbered `which`, and (n,) 1.0 where the first guess is right."""
+        """Return the metrics of the pictures numbered `which`, and (n,) 1.0 for each correct top-1 prediction, else 0.0."""
         model.eval()
         mine = []
         batches = data.scoring_batches(pictures, self._pictures, _TEST_BATCH, self._workers, self._device, which)
@@ -198,3 +185,6 @@ class ImageNetTask:
             "test_loss": float(losses.double().mean()),
         }
         return metrics, right
+
+
+build = ImageNetTask

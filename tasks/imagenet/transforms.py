@@ -1,4 +1,4 @@
-"""A picture on its way from file to network: cropped and flipped, then coloured and normalised in batches."""
+"""Preprocessing: crop and flip for each picture; colour changes and normalisation for batches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tasks.imagenet.settings import Augmentation
 from tasks.random_streams import derive
 
 _TRIES = 10
-# What the i-th uniform number of a sample decides. Each has a fixed place, so that no choice moves another.
+# Use of the i-th uniform number of a sample. The positions are fixed, so that settings do not affect one another.
 _AREA, _RATIO, _LEFT, _TOP = (slice(start, 4 * _TRIES, 4) for start in range(4))
 _FLIP, _FACTORS, _ORDER, _NORMAL = 40, slice(41, 44), slice(44, 47), slice(47, 53)
 _UNIFORMS = 53
@@ -31,12 +31,12 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 class Colour(NamedTuple):
-    """The random colour changes of a batch (or, without the first axis, of one picture).
+    """Random colour changes of a batch (without the first axis: of a picture).
 
     Attributes:
         factors: (N, 3) float32, of brightness, contrast and saturation.
-        order: (N, 3) int64, a permutation: which of these three comes first, second and last.
-        lighting: (N, 3) float32, what is added to R, G and B.
+        order: (N, 3) int64, the order of these three changes, a permutation.
+        lighting: (N, 3) float32, added to R, G and B.
     """
 
     factors: Tensor
@@ -45,39 +45,38 @@ class Colour(NamedTuple):
 
 
 def draws(count: int, *purpose: str | int) -> NDArray[np.uint64]:
-    """Return (count,) random 64-bit numbers, the same for the same purpose on every machine and library version."""
+    """Return (count,) random 64-bit numbers that depend on `purpose` only, on every machine and with every library version."""
     key = derive(*purpose).to_bytes(8, "little")
     return np.frombuffer(hashlib.shake_128(key).digest(8 * count), dtype="<u8")
 
 
 def uniforms(count: int, *purpose: str | int) -> NDArray[np.float64]:
-    """Return (count,) random numbers in [0, 1), as `draws` does."""
+    """Return (count,) random numbers in [0, 1) that depend on `purpose` only."""
     return (draws(count, *purpose) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def augment(
     picture: NDArray[np.uint8], settings: Augmentation, seed: int, epoch: int, index: int
 ) -> tuple[NDArray[np.uint8], Colour]:
-    """Return the training view of sample `index` in `epoch`, which nothing but these arguments decides.
+    """Return the training view of sample `index` in `epoch`. It depends on the arguments only.
 
-    The crop covers a part of the area and has a width / height (log-uniform) within the settings' ranges, at a place
-    where it fits; after ten that do not, it is the largest square in the centre (Szegedy et al. 2015). fb.resnet.torch
-    multiplies and divides the sides by the ratio itself, which makes width / height the ratio's square; here it is the
-    ratio.
+    Area (uniform) and width / height (log-uniform) of the crop are drawn from the ranges of the settings. After ten crops that
+    do not fit, the crop is the largest square in the centre (Szegedy et al. 2015). fb.resnet.torch multiplies one side by the
+    ratio and divides the other, so its width / height is the square of the ratio; here it is the ratio.
 
-    With `settings.resize` "torch" the same crop is resized by torch's filter on whole numbers. On photographs of 500 x 400
-    pixels at crop 224 that changes a pixel by 0.015 of 255 levels on average (99 % are the same) and by 2 at most; only in the
-    two pixels along an edge it is more: Pillow's filter looks across the crop's border into the picture, torch's does not.
+    With `settings.resize` "torch", torch's filter on integers resizes the crop. Measured on photographs of 500 x 400 pixels at
+    crop 224: a pixel differs from Pillow's by 0.015 of 255 levels on average (99 % are equal) and by at most 2. The two pixels
+    along each edge differ more, because Pillow's filter uses pixels beyond the crop and torch's does not.
 
     Args:
         picture: (height, width, 3) RGB.
-        settings: the ranges, and the side of the result.
+        settings: ranges, and the side of the result.
         seed: of the trial.
-        epoch: which pass over the data, from 0.
-        index: the sample's number in the data set.
+        epoch: from 0.
+        index: number of the sample in the data set.
 
     Returns:
-        (crop, crop, 3) RGB, resized with antialiasing, and the colour changes still to be made (by `finish`).
+        (crop, crop, 3) RGB, resized with antialiasing, and the colour changes for `finish`.
     """
     u = uniforms(_UNIFORMS, "augment", seed, epoch, index)
     box = _box(picture.shape[1], picture.shape[0], settings, u)
@@ -87,7 +86,7 @@ def augment(
 
 
 def central_view(picture: NDArray[np.uint8], settings: Augmentation) -> NDArray[np.uint8]:
-    """Return the test view: the central (test_crop, test_crop, 3) of a picture whose short side is made test_resize."""
+    """Return the test view: resize the short side to `test_resize` and crop the centre, (test_crop, test_crop, 3)."""
     picture = middle(picture, settings.test_resize)
     height, width = picture.shape[:2]
     short = min(height, width)
@@ -99,20 +98,20 @@ def central_view(picture: NDArray[np.uint8], settings: Augmentation) -> NDArray[
 
 
 def finish(batch: Tensor, colour: Colour | None, settings: Augmentation) -> Tensor:
-    """Colour and normalise a batch where it lies (on the CPU or an accelerator).
+    """Change the colours of a batch and normalise it, on its device.
 
-    As in fb.resnet.torch: brightness, contrast and saturation blend with black, with the picture's mean grey and with
-    its grey version, in the sample's own order; then comes lighting noise; nothing is clipped.
+    As in fb.resnet.torch, brightness, contrast and saturation blend with black, with the mean grey of the picture and with its
+    grey version, in an order drawn for each sample. Lighting noise is added last. Values are not clipped.
 
     Args:
         batch: (N, 3, height, width) uint8 RGB.
-        colour: the batch's changes, or None in testing.
-        settings: say which changes there are, and the mean and deviation.
+        colour: colour changes of the batch, or None in testing.
+        settings: the kinds of changes, and mean and standard deviation.
 
     Returns:
         (N, 3, height, width) float32, channels last in memory.
     """
-    x = batch.to(torch.float32, memory_format=torch.channels_last, copy=True).div_(255)  # ours, so changed in place
+    x = batch.to(torch.float32, memory_format=torch.channels_last, copy=True).div_(255)  # a copy, changed in place
     if colour is not None and settings.jitter:
         luma = x.new_tensor(_LUMA).view(1, 3, 1, 1)
         for turn in range(3):
@@ -124,7 +123,7 @@ def finish(batch: Tensor, colour: Colour | None, settings: Augmentation) -> Tens
             x.mul_(factor).add_(other * (1 - factor))
     if colour is not None and settings.lighting:
         x.add_(colour.lighting[:, :, None, None])
-    # A row of pixels at a time: numbers for three channels alone would leave the processor loops of three to run.
+    # Whole rows of pixels: with three channels alone the inner loop would have only three steps.
     n, channels, height, width = x.shape
     rows = x.permute(0, 2, 3, 1).view(n, height, width * channels)
     mean, std = (x.new_tensor(values).repeat(width) for values in (settings.mean, settings.std))

@@ -1,4 +1,4 @@
-"""The 29 symbols that the networks spell with: CTC's blank, space, apostrophe and a to z (standard library only)."""
+"""The 29 output symbols: CTC's blank, space, apostrophe and a to z (standard library only)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 BLANK = 0
 SYMBOLS = ("", " ", "'", *string.ascii_lowercase)
-"""By index; the blank, which stands for no character, is the empty string."""
+"""By index; the blank is the empty string."""
 
 _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS) if symbol}
 
@@ -16,7 +16,7 @@ _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS) if symbol}
 def normalise(transcript: str) -> str:
     """Return a transcript in lower case, with one space between words and none at its ends.
 
-    LibriSpeech's transcripts are upper case. Characters that the alphabet lacks are kept: `encode` names them.
+    LibriSpeech's transcripts are upper case. Characters outside the alphabet are kept; `encode` reports them.
     """
     return " ".join(transcript.lower().split())
 
@@ -33,22 +33,9 @@ def encode(transcript: str) -> list[int]:
         raise ValueError(f"{error.args[0]!r} is not in the alphabet (a to z, space, apostrophe)") from None
 
 
-def decode(indices: Sequence[int]) -> str:
-    """Return what characters spell, after CTC's repetitions and blanks are gone.
-
-    Raises:
-        ValueError: an index is the blank's, or no symbol's.
-    """
-    for index in indices:
-        if not 0 < index < len(SYMBOLS):
-            what = "CTC's blank, which is no character" if index == BLANK else "no symbol"
-            raise ValueError(f"index {index} is {what}; expected 1 to {len(SYMBOLS) - 1}")
-    return "".join(SYMBOLS[index] for index in indices)
-
-
 def needed_frames(indices: Sequence[int]) -> int:
-    """Return the fewest output frames that CTC can align with a transcript.
+    """Return the minimum number of output frames that CTC can align with a transcript.
 
-    One a character, and one for the blank that must part two equal neighbours.
+    This is one per character, and one per blank between two equal characters.
     """
     return len(indices) + sum(left == right for left, right in pairwise(indices))

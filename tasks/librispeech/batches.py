@@ -1,10 +1,10 @@
-"""Recordings as tensors: batches of padded waveforms with their transcripts, whether held in memory or read ahead."""
+"""Recordings as tensors: batches of padded waveforms with their transcripts."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,29 +14,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks import distributed
-from tasks.data.threads import Threads
+from tasks.data.threads import read_ahead
 from tasks.data.verification import threaded
 from tasks.librispeech import alphabet, audio
-from tasks.librispeech.sampler import Indices, Order, cut, longest_first
+from tasks.librispeech.sampler import Indices
 from tasks.librispeech.utterances import Utterance
 from tasks.task import Progress
 
 LIMIT = 4 << 30
-"""Bytes of decoded sound that are held in memory: 37 hours."""
+"""Bytes of decoded sound to hold in memory: 37 hours."""
 
-_BATCHES_AHEAD = 3  # decoded before they are asked for: enough to keep the device busy, and little memory
 _SCALE = 1 << 15
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Utterances of one step, on the device.
+    """Utterances of a step, on the device.
 
     Attributes:
-        waveforms: (batch, samples) float32 in [-1, 1) at 16 kHz, zero past an utterance's end.
-        samples: (batch,) int64, of each utterance.
-        targets: (sum of target_lengths,) int64, the symbols of all transcripts, one after the other.
+        waveforms: (batch, samples) float32 in [-1, 1) at 16 kHz, zero after the end of an utterance.
+        samples: (batch,) int64, length of each utterance.
+        targets: (sum of target_lengths,) int64, the symbols of all transcripts, concatenated.
         target_lengths: (batch,) int64.
     """
 
@@ -47,24 +45,24 @@ class Batch:
 
 
 class Waveforms:
-    """Recordings at 16 kHz as int16 arrays, held in memory where they fit, else decoded when they are asked for.
+    """Recordings at 16 kHz as int16 arrays, held in memory if they fit, otherwise decoded when needed.
 
-    Both give the same samples: what is resampled is rounded to int16.
+    Both give the same samples, since resampled ones are rounded to int16.
 
     Attributes:
-        names: of the utterances, in the data set's order.
-        lengths: (n,) int64, samples of each at 16 kHz.
+        names: of the utterances, in the order of the data set.
+        lengths: (n,) int64, samples of each utterance at 16 kHz.
         in_memory: whether all were decoded at the start.
 
     Args:
-        utterances: of one split, verified.
+        utterances: of a split, verified.
         root: the data set.
-        progress: called with ("decoding recordings", done, total), where all are decoded at the start.
-        limit: bytes of sound to hold in memory at most, 2 a sample.
-        workers: threads that decode; 0 takes one per processor. Results do not depend on it.
+        progress: called with ("decoding recordings", done, total) if all are decoded at the start.
+        limit: maximum bytes of sound in memory, 2 per sample.
+        workers: threads that decode; 0 means one per processor. Results do not depend on it.
 
     Raises:
-        ValueError: there is no utterance, or (here or later) a recording cannot be decoded or has changed.
+        ValueError: there is no utterance, or (also later) a recording cannot be decoded or has changed.
     """
 
     def __init__(
@@ -80,10 +78,7 @@ class Waveforms:
         self.in_memory = 2 * int(self.lengths.sum()) <= limit
         self._held: list[NDArray[np.int16]] | None = None
         if self.in_memory:
-
-            def report(done: int, total: int) -> None:
-                progress("decoding recordings", done, total)
-
+            report = partial(progress, "decoding recordings")
             self._held = list(threaded(self._read, range(len(utterances)), workers, report, self.path))
 
     def __len__(self) -> int:
@@ -93,19 +88,18 @@ class Waveforms:
         return self._read(index) if self._held is None else self._held[index]
 
     def path(self, index: int) -> Path:
-        """Return the file of one utterance."""
+        """Return the file of an utterance."""
         return self._paths[index]
 
     def batch(self, indices: Indices, sound: Sequence[NDArray[np.int16]], device: torch.device) -> Batch:
-        """Return a batch of the utterances `indices`, whose samples are `sound`."""
+        """Return a batch of the utterances `indices` with samples `sound`."""
         samples = torch.from_numpy(self.lengths[indices])
         padded = torch.zeros(len(indices), int(samples.max()), dtype=torch.int16, pin_memory=device.type == "cuda")
-        rows = padded.numpy()
-        for row, one in zip(rows, sound, strict=True):
-            row[: len(one)] = one
+        for row, waveform in zip(padded.numpy(), sound, strict=True):
+            row[: len(waveform)] = waveform
         targets = [self._targets[index] for index in indices]
         return Batch(
-            padded.to(device, non_blocking=True).float().div_(_SCALE),  # half the bytes travel
+            padded.to(device, non_blocking=True).float().div_(_SCALE),  # int16 halves the transfer
             samples.to(device),
             torch.cat(targets).to(device),
             torch.tensor([len(target) for target in targets]).to(device),
@@ -118,69 +112,19 @@ class Waveforms:
         return samples
 
 
-def batches(
-    waveforms: Waveforms, order: Order, first_step: int, last_step: int, device: torch.device
-) -> Iterator[Batch]:
-    """Yield this process's part of the training batches of steps [first_step, last_step).
+def batches(waveforms: Waveforms, plan: Iterable[Indices], device: torch.device) -> Iterator[Batch]:
+    """Yield a batch for each array of utterances in `plan`. Threads decode what is not in memory, a few batches ahead.
 
     Raises:
         ValueError: a recording cannot be opened or decoded; the message names it.
-        LoaderError: reading one has not ended in PATIENCE seconds; the message names it.
+        LoaderError: reading a recording has not ended in PATIENCE seconds; the message names it.
     """
-    return _ahead(waveforms, (distributed.shard(order.batch(step)) for step in range(first_step, last_step)), device)
-
-
-def batch_ids(waveforms: Waveforms, order: Order, step: int) -> list[str]:
-    """Return the names of the utterances in the training batch of `step`."""
-    return [waveforms.names[index] for index in order.batch(step)]
-
-
-def scoring_order(waveforms: Waveforms, which: Sequence[int] | None = None) -> Indices:
-    """Return the order (n,) in which `scoring_batches` yields the utterances, for `tasks.librispeech.sampler.restore`."""
-    return longest_first(waveforms.lengths[_all_or(which, waveforms)])
-
-
-def scoring_batches(
-    waveforms: Waveforms, batch_size: int, device: torch.device, which: Sequence[int] | None = None
-) -> Iterator[Batch]:
-    """Yield this process's part of the batches in which every utterance, or each of those numbered `which`, stands once.
-
-    They come in `scoring_order`: by length, so that little is padding.
-
-    The last batch may be smaller.
-
-    Raises:
-        ValueError: a recording cannot be opened or decoded; the message names it.
-        LoaderError: reading one has not ended in PATIENCE seconds; the message names it.
-    """
-    ordered = _all_or(which, waveforms)[scoring_order(waveforms, which)]
-    return _ahead(waveforms, distributed.shard(list(cut(ordered, batch_size))), device)
-
-
-def _all_or(which: Sequence[int] | None, waveforms: Waveforms) -> Indices:
-    return np.arange(len(waveforms)) if which is None else np.asarray(which, np.int64)
-
-
-def _ahead(waveforms: Waveforms, plan: Iterable[Indices], device: torch.device) -> Generator[Batch, None, None]:
-    """Yield the batches of a plan, in order; what is not in memory is decoded by threads, some batches ahead."""
     if waveforms.in_memory:
         for indices in plan:
             yield waveforms.batch(indices, [waveforms[index] for index in indices], device)
         return
-    pool = Threads(waveforms.workers)
-    ahead: deque[tuple[Indices, list[Future[NDArray[np.int16]]]]] = deque()
-
-    def first() -> Batch:
-        indices, sound = ahead.popleft()
-        found = [pool.result(one, partial(waveforms.path, index)) for one, index in zip(sound, indices, strict=True)]
-        return waveforms.batch(indices, found, device)
-
-    try:
-        for indices in plan:
-            ahead.append((indices, [pool.submit(waveforms.__getitem__, index) for index in indices]))
-            if len(ahead) > _BATCHES_AHEAD:
-                yield first()
-        while ahead:
-            yield first()
-    finally:
-        pool.close()
+    now, later = itertools.tee(plan)
+    numbers = (indices.tolist() for indices in later)
+    with closing(read_ahead(waveforms.__getitem__, numbers, waveforms.path, waveforms.workers)) as sounds:
+        for indices, sound in zip(now, sounds, strict=True):
+            yield waveforms.batch(indices, sound, device)

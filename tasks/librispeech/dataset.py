@@ -1,4 +1,4 @@
-"""LibriSpeech, or speech in its layout: what is there, whether it can be used, and its fingerprint."""
+"""LibriSpeech, or speech in its layout: listing, verification and fingerprint."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from tasks.data.cache import Good
+from tasks.data.cache import MARK, Good
 from tasks.data.inventory import duplicates, totals
 from tasks.data.verification import QUARANTINE, check, choose, printable, quarantined, some
 from tasks.librispeech import alphabet, audio, layout
@@ -18,7 +19,17 @@ from tasks.librispeech.settings import SAMPLE_RATE
 from tasks.librispeech.utterances import ADVICE, Line, Utterance, repeated, spoken_lines, usable_utterances
 from tasks.task import DataReport, Progress
 
-_SOUND = (".wav", ".mp3", ".ogg", ".m4a", ".opus", ".sph", ".aac", ".aiff", ".flac")  # .FLAC, in any other case
+_SOUND = (
+    ".wav",
+    ".mp3",
+    ".ogg",
+    ".m4a",
+    ".opus",
+    ".sph",
+    ".aac",
+    ".aiff",
+    ".flac",
+)  # .flac: in another case, such as .FLAC
 
 _DECISIVE: tuple[Split, ...] = ("train", "test")
 
@@ -36,10 +47,10 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Speech:
-    """The utterances of each split that can be used, in order of their file names.
+    """The usable utterances of each split, in order of their file names.
 
-    `root` is the folder that holds train-clean-100 and the like. `problems` and `warnings` are complete sentences; what
-    is wrong inside the recordings only `verify` knows. `there` are the recordings that lie in each folder, used or left out.
+    `root` is the folder that holds train-clean-100 and so on. `problems` and `warnings` are sentences; problems inside recordings
+    only `verify` finds. `there` is the number of recordings in each folder, including those left out.
     """
 
     root: Path
@@ -52,7 +63,7 @@ class Speech:
     there: dict[str, int] = field(default_factory=dict)
 
     def utterances(self, split: Split) -> tuple[Utterance, ...]:
-        """Return the utterances of one split."""
+        """Return the utterances of a split."""
         return {"train": self.train, "dev": self.dev, "test": self.test}[split]
 
 
@@ -63,25 +74,24 @@ def scan(
     train: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Speech:
-    """Read the transcripts and the headers of all recordings of `root`; no sound is decoded.
+    """Read the transcripts and the headers of all recordings of `root` without decoding sound.
 
-    Recordings are FOLDER/SPEAKER/CHAPTER/*.flac, transcripts the lines of SPEAKER-CHAPTER.trans.txt beside them. Folders
-    whose names begin with train are trained on, those with dev are for development, those with test for testing. What
-    was read is kept as a manifest, good as long as no file changes its name, size or time of change.
+    Recordings are FOLDER/SPEAKER/CHAPTER/*.flac; transcripts are the lines of SPEAKER-CHAPTER.trans.txt beside them. Folders
+    whose names begin with train, dev and test belong to these splits. Headers and transcripts are cached until a file changes
+    its name, size or time of change.
 
     Args:
         root: the data set, or the folder that holds it under the name LibriSpeech. Recordings that its `quarantine.txt`
-            names (one a line, # starts a comment) are left out.
-        subset: the part F of the training utterances to use, in (0, 1]: the first ceil(F n) in order of the SHA-256 of
-            their names, so a smaller subset lies within a larger one. Other splits are always used whole.
-        splits: what is needed; that there is no dev folder is let pass.
-        train: the folders to train on, in place of those that the rule finds; they may be test folders, which then are
-            in both splits.
+            names (one per line, # starts a comment) are left out.
+        subset: the part F of the training utterances to use, in (0, 1]: the first ceil(F n) in order of the SHA-256 of their
+            names. Larger subsets include smaller ones. Other splits are used whole.
+        splits: the splits needed; dev may be absent.
+        train: the folders to train on, instead of those named train. A test folder among them is in both splits.
         progress: called with ("reading headers", done, total).
 
     Raises:
-        ValueError: `subset` is out of range, `train` names a folder that is not there, `root` is no such data set (the
-            message suggests one that is), or its quarantine.txt is not text.
+        ValueError: `subset` is out of range, a folder of `train` does not exist, `root` is no such data set (the message
+            suggests another), or its quarantine.txt is not text.
     """
     if not 0 < subset <= 1:
         raise ValueError(f"subset={subset}: expected the part of the training utterances to use, above 0 and at most 1")
@@ -96,7 +106,7 @@ def scan(
     contents = layout.read(root, folders, progress)
     counts = Counter(file.partition("/")[0] for file in contents.recordings)
     spoken, wrong = spoken_lines(contents)
-    problems = [*contents.closed, *_causes(contents), *wrong]  # what explains others comes first
+    problems = [*contents.closed, *_causes(contents), *wrong]  # problems that explain others come first
     excluded, wrong = _leave_out(root, folders, contents, spoken)
     problems += wrong
     usable, wrong = usable_utterances(contents, spoken)
@@ -108,7 +118,7 @@ def scan(
     train_part, test_part = parts["train"], parts["test"]
     kept = set(choose([utterance.name for utterance in train_part], subset))
     train_part = [utterance for utterance in train_part if utterance.name in kept]
-    if shared := sorted({one.speaker for one in train_part} & {one.speaker for one in test_part}):
+    if shared := sorted({u.speaker for u in train_part} & {u.speaker for u in test_part}):
         warnings.append(f"speakers of test utterances who are also in the training set: {some(shared)}")
     return Speech(
         root=root,
@@ -122,30 +132,26 @@ def scan(
     )
 
 
-def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: int = 2, workers: int = 0) -> DataReport:
-    """Decode every recording of a scanned data set, in parallel, and report all that is wrong with it.
+def verify(found: Speech, progress: Progress, stride: int = 2, workers: int = 0) -> DataReport:
+    """Decode every recording of a scanned data set, in parallel, and report all problems.
 
     Args:
-        found: what `scan` found.
+        found: result of `scan`.
         progress: called with ("verifying recordings", done, total).
-        synthetic: whether the recordings are generated; goes into the report.
-        stride: of the network along time: spectrogram frames, 10 ms apart, for one frame of its output. A transcript
-            that CTC cannot align with that many is a problem.
-        workers: threads; 0 takes one per processor.
+        stride: of the network in time: spectrogram frames, 10 ms apart, per output frame. A transcript that CTC cannot align
+            with so few output frames is a problem.
+        workers: threads; 0 means one per processor.
 
     Returns:
-        The report. Its counts are utterances ("train", "dev", "test"), "train seconds" and "speakers", of all splits; its
-        fingerprint is 16 hexadecimal digits over subset, split, names, decoded samples, rates and transcripts of what is
-        trained and tested on: nothing depends on dev, or on the encoder. Files found good are remembered and not decoded
-        again (`tasks.data.verification.check`). Damaged files raise nothing: `tasks.data.verification.require` does that.
+        The report. Its counts are utterances ("train", "dev", "test"), "train seconds", and "speakers" of all splits. Its
+        fingerprint has 16 hexadecimal digits over subset, split, names, decoded samples, rates and transcripts of the training
+        and test utterances; it depends neither on dev nor on the encoder. Good files are remembered and not decoded again
+        (`tasks.data.verification.check`). Damaged files become problems of the report.
     """
     problems, warnings = list(found.problems), list(found.warnings)
     every = {utterance.file: utterance for split in SPLITS for utterance in found.utterances(split)}
     names = sorted(every)
-
-    def report(done: int, total: int) -> None:
-        progress("verifying recordings", done, total)
-
+    report = partial(progress, "verifying recordings")
     results = check(found.root, names, audio.samples_of, "FLAC file", workers, report, audio.digest)
     checked = dict(zip(names, results, strict=True))
     problems += [result for result in checked.values() if isinstance(result, str)]
@@ -155,7 +161,7 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
         for utterance in found.utterances(split):
             facts = [split, utterance.file, _digest(checked[utterance.file]), utterance.transcript]
             content.update(b"\n" + json.dumps(facts).encode())
-    trained, held_out = ([one.file for one in utterances] for utterances in (found.train, (*found.dev, *found.test)))
+    trained, held_out = ([u.file for u in utterances] for utterances in (found.train, (*found.dev, *found.test)))
     warnings += duplicates(
         "recordings of dev or test",
         trained,
@@ -166,6 +172,7 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
         conflict="recordings with more than one transcript",
         alike="sample for sample",
     )
+    synthetic = (found.root / MARK).exists()
     published, odd = ("", []) if synthetic else totals("LibriSpeech", PUBLISHED, found.there)
     return DataReport(
         name=printable(found.root.resolve().name),
@@ -186,7 +193,7 @@ def verify(found: Speech, progress: Progress, synthetic: bool = False, stride: i
 def _leave_out(
     root: Path, folders: Sequence[str], contents: Contents, spoken: dict[str, Line]
 ) -> tuple[set[str], list[str]]:
-    """Drop what quarantine.txt names; return it, and what is wrong with the list."""
+    """Drop the files that quarantine.txt names; return them, and the problems of the list."""
     elsewhere = {entry.name for entry in root.iterdir() if entry.is_dir()} - set(folders)
     present = contents.recordings.keys() | spoken.keys()
     excluded, problems = quarantined(root, present, lambda name: name.partition("/")[0] in elsewhere)
@@ -197,7 +204,7 @@ def _leave_out(
 
 
 def _causes(contents: Contents) -> Iterator[str]:
-    """Yield what explains many problems: recordings that lie elsewhere, or are of another format."""
+    """Yield sentences that explain many problems: recordings in wrong folders or of another format."""
     if contents.loose:
         yield f"recordings outside FOLDER/SPEAKER/CHAPTER/, move them there: {some(sorted(contents.loose))}"
     other = sorted(
@@ -208,13 +215,13 @@ def _causes(contents: Contents) -> Iterator[str]:
 
 
 def _empty(split: Split, folders: Sequence[str]) -> str:
-    """Return why a split holds no utterance."""
+    """Return a sentence about why a split has no utterance."""
     why = f"no utterance of {', '.join(folders)} can be used" if folders else f"no folder's name begins with {split}"
     return f"there is nothing to {split} on: {why}"
 
 
 def _too_short(utterance: Utterance, stride: int) -> str:
-    """Return what is wrong where CTC cannot align a transcript with its recording, else nothing."""
+    """Return a sentence if CTC cannot align the transcript with the recording, else ""."""
     needed = alphabet.needed_frames(alphabet.encode(utterance.transcript))
     frames = audio.output_frames(audio.resampled_samples(utterance.samples, utterance.rate), stride)
     if frames >= needed:
@@ -226,7 +233,7 @@ def _too_short(utterance: Utterance, stride: int) -> str:
 
 
 def _remarks(contents: Contents, usable: dict[str, Utterance]) -> Iterator[str]:
-    """Yield what is odd about a data set that can be used all the same."""
+    """Yield warnings about a usable data set."""
     rates = Counter(utterance.rate for utterance in usable.values() if utterance.rate != SAMPLE_RATE)
     if rates:
         each = ", ".join(f"{count:,} at {rate:,} Hz" for rate, count in sorted(rates.items()))

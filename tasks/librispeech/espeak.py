@@ -1,12 +1,11 @@
-"""Speak with espeak-ng through its C interface: a program of its own, that needs the standard library only.
+"""Synthesise speech with espeak-ng through its C interface, as a program that needs only the standard library.
 
-The library keeps state between utterances that nothing resets, is not safe to call from two threads, and would leave a
-callback of ours in the process. So synthetic.py runs this file as a child process: what a process says depends on
-its own input alone.
+The library keeps state between utterances, is not thread-safe, and would keep our callback. So synthetic.py runs this file as a
+child process, whose output depends only on its input.
 
 Standard input: JSON, {"library": path, "data": path, "utterances": [{"voice", "rate", "pitch", "text"}, ...]}.
-Standard output: for each utterance the number of its samples, as 4 bytes, and the samples, 16 bits each, at RATE Hz; all
-in the machine's byte order. A failure is one line on standard error and exit status 1.
+Standard output: for each utterance the number of samples (4 bytes) and the samples (16 bits each, at RATE Hz), in the machine's
+byte order. A failure prints a line to standard error and ends with status 1.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ import sys
 from typing import Any
 
 RATE = 22_050
-"""Samples a second, for all voices but MBROLA's, which are not used."""
+"""Samples per second of all voices except MBROLA's, which are not used."""
 
-# From espeak-ng's speak_lib.h. SYNCHRONOUS: espeak_Synth returns when all is spoken, and plays nothing.
+# From espeak-ng's speak_lib.h. SYNCHRONOUS: espeak_Synth returns at the end of speech and plays nothing.
 _SYNCHRONOUS = 2
-_DONT_EXIT = 0x8000  # say that the data cannot be read, do not end the process
+_DONT_EXIT = 0x8000  # return an error if the data cannot be read, instead of ending the process
 _POSITION_CHARACTER = 1
 _UTF8 = 1
-_SEED = 1  # of breath and of other noise in a voice; espeak-ng itself takes the time of day
+_SEED = 1  # of noise in a voice; espeak-ng's default is the time of day
 _PARAMETERS = {"rate": 1, "pitch": 3}
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
 def main() -> None:
-    """Speak what standard input asks for."""
+    """Speak the utterances on standard input."""
     order: dict[str, Any] = json.load(sys.stdin)
     try:
         library = ctypes.CDLL(order["library"])
@@ -43,7 +42,7 @@ def main() -> None:
             pieces.append(ctypes.string_at(samples, 2 * number))
         return 0  # go on
 
-    callback = _CALLBACK(keep)  # named, so that it lives as long as the library may call it
+    callback = _CALLBACK(keep)  # a variable keeps it alive while the library may call it
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, order["data"].encode(), _DONT_EXIT)
     if rate != RATE:
         sys.exit(f"espeak-ng cannot use its data at {order['data']} (espeak_Initialize returned {rate}, not {RATE})")

@@ -1,7 +1,7 @@
-"""Which recordings make which utterance of noisy digits: a function of names alone, so the same everywhere.
+"""The recordings of each utterance of noisy digits, derived from names only, so equal on all machines.
 
-Recordings are those of the Free Spoken Digit Dataset: 6 speakers x 10 digits x 50, of which its authors keep index 0 to 4 of
-each digit for testing. Here index 5 to 9 is for development, the rest for training.
+The Free Spoken Digit Dataset has 6 speakers x 10 digits x 50 recordings. Its authors reserve index 0 to 4 for testing.
+Here index 5 to 9 is for development, the rest for training.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ FIRST_SPEAKER = 101
 """LibriSpeech's speakers are numbers: george is 101, yweweler 106."""
 
 INDICES: dict[Split, range] = {"train": range(10, 50), "dev": range(5, 10), "test": range(5)}
-"""Of every digit and speaker, the recordings that a split is made of."""
+"""Indices of the recordings of every digit and speaker, by split."""
 
 UTTERANCES: dict[Split, int] = {"train": 260, "dev": 25, "test": 126}
-"""By each speaker: 1,560, 150 and 756 in all. A test recording is used 10 times, a few 11 times."""
+"""Utterances per speaker: 1,560, 150 and 756 in all. A test recording is used 10 times, a few 11 times."""
 
 CHAPTERS: dict[Split, int] = {"train": 1, "dev": 2, "test": 3}
 
 LONGEST = 7
-"""Digits in an utterance at most; lengths from 1 on are equally frequent."""
+"""Maximum digits in an utterance; all lengths from 1 on are equally frequent."""
 
 PAUSES = (400, 1600)
-"""The shortest and the longest pause before, between and after digits, in samples at 8 kHz: 50 to 200 ms."""
+"""Minimum and maximum pause before, between and after digits, in samples at 8 kHz: 50 to 200 ms."""
 
-_PURPOSE = ("noisy digits", 1)  # raise the number with any change to what follows: it makes another data set
+_PURPOSE = ("noisy digits", 1)  # raise the number with any change below, which makes another data set
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """An utterance to be made.
+    """An utterance to make.
 
     Attributes:
-        split: where it belongs.
-        speaker: LibriSpeech's number.
+        split: of the utterance.
+        speaker: number in the style of LibriSpeech.
         name: such as "101-1-0000".
-        recordings: file names, such as "7_jackson_32.wav", in the order in which they are heard.
+        recordings: file names, such as "7_jackson_32.wav", in order.
         pauses: samples of silence before each recording and after the last.
     """
 
@@ -54,7 +54,7 @@ class Utterance:
 
     @property
     def transcript(self) -> str:
-        """What is said, in upper case, as LibriSpeech has it."""
+        """The transcript in upper case, as in LibriSpeech."""
         return " ".join(WORDS[int(name[0])] for name in self.recordings)
 
     @property
@@ -63,19 +63,19 @@ class Utterance:
         return f"{self.split}/{self.speaker}/{CHAPTERS[self.split]}"
 
     def noise_start(self, length: int, noise: int) -> int:
-        """Return where in `noise` samples the `length` that it needs begin."""
+        """Return the start of a stretch of `length` in `noise` samples."""
         return derive(*_PURPOSE, "noise", self.name) % (noise - length + 1)
 
 
 def recordings() -> list[str]:
-    """Return the names of all recordings that are used, 3,000, sorted."""
+    """Return the sorted names of all 3,000 recordings used."""
     return sorted(name for split in INDICES for index in range(len(SPEAKERS)) for name in _of(split, index))
 
 
 def utterances() -> list[Utterance]:
     """Return every utterance, in order of split, speaker and number.
 
-    Each speaker's recordings are dealt in a random order, all of them before one comes again, then in another.
+    Each speaker's recordings are used in random order, all of them before any is repeated.
     """
     return [
         utterance for split in UTTERANCES for index in range(len(SPEAKERS)) for utterance in _utterances(split, index)
@@ -98,7 +98,7 @@ def _utterances(split: Split, index: int) -> Iterator[Utterance]:
 
 
 def _shuffled(items: Sequence[str], what: str) -> Iterator[str]:
-    """Yield all items in random order, then in another, without end."""
+    """Yield all items in random order, then in another, endlessly."""
     turn = 0
     while True:
         yield from sorted(items, key=lambda item: derive(*_PURPOSE, what, turn, item))

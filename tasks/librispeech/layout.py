@@ -1,4 +1,4 @@
-"""A folder in LibriSpeech's layout: its files, and what their headers and transcripts say, read once and remembered."""
+"""Folders in LibriSpeech's layout: file names, headers and transcripts, read once and cached."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from stat import S_ISFIFO
 from typing import Any, Literal
 
 from tasks.data.cache import cache_dir, write_whole
-from tasks.data.entries import listed
-from tasks.data.verification import read_lines, some, threaded
+from tasks.data.entries import listed, where_instead
+from tasks.data.verification import read_lines, threaded
 from tasks.librispeech import audio
 from tasks.librispeech.audio import Header
 from tasks.task import Progress
@@ -23,7 +24,7 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, Split, Split] = ("train", "dev", "test")
 
 INNER = "LibriSpeech"
-"""The folder that the published archives unpack to."""
+"""The folder in the published archives."""
 
 AUDIO, TRANSCRIPT = ".flac", ".trans.txt"
 
@@ -32,14 +33,14 @@ _VERSION = f"1, {audio.LIBRARY}"
 
 @dataclass
 class Contents:
-    """What some folders hold; all names are relative to the data set, with forward slashes.
+    """Content of folders. Names are relative to the data set, with forward slashes.
 
     Attributes:
-        recordings: FLAC files in FOLDER/SPEAKER/CHAPTER/: the header, or in a few words why there is none.
-        transcripts: SPEAKER-CHAPTER.trans.txt of every chapter that has recordings or such a file: its lines, in a few
-            words why it cannot be read, or None where it is missing.
-        loose: FLAC files elsewhere.
-        others: files and folders that are none of these.
+        recordings: FLAC files in FOLDER/SPEAKER/CHAPTER/: the header, or the reason why it cannot be read.
+        transcripts: SPEAKER-CHAPTER.trans.txt of every chapter with recordings or such a file: its lines, the reason why it
+            cannot be read, or None if it is missing.
+        loose: FLAC files in other folders.
+        others: all other files and folders.
         closed: a sentence for every folder that cannot be opened.
     """
 
@@ -51,17 +52,14 @@ class Contents:
 
 
 def find(root: Path) -> Path:
-    """Return `root`, or the folder called LibriSpeech in it, whichever holds folders such as train-clean-100.
+    """Return `root` or the folder LibriSpeech in it, whichever holds folders such as train-clean-100.
 
     Raises:
-        ValueError: neither does; the message suggests a folder that does.
+        ValueError: neither does; the message suggests another folder.
     """
 
     def complete(folder: Path) -> bool:
-        try:
-            return bool(folders(folder, "train") or folders(folder, "test"))
-        except OSError:  # not ours to look into
-            return False
+        return bool(folders(folder, "train") or folders(folder, "test"))
 
     for candidate in (root, root / INNER):
         if complete(candidate):
@@ -69,29 +67,20 @@ def find(root: Path) -> Path:
     expected = "folders whose names begin with train or test"
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder; expected one with {expected}")
-    here = root.resolve()
-    hint = ""
-    if below := sorted(path for path in here.iterdir() if path.is_dir() and complete(path)):
-        hint = f"; {' and '.join(str(path) for path in below[:3])} would fit"
-    elif above := [path for path in list(here.parents)[:2] if here.name.startswith(SPLITS) and complete(path)]:
-        hint = f"; you may have meant {above[0]}, of which this is a part"
-    elif archives := sorted(path.name for path in here.glob("*.tar*")):
-        hint = f"; it holds {some(archives)}: unpack first"
-    raise ValueError(f"{root} has no {expected}{hint}")
+    raise ValueError(f"{root} has no {expected}{where_instead(root, complete, '*.tar*')}")
 
 
 def folders(root: Path, split: Split) -> list[str]:
-    """Return the sorted names of the folders in `root` that belong to a split: those that begin with its name."""
+    """Return the sorted names of the folders of a split in `root`: those that begin with its name."""
     if not root.is_dir():
         return []
     return sorted(path.name for path in root.iterdir() if path.name.startswith(split) and path.is_dir())
 
 
 def read(root: Path, names: Sequence[str], progress: Progress | None = None) -> Contents:
-    """Return what the folders `names` of `root` hold, without decoding any sound.
+    """Return the content of the folders `names` of `root` without decoding sound.
 
-    Headers and transcripts are read once: as long as no file changes its name, size or time of change, they come from
-    `cache_dir()`.
+    Headers and transcripts are cached under `cache_dir()` until a file changes its name, size or time of change.
 
     Args:
         root: the data set.
@@ -107,20 +96,20 @@ def read(root: Path, names: Sequence[str], progress: Progress | None = None) -> 
     memory = cache_dir() / "manifests" / f"{where[:16]}.json"
     if not _recall(memory, listing.hexdigest(), contents):
         opened = _read_all(root, contents, progress)
-        if opened:  # what kept a file from being opened may go away without a trace in its name, size or time
-            with contextlib.suppress(OSError):  # a cache that cannot be written costs time at the next start, no more
+        if opened:  # a file that could not be opened may become readable without a change of name, size or time
+            with contextlib.suppress(OSError):  # without a writable cache, the next start only takes longer
                 _remember(memory, listing.hexdigest(), contents)
     return contents
 
 
 def transcript_file(recording: str) -> str:
-    """Return the name of the file that holds a recording's transcript."""
+    """Return the name of the file with the transcript of a recording."""
     folder, speaker, chapter, _ = recording.split("/")
     return f"{folder}/{speaker}/{chapter}/{speaker}-{chapter}{TRANSCRIPT}"
 
 
 def _chapters(root: Path, folder: str, contents: Contents) -> Iterator[tuple[str, int, int]]:
-    """Yield (name, size, time of change in ns) of every recording and transcript of a folder, and enter their names."""
+    """Yield (name, size, time of change in ns) of every recording and transcript of a folder; add all names to `contents`."""
     for speaker in _entries(root, folder, contents):
         for chapter in _entries(root, speaker, contents):
             transcript = transcript_file(f"{chapter}/")
@@ -131,9 +120,9 @@ def _chapters(root: Path, folder: str, contents: Contents) -> Iterator[tuple[str
                     continue
                 try:
                     stat = (root / name).stat()
-                except OSError:  # a link to nothing, or in a circle: reading it will say so
+                except OSError:  # a broken or circular link: reading it reports the error
                     stat = None
-                if stat and S_ISFIFO(stat.st_mode):  # reading one would wait
+                if stat and S_ISFIFO(stat.st_mode):  # reading a pipe would wait
                     contents.others.append(name)
                     continue
                 if entry.endswith(AUDIO):
@@ -148,7 +137,7 @@ def _chapters(root: Path, folder: str, contents: Contents) -> Iterator[tuple[str
 
 
 def _entries(root: Path, parent: str, contents: Contents) -> list[str]:
-    """Return the sorted names of the folders in `parent`, and enter what else it holds."""
+    """Return the sorted names of the folders in `parent`; add its files to `contents`."""
     inner = []
     for entry, is_folder in listed(root, parent, contents.closed):
         name = f"{parent}/{entry}"
@@ -160,7 +149,7 @@ def _entries(root: Path, parent: str, contents: Contents) -> list[str]:
 
 
 def _read_all(root: Path, contents: Contents, progress: Progress | None) -> bool:
-    """Fill in headers and lines of the files whose names were entered; return whether all could be opened."""
+    """Read headers and transcripts of the files in `contents`; return whether all could be opened."""
     closed: list[str] = []
 
     def header(name: str) -> Header | str:
@@ -181,10 +170,7 @@ def _read_all(root: Path, contents: Contents, progress: Progress | None) -> bool
         except ValueError:
             return "is not UTF-8 text"
 
-    def report(done: int, total: int) -> None:
-        if progress:
-            progress("reading headers", done, total)
-
+    report = progress and partial(progress, "reading headers")
     names = list(contents.recordings)
     contents.recordings.update(zip(names, threaded(header, names, progress=report), strict=True))
     present = [name for name, found in contents.transcripts.items() if found is not None]
@@ -193,7 +179,7 @@ def _read_all(root: Path, contents: Contents, progress: Progress | None) -> bool
 
 
 def _recall(path: Path, key: str, contents: Contents) -> bool:
-    """Fill in headers and lines from the manifest at `path`; return False where it is absent, damaged or another's."""
+    """Take headers and transcripts from the cache at `path`; return False if it is absent, damaged or for another `key`."""
     try:
         stored: Any = json.loads(path.read_text(encoding="utf-8"))
         if stored["key"] != key:
@@ -209,7 +195,7 @@ def _recall(path: Path, key: str, contents: Contents) -> bool:
 
 
 def _remember(path: Path, key: str, contents: Contents) -> None:
-    """Write the manifest to `path`, whole or not at all.
+    """Write the cache to `path` atomically.
 
     Raises:
         OSError: it cannot be written.

@@ -1,7 +1,7 @@
-"""Speech and noise mixed at a given ratio, in whole numbers alone: every CPU gives the same samples.
+"""Mixing speech and noise at a given ratio with integers only, so that every CPU gives the same samples.
 
-Floating point is avoided throughout: the filter is a table of integers, sums are exact in 64 bits, roots are `math.isqrt`,
-and the one power of ten is taken in decimal arithmetic.
+There is no floating point: the filter is a table of integers, sums are exact in 64 bits, roots use `math.isqrt`, and the only power
+of ten uses decimal arithmetic.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 Samples = NDArray[np.int64]
 
 PEAK = 1 << 14
-"""The largest sample of every mixture, half of what 16 bits hold: nothing clips, whatever the ratio, nor when resampled."""
+"""The largest sample of every mixture, half the range of 16 bits, so that neither mixing nor resampling clips."""
 
 LOWEST, HIGHEST = -20, 60
-"""Ratios of speech to noise that can be asked for, in dB."""
+"""Range of ratios of speech to noise in dB."""
 
 _HALF = (
     *(-3, 0, 7, 2, -10, -7, 14, 15, -16, -27, 13, 42, -5, -58, -12, 73, 39, -83, -76, 83, 122, -68, -174, 32),
@@ -30,8 +30,8 @@ _BITS = 15
 LOW_PASS: Samples = np.array([*_HALF, 14952, *reversed(_HALF)], dtype=np.int64)
 """A low-pass filter (95,) for halving 16 kHz, in units of 2^-15: flat to 0.01 dB below 3.3 kHz, 60 dB down from 4 kHz.
 
-Its numbers are scipy.signal.firwin(95, 3650, window=("kaiser", 6), fs=16000) times 2^15, rounded, and the middle one raised
-by 1, so that they sum to 2^15.
+The numbers are scipy.signal.firwin(95, 3650, window=("kaiser", 6), fs=16000) times 2^15, rounded; the middle one is raised by 1,
+so that the sum is 2^15.
 """
 
 _LEVEL = 1 << 15  # root mean square of every recording in a mixture, before the mixture is scaled to PEAK
@@ -39,23 +39,23 @@ _FINE = 8  # bits after the point of a root mean square, and of the level of noi
 
 
 def halved(samples: Samples) -> Samples:
-    """Return (n,) samples at half their rate, (ceil(n / 2),): low-pass filtered, zeros beyond both ends, every second kept.
+    """Return (n,) samples at half their rate, (ceil(n / 2),): low-pass filtered with zeros beyond the ends, every second kept.
 
-    Results are rounded to nearest, halves up. They may exceed 16 bits a little where `samples` fill them.
+    Results are rounded to nearest, halves up. They may slightly exceed 16 bits if `samples` use the full range.
     """
     wide = np.pad(samples, len(LOW_PASS) // 2)
     return (np.convolve(wide, LOW_PASS, mode="valid")[::2] + (1 << (_BITS - 1))) >> _BITS
 
 
 def mixture(recordings: Sequence[Samples], pauses: Sequence[int], noise: Samples, snr: int) -> NDArray[np.int16]:
-    """Return recordings joined by pauses, with noise over all of it.
+    """Return recordings joined by pauses, with noise added.
 
-    Every recording is brought to the same root mean square, and the noise to one that is `snr` dB lower, so that each
-    recording, not the utterance on average, stands at that ratio. The sum is scaled so that its largest sample is `PEAK`.
+    Every recording is scaled to the same root mean square and the noise to a level `snr` dB lower, so that every recording, not
+    only the whole utterance, has this ratio. The sum is scaled so that its largest sample is `PEAK`.
 
     Args:
         recordings: (n_i,) samples each.
-        pauses: lengths in samples of the silence before each recording and, last, after all: one more than recordings.
+        pauses: samples of silence before each recording and after the last: one more than recordings.
         noise: (n,) samples, as many as `length` says.
         snr: ratio of speech to noise in dB.
 
@@ -79,7 +79,7 @@ def mixture(recordings: Sequence[Samples], pauses: Sequence[int], noise: Samples
 
 
 def require_ratio(snr: int) -> None:
-    """Check that noise can be mixed in at this ratio, in dB.
+    """Check a ratio of speech to noise in dB.
 
     Raises:
         ValueError: it is out of range.
@@ -89,7 +89,7 @@ def require_ratio(snr: int) -> None:
 
 
 def length(recordings: Sequence[Samples], pauses: Sequence[int]) -> int:
-    """Return how many samples recordings and pauses have together."""
+    """Return the number of samples of recordings and pauses together."""
     return sum(map(len, recordings)) + sum(pauses)
 
 
@@ -101,7 +101,7 @@ def _noise_level(snr: int) -> int:
 
 
 def _at(samples: Samples, level: int) -> Samples:
-    """Return samples scaled to a root mean square of `level`, which has `_FINE` bits after the point."""
+    """Return samples scaled to the root mean square `level`, which has `_FINE` bits after the point."""
     samples = samples.astype(np.int64)
     energy = int(np.dot(samples, samples))
     size = math.isqrt((energy << (2 * _FINE)) // len(samples)) if len(samples) else 0

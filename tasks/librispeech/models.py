@@ -1,12 +1,11 @@
-"""DeepSpeech and DeepSpeech 2, rebuilt from the DSD paper's parameter counts, layer by layer.
+"""DeepSpeech and DeepSpeech 2, reconstructed from the parameter counts of each layer in the DSD paper.
 
-Both are called as model(features, lengths): features (batch, time, 161) float32, normalised log power; lengths (batch,) int64,
-valid frames of each utterance; and return log-probabilities (batch, time', 29), zero past an utterance's end, and the valid
-output frames (batch,) int64. Everything but DeepSpeech 2's convolutions is computed on packed rows: valid frames only.
+Both are called as model(features, lengths). Features are (batch, time, 161) float32, normalised log power; lengths are (batch,)
+int64, the valid frames of each utterance. They return log-probabilities (batch, time', 29), zero after the end of an utterance, and
+the valid output frames (batch,) int64. All layers except DeepSpeech 2's convolutions compute packed rows: valid frames only.
 
-Initial weights depend on the seed alone. Feed-forward ones are normal with He's variance 2 / inputs, which a ReLU needs to keep
-the scale of its input, the output layer's with 1 / inputs, having none; recurrent ones are explained in `Recurrent`. Biases and
-shifts start at zero, scales at one.
+Initial weights depend on the seed only. Weights before a ReLU are normal with He's variance 2 / inputs, those of the output layer
+with 1 / inputs; for recurrent weights see `Recurrent`. Initial biases and shifts are zero, scales one.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from tasks.librispeech.settings import BINS, SYMBOLS, DeepSpeech1Settings, DeepS
 
 
 class Spoken(NamedTuple):
-    """Log-probabilities (batch, time', 29) and how many frames of each utterance are valid, (batch,)."""
+    """Log-probabilities (batch, time', 29) and the valid frames of each utterance (batch,)."""
 
     log_probabilities: Tensor
     lengths: Tensor
@@ -31,8 +30,8 @@ class Spoken(NamedTuple):
 class DeepSpeech(nn.Module):
     """Windows of 11 frames, three feed-forward layers, a bidirectional recurrent one, another feed-forward one, the output.
 
-    The first layer is a convolution over time that spans all bins: output frame i sees the frames around frame i * stride, and
-    zeros, the mean of normalised features, where an utterance has none.
+    The first layer is a convolution over time with all bins as channels: output frame i sees the frames around frame i * stride.
+    Beyond the ends of an utterance it sees zeros, the mean of normalised features.
     """
 
     def __init__(self, settings: DeepSpeech1Settings, seed: int) -> None:
@@ -40,7 +39,7 @@ class DeepSpeech(nn.Module):
         self.settings = settings
         width = settings.width
         generator = torch.Generator().manual_seed(seed)
-        # A window's frames lie together in memory, so that the convolution is a product.
+        # The frames of a window are contiguous in memory, so the convolution is a matrix product.
         self.conv = _linear((2 * settings.context + 1) * BINS, width, 2.0, generator)
         self.fc1 = _linear(width, width, 2.0, generator)
         self.fc2 = _linear(width, width, 2.0, generator)
@@ -74,8 +73,8 @@ class DeepSpeech(nn.Module):
 class DeepSpeech2(nn.Module):
     """Two convolutions over time and frequency, plain bidirectional recurrent layers, a fully connected one, the output.
 
-    Batch norm stands before every activation. It is sequence-wise: its statistics are over the valid frames of all utterances
-    in the batch, and running averages of them in evaluation. The first convolution moves by two frames.
+    Batch norm precedes every activation. It is sequence-wise: its statistics are over the valid frames of all utterances in the
+    batch, and running averages in evaluation. The first convolution has a stride of two frames.
     """
 
     def __init__(self, settings: DeepSpeech2Settings, seed: int) -> None:
@@ -103,13 +102,13 @@ class DeepSpeech2(nn.Module):
 
 
 class NormalisedConvolution(nn.Module):
-    """A 2-D convolution without bias, zero-padded, and sequence-wise batch norm of every channel's every bin.
+    """A zero-padded 2-D convolution without bias, and sequence-wise batch norm of every bin of every channel.
 
     Args:
         inputs, channels: input and output channels.
         kernel, stride: in bins and in frames.
-        bins: of the input; the attribute `bins` is of the output.
-        clip: the upper end of the activation.
+        bins: of the input; the attribute `bins` is that of the output.
+        clip: upper limit of the activation.
         generator: of the initial weights.
     """
 
@@ -132,14 +131,14 @@ class NormalisedConvolution(nn.Module):
         self.norm = nn.BatchNorm1d(channels * self.bins)
 
     def forward(self, x: Tensor, packing: Packing) -> Tensor:
-        """Return the valid frames, (rows, channels, bins). x: (batch, inputs, bins, time), zero past an utterance's end."""
+        """Return the valid frames, (rows, channels, bins). x: (batch, inputs, bins, time), zero after the end of an utterance."""
         x = functional.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
         rows = packing.pack(x.permute(0, 3, 1, 2))
         return _clip(self.norm(rows.flatten(1)), self.clip).view(rows.shape)
 
 
 class NormalisedLinear(nn.Module):
-    """A linear layer with batch norm in place of the bias, over the packed rows of valid frames."""
+    """A linear layer with batch norm instead of a bias, over the packed rows of valid frames."""
 
     def __init__(self, inputs: int, width: int, clip: float, generator: torch.Generator) -> None:
         super().__init__()
@@ -154,7 +153,7 @@ class NormalisedLinear(nn.Module):
 
 
 def output_lengths(lengths: Tensor, stride: int) -> Tensor:
-    """Return the output frames of utterances of `lengths` frames: one for every `stride` frames, counting from the first."""
+    """Return the output frames of utterances of `lengths` frames: one per `stride` frames, from the first on."""
     return (lengths - 1).div(stride, rounding_mode="floor") + 1
 
 
@@ -163,7 +162,7 @@ def _strided(size: int, stride: int) -> int:
 
 
 def _valid_only(features: Tensor, lengths: Tensor) -> Tensor:
-    """Return the features with zeros past the end of each utterance, which windows of its last frames would see."""
+    """Return the features with zeros after the end of each utterance, which windows of its last frames see."""
     past = torch.arange(features.shape[1], device=features.device) >= lengths[:, None]
     return features.masked_fill(past[:, :, None], 0)
 
@@ -173,7 +172,7 @@ def _clip(x: Tensor, clip: float) -> Tensor:
 
 
 def _linear(inputs: int, outputs: int, gain: float, generator: torch.Generator) -> nn.Linear:
-    # Its own first weights, which are overwritten, use up nobody's random numbers.
+    # The weights of its constructor are overwritten.
     with torch.random.fork_rng(devices=[]):
         layer = nn.Linear(inputs, outputs)
     _scale(layer.weight, gain, generator)

@@ -1,7 +1,7 @@
-"""Whether the whole path can learn real speech by heart: `python -m tasks.librispeech.overfit DIR`.
+"""A test of the whole path on real speech by overfitting: `python -m tasks.librispeech.overfit DIR`.
 
-DeepSpeech is trained on every utterance of DIR and tested on the same ones. A recogniser that cannot transcribe what it has
-heard a hundred times has an error somewhere: in reading, spectrogram, network, loss or decoding. It says nothing of DSD.
+It trains DeepSpeech on every utterance of DIR and tests on the same ones. If the network cannot transcribe utterances after a
+hundred epochs, reading, spectrogram, network, loss or decoding has an error. It does not test DSD.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from tasks.recipe import Recipe, Sgd
 from tasks.task import Progress
 
 LEARNT = 5.0
-"""Percent of words: below it, what is left are slips, and the path is taken to work."""
+"""WER in percent below which the test passes."""
 
 _EVERY = 10  # epochs between scores
 
 
 @dataclass(frozen=True)
 class Overfit:
-    """Train DeepSpeech on every utterance of a data set and test on the same ones, until WER is below 5 %; else exit with 1."""
+    """Train DeepSpeech on every utterance of a data set and test on the same ones until WER is below 5 %; otherwise exit with 1."""
 
     data: Positional[Path]
-    """A folder in LibriSpeech's layout; all its train, dev and test folders are learnt."""
+    """A folder in LibriSpeech's layout; all its train, dev and test folders are used."""
     width: int = 384
     """Units of every hidden layer."""
     epochs: int = 100
-    """How often every utterance is heard at most; the rate falls linearly to zero over all of them."""
+    """Maximum epochs; the learning rate falls linearly to zero over all of them."""
     lr: float = 1e-2
-    """The rate at the start."""
+    """Initial learning rate."""
     batch_size: int = 8
-    """Utterances of an optimizer step."""
+    """Utterances per optimizer step."""
 
     def recipe(self) -> Recipe:
-        """Return DeepSpeech's recipe with nothing that keeps a network from learning by heart, at rates for a few minutes.
+        """Return DeepSpeech's recipe without regularisation, with learning rates for a few minutes.
 
         Raises:
             ValueError: an option is out of range.
@@ -66,7 +66,7 @@ class Overfit:
 
 
 class Score(NamedTuple):
-    """The network after an epoch: mean training loss in nats an utterance, errors of the training utterances in percent."""
+    """State after an epoch: mean training loss in nats per utterance, and error rates on the training utterances in percent."""
 
     epoch: int
     loss: float
@@ -75,7 +75,7 @@ class Score(NamedTuple):
 
 
 def source(data: Path, progress: Progress) -> task.Source:
-    """Return all recordings of `data`, each both to train and to test on.
+    """Return all recordings of `data`, for both training and testing.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
@@ -90,26 +90,26 @@ def source(data: Path, progress: Progress) -> task.Source:
 
 
 def train(recipe: Recipe, heard: task.Source, device: torch.device) -> Iterator[Score]:
-    """Train along the recipe's schedule, and yield a score every ten epochs and after the last one.
+    """Train with the recipe's schedule; yield a score every ten epochs and after the last one.
 
     Raises:
-        ValueError: there are fewer utterances than one batch.
+        ValueError: there are fewer utterances than a batch.
     """
-    one = task.build(recipe, heard, seed=0, device=device, workers=None)
-    model = one.model()
+    speech = task.build(recipe, heard, seed=0, device=device, workers=None)
+    model = speech.model()
     assert isinstance(recipe.optimizer, Sgd)
     assert recipe.clip_norm is not None
     optimizer = torch.optim.SGD(
         model.parameters(), lr=1.0, momentum=recipe.optimizer.momentum, nesterov=recipe.optimizer.nesterov, fused=True
     )
-    each = one.steps_per_epoch()
+    each = speech.steps_per_epoch()
     (last,) = recipe.schedule.boundaries(each)
     losses: list[float] = []
-    for step, batch in enumerate(one.batches(0, last)):
+    for step, batch in enumerate(speech.batches(0, last)):
         for group in optimizer.param_groups:
             group["lr"] = recipe.schedule.at(step, each).lr
         model.train()
-        loss, _ = one.loss(model, batch)
+        loss, _ = speech.loss(model, batch)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
@@ -117,12 +117,12 @@ def train(recipe: Recipe, heard: task.Source, device: torch.device) -> Iterator[
         losses.append(float(loss.detach()))
         epoch, over = divmod(step + 1, each)
         if over == 0 and (epoch % _EVERY == 0 or step + 1 == last):
-            metrics = one.evaluate(model, thorough=True).metrics
+            metrics = speech.evaluate(model, thorough=True).metrics
             yield Score(epoch, sum(losses[-each:]) / each, metrics["wer"], metrics["cer"])
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 0 as soon as a WER is below 5 %, 1 where none is, 2 for wrong input."""
+    """Run the command; return 0 if a WER falls below 5 %, 1 if none does, 2 for invalid input."""
     words = sys.argv[1:] if arguments is None else arguments
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

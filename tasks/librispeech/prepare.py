@@ -16,7 +16,7 @@ from tasks.librispeech.mixing import Samples
 from tasks.task import Progress
 
 RATE = 8_000
-"""Samples a second: the digits' own. At 16 kHz the noise would have an upper half in which nobody speaks."""
+"""Samples per second, those of the digits. At 16 kHz, the upper half of the spectrum would hold noise but no speech."""
 
 DIGITS = "free-spoken-digit-dataset"
 NOISE = "kitchen.wav"
@@ -24,29 +24,29 @@ _NOISE_PLACES = (NOISE, f"noise/{NOISE}")
 _NOISE_RATE = 2 * RATE
 
 NOISE_SECONDS: dict[Split, tuple[int, int]] = {"train": (0, 43), "dev": (43, 53), "test": (53, 73)}
-"""The stretch of kitchen.wav that a split hears. The file repeats itself: nearly all of it after 73.5 s was heard before, at the
-same level or faded, and its second 3 to 4.5 is its beginning again. Before 73 s nothing of one split is in another's."""
+"""Stretch of kitchen.wav for each split. The file repeats itself: nearly all sound after 73.5 s occurred before, at the same level
+or faded, and seconds 3 to 4.5 repeat the beginning. Before 73 s, no split has sound of another."""
 
 USED = "utterances.tsv"
-"""A list of what every utterance was made of."""
+"""A list of the recordings in every utterance."""
 
 
 def noisy_digits(
     source: Path, target: Path, snr: int, progress: Progress, checksums: Mapping[str, str] | None = None
 ) -> None:
-    """Write the data set into the folder `target`, which must not be there.
+    """Write the data set into a new folder `target`.
 
     Args:
         source: holds free-spoken-digit-dataset/, a checkout, and kitchen.wav or noise/kitchen.wav.
-        target: where to write.
+        target: the folder to write.
         snr: ratio of speech to noise in dB.
         progress: called with ("reading recordings", done, total), then ("mixing utterances", done, total).
-        checksums: SHA-256 that are expected: of `DIGITS` as `recordings_digest` has it, and of the file `NOISE`. What is not
-            named is not compared.
+        checksums: expected SHA-256, of `DIGITS` by `recordings_digest` and of the file `NOISE`. Both are optional.
 
     Raises:
-        ValueError: `snr` is out of range, a file is missing, is no such recording or has another checksum; it is named.
-        OSError: the disk.
+        ValueError: `snr` is out of range, or a file is missing, is no such recording or has another checksum; the message names
+            the file.
+        OSError: a file cannot be read or written.
     """
     mixing.require_ratio(snr)
     expected = checksums or {}
@@ -56,13 +56,13 @@ def noisy_digits(
 
 
 def recordings_digest(files: Mapping[str, bytes]) -> str:
-    """Return one SHA-256 for many files: of a line "NAME SHA-256" each, in order of their names."""
+    """Return the SHA-256 of lines "NAME SHA-256", one per file, in order of their names."""
     lines = (f"{name} {hashlib.sha256(files[name]).hexdigest()}\n" for name in sorted(files))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _noise(source: Path, expected: str | None) -> dict[Split, Samples]:
-    """Return each split's noise at 8 kHz. Stretches are cut before they are filtered: not a sample tells of another's."""
+    """Return the noise of each split at 8 kHz. Stretches are cut before filtering, so that no split influences another."""
     path = next((source / place for place in _NOISE_PLACES if (source / place).is_file()), None)
     if path is None:
         raise ValueError(f"{source} has no {' or '.join(_NOISE_PLACES)}; it is needed beside {DIGITS}/")
@@ -99,24 +99,23 @@ def _recordings(source: Path, expected: str | None, progress: Progress) -> dict[
 
 
 def _decode(path: Path, data: bytes, rate: int) -> Samples:
-    """Return the samples of a WAV file of one channel and 16 bits.
+    """Return the samples of a WAV file with one channel and 16 bits.
 
     Raises:
-        ValueError: it is something else, damaged, empty or silent; the message names it.
+        ValueError: the file is of another kind, damaged, empty or silent; the message names it.
     """
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as sound:
             kind = (sound.format, sound.subtype, sound.channels, sound.samplerate)
             samples = sound.read(dtype="int16") if kind == ("WAV", "PCM_16", 1, rate) else None
-            told = sound.frames
+            stated = sound.frames
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{path} is not a readable WAV file ({error.error_string.rstrip('.')})") from error
     if samples is None:
         raise ValueError(f"{path} is {', '.join(map(str, kind))} Hz; expected WAV, PCM_16, 1 channel, {rate} Hz")
-    if len(samples) != told or not samples.any():
+    if len(samples) != stated or not samples.any():
         raise ValueError(f"{path} is cut short, empty or silent: {len(samples):,} samples")
-    found: Samples = samples.astype(np.int64)
-    return found
+    return np.asarray(samples, np.int64)
 
 
 def _write(

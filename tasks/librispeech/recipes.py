@@ -1,7 +1,7 @@
 """The two speech recipes at three scales (standard library only).
 
-Numbers of the paper are those of its Tables 7 and 9 (epochs, rates, sparsity of five phases: two iterations of DSD). What the
-paper leaves open is taken from the systems it names (Hannun et al. 2014, Amodei et al. 2016) or marked as an assumption.
+Epochs, rates and sparsity of the five phases (two iterations of DSD) are those of the paper's Tables 7 and 9. Values that the paper
+does not give come from the systems that it names (Hannun et al. 2014, Amodei et al. 2016) or are marked as assumptions.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings,
 from tasks.recipe import LATER, Metric, Recipe, Scale, Sgd, scaled
 
 WER = Metric("wer", "%", lower_is_better=True)
-"""Errors of greedy transcripts for each hundred words spoken, over the whole test set."""
+"""Word error rate of greedy transcripts over the whole test set."""
 
 
 @dataclass(frozen=True)
 class Speech:
-    """How utterances are batched and heard.
+    """Batches and augmentation.
 
     Attributes:
         sortagrad: whether the first epoch goes from the shortest utterance to the longest (Amodei et al. 2016, Section 3.3).
-        jitter: how much lengths are changed before utterances of like length are put together (see `order.Order`).
-        augment: runs of bins and frames hidden in training (SpecAugment), or None.
-        probing: whether the test set is that of a probe: the utterances of dev, which no trial trains or is tested on.
+        jitter: random change of lengths before utterances of similar length are batched (see `sampler.Order`).
+        augment: SpecAugment in training, or None.
+        probing: whether the test set is that of probes: the utterances of dev, which no trial uses.
     """
 
     sortagrad: bool = True
@@ -85,16 +85,18 @@ def small(
     momentum: float,
     clip_norm: float,
     dense_epochs: float | None = None,
+    longer: tuple[float, float] | None = None,
 ) -> Recipe:
-    """Return the declared reduction for an hour of speech: a narrower network, batch 16, and rates that suit it.
+    """Return the recipe for an hour of speech: a narrower network, batch 16, and suitable learning rates.
 
     Args:
-        recipe: the published one, whose epochs, decay, sparsity and ratios of rates are kept.
+        recipe: the published recipe; its epochs, decay, sparsity and ratios of rates are kept.
         model: sizes of the narrower network.
-        lr: the rate at which D begins; those of later phases follow in the paper's proportions.
-        momentum: in place of the published one.
-        clip_norm: likewise.
-        dense_epochs: D's length, by which all phases and their decay are shortened; None keeps the paper's.
+        lr: initial rate of D; the rates of later phases keep the paper's proportions.
+        momentum: replaces the published one.
+        clip_norm: replaces the published one.
+        dense_epochs: length of D; all phases and their decay are shortened in proportion. None keeps the paper's.
+        longer: epochs of D alone, and epochs between its divisions of the rate by 1.2. None leaves D as the other phases.
     """
     dense = recipe.schedule.phases[0]
     length = dense.epochs if dense_epochs is None else dense_epochs
@@ -104,34 +106,43 @@ def small(
         if isinstance(model, DeepSpeech2Settings)
         else ""
     )
-    shorter = f"every phase {1 / factor:.3g} times shorter (D {length:g} epochs); " if dense_epochs else ""
+    phases = scaled(recipe.schedule, factor, lr_factor).phases
+    lengths = f"every phase {1 / factor:.3g} times shorter (D {length:g} epochs); " if dense_epochs else ""
+    if longer is not None:
+        epochs, every = longer
+        settled = dataclasses.replace(phases[0], epochs=epochs, decay=StepDecay(every, 1 / 1.2))
+        phases = (settled, *phases[1:])
+        lengths = (
+            f"D {epochs / length:g} times as long ({epochs:g} epochs), its rate divided by 1.2 every {every:g} epochs; "
+        )
     return dataclasses.replace(
         recipe,
-        schedule=scaled(recipe.schedule, factor, lr_factor),
+        schedule=Schedule(phases),
         batch_size=16,
         optimizer=Sgd(momentum=momentum, nesterov=True, weight_decay=0.0),
         clip_norm=clip_norm,
         model=model,
-        evaluate_every=length / (2 if dense_epochs else 4),  # the gate asks for the score at three quarters of D
+        evaluate_every=length / (2 if dense_epochs else 4),  # the gate needs the score at three quarters of D
         reduction=(
-            f"width {model.width}{layers}; {shorter}batch 16, rates {lr_factor:.3g} times the paper's, momentum {momentum:g}, "
+            f"width {model.width}{layers}; {lengths}batch 16, rates {lr_factor:.3g} times the paper's, momentum {momentum:g}, "
             f"norm clipped at {clip_norm:g}"
         ),
     )
 
 
-# Settled by probes on dev, by D alone (README.md, Probes). DeepSpeech has no batch norm, and its gradient's norm is some 40 to
-# 70 where it learns fast: a bound of 10 clips nearly every step. A norm that is always clipped, and does not count pruned
-# gradients, makes the steps of kept weights longer in S; records tell by how much, phase by phase.
+# Chosen by probes on dev, from D only (README.md, Probes). An epoch has only 97 steps, so D does not converge in the paper's
+# number of epochs: it takes twice as many. DeepSpeech has no batch norm, and the norm of its gradient is about 40
+# to 70 while it learns fast, so a bound of 10 clips nearly every step. The norm does not count pruned gradients, so the
+# steps of unpruned weights are longer in S. Records hold the ratio for each phase.
 RECIPES: dict[str, dict[Scale, Recipe]] = {
     "librispeech_deepspeech": {
         "smoke": small(DEEPSPEECH, DeepSpeech1Settings(width=128), 1e-2, momentum=0.9, clip_norm=10, dense_epochs=8),
-        "small": small(DEEPSPEECH, DeepSpeech1Settings(width=256), 1e-2, momentum=0.9, clip_norm=10),
+        "small": small(DEEPSPEECH, DeepSpeech1Settings(width=256), 5e-3, momentum=0.9, clip_norm=10, longer=(100, 4)),
         "paper": DEEPSPEECH,
     },
     "librispeech_deepspeech2": {
         "smoke": small(DEEPSPEECH2, DeepSpeech2Settings(64, 2, 4), 1e-2, momentum=0.9, clip_norm=10, dense_epochs=4),
-        "small": small(DEEPSPEECH2, DeepSpeech2Settings(128, 3, 8), 1e-2, momentum=0.9, clip_norm=10),
+        "small": small(DEEPSPEECH2, DeepSpeech2Settings(128, 3, 8), 1e-2, momentum=0.9, clip_norm=10, longer=(40, 1.5)),
         "paper": DEEPSPEECH2,
     },
 }
@@ -161,7 +172,7 @@ SOURCES: dict[str, dict[str, str]] = {
     | _TABLES["librispeech_deepspeech2"]
     | {"decay": f"{_AMODEI}: by 1.2 after each epoch"},
 }
-"""Where the published values come from, by the first words of a field's name (see `tasks.notes`)."""
+"""Sources of the published values, by the first words of a field's name (see `tasks.notes`)."""
 
 REMARKS: tuple[str, ...] = (
     "data: LibriSpeech in place of WSJ; normalised log-power spectrograms of 20 ms windows every 10 ms",

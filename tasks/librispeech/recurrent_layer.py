@@ -1,8 +1,8 @@
 """A bidirectional plain recurrent layer with clipped ReLU, over packed sequences.
 
-Library kernels know tanh and the unclipped ReLU only, so the recurrence is our own: one batched product and one clipping for
-both directions at each step, forward and backward, and nothing for padding. All that does not wait for the step before (input
-product, weights' gradients) is one product for the whole batch.
+Library kernels have only tanh and the unclipped ReLU, so the recurrence is our own. Each step, forward and backward, has a batched
+product and a clipping for both directions, without padding. Everything that does not depend on the previous step (input product,
+gradients of weights) is a single product for the whole batch.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Packing:
-    """The valid frames of a padded batch, in an order in which the frames of one step lie together.
+    """The valid frames of a padded batch, in order of steps.
 
-    Longest utterance first, step after step: rows are the first frames of all utterances, then the second frames of those that
-    have one, and so on. The backward direction's s-th step is at an utterance's s-th frame from its own end, so that as many
-    utterances are still running as in the forward direction.
+    Rows are the first frames of all utterances, longest utterance first, then the second frames of those that have one, and so on.
+    Step s of the backward direction is the s-th frame from the end of each utterance, so both directions have the same number of
+    utterances at each step.
 
     Attributes:
         batch, time: of the padded batch.
-        sizes: rows of each step, never rising.
-        frames: (rows,) where each row is in the padded batch, as utterance * time + frame.
-        mirror: (rows,) the row that the backward direction reads where the forward direction reads this one; its own inverse.
+        sizes: rows of each step, decreasing.
+        frames: (rows,) position of each row in the padded batch, as utterance * time + frame.
+        mirror: (rows,) for each row of the forward direction, that of the backward direction; its own inverse.
         previous: (rows - batch,) for every row after the first step, the row of the step before.
     """
 
@@ -41,7 +41,7 @@ class Packing:
 
     @staticmethod
     def of(lengths: Tensor, time: int) -> Packing:
-        """Return the packing of utterances of `lengths` (batch,) frames, padded to `time`; waits for `lengths`' device.
+        """Return the packing of utterances of `lengths` (batch,) frames, padded to `time`. This synchronises with the device.
 
         Raises:
             ValueError: a length is not in [1, time].
@@ -63,29 +63,29 @@ class Packing:
         """Return the valid frames, (rows, ...). padded: (batch, time, ...)."""
         if padded.requires_grad or padded.is_contiguous():
             return padded.flatten(0, 1).index_select(0, self.frames)
-        # Windows overlap in memory: `flatten` would copy the padding's too.
+        # Windows overlap in memory; `flatten` would also copy those of padding.
         return padded[self.frames.div(self.time, rounding_mode="floor"), self.frames % self.time]
 
     def unpack(self, rows: Tensor) -> Tensor:
-        """Return (batch, time, ...), zero where no frame is valid. rows: (rows, ...)."""
+        """Return (batch, time, ...), zero for padding. rows: (rows, ...)."""
         padded = rows.new_zeros(self.batch * self.time, *rows.shape[1:])
         return padded.index_copy(0, self.frames, rows).view(self.batch, self.time, *rows.shape[1:])
 
 
 class Recurrent(nn.Module):
-    """h[t] = clip(W x[t] + b + U h[t - 1]) in both directions, which share W and b; their sum comes out.
+    """h[t] = clip(W x[t] + b + U h[t - 1]) in both directions, which share W and b; the output is their sum.
 
-    Initial weights: U is orthogonal. It keeps lengths and the ReLU shortens them, so that however long an utterance is, the
-    state cannot explode (its length grows by no more than its input's at a step) and it forgets the past gradually; nor is it
-    a multiple of the identity, whose many equal weights have no order to be pruned in. W is normal with variance 1 / (2
-    inputs): U h adds as much as W x does and two directions are summed, so that a layer's output is about as large as its
-    input; where W x is normalised, its scale has no effect. Biases start at zero.
+    Initial weights: U is orthogonal. It keeps the norm of the state and the ReLU reduces it, so the state cannot explode in long
+    utterances (a step adds at most the norm of its input) and it forgets the past gradually. A multiple of the identity would have
+    many equal weights, which magnitude pruning cannot rank. W is normal with variance 1 / (2 inputs): U h adds as much as W x, and
+    two directions are summed, so the output of a layer has about the scale of its input. If W x is normalised, its scale has no
+    effect. Initial biases are zero.
 
     Args:
         inputs, width: length of x[t] and of h[t].
-        clip: the upper end of the activation min(max(x, 0), clip).
-        normalise: in place of the bias, W x is normalised by sequence-wise batch norm (Amodei et al. 2015, Section 3.2): over
-            all valid frames of all utterances, with scale and shift.
+        clip: upper limit of the activation min(max(x, 0), clip).
+        normalise: whether sequence-wise batch norm of W x (Amodei et al. 2015, Section 3.2), over all valid frames of all
+            utterances and with scale and shift, replaces the bias.
         generator: of the initial weights.
     """
 
@@ -96,7 +96,7 @@ class Recurrent(nn.Module):
         self.recurrent_forward = nn.Parameter(torch.empty(width, width))
         self.recurrent_backward = nn.Parameter(torch.empty(width, width))
         self.bias = None if normalise else nn.Parameter(torch.zeros(width))
-        # Packed rows are valid frames only, so that the batch norm of rows is the sequence-wise one.
+        # Packed rows are valid frames only, so the batch norm of rows is sequence-wise.
         self.norm = nn.BatchNorm1d(width) if normalise else None
         nn.init.normal_(self.weight, 0, (2 * inputs) ** -0.5, generator)
         for recurrent in (self.recurrent_forward, self.recurrent_backward):
@@ -114,11 +114,11 @@ class Recurrent(nn.Module):
 
 
 class _BothDirections(torch.autograd.Function):
-    """Automatic differentiation would copy and add at every step; here a step is a product and an activation, in place."""
+    """Automatic differentiation would copy and add at every step; here a step is a product and an activation in place."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, ahead: Tensor, back: Tensor, packing: Packing, clip: float) -> Tensor:
-        # (2, rows, width): the backward direction in its own order, in which it too goes from the first step to the last.
+        # (2, rows, width): the backward direction in its own order, so that it also goes from the first step to the last.
         states = torch.stack((z, z.index_select(0, packing.mirror)))
         recurrent = torch.stack((ahead, back)).transpose(1, 2)
         before = None
@@ -143,7 +143,7 @@ class _BothDirections(torch.autograd.Function):
         for now, state in reversed(list(zip(*steps, strict=True))):
             if after is not None:
                 now[:, : after.shape[1]].baddbmm_(after, recurrent)
-            # The activation's slope is 1 strictly between its ends, which its value tells as well as its argument would.
+            # The slope is 1 strictly between the limits; the activation tells this as well as its argument.
             torch.ops.aten.hardtanh_backward.grad_input(now, state, 0, ctx.clip, grad_input=now)
             after = now
         earlier = states.index_select(1, packing.previous)

@@ -7,7 +7,7 @@ from tasks.options import PROBE
 from tasks.row import Row
 
 NUMERICS = 1
-"""Raised with whatever alters a result of this domain and stands in no recipe (see `Row.version`)."""
+"""Raise it with any change that alters results but no recipe (see `Row.version`)."""
 
 ROWS = tuple(
     Row(

@@ -1,32 +1,34 @@
-"""What decides the two speech networks and their input: parts of a recipe, so plain frozen data (standard library only)."""
+"""Settings of the two speech networks and their input, parts of the recipe (standard library only)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tasks.recipe import require
+
 SYMBOLS = 29
 """Network outputs: the letters a to z, the apostrophe, the space and CTC's blank."""
 
 SAMPLE_RATE = 16_000
-"""Samples a second, LibriSpeech's own."""
+"""Samples per second, as in LibriSpeech."""
 
 WINDOW, HOP = 320, 160
-"""Samples that a frame looks at (20 ms) and by which the next one is later (10 ms)."""
+"""Samples of a frame (20 ms) and between the starts of frames (10 ms)."""
 
 BINS = WINDOW // 2 + 1
-"""Numbers that describe a frame: 161 powers, from 0 Hz to 8 kHz in steps of 50 Hz."""
+"""Frequency bins of a frame: 161, from 0 Hz to 8 kHz in steps of 50 Hz."""
 
 
 @dataclass(frozen=True)
 class DeepSpeech1Settings:
-    """Sizes of the first DeepSpeech; the defaults are those of the DSD paper's parameter counts.
+    """Sizes of the first DeepSpeech; the defaults follow from the parameter counts in the DSD paper.
 
     Attributes:
         width: units of every hidden layer.
-        context: frames on either side of the one that the first layer is centred on.
+        context: frames on either side of the central frame of a window of the first layer.
         stride: frames from one window to the next (Hannun et al. 2014, Section 3.3: 2).
-        dropout: of the feed-forward hidden layers' outputs in training, never within the recurrence (Hannun et al. 2014,
-            Section 2.1: 5 to 10 %).
+        dropout: of the outputs of the feed-forward hidden layers, never within the recurrence (Hannun et al. 2014, Section
+            2.1: 5 to 10 %).
         clip: c of the activation min(max(x, 0), c).
     """
 
@@ -37,24 +39,27 @@ class DeepSpeech1Settings:
     clip: float = 20.0
 
     def __post_init__(self) -> None:
-        """Refuse settings that no network could have.
+        """Check the values.
 
         Raises:
             ValueError: names the setting and its value.
         """
-        _at_least(1, width=self.width, stride=self.stride)
-        _at_least(0, context=self.context)
-        _positive(clip=self.clip)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout}: expected a probability in [0, 1)")
+        require(
+            self,
+            width=(self.width >= 1, "at least 1"),
+            context=(self.context >= 0, "at least 0"),
+            stride=(self.stride >= 1, "at least 1"),
+            dropout=(0 <= self.dropout < 1, "a probability in [0, 1)"),
+            clip=(self.clip > 0, "a positive number"),
+        )
 
 
 @dataclass(frozen=True)
 class DeepSpeech2Settings:
-    """Sizes of DeepSpeech 2; the defaults are those of the DSD paper's parameter counts.
+    """Sizes of DeepSpeech 2; the defaults follow from the parameter counts in the DSD paper.
 
     Attributes:
-        width: units of every recurrent layer and of the fully connected one.
+        width: units of every recurrent layer and of the fully connected layer.
         layers: recurrent layers.
         channels: of both convolutions.
         clip: c of the activation min(max(x, 0), c).
@@ -66,25 +71,30 @@ class DeepSpeech2Settings:
     clip: float = 20.0
 
     def __post_init__(self) -> None:
-        """Refuse settings that no network could have.
+        """Check the values.
 
         Raises:
             ValueError: names the setting and its value.
         """
-        _at_least(1, width=self.width, layers=self.layers, channels=self.channels)
-        _positive(clip=self.clip)
+        require(
+            self,
+            width=(self.width >= 1, "at least 1"),
+            layers=(self.layers >= 1, "at least 1"),
+            channels=(self.channels >= 1, "at least 1"),
+            clip=(self.clip > 0, "a positive number"),
+        )
 
 
 @dataclass(frozen=True)
 class SpecAugment:
-    """Masks over a spectrogram in training (Park et al. 2019); the defaults are their LibriSpeech policy LD's, which has no warp.
+    """Masks of a spectrogram in training (Park et al. 2019). The defaults are those of their LibriSpeech policy LD without warp.
 
-    Their 80 mel bands are 161 linear bins here, so that a frequency mask of the same width hides less.
+    They have 80 mel bands instead of our 161 linear bins, so a frequency mask of the same width hides less here.
 
     Attributes:
-        frequency_masks, frequency_width: how many runs of bins, and the longest that one may be.
-        time_masks, time_width: how many runs of frames, and the longest that one may be.
-        time_part: no run of frames is longer than this part of the utterance.
+        frequency_masks, frequency_width: number of runs of bins, and their maximum length.
+        time_masks, time_width: number of runs of frames, and their maximum length.
+        time_part: maximum length of a run of frames as a part of the utterance.
     """
 
     frequency_masks: int = 2
@@ -94,26 +104,16 @@ class SpecAugment:
     time_part: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse masks that cannot be drawn.
+        """Check the values.
 
         Raises:
             ValueError: names the setting and its value.
         """
-        _at_least(0, frequency_masks=self.frequency_masks, frequency_width=self.frequency_width)
-        _at_least(0, time_masks=self.time_masks, time_width=self.time_width)
-        if self.frequency_width > BINS:
-            raise ValueError(f"frequency_width={self.frequency_width}: a frame has {BINS} bins")
-        if not 0 <= self.time_part <= 1:
-            raise ValueError(f"time_part={self.time_part}: expected a part in [0, 1]")
-
-
-def _at_least(least: int, **values: int) -> None:
-    for name, value in values.items():
-        if value < least:
-            raise ValueError(f"{name}={value}: expected at least {least}")
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{name}={value}: expected a positive number")
+        require(
+            self,
+            frequency_masks=(self.frequency_masks >= 0, "at least 0"),
+            frequency_width=(0 <= self.frequency_width <= BINS, f"0 to {BINS} bins"),
+            time_masks=(self.time_masks >= 0, "at least 0"),
+            time_width=(self.time_width >= 0, "at least 0"),
+            time_part=(0 <= self.time_part <= 1, "a part in [0, 1]"),
+        )

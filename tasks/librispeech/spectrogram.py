@@ -1,4 +1,4 @@
-"""Spectrograms of a batch of recordings, on whichever device they are, and SpecAugment."""
+"""Spectrograms of a batch of recordings, on their device, and SpecAugment."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from torch import Tensor
 from tasks.librispeech.settings import HOP, WINDOW, SpecAugment
 
 FLOOR = 1e-8
-"""Power below which nothing is told apart.
+"""Minimum power of a bin.
 
-The quantisation of 16-bit samples has about this much in each bin: 2 ** -30 / 12 a sample, summed over the squared window, 120.
-Digital silence and the empty band of a recording that was made at a lower rate therefore look like a quiet recording, not like
-an outlier that would dominate the mean and the standard deviation.
+This is about the quantisation noise of 16-bit samples: 2 ** -30 / 12 per sample, summed over the squared window, 120. With it,
+digital silence and the empty band of a recording made at a lower rate look like a quiet recording, not like outliers that dominate
+mean and standard deviation.
 """
 
 
 def features(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Return normalised log-power spectrograms (batch, time, 161) float32 and their valid frames (batch,) int64.
 
-    Frame i is made of samples [160 i, 160 i + 320) under a Hann window: samples that would not fill a window are left out, and
-    no frame sees beyond an utterance's end. Each utterance is shifted and scaled to mean 0 and standard deviation 1 over all
-    its frames and bins together, so that loudness does not matter and the shape of the spectrum is kept. Frames past its end
-    are exactly 0.
+    Frame i has samples [160 i, 160 i + 320) under a Hann window. Samples that do not fill a window are dropped, and no frame
+    extends beyond the end of an utterance. Each utterance is standardised to mean 0 and standard deviation 1 over all its frames
+    and bins together, which removes loudness and keeps the shape of the spectrum. Frames after its end are exactly 0.
 
     Args:
-        waveforms: (batch, samples) float32 in [-1, 1] at 16 kHz; what lies past an utterance's end is ignored.
+        waveforms: (batch, samples) float32 in [-1, 1] at 16 kHz; samples after the end of an utterance are ignored.
         lengths: (batch,) int64, samples of each utterance.
 
     Raises:
@@ -38,28 +37,30 @@ def features(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         )
     window = torch.hann_window(WINDOW, device=waveforms.device)
     spectrum = torch.stft(waveforms, WINDOW, HOP, window=window, center=False, return_complex=True)
-    power = (spectrum.real.square() + spectrum.imag.square()).transpose(1, 2)  # a sum over a dimension of two is slow
+    power = (spectrum.real.square() + spectrum.imag.square()).transpose(
+        1, 2
+    )  # faster than a sum over a dimension of two
     frames = (lengths - WINDOW).div(HOP, rounding_mode="floor") + 1
     past = _past(frames, power.shape[1])
     log = power.clamp(min=FLOOR).log_().masked_fill_(past, 0)
     count = frames * log.shape[2]
     centred = (log - (log.sum((1, 2)) / count)[:, None, None]).masked_fill_(past, 0)
     deviation = (centred.square().sum((1, 2)) / count).sqrt()
-    deviation = torch.where(deviation > 1e-3, deviation, 1)  # silence, whose deviation is rounding, stays silent
+    deviation = torch.where(deviation > 1e-3, deviation, 1)  # the deviation of silence is only rounding
     return centred / deviation[:, None, None], frames
 
 
 def spec_augment(features: Tensor, frames: Tensor, settings: SpecAugment | None, generator: torch.Generator) -> Tensor:
     """Return the features with runs of bins and of frames set to 0, their mean; unchanged without `settings`.
 
-    A run's length is uniform from 0 to the longest that the settings allow, then its start among those that fit. Every utterance
-    has its own runs, which depend on the generator, the utterance's place in the batch and its frames, not on padding.
+    The length of a run is uniform from 0 to the maximum; its start is uniform among those that fit. Every utterance has its own
+    runs, which depend on the generator, the position in the batch and the number of frames, but not on padding.
 
     Args:
         features: (batch, time, bins), normalised.
         frames: (batch,) valid frames.
-        settings: how many runs, how long, or None for none.
-        generator: a CPU generator, so that every device has the same masks.
+        settings: number and length of runs; None means no runs.
+        generator: a CPU generator, so that all devices have the same masks.
     """
     if settings is None:
         return features
@@ -78,7 +79,7 @@ def spec_augment(features: Tensor, frames: Tensor, settings: SpecAugment | None,
 
 
 def _runs(drawn: Tensor, longest: Tensor, valid: Tensor, size: int) -> Tensor:
-    """Return (batch, size) bool, true within a run. drawn: (batch, runs, 2) in [0, 1); longest, valid: (batch,)."""
+    """Return (batch, size) bool, true within runs. drawn: (batch, runs, 2) in [0, 1); longest, valid: (batch,)."""
     lengths = (drawn[:, :, 0] * (longest[:, None] + 1)).long()
     starts = (drawn[:, :, 1] * (valid[:, None] - lengths + 1)).long()
     place = torch.arange(size)
@@ -86,5 +87,5 @@ def _runs(drawn: Tensor, longest: Tensor, valid: Tensor, size: int) -> Tensor:
 
 
 def _past(frames: Tensor, time: int) -> Tensor:
-    """Return (batch, time, 1) bool, true where a frame lies past its utterance's end."""
+    """Return (batch, time, 1) bool, true for frames after the end of their utterance."""
     return (torch.arange(time, device=frames.device) >= frames[:, None])[:, :, None]

@@ -1,8 +1,7 @@
-"""The embedded set: sentences spoken by espeak-ng in LibriSpeech's layout, so that a row can be tried in a minute.
+"""The smoke set: sentences spoken by espeak-ng in LibriSpeech's layout, for a test of a row in a minute.
 
-Sentences of two to five words, of 25 words in all, by 30 voices of two accents, each at a rate and a pitch of its own. Dev
-and test speak with voices that training does not have, and say sentences that training never says. It shows that a row
-runs, never what DSD does.
+Sentences have two to five words from a vocabulary of 25, spoken by 30 voices of two accents with different rate and pitch. Voices
+and sentences of dev and test do not occur in training. The set tests that a row runs, not DSD.
 """
 
 from __future__ import annotations
@@ -20,18 +19,15 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from tasks.data.cache import cache_dir, made_once
+from tasks.data.cache import MARK, cache_dir, made_once
 from tasks.librispeech import espeak
 from tasks.random_streams import derive
 
 VERSION = 1
-"""Raise it with any change to sentences, voices or sound: it is part of the cache's key."""
-
-MARK = "GENERATED"
-"""A file of this name at a data set's root says that its speech is generated: no result passes for a real one."""
+"""Raise it with any change to sentences, voices or sound; it is part of the cache key."""
 
 RATE = 16_000
-"""Samples a second, as LibriSpeech has them."""
+"""Samples per second, as in LibriSpeech."""
 
 COMMANDS = ("open", "close", "take", "bring", "find", "wash", "paint")
 COLOURS = ("red", "green", "blue", "yellow", "white")
@@ -39,13 +35,13 @@ THINGS = ("box", "door", "cup", "lamp", "window", "table")
 BEFORE = ("", "please", "don't")
 AFTER = ("", "now", "again", "later")
 LONGEST = 5
-"""Words of a sentence at most."""
+"""Maximum words of a sentence."""
 
-_LENGTHS = (2, 3, 3, 3, 4, 4, 4, 5, 5, 5)  # words of a sentence, each as often as it stands here
-_HELD_OUT = {"dev": 0.1, "test": 0.15}  # share of the sentences of each length, and at least one
+_LENGTHS = (2, 3, 3, 3, 4, 4, 4, 5, 5, 5)  # words of a sentence; repetitions give frequencies
+_HELD_OUT = {"dev": 0.1, "test": 0.15}  # share of the sentences of each length, at least one
 
 ACCENTS = ("gmw/en-US", "gmw/en")
-"""American and British, in turn."""
+"""American and British, alternating."""
 VARIANTS = {
     "train": (
         *("m1", "m2", "m4", "m5", "m6", "m7", "f1", "f3", "f4", "f5"),
@@ -54,24 +50,24 @@ VARIANTS = {
     "dev": ("aunty", "robert", "boris", "Denis"),
     "test": ("m3", "f2", "Andy", "grandpa", "belinda", "marcelo"),
 }
-"""espeak-ng's variants of a voice, by split; one a speaker. No two splits share one."""
+"""espeak-ng's voice variants by split, one per speaker. Splits share none."""
 _FIRST_SPEAKER = {"train": 1001, "dev": 2001, "test": 3001}
 _CHAPTER = 1
 
-_LOUDNESS = 0.7  # so that neither resampling nor noise passes full scale
-_NOISE = 1e-3  # a microphone's, of full scale: digital silence has no logarithm
-_QUIET_SECONDS = 0.08  # before and after speech, where espeak-ng leaves next to nothing
+_LOUDNESS = 0.7  # so that neither resampling nor noise exceeds full scale
+_NOISE = 1e-3  # microphone noise relative to full scale, because digital silence has no logarithm
+_QUIET_SECONDS = 0.08  # added before and after speech; espeak-ng adds almost nothing
 
 
 class Utterance(NamedTuple):
-    """What is said, and how.
+    """A sentence and how it is spoken.
 
     Attributes:
-        speaker: LibriSpeech's number of the voice.
-        number: counts the speaker's utterances from 0.
+        speaker: number of the voice, in the style of LibriSpeech.
+        number: of the speaker's utterance, from 0.
         voice: espeak-ng's name of the voice and its variant.
-        rate: words a minute.
-        pitch: of 0 to 99.
+        rate: words per minute.
+        pitch: 0 to 99.
         text: a sentence in lower case.
     """
 
@@ -84,12 +80,12 @@ class Utterance(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The file's name without suffix, as LibriSpeech's."""
+        """File name without suffix, in the style of LibriSpeech."""
         return f"{self.speaker}-{_CHAPTER}-{self.number:04d}"
 
 
 def _sentences() -> dict[str, dict[int, tuple[str, ...]]]:
-    """Return each split's sentences by their number of words: all that the grammar allows, in random order, dealt out."""
+    """Return the sentences of each split by number of words: all sentences of the grammar, in random order, divided."""
     objects = ["it", *(f"the {thing}" for thing in THINGS)]
     objects += [f"the {colour} {thing}" for colour, thing in itertools.product(COLOURS, THINGS)]
     every = [" ".join(filter(None, parts)) for parts in itertools.product(BEFORE, COMMANDS, objects, AFTER)]
@@ -105,31 +101,29 @@ def _sentences() -> dict[str, dict[int, tuple[str, ...]]]:
 
 
 SENTENCES = _sentences()
-"""By split and number of words."""
+"""Sentences by split and number of words."""
 
 
 def ensure(cache: Path | None = None, train: int = 720, dev: int = 80, test: int = 120) -> Path:
-    """Return the root of the generated set, making it first where the cache does not hold it.
+    """Return the root of the generated set; generate it if the cache does not hold it (see `tasks.data.cache.made_once`).
 
     Args:
-        cache: where to look for it and keep it; `cache_dir()` by default.
+        cache: folder of the set; by default `cache_dir()`.
         train: utterances for training.
         dev: utterances for development.
         test: utterances for testing.
 
-    The set appears whole or not at all, whoever else makes it at the same time (see `tasks.data.cache.made_once`).
-
     Raises:
-        ValueError: it is to be made, and espeakng-loader is not installed.
+        ValueError: the set is absent and espeakng-loader is not installed.
     """
-    cache = cache_dir() if cache is None else cache
     return made_once(
-        cache / f"tiny-librispeech-v{VERSION}-{train}-{dev}-{test}", lambda root: generate(root, train, dev, test)
+        (cache or cache_dir()) / f"tiny-librispeech-v{VERSION}-{train}-{dev}-{test}",
+        lambda root: generate(root, train, dev, test),
     )
 
 
 def generate(root: Path, train: int = 720, dev: int = 80, test: int = 120) -> None:
-    """Write {train,dev,test}/SPEAKER/CHAPTER/*.flac and *.trans.txt under `root`; arguments and errors as of `ensure`."""
+    """Write {train,dev,test}/SPEAKER/CHAPTER/*.flac and *.trans.txt under `root`; arguments and errors as in `ensure`."""
     software = _software()
     root.mkdir(parents=True)
     (root / MARK).write_text(
@@ -153,7 +147,7 @@ def generate(root: Path, train: int = 720, dev: int = 80, test: int = 120) -> No
 
 
 def utterance(split: str, index: int) -> Utterance:
-    """Return what utterance `index` of `split` is; the speakers take turns.
+    """Return utterance `index` of `split`; the speakers alternate.
 
     Raises:
         ValueError: there is no such split.
@@ -178,11 +172,11 @@ def utterance(split: str, index: int) -> Utterance:
 
 
 def recording(spoken: NDArray[np.int16], name: str) -> NDArray[np.int16]:
-    """Return (samples,) as a microphone would have them at RATE Hz: with quiet around, and its noise, which `name` decides.
+    """Return the recording (samples,) at RATE Hz: speech with silence before and after, and microphone noise.
 
     Args:
         spoken: (samples,) at espeak-ng's rate.
-        name: of the utterance.
+        name: of the utterance, the seed of the noise.
     """
     common = int(np.gcd(RATE, espeak.RATE))
     speech = resample_poly(spoken / 32768, RATE // common, espeak.RATE // common)
@@ -204,9 +198,9 @@ def _software() -> tuple[str, str]:
 
 
 def _speak(utterances: list[Utterance], library: str, data: str) -> list[NDArray[np.int16]]:
-    """Return each utterance's samples at espeak-ng's rate, spoken by a process of its own (espeak.py says why)."""
+    """Return the samples of each utterance at espeak-ng's rate, spoken in a child process (see espeak.py)."""
     order = {"library": library, "data": data, "utterances": [said._asdict() for said in utterances]}
-    # -I -S: it needs neither our modules nor other packages, and starts faster without.
+    # -I -S: without our modules and other packages, which it does not need, it starts faster.
     command = [sys.executable, "-I", "-S", espeak.__file__]
     done = subprocess.run(command, input=json.dumps(order).encode(), capture_output=True, check=False)  # noqa: S603
     if done.returncode:

@@ -1,4 +1,4 @@
-"""The speech task: what the harness may ask of it (see `tasks.task`)."""
+"""The speech task (see `tasks.task`)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from tasks.librispeech import batches as data
 from tasks.librispeech.batches import Batch, Waveforms
 from tasks.librispeech.models import DeepSpeech, DeepSpeech2
 from tasks.librispeech.recipes import WER, Speech
-from tasks.librispeech.sampler import Order, restore
+from tasks.librispeech.sampler import Order, longest_first
 from tasks.librispeech.settings import DeepSpeech1Settings, DeepSpeech2Settings
 from tasks.librispeech.utterances import Utterance
 from tasks.random_streams import derive
 from tasks.recipe import Recipe
-from tasks.task import DataReport, Evaluation, Progress
+from tasks.task import DataReport, Evaluation, Progress, Shown
 
 _TEST_BATCH = 32
 
 
 @dataclass(frozen=True)
 class Source:
-    """Recordings, decoded where they fit in memory, with their report. Without `train` it is for scoring.
+    """Recordings, in memory if they fit, and their report. Without `train` the source is for scoring.
 
-    `utterances` are those of `test`, `training` those of `train`.
+    `utterances` belong to `test`, `training` to `train`.
     """
 
     report: DataReport
@@ -43,19 +43,16 @@ class Source:
     training: tuple[Utterance, ...] = ()
 
 
-def embedded() -> Path:
-    """Return the folder of the generated smoke set, made first if need be."""
-    return synthetic.ensure()
+embedded = synthetic.ensure
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
-    """Return what is wrong with the data set, as the recipe uses it, without raising over its content.
+    """Return a report on the data set as the recipe uses it. Its content raises nothing.
 
     Raises:
-        ValueError: `data` is no such data set at all.
+        ValueError: `data` is not such a data set.
     """
-    found = _used(recipe, dataset.scan(data, subset, progress=progress))
-    return dataset.verify(found, progress, synthetic=_synthetic(found))
+    return dataset.verify(_used(recipe, dataset.scan(data, subset, progress=progress)), progress)
 
 
 def open_data(
@@ -66,16 +63,16 @@ def open_data(
     train: bool = True,
     device: torch.device | None = None,
 ) -> Source:
-    """Verify the data set and decode what fits in memory; without `train`, nothing but the test recordings.
+    """Verify the data set and decode recordings if they fit in memory; without `train`, only the test recordings.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
-    del device  # nothing is computed on it
+    del device  # for features, which speech computes in each step
     scoring: Sequence[layout.Split] = ("dev",) if recipe.data.probing else ("test",)
     splits = layout.SPLITS if train else scoring
     found = _used(recipe, distributed.rank_zero_first(lambda: dataset.scan(data, subset, splits, progress=progress)))
-    report = distributed.on_rank_zero(lambda: dataset.verify(found, progress, synthetic=_synthetic(found)))
+    report = distributed.on_rank_zero(lambda: dataset.verify(found, progress))
     require(report)
     return Source(
         report,
@@ -87,7 +84,7 @@ def open_data(
 
 
 def _used(recipe: Recipe, found: dataset.Speech) -> dataset.Speech:
-    """Return the data set as the recipe uses it: a probe is tested on the utterances of dev, and on no other."""
+    """Return the data set as the recipe uses it: the test set of a probe is the utterances of dev."""
     if not recipe.data.probing:
         return found
     if not found.dev:
@@ -95,26 +92,17 @@ def _used(recipe: Recipe, found: dataset.Speech) -> dataset.Speech:
     return dataclasses.replace(found, test=found.dev, dev=())
 
 
-def _synthetic(found: dataset.Speech) -> bool:
-    return (found.root / synthetic.MARK).exists()
-
-
-def build(recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> SpeechTask:
-    """Return the task of one seed. Recordings that are not in memory are decoded by one thread a processor."""
-    del workers  # threads, which the data set made for itself
-    return SpeechTask(recipe, source, seed, device)
-
-
 class SpeechTask:
-    """Recognition by DeepSpeech or DeepSpeech 2, trained with CTC; the metric is word error rate in percent, decoded greedily.
+    """Speech recognition by DeepSpeech or DeepSpeech 2, trained with CTC. The metric is the word error rate in percent.
 
     Raises:
-        ValueError: there are fewer training utterances than one batch.
+        ValueError: there are fewer training utterances than a batch.
     """
 
     metric = WER
 
-    def __init__(self, recipe: Recipe, source: Source, seed: int, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, source: Source, seed: int, device: torch.device, workers: int | None) -> None:
+        del workers  # one thread per processor decodes recordings that are not in memory
         assert isinstance(recipe.data, Speech)
         self.recipe, self.report = recipe, source.report
         self._speech, self._source, self._seed, self._device = recipe.data, source, seed, device
@@ -143,23 +131,25 @@ class SpeechTask:
         return self._order.steps_per_epoch if self._order else 0
 
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """Yield the batches of steps [first_step, last_step), of several processes each its part."""
+        """Yield this process's part of the batches of steps [first_step, last_step)."""
         train, order = self._training()
-        return data.batches(train, order, first_step, last_step, self._device)
+        plan = (distributed.shard(order.batch(step)) for step in range(first_step, last_step))
+        return data.batches(train, plan, self._device)
 
     def batch_ids(self, step: int) -> list[str]:
         """Return the names of the utterances in the batch of `step`."""
-        return data.batch_ids(*self._training(), step)
+        train, order = self._training()
+        return [train.names[index] for index in order.batch(step)]
 
     def _training(self) -> tuple[Waveforms, Order]:
         assert self._source.train is not None, "opened for scoring"
         assert self._order is not None
         return self._source.train, self._order
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Return the CTC loss of an utterance in nats (mean over utterances)."""
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
+        """Return the CTC loss in nats, mean over utterances."""
         features, frames = spectrogram.features(batch.waveforms, batch.samples)
-        # Drawn from the step's own noise, so that every arm hides the same.
+        # Drawn from the random stream of the step, so that all arms have the same masks.
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         features = spectrogram.spec_augment(features, frames, self._speech.augment, generator)
         spoken = model(features, frames)
@@ -177,19 +167,18 @@ class SpeechTask:
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
         """Transcribe every test utterance once, greedily, and count errors.
 
-        Metrics: `wer` and `cer` in percent over the whole test set and, where it has several folders, `wer_FOLDER` and
-        `cer_FOLDER` of each.
+        Metrics: `wer` and `cer` in percent over the whole test set. If it has several folders, also `wer_FOLDER` and `cer_FOLDER`.
         """
-        del thorough  # nothing here is slow
+        del thorough  # there are no slow metrics
         test = self._source.test
         hypotheses = self._transcribe(model, test, range(len(test)))
         utterances = self._source.utterances
         references = [utterance.transcript for utterance in utterances]
-        metrics = _scores(references, hypotheses)
+        metrics = wer.score(references, hypotheses)
         folders = sorted({utterance.subset for utterance in utterances})
         for folder in folders if len(folders) > 1 else []:
             rows = [row for row, utterance in enumerate(utterances) if utterance.subset == folder]
-            part = _scores([references[row] for row in rows], [hypotheses[row] for row in rows])
+            part = wer.score([references[row] for row in rows], [hypotheses[row] for row in rows])
             metrics |= {f"{name}_{folder}": value for name, value in part.items()}
         samples = [
             {"utterance": name, "reference": reference, "transcript": hypothesis}
@@ -199,23 +188,24 @@ class SpeechTask:
 
     @torch.inference_mode()
     def evaluate_training(self, model: nn.Module) -> dict[str, float]:
-        """Transcribe training utterances greedily, as many as there are test utterances and at even distances: `wer`, `cer`."""
+        """Return `wer` and `cer` of evenly spaced training utterances, about as many as test utterances."""
         train, _ = self._training()
         which = range(0, len(train), math.ceil(len(train) / len(self._source.test)))
         references = [self._source.training[index].transcript for index in which]
-        return _scores(references, self._transcribe(model, train, which))
+        return wer.score(references, self._transcribe(model, train, which))
 
-    def _transcribe(self, model: nn.Module, waveforms: Waveforms, which: Sequence[int]) -> list[str]:
-        """Return what is heard in the utterances numbered `which`, in their order."""
+    def _transcribe(self, model: nn.Module, waveforms: Waveforms, utterances: Sequence[int]) -> list[str]:
+        """Return the transcripts of the utterances of these numbers, in their order."""
         model.eval()
+        plan = longest_first(waveforms.lengths, utterances, _TEST_BATCH)
         mine: list[list[str]] = []
-        for batch in data.scoring_batches(waveforms, _TEST_BATCH, self._device, which):
+        for batch in data.batches(waveforms, distributed.shard(plan), self._device):
             features, frames = spectrogram.features(batch.waveforms, batch.samples)
             mine.append(decode.greedy(*model(features, frames)))
-        heard = [transcript for batch in distributed.gather(mine) for transcript in batch]
-        return restore(data.scoring_order(waveforms, which), heard)
+        transcripts: dict[int, str] = {}
+        for indices, batch_transcripts in zip(plan, distributed.gather(mine), strict=True):
+            transcripts |= zip(indices.tolist(), batch_transcripts, strict=True)
+        return [transcripts[utterance] for utterance in utterances]
 
 
-def _scores(references: list[str], hypotheses: list[str]) -> dict[str, float]:
-    found = wer.score(references, hypotheses)
-    return {"wer": found.wer, "cer": found.cer}
+build = SpeechTask

@@ -1,4 +1,4 @@
-"""Utterances of a folder in LibriSpeech's layout: recordings with their transcripts, and what is wrong with the others."""
+"""Utterances in LibriSpeech's layout: recordings with transcripts, and problems of those that are unusable."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ ADVICE = f"list it in {QUARANTINE} to leave it out, which changes the data finge
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording and what is said in it.
+    """A recording and its transcript.
 
     Attributes:
         name: such as "1089-134686-0000".
         file: relative to the data set, with forward slashes.
-        subset: the folder that it lies in, such as "test-clean".
-        speaker: the name of the speaker's folder.
+        subset: its folder, such as "test-clean".
+        speaker: name of the speaker's folder.
         samples: as recorded.
-        rate: samples a second, as recorded.
+        rate: samples per second, as recorded.
         transcript: normalised; every character is in the alphabet.
-        line: where the transcript stands in its file.
+        line: line of the transcript in its file.
     """
 
     name: str
@@ -39,18 +39,18 @@ class Utterance:
 
     @property
     def seconds(self) -> float:
-        """The length of the recording."""
+        """Length of the recording in seconds."""
         return self.samples / self.rate
 
     @property
     def source(self) -> str:
-        """Where the transcript stands: "train/1/2/1-2.trans.txt, line 3"."""
+        """Place of the transcript: "train/1/2/1-2.trans.txt, line 3"."""
         return f"{layout.transcript_file(self.file)}, line {self.line}"
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a transcript file, without the utterance's name."""
+    """A line of a transcript file without the name of the utterance."""
 
     source: str
     number: int
@@ -58,7 +58,7 @@ class Line:
 
 
 def spoken_lines(contents: Contents) -> tuple[dict[str, Line], list[str]]:
-    """Return the transcript of each recording, there or not, by the recording's file; and what is wrong with others."""
+    """Return the transcripts by the file of their recording, which may be missing, and problems of other lines."""
     spoken: dict[str, Line] = {}
     problems = []
     for source, lines in contents.transcripts.items():
@@ -78,7 +78,7 @@ def spoken_lines(contents: Contents) -> tuple[dict[str, Line], list[str]]:
 
 
 def usable_utterances(contents: Contents, spoken: dict[str, Line]) -> tuple[dict[str, Utterance], list[str]]:
-    """Return the utterances of all folders by file, in order, and what is wrong with the others."""
+    """Return the usable utterances of all folders by file, in order, and the problems of the others."""
     usable, problems = {}, []
     by_chapter: dict[str, list[str]] = {}
     for name in contents.recordings:
@@ -102,7 +102,7 @@ def usable_utterances(contents: Contents, spoken: dict[str, Line]) -> tuple[dict
 
 
 def repeated(usable: dict[str, Utterance]) -> list[str]:
-    """Return a sentence for every name that several utterances have."""
+    """Return a sentence for every name of several utterances."""
     files: dict[str, list[str]] = {}
     for utterance in usable.values():
         files.setdefault(utterance.name, []).append(utterance.file)
@@ -129,7 +129,7 @@ def _wrong_recording(file: str, header: Header | str | None, line: Line | None) 
 def _wrong_transcript(file: str, line: Line | None, transcript: str, contents: Contents) -> Iterator[str]:
     if line is None:
         source = layout.transcript_file(file)
-        if isinstance(contents.transcripts[source], list):  # otherwise, it was said of the whole chapter
+        if isinstance(contents.transcripts[source], list):  # otherwise the problem is reported for the whole chapter
             yield f"{file} has no transcript in {source}; {ADVICE}"
         return
     where = f"{line.source}, line {line.number}"

@@ -11,7 +11,6 @@ from benchmarks import paper
 from benchmarks.analysis import answers, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import group_records
-from benchmarks.evidence_plan import WANTED
 from benchmarks.paper import claim_of
 from benchmarks.records.schema import Record
 from benchmarks.rows import BFLOAT16
@@ -110,9 +109,8 @@ def test_of_two_states_of_the_data_the_one_with_more_trials_counts() -> None:
 def test_all_seven_rows_are_there_whatever_the_trials() -> None:
     found = answers.rows([])
     assert list(found) == list(paper.ROWS)
-    waiting = {one.row: one.waits for one in WANTED}
     for name, one in found.items():
-        assert one.lacks == ("no trial yet" + (f" ({waiting[name]})" if waiting[name] else ""))
+        assert one.lacks == "no trial yet"
         assert (one.group, one.gate, one.answer.gain, one.text, one.beam) == (None, None, None, None, None)
         assert one.claim == claim_of(paper.ROWS[name])
         assert one.wanted.claim == one.claim.share
@@ -143,7 +141,6 @@ def test_rows_of_one_plan_share_one_correction() -> None:
     pooled = answers.pooled(found)
     assert pooled is not None
     assert pooled.rows == (ROW, "imagenet_resnet50")
-    assert "CNN rows share test pictures" in pooled.note
     assert answers.pooled(answers.rows(group_records(build.planned()))) is None
 
 

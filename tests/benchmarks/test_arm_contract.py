@@ -17,6 +17,7 @@ from benchmarks.arms.registry import ARMS, arm_plan
 from benchmarks.audit.checks import audit
 from benchmarks.training.interruption import InterruptedTrial
 from dsd.schedule import Schedule
+from tasks.task import Shown
 from tests.benchmarks import toy
 from tests.benchmarks.test_registry import BLOCK_TORCH
 from tests.benchmarks.test_trial import StopAt, comparable, run
@@ -36,7 +37,7 @@ class Recording(toy.ToyTask):
         super().__init__(RECIPE)
         self.seen: dict[int, list[float]] = {}
 
-    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Shown]]:
         if model.training:
             seen = self.seen.setdefault(id(model), [])
             if not seen or seen[-1] != float(batch[0].sum()):  # twice in a row: a second gradient of one batch

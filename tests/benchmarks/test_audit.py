@@ -22,7 +22,7 @@ from benchmarks.training.interruption import Stop
 from benchmarks.training.trial import Trial
 from dsd.schedule import Phase, Schedule
 from tests.benchmarks import toy
-from tests.benchmarks.test_trial import Speaking
+from tests.benchmarks.test_trial_outputs import Speaking
 
 pytestmark = pytest.mark.promise(3)
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.audit import checks
-from benchmarks.audit import phases as audit_phases
+from benchmarks.audit import checks, curves
 from benchmarks.records.schema import Record
 from tests.benchmarks import toy
 from tests.benchmarks.test_forks import ARMS, RECIPE
@@ -30,7 +29,7 @@ def changed(record: Record, arm: str, phase: int | None = None, **fields: Any) -
 
 
 def test_a_record_of_ours_agrees(record: Record) -> None:
-    assert audit_phases.problems(record) == []
+    assert curves.phase_problems(record) == []
     assert [(one.check, one.detail) for one in checks.audit(record) if one.status == "fails"] == []
 
 
@@ -40,7 +39,12 @@ def test_a_record_of_ours_agrees(record: Record) -> None:
         ("dsd", 1, {"train": None}, "dsd, phase 2: no scores on training examples"),
         ("dsd", 1, {"train": {"other": 1.0}}, "dsd, phase 2: its scores on training examples lack top1_error"),
         ("dsd", 0, {"pruned": None}, "dsd, phase 1: no scores right after pruning"),
-        ("dsd-text", None, {"forked_from": "swap"}, "dsd-text shares phases with swap, which is no arm of the record"),
+        (
+            "dsd-text",
+            None,
+            {"forked_from": "swap"},
+            "dsd-text shares phases with swap, which is not an arm of the record",
+        ),
         ("dsd-text", None, {"shared_phases": 2}, "dsd-text shares 2 of its 2 phases with dsd"),
         ("dsd-text", None, {"forked_from": "control"}, "dsd-text shares 1 phases with control, and they differ"),
         ("dsd", None, {"shared_phases": 1}, "dsd shares 1 phases with no arm"),
@@ -50,7 +54,7 @@ def test_what_does_not_agree_is_named(
     record: Record, arm: str, phase: int | None, fields: dict[str, Any], problem: str
 ) -> None:
     metric = record.metric
-    found = audit_phases.problems(changed(record, arm, phase, **fields))
+    found = curves.phase_problems(changed(record, arm, phase, **fields))
     assert problem.replace("top1_error", metric) in found
 
 
@@ -63,4 +67,4 @@ def test_costs_count_a_shared_phase_once(record: Record) -> None:
 
 
 def test_records_of_suite_0_1_are_not_asked(record: Record) -> None:
-    assert audit_phases.problems(changed(record, "dsd", 1, train=None).model_copy(update={"numerics": ""})) == []
+    assert curves.phase_problems(changed(record, "dsd", 1, train=None).model_copy(update={"numerics": ""})) == []

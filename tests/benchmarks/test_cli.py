@@ -31,14 +31,15 @@ RUN_FLAGS = [
 ]
 FLAGS = {
     "run": RUN_FLAGS,
-    "estimate": RUN_FLAGS,
-    "evidence": ["data", "plan", "hours", "rows", "out"],
+    "estimate": [*RUN_FLAGS, "json"],
+    "evidence": ["data", "plan", "dry-run", "json", "campaign", "backend", "jobs", "hours", "rows", "out"],
     "tables": ["records", "check"],
     "report": ["records", "out"],
     "prepare": ["from", "out", "snr"],
     "verify": ["data", "subset", "scale", "record"],
     "compare": [],
-    "status": ["out"],
+    "status": ["out", "json"],
+    "tensorboard": ["out", "logs", "once"],
     "evaluate": ["model", "data", "subset", "weights", "network", "scale", "device"],
 }
 

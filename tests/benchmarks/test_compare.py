@@ -253,7 +253,7 @@ def test_welch_and_pooled_are_scipys(known: list[float]) -> None:
 
 
 def test_a_spread_needs_two_numbers() -> None:
-    with pytest.raises(ValueError, match="welch needs two numbers on either side, got 1 and 2"):
+    with pytest.raises(ValueError, match="welch needs at least two numbers per side, got 1 and 2"):
         welch([1.0], [1.0, 2.0])
     with pytest.raises(ValueError, match=r"pooled needs a sample of at least two numbers, got \[1, 0\]"):
         pooled([1.0], [2.0], [[1.0], []])

@@ -13,6 +13,7 @@ from benchmarks.records import store
 from benchmarks.training import determinism
 from benchmarks.training.interruption import InterruptedTrial, Stop
 from benchmarks.training.trial import Trial
+from tasks.task import Shown
 from tests.benchmarks import toy
 from tests.benchmarks.test_trial import StopAt
 
@@ -22,7 +23,7 @@ WARNING = "ctc_loss_backward_gpu does not have a deterministic implementation, b
 
 
 class Shaky(toy.ToyTask):
-    def loss(self, model: nn.Module, batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: nn.Module, batch: Tensor) -> tuple[Tensor, dict[str, Shown]]:
         warnings.warn(WARNING, UserWarning, stacklevel=1)
         return super().loss(model, batch)
 

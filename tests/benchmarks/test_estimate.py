@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from benchmarks.training.cost import trial
 from benchmarks.training.interruption import InterruptedTrial
 from benchmarks.training.timing import LEAST, STEPS, Probe
 from tasks.recipe import Recipe
-from tasks.task import Evaluation
+from tasks.task import Evaluation, Shown
 from tests.benchmarks import toy
 from tests.benchmarks.test_forks import RECIPE
 from tests.benchmarks.test_trial import StopAt, run
@@ -76,7 +77,7 @@ class TimedToy(toy.ToyTask):
             self.clock.sleep(0.25 * self.factor)
             yield batch
 
-    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Shown]]:
         layer = model[4]  # type: ignore[index]
         self.clock.sleep((3.0 if bool((layer.weight == 0).any()) else 1.0) * self.factor)
         return super().loss(model, batch)
@@ -273,6 +274,21 @@ def test_the_command_tells_and_leaves_no_trace(tmp_path: Path, capsys: pytest.Ca
     assert re.search(
         r"total: 2 trials and \d+ s to open the data: about \d+ s on this machine \(CPU, 1 threads\), .* of disk", shown
     )
+
+
+@pytest.mark.usefixtures("toy_row")
+def test_json_says_the_same_and_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["estimate", toy.ROW.name, "--device", "cpu", "--seeds", "2", "--out", str(tmp_path / "out"), "--json"]
+    assert main(words) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["trials"] == 2
+    assert told["seconds"] == pytest.approx(told["opening_seconds"] + 2 * told["trial"]["seconds"])
+    parts = told["trial"]["parts"]
+    assert [(part["phase"], part["arm"], part["steps"]) for part in parts if part["arm"] == "dsd"] == [
+        ("sparse", "dsd", 7),
+        ("redense", "dsd", 5),
+    ]
+    assert told["probe"]["steps"] > 0
 
 
 @pytest.mark.usefixtures("toy_row")

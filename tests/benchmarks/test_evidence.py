@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import ROOT
 from benchmarks.analysis.planning import Standing, following, stand
-from benchmarks.cli import evidence, recorded_command
+from benchmarks.campaign.trial import Result, Trial
+from benchmarks.cli import engines, evidence, recorded_command
 from benchmarks.cli.console import CONSOLE
 from benchmarks.cli.options import Evidence, Run
 from benchmarks.evidence_plan import WANTED, Wanted
@@ -82,14 +85,6 @@ def test_seeds_beyond_the_plan_neither_count_nor_are_run(trials: list[Record]) -
     assert following([one]) is None
 
 
-def test_a_row_that_waits_is_never_chosen() -> None:
-    one = standing(0, [], 1.0)
-    waiting = dataclasses.replace(one, wanted=dataclasses.replace(one.wanted, waits="a probe"))
-    assert waiting.next_seed is None
-    assert following([waiting]) is None
-    assert following([waiting, one]) is one
-
-
 def test_first_comes_what_narrows_most_per_hour_in_units_of_its_target() -> None:
     cheap, dear = standing(0, [], 0.5), standing(0, [], 2.0)
     assert following([dear, cheap]) is cheap
@@ -144,7 +139,6 @@ def test_the_plan_runs_nothing_and_says_what_each_row_lacks(
     said = capsys.readouterr().out
     assert "half the claim" in said
     assert all(ROWS[one.row].title in said for one in WANTED)
-    assert all(one.waits in said for one in WANTED if one.waits)
 
 
 def test_rows_can_be_chosen_and_a_misspelt_one_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,7 +187,7 @@ def test_a_trial_that_another_process_took_first_is_passed_over(
             raise lock.TakenError("another process is running this trial")
         return 130
 
-    monkeypatch.setattr(evidence.run, "run", run)
+    monkeypatch.setattr(engines.run, "run", run)
     (tmp_path / SMALL.data).mkdir()
     assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (SMALL,)) == 130
     assert asked == [0, 1, 2]
@@ -201,9 +195,8 @@ def test_a_trial_that_another_process_took_first_is_passed_over(
 
 def test_absent_data_sets_are_all_named_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "flickr8k").mkdir()
-    wanted = [dataclasses.replace(one, waits="") for one in WANTED]
     with pytest.raises(ValueError, match=r"missing .*tiny-imagenet-50, .*squeezenet1_0.*noisy-digits"):
-        evidence.evidence(Evidence(data=tmp_path, out=tmp_path), wanted)
+        evidence.evidence(Evidence(data=tmp_path, out=tmp_path))
 
 
 @pytest.mark.usefixtures("no_priority")
@@ -211,7 +204,7 @@ def test_the_missing_trial_is_run_with_the_flags_of_its_group_and_a_stop_ends_it
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Run] = []
-    monkeypatch.setattr(evidence.run, "run", lambda options: asked.append(options) or 130)
+    monkeypatch.setattr(engines.run, "run", lambda options: asked.append(options) or 130)
     wanted = dataclasses.replace(RESNET18, row="imagenet_vgg16", label_noise=0.2)
     (tmp_path / "tiny-imagenet-50").mkdir()
     assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (wanted,)) == 130
@@ -228,7 +221,7 @@ def test_a_run_that_leaves_nothing_behind_is_not_asked_for_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(evidence.run, "run", lambda options: asked.append(options.first_seed) or 0)
+    monkeypatch.setattr(engines.run, "run", lambda options: asked.append(options.first_seed) or 0)
     (tmp_path / SMALL.data).mkdir()
     with pytest.raises(ValueError, match=r"seed 0 of ResNet-18 ran but left no record that counts in "):
         evidence.evidence(Evidence(data=tmp_path, out=tmp_path), (SMALL,))
@@ -256,3 +249,59 @@ def test_the_plan_of_a_group_is_its_title_recipe_and_claim() -> None:
     assert dataclasses.replace(RESNET18, arms=(*RESNET18.arms, "swa")).title == "ResNet-18 (sensitivity)"
     assert RESNET18.title == "ResNet-18"  # the text's reading of D2 is no sensitivity
     assert isinstance(RESNET18, Wanted)
+
+
+@pytest.mark.usefixtures("no_priority")
+def test_several_trials_at_a_time_are_each_asked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / SMALL.data).mkdir()
+    records, done = {seed: trial(seed) for seed in (2, 4)}, []
+    ends = {0: 75, 1: 1, 2: 0, 3: -9, 4: 0}  # taken; a full disk; finished; killed too often; finished
+
+    def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
+        assert (backend, options["jobs"]) == ("local", 2)
+        for one in trials:
+            seed = int(one.title.split()[-1])
+            assert one.command[3:5] == ("run", "imagenet_resnet18")
+            if ends[seed] == 0:
+                done.append(records[seed])
+            yield Result(one, ends[seed], 1, "here", 60.0)
+
+    (tmp_path / "out" / "records").mkdir(parents=True)
+    monkeypatch.setattr(engines, "submit", submit)
+    monkeypatch.setattr(evidence.store, "read_all", lambda folder: list(done))
+    given = Evidence(data=tmp_path, out=tmp_path / "out", jobs=2)
+    assert evidence.evidence(given, (SMALL,)) == 1
+    said = capsys.readouterr().out
+    ending = r"^ResNet-18 seed (\d): (.*)$"
+    told = [found for found in re.findall(ending, said, re.MULTILINE) if not found[1].startswith("starts")]
+    assert told == [
+        ("0", "another process is running it, or has just run it on here after 60 s"),
+        ("1", "failed on here after 60 s"),
+        ("2", "finished on here after 60 s"),
+        ("3", "killed by signal 9 on here after 60 s"),
+        ("4", "finished on here after 60 s"),
+    ]
+
+
+@pytest.mark.usefixtures("no_priority")
+def test_an_interrupted_trial_ends_the_command_with_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
+        yield from (Result(one, 130, 1, "here", 1.0) for one in trials)
+
+    (tmp_path / SMALL.data).mkdir()
+    monkeypatch.setattr(engines, "submit", submit)
+    assert evidence.evidence(Evidence(data=tmp_path, out=tmp_path, jobs=2), (SMALL,)) == 130
+
+
+def test_the_plan_as_json_lists_groups_and_trials_in_their_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = Evidence(data=tmp_path / "absent", plan=True, json=True, out=RECORDS.parent)
+    assert evidence.evidence(given) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [group["row"] for group in told["groups"]] == [one.row for one in WANTED]
+    missing = sum(of["seeds"] - len({*of["finished"], *of["failed"]}) for of in told["groups"])
+    assert len(told["trials"]) == told["total"]["trials"] == missing
+    assert told["total"]["hours"] == pytest.approx(sum(one["hours"] for one in told["trials"]))

@@ -24,6 +24,7 @@ from benchmarks.records import store
 from benchmarks.rows import ROWS
 from benchmarks.training.interruption import Stop
 from benchmarks.training.trial import Trial
+from tasks.data.cache import MARK
 from tasks.flickr8k import dataset as flickr8k
 from tasks.flickr8k import synthetic, task
 from tasks.imagenet import synthetic as imagenet
@@ -192,7 +193,7 @@ def test_verification_says_where_there_is_as_much_as_was_published(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(root, tmp_path / "set")
-    (tmp_path / "set" / synthetic.MARK).unlink()
+    (tmp_path / "set" / MARK).unlink()
     monkeypatch.setattr(flickr8k, "PUBLISHED", {"train": 30, "val": 4, "test": 1000})
     assert main(["verify", ROW, "--data", str(tmp_path / "set")]) == 0
     shown = capsys.readouterr().out.splitlines()

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import torch
 import tyro
 from tyro.conf import FlagCreatePairsOff
 
@@ -93,3 +94,37 @@ def test_a_flag_takes_one_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_row_has_no_options_of_others() -> None:
     with pytest.raises(ValueError, match="toy_row has no option label_noise"):
         ROW.recipe("smoke", label_noise=0.1)
+
+
+def test_a_gpu_may_be_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    assert [named_inputs.device(name) for name in ("auto", "cpu", "cuda")] == [
+        torch.device(name) for name in ("cuda", "cpu", "cuda")
+    ]
+    assert chosen == []
+    assert named_inputs.device("cuda:1") == torch.device("cuda:1")
+    assert chosen == [torch.device("cuda:1")]
+    with pytest.raises(ValueError, match="--device cuda:2: torch sees 2 GPUs here, numbered from 0"):
+        named_inputs.device("cuda:2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert named_inputs.device("auto") == torch.device("cpu")
+    for name in ("cuda", "cuda:0"):
+        with pytest.raises(ValueError, match=f"--device {name}: torch sees no GPU here"):
+            named_inputs.device(name)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:1 ", "cpu:0", ""])
+def test_what_is_no_device_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="expected one of auto, cpu, cuda, cuda:K"):
+        option_checks.check(Run("imagenet_resnet18", device=name))
+    with pytest.raises(ValueError, match="expected one of auto, cpu, cuda, cuda:K"):
+        option_checks.check(Evaluate("imagenet_resnet18", model="ResNet18_Weights.IMAGENET1K_V1", device=name))
+
+
+def test_several_processes_do_not_share_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="--device cuda:1: each of 2 processes takes the GPU of its own number"):
+        option_checks.check(Run("imagenet_resnet18", device="cuda:1", out=tmp_path))

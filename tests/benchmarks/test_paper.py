@@ -111,7 +111,7 @@ def test_nothing_rests_on_an_unverified_figure(monkeypatch: pytest.MonkeyPatch) 
     assert shown["the paper: baseline to DSD"] == ["30.4 to 29.2 top-1 error %, ImageNet: +1.2 (+4.1 %)"]
     row = paper.ROWS["imagenet_resnet18"]
     remembered = dataclasses.replace(row, overview=dataclasses.replace(row.overview, mark="M"))
-    with pytest.raises(ValueError, match="remembered only"):
+    with pytest.raises(ValueError, match="not verified"):
         claim_of(remembered)
     monkeypatch.setattr(paper, "ROWS", {**paper.ROWS, row.name: remembered})
     (cell,) = texts(overview.blocks([group], {})[1])["the paper: baseline to DSD"]

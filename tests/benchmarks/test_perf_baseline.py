@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,21 @@ def measured(**ratios: float) -> dict[str, object]:
     }
 
 
-def test_ratios_are_saved_with_their_machine_and_read_again(tmp_path: Path) -> None:
+def test_ratios_are_saved_by_kind_of_machine_and_read_again(tmp_path: Path) -> None:
     now = baseline.ratios(measured(**{"dsd / read once": 1.95432}))
     assert now == {"test_masks.py::test_hold[vgg16]": {"dsd / read once": 1.95}}
     path = tmp_path / "baseline.json"
-    assert baseline.load(path) == {}
-    baseline.save(now, path)
-    assert baseline.load(path) == now
-    assert set(json.loads(path.read_text())) == {"date", "machine", "ratios", "torch"}
+    assert baseline.load("a", path) == {}
+    baseline.save(now, "a", path)
+    assert baseline.load("a", path) == now
+    assert baseline.load("b", path) == {}  # another kind is compared with nothing
+    baseline.save({"t": {"x": 2.0}}, "b", path)
+    baseline.save({"t": {"x": 1.0}}, "a", path)  # some of the tests
+    assert baseline.load("a", path) == now | {"t": {"x": 1.0}}
+    assert baseline.load("b", path) == {"t": {"x": 2.0}}
+    machines = json.loads(path.read_text())["machines"]
+    assert set(machines["a"]) == {"date", "ratios", "torch"}
+    assert baseline.machine().endswith(f"{os.cpu_count()} cores")
 
 
 def test_only_a_ratio_that_is_much_worse_fails() -> None:
@@ -42,16 +50,22 @@ def test_only_a_ratio_that_is_much_worse_fails() -> None:
     ]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"ratio": {}}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"ratio": {}}', '{"machines": []}', '{"machines": {"a": {}}}'])
 def test_a_file_that_is_no_baseline_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "baseline.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"baseline\.json is no baseline .*--save"):
-        baseline.load(path)
+    with pytest.raises(ValueError, match=r"baseline\.json is not a baseline .*--save"):
+        baseline.load("a", path)
 
 
 def test_the_saved_baseline_can_be_read() -> None:
-    found = baseline.load()
+    kinds = json.loads(baseline.PATH.read_text())["machines"]
+    assert kinds
+    for kind in kinds:
+        _check(baseline.load(kind))
+
+
+def _check(found: baseline.Ratios) -> None:
     assert all(0 < value < 100 for ratios in found.values() for value in ratios.values())
     assert found["test_trial.py::test_published_schedules"]["imagenet_resnet18"] == 0.75
 

@@ -64,7 +64,7 @@ def test_official_pictures_have_another_fingerprint_which_is_said_and_no_failure
     assert main(["prepare", "flickr8k", "--from", str(tmp_path / "source"), "--out", str(out)]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "planned 041b1d0225f18fdc: differs from the plan" in told
-    assert "this is expected: the results were made with pictures squashed to 128 x 128 and encoded again" in told
+    assert "this is expected: the results were made with pictures resized to 128 x 128 and encoded again" in told
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_changed_record_is_refused_by_name(path: Path, edit: object, message: 
 def test_a_renamed_or_cut_record_is_refused(path: Path) -> None:
     other = path.with_name("other.json")
     other.write_bytes(path.read_bytes())
-    with pytest.raises(ValueError, match="carries its id"):
+    with pytest.raises(ValueError, match="rename the file to"):
         store.read(other)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ValueError, match="not a readable record"):
@@ -110,7 +110,7 @@ def test_counts_of_a_whole_test_set_take_little_room() -> None:
     assert len(pack_outcomes(np.hstack([hits, totals]).astype(float))) < 6_000
 
 
-@pytest.mark.parametrize(("counts", "named"), [([[0.5, 1]], "whole, got 0.5"), ([[0, 3e9]], "to 3e\\+09")])
+@pytest.mark.parametrize(("counts", "named"), [([[0.5, 1]], "whole numbers, got 0.5"), ([[0, 3e9]], "to 3e\\+09")])
 def test_counts_that_are_none_are_refused(counts: list[list[float]], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         pack_outcomes(np.array(counts))

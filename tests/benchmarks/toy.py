@@ -16,7 +16,7 @@ from dsd.schedule import Phase, Schedule, StepDecay
 from tasks.random_streams import derive
 from tasks.recipe import Metric, Recipe, Sgd
 from tasks.row import Row
-from tasks.task import DataReport, Evaluation
+from tasks.task import DataReport, Evaluation, Shown
 
 ERROR = Metric("error", "%", lower_is_better=True)
 N, BATCH = 40, 8
@@ -77,7 +77,7 @@ class ToyTask:
     def batch_ids(self, step: int) -> list[str]:
         return [f"sample{index}" for index in self.indices(step).tolist()]
 
-    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Shown]]:
         logits = model(batch[0])
         return functional.cross_entropy(logits, batch[1]), {}
 

@@ -47,7 +47,7 @@ def test_another_layout_and_a_wrapper_are_no_matter(model: nn.Module, positive_z
     ("name", "shape", "message"),
     [
         ("6.weigth", (34, 128), r"mask '6\.weigth' belongs to no parameter of the model; did you mean '6\.weight'"),
-        ("6.weight", (2, 2), r"the mask of 6\.weight is \(2, 2\), and the model has \(34, 128\)"),
+        ("6.weight", (2, 2), r"the mask of 6\.weight has shape \(2, 2\), but the parameter has \(34, 128\)"),
     ],
 )
 def test_masks_of_another_model_are_refused_before_any_weight_changes(

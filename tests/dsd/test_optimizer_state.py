@@ -277,7 +277,7 @@ def test_a_state_of_unknown_names_cannot_be_kept_and_nothing_has_changed() -> No
     optimizer.step()
     optimizer.state[layer.weight]["slow_buffer"] = torch.ones(4, 4)
     before = copy.deepcopy([layer.weight.detach(), *optimizer.state[layer.weight].values()])
-    with pytest.raises(ValueError, match=r"Adam keeps 'slow_buffer' for weight, .* use state='fresh'"):  # noqa: SIM117
+    with pytest.raises(ValueError, match=r"Adam keeps 'slow_buffer' for weight; .* use state='fresh'"):  # noqa: SIM117
         with dsd.sparse(layer, optimizer, 0.5, state="keep"):
             raise AssertionError
     after = [layer.weight.detach(), *optimizer.state[layer.weight].values()]

@@ -77,7 +77,7 @@ def test_what_a_hook_computes_a_weight_from_is_refused_unless_skipped(
     before = [p.detach().clone() for p in net.parameters()]
     optimizer = optim.SGD(net.parameters(), lr=0.1)
     with (
-        pytest.raises(ValueError, match=rf"{name} is what a hook computes weight\S* from"),
+        pytest.raises(ValueError, match=rf"{name} is the input of a hook that computes weight"),
         dsd.sparse(net, optimizer, 0.5),
     ):
         raise AssertionError
@@ -92,7 +92,7 @@ def test_a_scripted_module_is_refused_unless_skipped(make: Callable[[nn.Module],
     before = scripted.weight.detach().clone()
     for model, name in ((scripted, "weight"), (nn.Sequential(scripted, nn.Linear(4, 4)), r"0\.weight")):
         optimizer = optim.SGD(model.parameters(), lr=0.1)
-        with pytest.raises(ValueError, match=f"{name} lies in a scripted module"), dsd.sparse(model, optimizer, 0.5):
+        with pytest.raises(ValueError, match=f"{name} is in a scripted module"), dsd.sparse(model, optimizer, 0.5):
             raise AssertionError
     assert torch.equal(scripted.weight, before)
     with dsd.sparse(model, optimizer, 0.5, skip=["0"]) as masks:
@@ -127,7 +127,7 @@ def inference() -> Tensor:
     ("weight", "reason"),
     [
         (lambda: torch.ones(4, 4).to_sparse(), r"is sparse \(torch\.sparse_coo\)"),
-        (lambda: torch.ones(4, 4).as_subclass(Wrapped), "is a Wrapped .* no plain tensor"),
+        (lambda: torch.ones(4, 4).as_subclass(Wrapped), "is a Wrapped .* not a plain tensor"),
         (lambda: torch.ones(4, 4).to(torch.float8_e4m3fn), "is torch.float8_e4m3fn"),
         (lambda: torch.ones(4, 4, device="meta"), "is on the meta device"),
         (inference, "was made in inference mode"),

@@ -251,7 +251,7 @@ def test_a_step_that_nobody_sees_is_told_and_then_refused(model: nn.Module, batc
     with (  # noqa: PT012, PT031 - the body is what is tested
         pytest.warns(UserWarning, match="and no step has been taken"),
         pytest.raises(
-            RuntimeError, match=r"pruned weights of \S+ are not zero and no step has been taken: something beside"
+            RuntimeError, match=r"pruned weights of \S+ are not zero and no step has been taken: something other than"
         ),
         phase,
     ):
@@ -263,7 +263,9 @@ def test_a_second_optimizer_is_noticed_at_its_second_step(model: nn.Module, step
     optimizer, other = sgd(model), optim.Adam([model[6].weight], lr=0.1)
     before = torch.ones_like(model[6].weight)
     with (  # noqa: PT012, PT031 - the body is what is tested
-        pytest.warns(UserWarning, match=r"6\.weight are not zero before a step.* beside SGD\.step.*second optimizer"),
+        pytest.warns(
+            UserWarning, match=r"6\.weight are not zero before a step.* other than SGD\.step.*second optimizer"
+        ),
         pytest.raises(RuntimeError, match=r"pruned weights of 6\.weight are not .* Adam\.step holds it too"),
         dsd.sparse(model, optimizer, 0.5),
     ):

@@ -78,7 +78,7 @@ def test_pack_and_unpack_are_inverse(shape: list[int], seed: int) -> None:
 
 @pytest.mark.parametrize("found", [7, 9])
 def test_bits_that_are_not_as_many_as_the_shape_takes_are_refused(found: int) -> None:
-    with pytest.raises(ValueError, match=rf"the mask of w has {found} bytes, and its shape \(8, 8\) takes 8"):
+    with pytest.raises(ValueError, match=rf"the mask of w has {found} bytes, but its shape \(8, 8\) takes 8"):
         dsd.unpack({"w": {"bits": torch.full((found,), 255, dtype=torch.uint8), "shape": [8, 8]}})
 
 

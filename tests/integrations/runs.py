@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 import dsd
@@ -38,7 +39,10 @@ def sgd(parameters: Iterable[Any]) -> torch.optim.SGD:
 
 
 class Watch:
-    """Looks after every step: in the sparse phase pruned weights are +0.0, as many as they should be, and kept ones are not."""
+    """Looks after every step: in the sparse phase pruned weights are +0.0, as many as they should be, and kept ones are not.
+
+    All processes hold the same masks.
+    """
 
     def __init__(self, first: int) -> None:
         self.first, self.seen = first, list[int]()
@@ -53,6 +57,10 @@ class Watch:
             assert not weight[~kept].any()
             assert not weight[~kept].signbit().any()
             assert weight[kept].all()
+            if dist.is_available() and dist.is_initialized():
+                held = [torch.empty_like(kept, dtype=torch.uint8) for _ in range(dist.get_world_size())]
+                dist.all_gather(held, kept.to(torch.uint8))
+                assert all(torch.equal(one.bool(), kept) for one in held)
 
     def done(self, model: nn.Module) -> None:
         """In the end every step of the phase was seen, and all weights are dense again."""

@@ -28,7 +28,8 @@ class Module(LightningModule):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         # By its number: resumed in the middle of an epoch, Lightning hands out the first batches again.
-        return runs.loss_of(self.model(runs.BATCHES[batch_idx].to(batch.dtype)))
+        number = self.trainer.world_size * batch_idx + self.trainer.global_rank
+        return runs.loss_of(self.model(runs.BATCHES[number].to(batch.dtype)))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return runs.sgd(self.parameters())

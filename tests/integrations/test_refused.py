@@ -39,7 +39,7 @@ def test_a_step_in_two_parts_is_told_of_and_then_raised() -> None:
     optimizer = Sharpness(model.parameters())
     with (  # noqa: PT012, PT031 - the loop is what is tested
         pytest.warns(UserWarning, match=r"pruned weights of \S+ are not zero and no step has been taken"),
-        pytest.raises(RuntimeError, match=r"something beside Sharpness\.step has changed them"),
+        pytest.raises(RuntimeError, match=r"something other than Sharpness\.step has changed them"),
     ):
         for step in range(runs.END):
             phases.at(step, model, optimizer)
@@ -81,11 +81,11 @@ def torch_prune() -> nn.Module:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (scripted, r"0\.weight lies in a scripted module"),
-        (weight_norm, r"0\.weight_g is what a hook computes weight from.*remove_weight_norm"),
-        (spectral_norm, r"0\.weight_orig is what a hook computes weight from.*remove_spectral_norm"),
+        (scripted, r"0\.weight is in a scripted module"),
+        (weight_norm, r"0\.weight_g is the input of a hook that computes weight: .*remove_weight_norm"),
+        (spectral_norm, r"0\.weight_orig is the input of a hook that computes weight: .*remove_spectral_norm"),
         (parametrized, r"0\.parametrizations\.weight\.original is parametrized"),
-        (torch_prune, r"0\.weight_orig is what a hook computes weight from.*prune\.remove"),
+        (torch_prune, r"0\.weight_orig is the input of a hook that computes weight: .*prune\.remove"),
     ],
 )
 def test_modules_whose_weights_are_made_of_others_are_refused_and_nothing_has_changed(

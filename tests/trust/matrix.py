@@ -1,8 +1,8 @@
 """Promise 2: a trial that is killed and run again gives the record and the weights of one that was not.
 
-`python -m tests.trust.matrix` kills small trials of every domain at six moments by three signals, alone and as one of two
-processes, with no and with two loader workers; `nox -s resume` runs it. With words such as `imagenet-2-0-SIGKILL-mid_S` only
-these cases run. What a trial leaves behind is compared with one without workers, and no process may be left.
+`python -m tests.trust.matrix` kills small trials of every domain at six moments by three signals, alone and as one of two or
+three processes, with no and with two loader workers; `nox -s resume` runs it. With words such as `imagenet-2-0-SIGKILL-mid_S`
+only these cases run. What a trial leaves behind is compared with one without workers, and no process may be left.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ from tests.trust.forks import several
 DOMAINS = {"imagenet": "imagenet_resnet18", "flickr8k": "flickr8k_neuraltalk", "librispeech": "librispeech_deepspeech2"}
 SUBSETS = {"imagenet": 0.1, "flickr8k": 0.1, "librispeech": 0.1}
 SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL")
-SIZES = (1, 2)
+SIZES = (1, 2, 3)
+BATCH = 12
+"""Samples of a batch: any of the numbers of processes here, and four, divides it."""
 WORKERS = (0, 2)
 """Loader processes of each trainer; only pictures have any."""
 LONGEST = 60.0
@@ -92,7 +94,7 @@ def tiny(recipe: Recipe, steps_per_epoch: int) -> Recipe:
         recipe,
         schedule=Schedule(phases),
         skip=() if isinstance(model, imagenet.Network) else recipe.skip,
-        batch_size=8,
+        batch_size=BATCH,
         model=model,
         evaluate_every=2 * whole,
         optimizer_state="keep",
@@ -115,7 +117,7 @@ def shorten(name: str) -> None:
     """Put the tiny recipe in the place of the row's own, and a small network in that of the picture rows'."""
     models.build = small_network
     row = rows.ROWS[DOMAINS[name]]
-    recipe = dataclasses.replace(row.recipes["smoke"], batch_size=8)
+    recipe = dataclasses.replace(row.recipes["smoke"], batch_size=BATCH)
     source = domain(row).open_data(recipe, domain(row).embedded(), SUBSETS[name], lambda *_: None)
     spe = domain(row).build(recipe, source, 0, torch.device("cpu"), 0).steps_per_epoch()
     row.recipes["smoke"] = tiny(recipe, spe)

@@ -336,7 +336,7 @@ def test_hidden_files_and_pipes_among_records_are_passed_over_or_named(records: 
     (records / "notes.txt").touch()
     assert len(store.read_all(records)) == 1
     os.mkfifo(records / "pipe.json")
-    with pytest.raises(ValueError, match=r"pipe\.json is not a readable record: it is no file"):
+    with pytest.raises(ValueError, match=r"pipe\.json is not a readable record: it is not a file"):
         store.read_all(records)
     (records / "pipe.json").unlink()
     (records / "package.json").write_text("{}")

@@ -26,6 +26,8 @@ SAMPLE = (
     ),
     *("imagenet-1-2-SIGTERM-mid_S", "imagenet-2-0-SIGTERM-second_iteration", "imagenet-2-2-SIGKILL-D_S"),
     *("librispeech-1-0-SIGKILL-last_step", "librispeech-2-2-SIGINT-last_step"),
+    # The order of a sum over three depends on where in its bucket a number stands.
+    *("imagenet-3-0-SIGKILL-mid_S", "flickr8k-3-0-SIGINT-second_iteration", "librispeech-3-0-SIGTERM-mid_D"),
 )
 
 
@@ -39,7 +41,7 @@ def python(*words: str) -> subprocess.CompletedProcess[str]:
 def test_the_sample_has_every_domain_signal_moment_and_number_of_processes_and_workers() -> None:
     found = [case.split("-") for case in SAMPLE]
     assert {case[0] for case in found} == set(DOMAINS)
-    assert {case[1] for case in found} == {"1", "2"}
+    assert {case[1] for case in found} == {"1", "2", "3"}
     assert {case[2] for case in found} == {"0", "2"}
     assert {case[3] for case in found} == set(SIGNALS)
     assert {case[4] for case in found} == set(MOMENTS)
@@ -78,6 +80,23 @@ sys.exit(matrix.matrix([case for case in matrix.CASES if str(case) == "flickr8k-
     done = python("-c", code)
     assert done.returncode == 1, done.stderr
     assert "flickr8k-1-0-SIGINT-mid_S: FAILED: flickr8k-1-0-SIGINT-mid_S: another record" in done.stdout
+
+
+@pytest.mark.promise(2)
+def test_the_matrix_sees_that_the_buckets_of_three_processes_differ() -> None:
+    code = """
+import sys
+from tests.trust import matrix
+from tasks import distributed
+from torch.nn.parallel import DistributedDataParallel
+def fresh(model, backward):
+    return DistributedDataParallel(model, broadcast_buffers=False, init_sync=False, gradient_as_bucket_view=True)
+distributed.data_parallel = fresh
+sys.exit(matrix.matrix([case for case in matrix.CASES if str(case) == "flickr8k-3-0-SIGINT-mid_S"]))
+"""
+    done = python("-c", code)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "flickr8k-3-0-SIGINT-mid_S: FAILED: flickr8k-3-0-SIGINT-mid_S: another record" in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +184,44 @@ def test_processes_that_cannot_share_a_batch_are_refused_before_anything_is_read
     done = python("-m", "torch.distributed.run", *words)
     assert done.returncode != 0
     assert "error: 3 processes cannot share batches of 32 equally" in done.stderr
+
+
+@pytest.mark.promise(8)
+def test_a_loss_of_one_process_that_is_no_number_stops_the_update_of_all(tmp_path: Path) -> None:
+    code = """
+import json, math, sys
+from pathlib import Path
+import torch
+from benchmarks.arms.arm import ArmPlan
+from benchmarks.training import readings
+from benchmarks.training.learner import Learner, NonFiniteError, make_optimizer
+from tasks import distributed
+from tests.benchmarks import toy
+from tests.trust.forks import several
+
+def work():
+    with distributed.joined(torch.device("cpu")):
+        task = toy.ToyTask(poison=3 if distributed.rank() else None)
+        model = task.model()
+        learner = Learner(ArmPlan("dense", toy.RECIPE.schedule), task, model, make_optimizer(toy.RECIPE, model))
+        for step, batch in enumerate(task.batches(0, 6)):
+            if step == 3:
+                before = [weight.detach().clone() for weight in model.parameters()]
+            learner.train_step(batch, step)
+        try:
+            learner.read()
+        except NonFiniteError as error:
+            said = str(error)
+        same = all(map(torch.equal, before, model.parameters()))
+        Path(sys.argv[1], str(distributed.rank())).write_text(json.dumps([said, same, learner.step]))
+    return 0
+
+torch.set_num_threads(1)
+sys.exit(max(several(2, work, Path(sys.argv[1], "log"))[0]))
+"""
+    done = python("-c", code, str(tmp_path))
+    assert done.returncode == 0, (done.stderr, (tmp_path / "log").read_text())
+    (said, same, step), other = (json.loads((tmp_path / str(rank)).read_text()) for rank in (0, 1))
+    assert "loss is nan in arm 'dense', dense phase, step 3 (phase step 3); no update was made. Batch: sample" in said
+    assert (same, step) == (True, 3)
+    assert other == [said, same, step]

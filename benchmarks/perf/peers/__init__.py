@@ -1,1 +1,1 @@
-"""What anyone would write first, for comparison: as its users write it, on purpose without tricks."""
+"""Peers for comparison: the straightforward implementation of each task, without optimizations."""

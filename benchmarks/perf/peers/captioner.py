@@ -1,10 +1,11 @@
-"""The captioner as one writes it first: padded captions, the LSTM step by step, autograd for the rest; beams are lists."""
+"""A straightforward captioner: padded captions, an LSTM that runs step by step, and beams in lists."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from tasks.flickr8k.models import NeuralTalk
 
@@ -12,14 +13,9 @@ PADDING = -1
 
 
 def padded(captions: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Return what is fed and what is to be predicted, each (batch, longest + 1) int64, targets filled up with PADDING."""
-    longest = max(map(len, captions)) + 1
-    fed = torch.zeros(len(captions), longest, dtype=torch.int64)
-    targets = torch.full((len(captions), longest), PADDING)
-    for row, words in enumerate(captions):
-        fed[row, 1 : len(words) + 1] = torch.tensor(words, dtype=torch.int64)
-        targets[row, : len(words) + 1] = torch.tensor([*words, 0])
-    return fed, targets
+    """Return inputs and targets, each (batch, longest + 1) int64; targets are padded with `PADDING`."""
+    fed = pad_sequence([torch.tensor([0, *words]) for words in captions], batch_first=True)
+    return fed, pad_sequence([torch.tensor([*words, 0]) for words in captions], batch_first=True, padding_value=PADDING)
 
 
 def loss(model: NeuralTalk, features: Tensor, fed: Tensor, targets: Tensor) -> Tensor:
@@ -37,7 +33,7 @@ def loss(model: NeuralTalk, features: Tensor, fed: Tensor, targets: Tensor) -> T
 
 @torch.inference_mode()
 def beam(model: NeuralTalk, features: Tensor, width: int, max_words: int = 20) -> list[int]:
-    """Return the best caption of one picture, as `decode.beam` does, one beam after another. features: (1, features)."""
+    """Return the best caption of one picture, as `decode.beam` does, one beam at a time. features: (1, features)."""
     beams: list[tuple[float, list[int], tuple[Tensor, Tensor]]] = [(0.0, [], model.start(features))]
     for _ in range(max_words):
         candidates = []

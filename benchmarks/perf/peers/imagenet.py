@@ -1,4 +1,4 @@
-"""Training on a folder of pictures as one writes it first: ImageFolder, Pillow's transforms, torch's defaults throughout."""
+"""Straightforward training on a folder of pictures: ImageFolder, Pillow's transforms and torch's defaults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.recipe import Recipe, Sgd
 
 
 def loader(train: Path, settings: Augmentation, batch_size: int) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Return shuffled batches of `train`/CLASS/*, (batch, 3, crop, crop) float32 and class numbers, made in this process."""
+    """Return shuffled batches of `train`/CLASS/*, loaded in this process: (batch, 3, crop, crop) float32 and class numbers."""
     steps = [
         transforms.RandomResizedCrop(settings.crop, scale=settings.area),
         transforms.RandomHorizontalFlip(),
@@ -36,7 +36,7 @@ def endless(loader: DataLoader[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor,
 def trainer(model: nn.Module, recipe: Recipe) -> Callable[[Tensor, Tensor], float]:
     """Return a function that takes one step of the recipe's SGD on a batch and returns its loss.
 
-    The optimizer goes from one parameter to the next, and the model keeps the layout it came in.
+    The optimizer updates one parameter at a time, and the model keeps its memory layout.
     """
     rule, weight = recipe.optimizer, recipe.model.auxiliary_weight
     assert isinstance(rule, Sgd)

@@ -1,4 +1,4 @@
-"""Pruning as one does it without us: `torch.nn.utils.prune`, `numpy.partition`, a product in every forward pass."""
+"""Pruning with other libraries: `torch.nn.utils.prune`, `numpy.partition`, and multiplication in every forward pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def prune_by_torch(network: nn.Module, sparsity: float) -> nn.Module:
 
 
 def partition(weights: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
-    """Return masks by layer; weights as small as the largest that is to go go too, so the count may exceed what was asked for."""
+    """Return masks by layer. Ties at the threshold are all pruned, so more weights may be pruned than requested."""
     masks = {}
     for name, weight in weights.items():
         magnitudes = np.abs(weight.detach().contiguous().numpy())
@@ -29,5 +29,5 @@ def partition(weights: Mapping[str, Tensor], sparsity: float) -> dict[str, Tenso
 
 
 def multiply(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> list[Tensor]:
-    """Return what a forward pass uses in place of the weights. masks: float, 0 or 1."""
+    """Return the masked weights for a forward pass. masks: float, 0 or 1."""
     return [weight * masks[name] for name, weight in weights.items()]

@@ -1,7 +1,8 @@
-"""The speech networks as one writes them first: an utterance at a time, plain layers, autograd for every step of a recurrence.
+"""Straightforward speech networks: one utterance at a time, plain layers, and autograd for every recurrent step.
 
-The functions read the parameters of our networks, so that losses and gradients can be compared. There are no lengths, padding or
-packing. The recurrence is a loop: torch's own has no clip and no batch norm before it, and an utterance at a time it was no faster.
+The functions use the parameters of our networks, so that losses and gradients can be compared. They need no lengths, padding or
+packing. The recurrence is a loop, because torch's recurrent layers have neither a clip nor batch norm on the input. With one
+utterance at a time, they were no faster.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def features(waveform: Tensor) -> Tensor:
 
 
 def windows(x: Tensor, context: int, stride: int) -> Tensor:
-    """Return (..., time', window * bins), `context` frames on either side of every `stride`-th. x: (..., time, bins)."""
+    """Return every `stride`-th frame with `context` frames on both sides, (..., time', window * bins). x: (..., time, bins)."""
     padded = functional.pad(x, (0, 0, context, context))
     return padded.unfold(-2, 2 * context + 1, stride).transpose(-1, -2).flatten(-2)
 
@@ -49,12 +50,12 @@ def deepspeech(model: DeepSpeech, x: Tensor) -> Tensor:
 
 
 def deepspeech2(model: DeepSpeech2, x: Tensor) -> Tensor:
-    """Return log-probabilities (time', 29). x: (time, 161). In training, batch norm's statistics are this utterance's."""
+    """Return log-probabilities (time', 29). x: (time, 161). In training, batch norm uses only this utterance's statistics."""
 
     def convolve(layer: NormalisedConvolution, x: Tensor) -> Tensor:
         x = functional.conv2d(x, layer.weight, stride=layer.stride, padding=layer.padding)
         _, channels, bins, time = x.shape
-        x = layer.norm(x.permute(0, 3, 1, 2).reshape(time, channels * bins))  # every channel's every bin
+        x = layer.norm(x.permute(0, 3, 1, 2).reshape(time, channels * bins))  # each bin of each channel
         return functional.hardtanh(x, 0, layer.clip).T.reshape(1, channels, bins, time)
 
     x = convolve(model.conv2, convolve(model.conv1, x.T[None, None])).flatten(1, 2)[0].T
@@ -66,7 +67,7 @@ def deepspeech2(model: DeepSpeech2, x: Tensor) -> Tensor:
 
 
 def log_probabilities(model: nn.Module, x: Tensor) -> Tensor:
-    """Return log-probabilities (time', 29) by either network. x: (time, 161)."""
+    """Return the log-probabilities (time', 29) of either network. x: (time, 161)."""
     if isinstance(model, DeepSpeech):
         return deepspeech(model, x)
     assert isinstance(model, DeepSpeech2)
@@ -74,7 +75,7 @@ def log_probabilities(model: nn.Module, x: Tensor) -> Tensor:
 
 
 def recurrence(layer: Recurrent, x: Tensor) -> Tensor:
-    """Return the sum of both directions' states, (time, width). x: (time, inputs), whose product is one for all steps."""
+    """Return the sum of both directions' states, (time, width). x: (time, inputs)."""
     z = functional.linear(x, layer.weight, layer.bias)
     if layer.norm is not None:
         z = layer.norm(z)
@@ -82,7 +83,7 @@ def recurrence(layer: Recurrent, x: Tensor) -> Tensor:
     def run(inputs: Tensor, recurrent: Tensor) -> Tensor:
         state = inputs.new_zeros(1, inputs.shape[1])
         states = []
-        # The gradient of unbind is one concatenation; that of inputs[t] would be a whole matrix a step.
+        # The gradient of unbind is one concatenation; the gradient of inputs[t] would be a whole matrix per step.
         for now in inputs[:, None].unbind():
             state = functional.hardtanh(now + functional.linear(state, recurrent), 0, layer.clip)
             states.append(state)
@@ -92,8 +93,8 @@ def recurrence(layer: Recurrent, x: Tensor) -> Tensor:
 
 
 def weights(layer: Recurrent) -> dict[str, Tensor]:
-    """Return a layer's weights under the names of `torch.nn.RNN`, whose two directions here share an input matrix."""
-    assert layer.bias is not None, "batch norm stands between the two products"
+    """Return a layer's weights with the names of `torch.nn.RNN`. Both directions share the input matrix."""
+    assert layer.bias is not None, "the layer has batch norm, torch.nn.RNN has not"
     found: dict[str, Tensor] = {}
     for end, recurrent in (("", layer.recurrent_forward), ("_reverse", layer.recurrent_backward)):
         found |= {f"weight_ih_l0{end}": layer.weight, f"weight_hh_l0{end}": recurrent}

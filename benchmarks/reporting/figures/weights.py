@@ -41,7 +41,7 @@ def draw(group: Group, path: Path) -> None:
     told = record.arms["dsd"].histograms if record else None
     if record is None or told is None:
         raise ValueError(f"{path.name}: no record of {group.key.row} has histograms of its weights at all five points")
-    sized = bool(mask_lineage.told(group))
+    sized = bool(mask_lineage.by_seed(group))
     with canvas.blank(9.0, 5.2 if sized else 3.1) as figure:
         grid = figure.add_gridspec(1 + sized, len(told.points), height_ratios=(1.4, 1)[: 1 + sized])
         panels = [figure.add_subplot(grid[0, 0])]
@@ -65,7 +65,7 @@ def draw(group: Group, path: Path) -> None:
 def _finding(group: Group) -> str:
     """Return as a title how far D2 regrows the weights that the last S pruned; a plain title if records do not say."""
     start = f"{canvas.MARKS.get(group.section, '')}{headings.network(group)}"
-    ends = [each[-1] for each in mask_lineage.told(group).values() if ALL in each[-1].size]
+    ends = [each[-1] for each in mask_lineage.by_seed(group).values() if ALL in each[-1].size]
     if not ends:
         return f"{start}: a tensor's weights from D through S to D2"
     size = 100 * summary.average([one.size[ALL] for one in ends]).mean
@@ -78,7 +78,7 @@ def _finding(group: Group) -> str:
 
 def _sizes(ax: Axes, group: Group) -> None:
     """Draw, by tensor and iteration, the mean magnitude of the pruned weights after D2, relative to the survivors'."""
-    told, layers = mask_lineage.told(group), mask_lineage.layers(group)
+    told, layers = mask_lineage.by_seed(group), mask_lineage.layers(group)
     longest = max(map(len, told.values()))
     for number in range(longest):
         seeds = [each[number].size for each in told.values() if len(each) > number]

@@ -16,7 +16,6 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.samples import Form
 from benchmarks.analysis.summary import LABELS
 from benchmarks.arms.registry import label
-from benchmarks.records.recipes import runs_of
 from benchmarks.reporting import group_names
 
 Said = tuple[str, str, list[str | None]]
@@ -104,7 +103,7 @@ def _table(path: Path) -> tuple[list[str], list[Said]]:
 
 def _kept(group: Group, rank: int, known: Form) -> tuple[list[str], list[Said]]:
     """Return the arms and lines of the few samples stored in the record."""
-    runs = {name: run.samples for name, run in runs_of(group.records[rank]).items() if run.samples}
+    runs = {name: run.samples for name, run in group.records[rank].runs.items() if run.samples}
     arms = [*(name for name in LABELS if name in runs), *sorted(set(runs) - set(LABELS))]
     said = {name: {one.get(known.example): one.get(known.said) for one in runs[name]} for name in arms}
     references = {

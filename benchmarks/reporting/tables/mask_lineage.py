@@ -22,7 +22,7 @@ _Seeds = tuple[int, dict[str, Iteration]]
 
 def lineage(group: Group) -> Table:
     """Return one line per iteration: means over seeds."""
-    told = mask_lineage.told(group)
+    told = mask_lineage.by_seed(group)
     ids = {record.seed: record.id for record in group.records}
     lines = [
         (number + 1, {ids[seed]: each[number] for seed, each in told.items() if len(each) > number})

@@ -18,6 +18,7 @@ from benchmarks.reporting.document import PAGES, Bullets, Cell, Column, Format, 
 from benchmarks.reporting.document import table as made
 from benchmarks.reporting.formatting import number
 from benchmarks.reporting.tables import regime
+from benchmarks.statistics.random_effects import NOTE
 
 RULE = (
     "*Gain* is DSD over the control, in points of the metric (positive: DSD is better), with a 95 % interval over seeds and test "
@@ -104,7 +105,7 @@ def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
     return (
         f" Over the {len(found.rows)} rows with a verdict ({names}) the gain is ",
         Cell(f"{mean} of the claim [{low}, {high}]", found.mean, trials),
-        f" (random effects, 95 %; spread between rows {number(100 * found.tau, digits=0)} %). {found.note}",
+        f" (random effects, 95 %; spread between rows {number(100 * found.tau, digits=0)} %). {NOTE}",
     )
 
 

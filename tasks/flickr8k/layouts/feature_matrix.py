@@ -1,4 +1,4 @@
-"""Karpathy's `vgg_feats.mat`: VGG-16's fc7, a column for every picture of his JSON file."""
+"""Karpathy's `vgg_feats.mat`: fc7 of VGG-16, a column for every picture in his JSON."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from tasks.data.verification import some
 
 _VARIABLE = "feats"
 _FC7 = 4096
-_COMPRESSED = 15  # miCOMPRESSED, the type of a variable that is deflated ("MAT-File Level 5 File Format", MathWorks)
-_LIMIT = 64 << 20  # bytes that any file may inflate to
-_RATIO = 32  # what larger ones may: numbers that a network computed shrink to no less than a third or so
+_COMPRESSED = 15  # miCOMPRESSED, the type of a deflated variable ("MAT-File Level 5 File Format", MathWorks)
+_LIMIT = 64 << 20  # bytes to which any file may inflate
+_RATIO = 32  # maximum ratio for larger files; features of a network shrink to a third at best
 
 
 def problem(path: Path, columns: Mapping[str, int]) -> str:
-    """Return in a sentence what is wrong with a feature matrix, from its header alone; nothing where it can be used.
+    """Return a sentence about what is wrong with a feature matrix, from its header only; "" if it is usable.
 
     Args:
-        path: should be a MATLAB file (before version 7.3) with a real matrix `feats`, (4096, N).
-        columns: those wanted, by picture name, counted from 0.
+        path: a MATLAB file (before version 7.3) with a real matrix `feats`, (4096, N).
+        columns: the columns to use, by picture name, counted from 0.
     """
     try:
         allowed = max(_LIMIT, _RATIO * path.stat().st_size)
         if _inflated(path, allowed) > allowed:
             return f"{path.name} would inflate to more than {allowed:,} bytes: no matrix of features shrinks so far"
-        # MATLAB files may hold objects and functions: only a matrix of numbers will ever be read.
+        # MATLAB files may hold objects and functions; only a matrix of numbers is read.
         found = [(shape, kind) for name, shape, kind in scipy.io.whosmat(path, appendmat=False) if name == _VARIABLE]
     except NotImplementedError:
         return f"{path.name} is a MATLAB 7.3 file (HDF5); save it in MATLAB with -v7"
-    except Exception as error:  # whatever a damaged file makes a parser raise
+    except Exception as error:  # parsers raise anything on damaged files
         return f"{path.name} is not a readable MATLAB file ({type(error).__name__}: {error})"
     if len(found) != 1:
         return f"{path.name} holds {len(found) or 'no'} variable{'s' * bool(found)} called {_VARIABLE}; expected one"
@@ -50,12 +50,12 @@ def problem(path: Path, columns: Mapping[str, int]) -> str:
 
 
 def _inflated(path: Path, enough: int) -> int:
-    """Return how many bytes the compressed variables of a MATLAB 5 file hold, none of them kept; stop above `enough`."""
+    """Return the inflated size of the compressed variables of a MATLAB 5 file in bytes; stop above `enough`."""
     if scipy.io.matlab.matfile_version(path, appendmat=False)[0] != 1:
-        return 0  # the other versions have no compression of their own
+        return 0  # other versions are not compressed
     total = 0
     with path.open("rb") as file:
-        order = "<" if file.read(128)[126:] == b"IM" else ">"  # as scipy has it
+        order = "<" if file.read(128)[126:] == b"IM" else ">"  # as in scipy
         while len(tag := file.read(8)) == 8 and total <= enough:
             kind, remaining = struct.unpack(f"{order}II", tag)
             if kind != _COMPRESSED:
@@ -71,10 +71,10 @@ def _inflated(path: Path, enough: int) -> int:
 
 
 def load(path: Path, columns: Mapping[str, int]) -> Tensor:
-    """Return the given columns, in order, (len(columns), 4096) float32. `path` and `columns` are as in `problem`.
+    """Return the given columns in order, (len(columns), 4096) float32. `path` and `columns` are as in `problem`.
 
     Raises:
-        ValueError: there is a problem, or a value is no number.
+        ValueError: there is a problem, or a value is not finite.
     """
     if found := problem(path, columns):
         raise ValueError(found)
@@ -82,7 +82,7 @@ def load(path: Path, columns: Mapping[str, int]) -> Tensor:
         feats = scipy.io.loadmat(path, appendmat=False, variable_names=[_VARIABLE])[_VARIABLE]
     except Exception as error:  # as above
         raise ValueError(f"{path.name} is not a readable MATLAB file ({type(error).__name__}: {error})") from error
-    if feats.dtype.kind != "f":  # the header does not tell complex numbers from real ones
+    if feats.dtype.kind != "f":  # the header does not distinguish complex from real numbers
         raise ValueError(f"{path.name}: {_VARIABLE} is not a matrix of real numbers")
     with np.errstate(over="ignore"):  # to infinity, which is refused below
         chosen = feats.T[list(columns.values())].astype(np.float32)

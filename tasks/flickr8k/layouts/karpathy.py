@@ -1,4 +1,4 @@
-"""Karpathy's Flickr8k: one JSON of pictures, splits and tokens, with or without his VGG features beside it."""
+"""Karpathy's Flickr8k: a JSON of pictures, splits and tokens, with or without his VGG features beside it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tasks.flickr8k.layouts.official import FOLDERS
 NAMES = ("dataset_flickr8k.json", "dataset.json")
 FEATURES = "vgg_feats.mat"
 
-_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON can spell and UTF-8 cannot
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, valid in JSON but not in UTF-8
 
 _Type = TypeVar("_Type")
 
 
 def json_file(root: Path) -> Path | None:
-    """Return Karpathy's JSON in `root`; None where there is none."""
+    """Return Karpathy's JSON in `root`; None if there is none."""
     return next((root / name for name in NAMES if (root / name).is_file()), None)
 
 
 def read(root: Path) -> Listing:
-    """Read the JSON's pictures. An entry that is not as it should be is a problem of the listing, and is passed over.
+    """Read the JSON. An invalid entry is ignored and becomes a problem of the listing.
 
     Raises:
         ValueError: the file is not JSON or holds no list of images, or there are neither pictures nor features.
     """
     path = json_file(root)
-    assert path is not None, "the caller saw it"
+    assert path is not None, "checked by the caller"
     folder = next((root / name for name in ("imgs", *FOLDERS) if (root / name).is_dir()), root)
     listing = Listing(folder)
     if (root / FEATURES).is_file():
@@ -69,18 +69,17 @@ def read(root: Path) -> Listing:
 
 
 def _entry(entry: Any, where: str) -> tuple[str, Split, list[Tokens], int | None]:
-    """Return the name, split, captions and imgid (if it has one) of an element of `images`.
+    """Return name, split, captions and imgid (if any) of an element of `images`.
 
     Raises:
-        ValueError: something in it is not as it should be; the message names it.
+        ValueError: a field is invalid; the message names it.
     """
     name = _field(entry, "filename", str, where)
     if reason := unsafe(name):
         raise ValueError(f"{where}: filename {name[:80]!r} {reason}")
-    called = _field(entry, "split", str, where)
-    split = next((one for one in SPLITS if one == called), None)
-    if split is None:
-        raise ValueError(f"{where}: split {called[:80]!r} is none of {', '.join(SPLITS)}")
+    split = _field(entry, "split", str, where)
+    if split not in SPLITS:
+        raise ValueError(f"{where}: split {split[:80]!r} is none of {', '.join(SPLITS)}")
     sentences = _field(entry, "sentences", list, where)
     captions = [_tokens(sentence, f"{where}.sentences[{k}]") for k, sentence in enumerate(sentences)]
     column = _field(entry, "imgid", int, where) if "imgid" in entry else None
@@ -90,7 +89,7 @@ def _entry(entry: Any, where: str) -> tuple[str, Split, list[Tokens], int | None
 
 
 class _Ambiguous(dict[str, Any]):
-    """An object of the JSON with several values under the key `again`, of which `json` would drop all but one without a word."""
+    """A JSON object with several values under the key `again`. `json` silently keeps only one of them."""
 
     again = ""
 
@@ -112,7 +111,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int | float:
-    """Return a whole number; infinity where it has more digits than Python reads, which is no imgid."""
+    """Return an integer; infinity, which is no valid imgid, if it has more digits than Python reads."""
     try:
         return int(digits)
     except ValueError:
@@ -141,7 +140,7 @@ def _field(entry: Any, key: str, kind: type[_Type], where: str) -> _Type:
 
 
 def _features(path: Path, listing: Listing) -> list[str]:
-    """Return what is wrong with the feature matrix: it should have a column for each imgid, and each picture an imgid."""
+    """Return problems of the feature matrix: it needs a column for each imgid, and each picture needs an imgid."""
     problems = []
     if found := feature_matrix.problem(path, listing.columns):
         problems.append(found)

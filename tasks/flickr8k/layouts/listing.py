@@ -1,4 +1,4 @@
-"""What a data set says of itself, whichever layout it has: the pictures of each split, and their captions."""
+"""The pictures of each split and their captions, read from either layout."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Tokens = tuple[str, ...]
 
 @dataclass
 class Listing:
-    """Names, captions and splits, before anything is left out.
+    """Names, captions and splits, including files that are left out later.
 
     Attributes:
-        folder: where the picture files are.
-        sources: the file, relative to the data set, that lists each split.
-        names: picture names of each split, as often as they are listed there.
+        folder: folder of the picture files.
+        sources: the list of each split, relative to the data set.
+        names: picture names of each split, repeated if listed repeatedly.
         captions: tokens by picture name, in order of caption number; an empty caption is an empty tuple.
-        columns: of Karpathy's feature matrix, by picture name.
-        features: Karpathy's feature matrix, where there is one.
-        problems, warnings: complete sentences, each naming a file.
+        columns: columns of Karpathy's feature matrix, by picture name.
+        features: Karpathy's feature matrix, if any.
+        problems, warnings: sentences that name files.
     """
 
     folder: Path
@@ -37,7 +37,7 @@ class Listing:
 
 
 def unsafe(name: str) -> str:
-    """Return in a few words why `name` cannot be a picture in the data set's folder; nothing where it can."""
+    """Return why `name` cannot be a picture in the data set's folder; "" if it can."""
     if not name or not name.isprintable():
         return "is empty or holds characters that cannot be printed"
     if "/" in name or "\\" in name or name.startswith("."):

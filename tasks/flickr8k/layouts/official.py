@@ -16,7 +16,7 @@ LISTS: dict[Split, str] = {
     "test": "Flickr_8k.testImages.txt",
 }
 FOLDERS = ("Flicker8k_Dataset", "Flickr8k_Dataset", "Images")
-"""What the folder of pictures is called: by the authors (so misspelt), rightly, and by Kaggle."""
+"""Names of the folder of pictures: the authors' (misspelt), the correct one, and Kaggle's."""
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -24,18 +24,17 @@ _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 def tokens(caption: str) -> Tokens:
     """Return the words of a caption: lower case, ASCII punctuation deleted, split at white space.
 
-    So "A tri-colored dog 's t-shirt ." has the words a, tricolored, dog, s and tshirt. Karpathy's JSON was made by a
-    program that was not published; this is the rule of the one that he published later (prepro.py of
-    karpathy/neuraltalk2). Of the 30,000 training captions of the official Flickr8k it makes 323,639 words, 2,537 of which
-    occur five times or more; with the end sign NeuralTalk's vocabulary has 2,538, the number quoted for his JSON. Other
-    rules that were tried miss it: words with punctuation in them dropped, 2,509; punctuation as a space, 2,535; only
-    deleted at the ends of words, 2,536.
+    For example, "A tri-colored dog 's t-shirt ." has the words a, tricolored, dog, s and tshirt. The program that made
+    Karpathy's JSON was not published; this is the rule of a later program (prepro.py of karpathy/neuraltalk2). It makes 323,639
+    words of the 30,000 training captions of the official Flickr8k; 2,537 occur at least five times. With the end sign,
+    the vocabulary has 2,538 words, the number given for his JSON. Other rules give other numbers: dropping words with
+    punctuation, 2,509; replacing punctuation by a space, 2,535; deleting it only at the ends of words, 2,536.
     """
     return tuple(caption.lower().translate(_NO_PUNCTUATION).split())
 
 
 def text_folder(root: Path) -> Path | None:
-    """Return where the official lists are, `root` or a folder in it; None where they are not."""
+    """Return the folder of the official lists, `root` or a folder in it; None if there is none."""
     return next((folder for folder in (root / TEXT, root) if (folder / TOKENS).is_file()), None)
 
 
@@ -46,7 +45,7 @@ def read(root: Path) -> Listing:
         ValueError: there is no folder of pictures.
     """
     text = text_folder(root)
-    assert text is not None, "the caller saw it"
+    assert text is not None, "checked by the caller"
     folder = next((root / name for name in FOLDERS if (root / name).is_dir()), None)
     if folder is None:
         raise ValueError(f"{root} has captions but no folder of pictures; expected {' or '.join(FOLDERS)} in it")
@@ -71,7 +70,7 @@ def read(root: Path) -> Listing:
 
 
 def _lines(path: Path, source: str, listing: Listing) -> list[str]:
-    """Return the lines of a list; none where it cannot be read, which the listing then says."""
+    """Return the lines of a list; if it cannot be read, add a problem to `listing` and return []."""
     try:
         return read_lines(path)
     except ValueError as error:

@@ -247,14 +247,3 @@ def test_decoding_records_no_gradients() -> None:
     beam(model, pictures(2), 2, 3)
     assert len(recorded) > 3
     assert not any(recorded)
-
-
-@pytest.mark.parametrize("value", [0, -1])
-def test_no_beam_or_no_words(value: int) -> None:
-    model = Table(0, 1, 2, 2)
-    with pytest.raises(ValueError, match=f"width={value} "):
-        beam(model, numbered(1), value)
-    with pytest.raises(ValueError, match=f"max_words={value} "):
-        beam(model, numbered(1), 2, value)
-    with pytest.raises(ValueError, match=f"max_words={value} "):
-        greedy(model, numbered(1), value)

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tasks.data.cache import MARK
 from tasks.flickr8k import synthetic
 from tasks.flickr8k.synthetic import Scene, Thing
 
@@ -129,7 +130,7 @@ def test_files_are_as_the_official_ones(root: Path) -> None:
 
 
 def test_it_says_that_it_is_generated(root: Path) -> None:
-    assert synthetic.MARK == "GENERATED"
+    assert MARK == "GENERATED"
     assert "say nothing of DSD" in (root / "GENERATED").read_text(encoding="utf-8")
 
 

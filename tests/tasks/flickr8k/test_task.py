@@ -89,7 +89,7 @@ def test_the_loss_is_the_likelihood_of_a_whole_caption_and_an_epoch_has_as_many_
         scores, state = model.step(batch.words[begin:end], (state[0][:n], state[1][:n]))
         by_hand -= float(scores.detach().gather(1, batch.targets[begin:end, None]).sum())
     assert float(loss.detach()) == pytest.approx(by_hand / 20, rel=1e-5)
-    assert shown["perplexity"] == pytest.approx(math.exp(by_hand / len(batch.targets)), rel=1e-5)
+    assert float(shown["perplexity"]) == pytest.approx(math.exp(by_hand / len(batch.targets)), rel=1e-5)
 
 
 def test_batches_depend_on_the_seed_and_the_step_alone(source: Source) -> None:

@@ -60,5 +60,3 @@ def test_no_word_left() -> None:
         vocabulary.build(CAPTIONS[:3])
     with pytest.raises(ValueError, match="in 0 captions"):
         vocabulary.build([])
-    with pytest.raises(ValueError, match="minimum=0"):
-        vocabulary.build(CAPTIONS, minimum=0)

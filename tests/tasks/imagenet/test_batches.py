@@ -63,8 +63,8 @@ def test_pictures_are_decoded_in_order(found: folder.Folder, pictures: data.Pict
     assert not on_demand.in_memory
     for index in (0, 1, 20, 32):
         expected = decode(found.root / pictures.names[index])
-        assert np.array_equal(pictures[index], expected)
-        assert np.array_equal(on_demand[index], expected)
+        assert np.array_equal(pictures.read(index), expected)
+        assert np.array_equal(on_demand.read(index), expected)
 
 
 def test_what_does_not_fit_is_decoded_on_demand(found: folder.Folder) -> None:
@@ -89,7 +89,7 @@ def test_the_estimate_samples_large_sets(found: folder.Folder) -> None:
 
 def test_progress_of_decoding(found: folder.Folder) -> None:
     seen: list[tuple[int, int]] = []
-    data.Pictures(found, "val", workers=2, progress=lambda done, total: seen.append((done, total)))
+    data.Pictures(found, "val", workers=2, progress=lambda what, done, total: seen.append((done, total)))
     assert seen == [(done, 9) for done in range(1, 10)]
 
 
@@ -108,7 +108,7 @@ def test_a_worker_is_not_sent_the_pictures(pictures: data.Pictures) -> None:
     copy = pickle.loads(pickle.dumps(pictures))
     assert len(pickle.dumps(pictures)) < 20_000
     assert copy.in_memory
-    assert np.array_equal(copy[7], pictures[7])
+    assert np.array_equal(copy.read(7), pictures.read(7))
 
 
 @given(st.integers(0, 2**62), st.integers(0, 1000), st.integers(1, 500))
@@ -132,7 +132,7 @@ def test_a_batch_is_the_augmented_samples_that_its_ids_name(pictures: data.Pictu
         chosen = data.order(5, epoch, 33)[8 * position : 8 * position + 8]
         assert data.batch_ids(pictures, 5, 8, step) == [pictures.names[i] for i in chosen]
         assert y.tolist() == [pictures.labels[i] for i in chosen]
-        samples = [augment(pictures[i], AUGMENTATION, 5, epoch, int(i)) for i in chosen]
+        samples = [augment(pictures.read(i), AUGMENTATION, 5, epoch, int(i)) for i in chosen]
         views = torch.from_numpy(np.stack([view for view, _ in samples])).permute(0, 3, 1, 2)
         colour = Colour(*(torch.stack(parts) for parts in zip(*(colour for _, colour in samples), strict=True)))
         assert torch.equal(x, finish(views, colour, AUGMENTATION))
@@ -192,11 +192,11 @@ def test_no_steps_and_too_few_pictures(pictures: data.Pictures) -> None:
 @pytest.mark.parametrize("batch_size", [1, 4, 9, 100])
 def test_every_test_picture_comes_once_in_order(found: folder.Folder, batch_size: int) -> None:
     pictures = data.Pictures(found, "val")
-    batches = list(data.scoring_batches(pictures, AUGMENTATION, batch_size, None, CPU))
+    batches = list(data.scoring_batches(pictures, AUGMENTATION, batch_size, None, CPU, range(9)))
     assert [len(y) for _, y in batches[:-1]] == [batch_size] * (len(batches) - 1)
     assert torch.cat([y for _, y in batches]).tolist() == pictures.labels.tolist()
     views = torch.stack(
-        [torch.from_numpy(central_view(pictures[i], AUGMENTATION).copy()).permute(2, 0, 1) for i in range(9)]
+        [torch.from_numpy(central_view(pictures.read(i), AUGMENTATION).copy()).permute(2, 0, 1) for i in range(9)]
     )
     torch.testing.assert_close(torch.cat([x for x, _ in batches]), finish(views, None, AUGMENTATION))
 
@@ -205,7 +205,7 @@ def test_the_global_generators_are_left_alone(pictures: data.Pictures, found: fo
     torch.manual_seed(3)
     before = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002  it is what we test
     train(pictures, 0, 5)
-    list(data.scoring_batches(data.Pictures(found, "val"), AUGMENTATION, 4, 0, CPU))
+    list(data.scoring_batches(data.Pictures(found, "val"), AUGMENTATION, 4, 0, CPU, range(9)))
     after = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
     assert torch.equal(before[0], after[0])
     assert before[1:] == after[1:]

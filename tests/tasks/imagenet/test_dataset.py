@@ -285,7 +285,7 @@ def test_pictures_are_decoded_in_parallel(root: Path, monkeypatch: pytest.Monkey
 
 def test_progress_counts_up_to_the_total(root: Path) -> None:
     seen: list[tuple[int, int]] = []
-    dataset.verify(dataset.scan(root), workers=2, progress=lambda done, total: seen.append((done, total)))
+    dataset.verify(dataset.scan(root), workers=2, progress=lambda what, done, total: seen.append((done, total)))
     assert seen == [(done, 24) for done in range(1, 25)]
 
 
@@ -310,7 +310,7 @@ def test_good_files_are_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_interrupted_verification_goes_on_where_it_stopped(root: Path) -> None:
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
         if done == 11:
             raise KeyboardInterrupt
 

@@ -76,9 +76,12 @@ def test_the_recipes_of_small_scale_test_on_pictures_that_nobody_trains_on(root:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"trained": 0.0}, "expected shares, together at most 1"),
-        ({"trained": 0.95, "probes": 0.1}, r"trained=0\.95, probes=0\.1: expected shares"),
-        ({"probing": True}, "no pictures are set aside for probes"),
+        ({"trained": 0.0}, r"trained=0\.0: expected a share above 0"),
+        (
+            {"trained": 0.95, "probes": 0.1},
+            r"trained=0\.95: expected a share above 0; with probes=0\.1, at most 1 together",
+        ),
+        ({"probing": True}, "probing=True: .* no pictures are set aside for probes"),
     ],
 )
 def test_shares_that_cannot_be_are_refused(changed: dict[str, float], message: str) -> None:

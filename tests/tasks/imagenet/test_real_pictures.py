@@ -26,7 +26,7 @@ def test_all_pictures_are_read_and_divided_class_by_class() -> None:
     assert torch.bincount(torch.from_numpy(source.train.labels)).tolist() == [150] * 50
     assert torch.bincount(torch.from_numpy(source.test.labels)).tolist() == [360] * 50
     # Some are grey; all become three channels of 64 x 64.
-    assert {source.train[index].shape for index in range(len(source.train))} == {(64, 64, 3)}
+    assert {source.train.read(index).shape for index in range(len(source.train))} == {(64, 64, 3)}
     one = task.build(RECIPES["imagenet_resnet18"]["small"], source, 0, torch.device("cpu"), None)
     assert one.steps_per_epoch() == 117
     x, y = next(iter(one.batches(0, 1)))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.data.cache import MARK
 from tasks.imagenet import batches, dataset, synthetic
 
 
@@ -24,7 +25,7 @@ def test_it_passes_verification(root: Path, tmp_path: Path, monkeypatch: pytest.
     assert (report.problems, report.warnings) == ((), ())
     assert report.counts == {"train": 480, "test": 240, "classes": 12}
     assert dataset.scan(root).classes == tuple(synthetic.CLASSES)
-    assert (root / synthetic.MARK).exists()
+    assert (root / MARK).exists()
     with Image.open(root / dataset.scan(root).train[0]) as picture:
         assert (picture.format, picture.size, picture.mode) == ("JPEG", (40, 40), "RGB")
 
@@ -51,7 +52,7 @@ def test_no_class_can_be_told_by_its_mean_colour(root: Path) -> None:
     mean, label = {}, {}
     for split in dataset.SPLITS:
         pictures = batches.Pictures(found, split)
-        mean[split] = np.stack([pictures[i].mean((0, 1)) / 255 for i in range(len(pictures))])
+        mean[split] = np.stack([pictures.read(i).mean((0, 1)) / 255 for i in range(len(pictures))])
         label[split] = pictures.labels
     centres = np.stack([mean["train"][label["train"] == c].mean(0) for c in range(12)])
     nearest = ((mean["val"][:, None] - centres) ** 2).sum(-1).argmin(1)

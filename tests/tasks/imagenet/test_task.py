@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tasks.data.cache import MARK
 from tasks.imagenet import synthetic, task
 from tasks.imagenet.recipes import RECIPES
 from tasks.imagenet.task import ImageNetTask, Source
@@ -61,7 +62,7 @@ def test_googlenet_adds_its_auxiliary_losses_in_training(source: Source) -> None
         functional.cross_entropy(part, y) for part in (output.logits, output.aux_logits1, output.aux_logits2)
     )
     assert float(loss.detach()) == pytest.approx(float((main + 0.3 * (one + two)).detach()), rel=1e-5)
-    assert shown["top1_error"] == pytest.approx(100 * float((output.logits.argmax(1) != y).float().mean()))
+    assert float(shown["top1_error"]) == pytest.approx(100 * float((output.logits.argmax(1) != y).float().mean()))
 
 
 @pytest.mark.parametrize("row", RECIPES)
@@ -99,5 +100,5 @@ def test_batch_ids_name_the_pictures_of_the_batch(source: Source) -> None:
 def test_generated_pictures_are_labelled_so_wherever_they_lie(source: Source, tmp_path: Path) -> None:
     assert source.report.synthetic
     synthetic.generate(tmp_path / "copy", train=1, val=1)
-    (tmp_path / "copy" / synthetic.MARK).unlink()
+    (tmp_path / "copy" / MARK).unlink()
     assert not task.verify(RECIPES["imagenet_googlenet"]["smoke"], tmp_path / "copy", 1.0, quiet).synthetic

@@ -3,7 +3,7 @@
 import gc
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def test_batches_hold_sound_padded_with_zeros_and_transcripts_end_to_end(
     utterances: list[Utterance], held: data.Waveforms
 ) -> None:
     plans = plan(held)
-    for step, batch in enumerate(data.batches(held, plans, 0, 4, CPU)):
+    for step, batch in enumerate(data.batches(held, map(plans.batch, range(4)), CPU)):
         indices = plans.batch(step)
         assert batch.waveforms.dtype == torch.float32
         assert batch.samples.dtype == batch.targets.dtype == batch.target_lengths.dtype == torch.int64
@@ -111,7 +111,6 @@ def test_batches_hold_sound_padded_with_zeros_and_transcripts_end_to_end(
             assert not row[length:].any()
         said = [alphabet.encode(utterances[index].transcript) for index in indices]
         assert [target.tolist() for target in batch.targets.split(batch.target_lengths.tolist())] == said
-        assert data.batch_ids(held, plans, step) == [utterances[index].name for index in indices]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -123,23 +122,27 @@ def test_what_is_read_ahead_is_what_is_held(
     read = data.Waveforms(utterances, root, lambda *_: pytest.fail("nothing is decoded yet"), size - 1, workers)
     assert not read.in_memory
     plans = plan(held)
-    assert same(list(data.batches(read, plans, 0, 9, CPU)), list(data.batches(held, plans, 0, 9, CPU)))
-    assert same(list(data.scoring_batches(read, 3, CPU)), list(data.scoring_batches(held, 3, CPU)))
+    assert same(
+        list(data.batches(read, map(plans.batch, range(9)), CPU)),
+        list(data.batches(held, map(plans.batch, range(9)), CPU)),
+    )
+    scoring = sampler.longest_first(held.lengths, range(11), 3)
+    assert same(list(data.batches(read, scoring, CPU)), list(data.batches(held, scoring, CPU)))
 
 
 def test_a_step_has_the_same_batch_however_it_is_reached(held: data.Waveforms) -> None:
-    whole = list(data.batches(held, plan(held), 0, 7, CPU))
-    assert same(whole[3:6], list(data.batches(held, plan(held), 3, 6, CPU)))
-    assert same(whole[6:], list(data.batches(held, plan(held), 6, 7, CPU)))
+    whole = list(data.batches(held, map(plan(held).batch, range(7)), CPU))
+    assert same(whole[3:6], list(data.batches(held, map(plan(held).batch, range(3, 6)), CPU)))
+    assert same(whole[6:], list(data.batches(held, map(plan(held).batch, range(6, 7)), CPU)))
     other = sampler.Order(held.lengths, 4, seed=4)
-    assert not same(whole, list(data.batches(held, other, 0, 7, CPU)))
+    assert not same(whole, list(data.batches(held, map(other.batch, range(7)), CPU)))
 
 
 def test_threads_end_when_reading_ahead_is_given_up(
     utterances: list[Utterance], root: Path, held: data.Waveforms
 ) -> None:
     before = threading.active_count()
-    reading = data.batches(data.Waveforms(utterances, root, quiet, 0, 2), plan(held), 0, 100, CPU)
+    reading = data.batches(data.Waveforms(utterances, root, quiet, 0, 2), map(plan(held).batch, range(100)), CPU)
     next(reading)
     assert threading.active_count() > before
     del reading
@@ -151,7 +154,7 @@ def test_the_global_generators_are_left_alone(held: data.Waveforms) -> None:
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002
     expected = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
-    list(data.batches(held, plan(held), 0, 4, CPU))
+    list(data.batches(held, map(plan(held).batch, range(4)), CPU))
     assert torch.equal(torch.get_rng_state(), expected[0])
     assert np.random.get_state()[1].tolist() == expected[1]  # noqa: NPY002
 
@@ -163,7 +166,7 @@ def test_recordings_that_changed_since_are_named(root: Path, tmp_path: Path, lim
     def read(samples: int) -> None:
         one = Utterance("1-1-0000", path.name, "train", "1", samples, 16_000, "one")
         waveforms = data.Waveforms([one], tmp_path, quiet, limit)
-        list(data.scoring_batches(waveforms, 1, CPU))
+        list(data.batches(waveforms, [np.array([0])], CPU))
 
     with pytest.raises(ValueError, match=r"1-1-0000.flac cannot be opened \(No such file or directory\)"):
         read(400)
@@ -189,16 +192,15 @@ def test_progress_is_told_as_recordings_are_decoded(utterances: list[Utterance],
         data.Waveforms([], root, quiet)
 
 
-def test_every_test_utterance_comes_once_from_the_longest_on_and_back_in_order(held: data.Waveforms) -> None:
-    batches = list(data.scoring_batches(held, 4, CPU))
+def test_scoring_takes_every_utterance_once_from_the_longest_on(held: data.Waveforms) -> None:
+    plan = sampler.longest_first(held.lengths, range(11), 4)
+    batches = list(data.batches(held, plan, CPU))
     assert [len(batch.samples) for batch in batches] == [4, 4, 3]
     lengths = torch.cat([batch.samples for batch in batches]).tolist()
     assert lengths == sorted(held.lengths.tolist(), reverse=True)
-    permutation = data.scoring_order(held)
-    assert sorted(permutation.tolist()) == list(range(11))
-    assert sampler.restore(permutation, lengths) == held.lengths.tolist()
-    with pytest.raises(ValueError, match="10 results of 11 utterances"):
-        sampler.restore(permutation, lengths[:10])
+    assert sorted(np.concatenate(plan)) == list(range(11))
+    some = sampler.longest_first(held.lengths, [7, 1, 4], 2)
+    assert sorted(np.concatenate(some)) == [1, 4, 7]
 
 
 LENGTHS = np.random.Generator(np.random.PCG64(1)).integers(1_000, 200_000, 1003)
@@ -237,13 +239,19 @@ def test_all_utterances_are_as_likely_to_be_left_out_long_or_short() -> None:
     assert (np.abs(seen - expected) < 5 * np.sqrt(2000 * 4 / 7 * 3 / 7)).all()
 
 
-def test_buckets_save_padding_and_jitter_mixes_them() -> None:
-    def wasted(**options: float | bool) -> float:
-        return sampler.padding(LENGTHS, iter(sampler.Order(LENGTHS, 16, 0, **options).epoch(1)))  # type: ignore[arg-type]
+def padding(lengths: sampler.Indices, batches: Iterable[sampler.Indices]) -> float:
+    """Return the part of all samples in these batches that is padding."""
+    used, total = zip(*((lengths[b].sum(), len(b) * lengths[b].max()) for b in batches), strict=True)
+    return 1 - float(sum(used)) / float(sum(total))
 
-    assert wasted(buckets=False) > 0.40
-    assert wasted() < 0.05
-    assert wasted(jitter=0) < 0.02
+
+def test_sorting_saves_padding_and_jitter_mixes_batches() -> None:
+    def wasted(jitter: float) -> float:
+        return padding(LENGTHS, sampler.Order(LENGTHS, 16, 0, jitter=jitter).epoch(1))
+
+    assert padding(LENGTHS, np.arange(992).reshape(62, 16)) > 0.40
+    assert wasted(0.1) < 0.05
+    assert wasted(0) < 0.02
     fixed, mixed = (sampler.Order(LENGTHS[:992], 16, 0, jitter=jitter) for jitter in (0, 0.1))
 
     def companies(plans: sampler.Order, epoch: int) -> set[frozenset[int]]:
@@ -253,18 +261,13 @@ def test_buckets_save_padding_and_jitter_mixes_them() -> None:
     assert not companies(mixed, 1) & companies(mixed, 2)
 
 
-def test_padding_is_counted() -> None:
-    lengths = np.array([10, 6, 4, 4])
-    assert sampler.padding(lengths, iter([np.array([0, 1]), np.array([2, 3])])) == pytest.approx(4 / 28)
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**40), st.integers(0, 200))
 def test_a_batch_is_a_function_of_seed_and_step(n: int, size: int, seed: int, step: int) -> None:
     lengths = np.arange(n) * 7 % 11 + 1
     if size > n:
         with pytest.raises(
-            ValueError, match=f"batch_size={size}: expected 1 to {n}, the training utterances there are"
+            ValueError, match=f"batch_size={size}: expected 1 to {n}, the number of training utterances"
         ):
             sampler.Order(lengths, size, seed)
         return
@@ -290,14 +293,10 @@ def test_real_digits_are_batched_with_little_padding() -> None:
     held = data.Waveforms(found.train, found.root, quiet, workers=1)
     assert len(held) == 1560
     assert abs(held.lengths.sum() / 16_000 - 3591) < 1
-    wasted = {
-        buckets: sampler.padding(held.lengths, iter(sampler.Order(held.lengths, 32, 0, buckets=buckets).epoch(1)))
-        for buckets in (False, True)
-    }
-    assert wasted[False] > 0.5
-    assert wasted[True] < 0.07
-    batch = next(data.batches(held, sampler.Order(held.lengths, 32, 0), 48, 49, CPU))
+    assert padding(held.lengths, np.random.default_rng(0).permutation(1560)[:1536].reshape(48, 32)) > 0.5
+    assert padding(held.lengths, sampler.Order(held.lengths, 32, 0).epoch(1)) < 0.07
+    batch = next(data.batches(held, [sampler.Order(held.lengths, 32, 0).batch(48)], CPU))
     assert 0.01 < float(batch.waveforms.std()) < 0.3
-    first = alphabet.decode(batch.targets[: int(batch.target_lengths[0])].tolist()).split()
+    first = "".join(alphabet.SYMBOLS[i] for i in batch.targets[: int(batch.target_lengths[0])]).split()
     assert set(first) <= {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
     assert 1 <= len(first) <= 7

@@ -1,25 +1,15 @@
 from __future__ import annotations
 
-import importlib.util
-import itertools
 import math
 import re
-import sys
-from collections import defaultdict
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from tasks.librispeech import decode
-from tasks.librispeech.decode import LanguageModel
 
 SYMBOLS = "_ 'abcdefghijklmnopqrstuvwxyz"
-HAS_LIBRARY = importlib.util.find_spec("flashlight") is not None
-needs_library = pytest.mark.skipif(
-    not HAS_LIBRARY, reason="needs flashlight-text, an extra (pip install flashlight-text)"
-)
 
 
 def frames(*paths: str, time: int = 0) -> tuple[Tensor, Tensor]:
@@ -100,114 +90,3 @@ def test_shapes_that_do_not_fit(shapes: tuple[tuple[int, ...], tuple[int, ...]])
     message = re.escape(f"log_probabilities of shape {shapes[0]} and lengths of shape {shapes[1]}")
     with pytest.raises(ValueError, match=message):
         decode.greedy(scores, lengths)
-    with pytest.raises(ValueError, match=message):
-        decode.beam(scores, lengths, width=2)
-
-
-def test_without_the_library_beam_search_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    if HAS_LIBRARY:
-        monkeypatch.setitem(sys.modules, "torchaudio.models.decoder", None)
-        decode._decoder.cache_clear()
-    with pytest.raises(ValueError, match=r"needs flashlight-text.* pip install flashlight-text"):
-        decode.beam(*frames("abc"), width=3)
-
-
-def test_a_width_below_one() -> None:
-    with pytest.raises(ValueError, match="width=0 must be at least 1"):
-        decode.beam(*frames("abc"), width=0)
-
-
-@needs_library
-def test_a_wide_beam_finds_the_transcript_with_most_probability() -> None:
-    """Against the sum over all alignments of all transcripts, of four symbols that have nearly all the probability."""
-    random = torch.Generator().manual_seed(0)
-    used, time = [0, 3, 4, 5], 5
-    scores = torch.full((30, time, 29), -30.0)
-    scores[:, :, used] = torch.randn(30, time, 4, generator=random)
-    log_probabilities = scores.log_softmax(2)
-    best = []
-    for row in log_probabilities.exp().tolist():
-        total: dict[str, float] = defaultdict(float)
-        for path in itertools.product(used, repeat=time):
-            total[spelled(list(path))] += math.prod(row[frame][symbol] for frame, symbol in enumerate(path))
-        best.append(max(total, key=lambda text: total[text]))
-    lengths = torch.full((30,), time)
-    assert decode.beam(log_probabilities, lengths, width=2000) == best
-    assert decode.greedy(log_probabilities, lengths) != best, "the most probable path is not enough"
-
-
-@needs_library
-def test_beam_search_does_not_look_past_the_length_either() -> None:
-    scores, _ = frames("abcde", "v wxz")
-    scores[0, 3:] = scores[0, [3]].flip(1)
-    assert decode.beam(scores, torch.tensor([3, 5]), width=8) == ["abc", "v wxz"]
-
-
-# Base 10. P(cat | the) = -0.2 and P(kat | the) = -3.0; then the end: P(</s> | cat) = -0.3, P(</s> | kat) = -0.3 - 1.0.
-ARPA = """\\data\\
-ngram 1=7
-ngram 2=4
-
-\\1-grams:
--99\t<s>\t-0.3
--1.0\t</s>
--2.0\t<unk>
--1.0\tTHE\t-0.3
--1.0\tCAT\t-0.3
--3.0\tKAT\t-0.3
--3.0\tÉTÉ\t-0.3
-
-\\2-grams:
--0.2\t<s> THE
--0.2\tTHE CAT
--3.0\tTHE KAT
--0.3\tCAT </s>
-
-\\end\\
-"""
-IN_FAVOUR = 2.8 + 1.0  # of "the cat", to base 10
-
-
-@pytest.fixture
-def arpa(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.arpa"
-    path.write_text(ARPA, encoding="utf-8")
-    return path
-
-
-def heard_as_kat(nats: float) -> tuple[Tensor, Tensor]:
-    """Return "the kat", where a c is less probable than the k by so many nats."""
-    scores, lengths = frames("t_h_e_ _k_a_t_")
-    scores[0, 8, SYMBOLS.index("c")] = scores[0, 8, SYMBOLS.index("k")] - nats
-    return scores, lengths
-
-
-@needs_library
-@pytest.mark.parametrize("weight", [0.5, 1.0, 2.0])
-def test_a_language_model_overrules_what_was_heard_by_its_weight(arpa: Path, weight: float) -> None:
-    model = LanguageModel(arpa, weight=weight)
-    assert decode.beam(*heard_as_kat(weight * IN_FAVOUR - 0.1), 10, model) == ["the cat"]
-    assert decode.beam(*heard_as_kat(weight * IN_FAVOUR + 0.1), 10, model) == ["the kat"]
-    assert decode.beam(*heard_as_kat(0.1), width=10) == ["the kat"]
-
-
-@needs_library
-def test_only_words_of_the_language_model_are_found(arpa: Path) -> None:
-    model = LanguageModel(arpa, weight=0.1)
-    scores, lengths = frames("the cax", "__cat", "the ", "", time=8)
-    assert decode.beam(scores, lengths, 50, model) == ["the cat", "cat", "the", ""]
-
-
-@needs_library
-def test_files_that_are_no_language_model(tmp_path: Path, arpa: Path) -> None:
-    with pytest.raises(ValueError, match=r"absent\.arpa cannot be read"):
-        decode.beam(*frames("a"), 2, LanguageModel(tmp_path / "absent.arpa"))
-    (tmp_path / "text").write_text("the cat sat\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="text is no language model in ARPA's format"):
-        decode.beam(*frames("a"), 2, LanguageModel(tmp_path / "text"))
-    arpa.write_text(ARPA.replace("-0.2\tTHE CAT", "THE CAT"), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"tiny\.arpa cannot be read as a language model"):
-        decode.beam(*frames("a"), 2, LanguageModel(arpa))
-    arpa.write_bytes(b"\\1-grams:\n-1\t\xff\n")
-    with pytest.raises(ValueError, match=r"tiny\.arpa cannot be read as a language model: .*utf-8"):
-        decode.beam(*frames("a"), 2, LanguageModel(arpa))

@@ -51,7 +51,7 @@ def test_what_was_not_learnt_fails(root: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--batch-size", "9"), "batch_size=9: expected 1 to 8, the training utterances there are"),
+        (("--batch-size", "9"), "batch_size=9: expected 1 to 8, the number of training utterances"),
         (("--width", "0"), "width=0: expected at least 1"),
         (("--epochs", "0"), "dense phase: epochs must be positive, got 0"),
     ],

@@ -121,7 +121,7 @@ def test_runs_are_within_the_utterance_and_no_longer_than_allowed() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"frequency_width": 162}, "frequency_width=162: a frame has 161 bins"),
+        ({"frequency_width": 162}, "frequency_width=162: expected 0 to 161 bins"),
         ({"time_masks": -1}, "time_masks=-1: expected at least 0"),
         ({"time_part": 1.5}, r"time_part=1.5: expected a part in \[0, 1\]"),
     ],

@@ -1,19 +1,30 @@
 import json
+import math
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.perf import coverage, coverage_table
-from benchmarks.perf.worlds import Binary, Corpus
+from tests.trust import coverage, coverage_table
+from tests.trust.worlds import Binary, Corpus
 
+REPLICATIONS = 200
 SAVED = json.loads((coverage.HERE / "coverage.json").read_text(encoding="utf-8"))
 
 
 def test_the_page_is_what_the_cells_say() -> None:
     page = (coverage.HERE / "coverage.md").read_text(encoding="utf-8")
     assert page == coverage_table.render(SAVED)
+
+
+@pytest.mark.timeout(1200)
+def test_fewer_replications_give_the_saved_coverage() -> None:
+    cells = list(coverage.simulate(REPLICATIONS))
+    assert len(cells) == len(SAVED["cells"])
+    for cell, before in zip(cells, SAVED["cells"], strict=True):
+        error = math.sqrt(before["coverage"] * (1 - before["coverage"]) / REPLICATIONS)
+        assert abs(cell["coverage"] - before["coverage"]) < 5 * error, cell
 
 
 def test_every_cell_is_there() -> None:

@@ -1,14 +1,18 @@
-"""Made-up trials whose true gain and seed effect are known: binary outcomes, a word error rate, a BLEU.
+"""Simulated trials with known true gain and seed effects: binary outcomes, a word error rate, or a BLEU score.
 
-A replication has `SEEDS` seeds on the same examples. A share `interaction` of the examples is drawn afresh by every seed; the
-others give the same outcome in all of them, but for the seed's effect. Everything is in points.
+A replication has `SEEDS` seeds on the same examples. Every seed draws a share `interaction` of the examples anew. The other
+examples differ between seeds only by the seed's effect. All results are in points.
+
+A world has the following members. `tails` are the tails of the example effects; `examples` is the number of test examples per
+seed; `truth` is the mean gain over seeds and examples. `draw` makes the trials of `size` replications without seed effects.
+`gains` adds effects (size, seeds) and returns gains (size, seeds) and their pseudo-values (size, seeds, examples).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,41 +23,15 @@ Numbers = NDArray[np.float64]
 Tails = Literal["light", "heavy"]
 
 SEEDS = 10
-_POOL = 100_000  # lengths and difficulties are drawn from so many, so that their means are known exactly
-
-
-class World(Protocol):
-    """One kind of outcome. `draw` makes trials without a seed effect, `gains` adds one."""
-
-    @property
-    def tails(self) -> Tails:
-        """Those of the example effects."""
-
-    @property
-    def interaction(self) -> float:
-        """The share of examples that every seed draws afresh."""
-
-    @property
-    def examples(self) -> int:
-        """How many each seed is tested on."""
-
-    @property
-    def truth(self) -> float:
-        """The mean gain over seeds and examples."""
-
-    def draw(self, size: int, generator: np.random.Generator) -> tuple[Numbers, ...]:
-        """Return what `size` replications of all seeds are made from."""
-
-    def gains(self, drawn: tuple[Numbers, ...], effects: Numbers) -> tuple[Numbers, Numbers]:
-        """Return gains (size, seeds) and their pseudo-values (size, seeds, examples) with effects (size, seeds) added."""
+_POOL = 100_000  # the number of lengths and difficulties to draw from; their means are then known exactly
 
 
 @dataclass(frozen=True)
 class Binary:
-    """Right or wrong. DSD and control differ on a share of the examples, a few (heavy tails) or many (light).
+    """Hits and misses. DSD and the control differ on few examples (heavy tails) or many (light tails).
 
-    Each example has a number u in [0, 1); DSD alone is right where u is small, the control alone where it is large. A good seed
-    moves the first end, a bad one the second, by as much as its effect.
+    Each example has a number u in [0, 1). If u is small, only DSD is right; if u is large, only the control. A positive seed
+    effect extends the first range, a negative one the second.
     """
 
     tails: Tails
@@ -62,7 +40,7 @@ class Binary:
 
     @property
     def truth(self) -> float:
-        """The mean gain over seeds and examples: a tenth of the share on which the two differ."""
+        """A tenth of the share of examples on which the two differ."""
         return 10 * self._share
 
     @property
@@ -87,9 +65,9 @@ class Binary:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Counts: the word error rate of utterances (k = 1), or the BLEU-4 of captions (k = 4), without brevity penalty.
+    """Counts for the word error rate of utterances (k = 1) or BLEU-4 of captions without brevity penalty (k = 4).
 
-    Examples have a length and a difficulty; with heavy tails both are log-normal. A seed's effect scales its hits.
+    Every example has a length and a difficulty; with heavy tails both are log-normal. A seed's effect scales its hits.
     """
 
     k: Literal[1, 4]
@@ -107,19 +85,19 @@ class Corpus:
     @cached_property
     def _difficulties(self) -> Numbers:
         generator = np.random.default_rng(2)
-        found = generator.gamma(4, 1, _POOL) if self.tails == "light" else generator.lognormal(0, 1, _POOL)
-        return np.asarray(found / found.mean())
+        drawn = generator.gamma(4, 1, _POOL) if self.tails == "light" else generator.lognormal(0, 1, _POOL)
+        return np.asarray(drawn / drawn.mean())
 
     @property
     def _rates(self) -> tuple[float, float]:
-        """The control's and DSD's rate, of errors (k = 1) or of single words (k = 4)."""
+        """The rates of the control and of DSD: of errors (k = 1) or of correct single words (k = 4)."""
         return (0.15, 0.1425) if self.k == 1 else (0.6, 0.618)
 
-    _KEPT = 0.65  # of the n-grams that are right, the share that is right with one word more
+    _KEPT = 0.65  # the share of correct n-grams that are still correct with one more word
 
     @property
     def truth(self) -> float:
-        """The mean gain over seeds and examples."""
+        """DSD's score minus the control's."""
         control, dsd = self._rates
         if self.k == 1:
             return 100 * (control - dsd)
@@ -133,7 +111,7 @@ class Corpus:
         expected = lengths * generator.choice(self._difficulties, (size, 1, self.examples))
         again = generator.random((size, 1, self.examples)) < self.interaction
         shape = (size, SEEDS, self.examples)
-        found: list[Numbers] = []
+        drawn: list[Numbers] = []
         for rate in self._rates:
             first = _held(generator.poisson(np.broadcast_to(rate * expected, shape)), again)
             hits = [lengths - first] if self.k == 1 else [first]
@@ -144,8 +122,8 @@ class Corpus:
             parts = pseudo_values(counts)
             sums = counts.sum(axis=-2)
             rates = sums[..., : self.k] / sums[..., self.k :]
-            found += [100 * (rates.prod(axis=-1) ** (1 / self.k)), parts]
-        return tuple(found)
+            drawn += [100 * (rates.prod(axis=-1) ** (1 / self.k)), parts]
+        return tuple(drawn)
 
     def gains(self, drawn: tuple[Numbers, ...], effects: Numbers) -> tuple[Numbers, Numbers]:
         """Return gains and their pseudo-values."""
@@ -160,6 +138,9 @@ class Corpus:
         return 100 * (1 - dsd) if self.k == 1 else self.truth * dsd / (dsd - control)
 
 
+World: TypeAlias = Binary | Corpus
+
+
 def _held(values: NDArray[np.generic], again: NDArray[np.bool_]) -> Numbers:
-    """Return values (size, seeds, examples) with the first seed's for all seeds where an example is not drawn `again`."""
+    """Return values (size, seeds, examples). If an example is not drawn `again`, all seeds have the first seed's value."""
     return np.asarray(np.where(again, values, values[:, :1]))

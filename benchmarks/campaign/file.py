@@ -1,0 +1,86 @@
+"""A campaign as a TOML file: rows, scale, arms, seeds, data and resources. `paper.toml` beside this module is one."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from benchmarks import rows
+from benchmarks.arms.registry import DEFAULT_ARMS, ArmName
+from benchmarks.campaign.trial import Resources
+from tasks.recipe import Scale
+
+Seeds = Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...]
+"""The number of seeds, from 0, or the seeds themselves."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)  # a misspelt key must not be ignored
+
+
+class RowPlan(_Table):
+    """What a campaign does with one row.
+
+    Attributes:
+        data: the data set's folder, inside the folder given by `--data`; absent for generated data (smoke scale).
+        arms, seeds: instead of the campaign's.
+        hours: how long a trial takes, until a record of the same kind of hardware tells.
+        options: further flags of `run` by field name: `{ precision = "bfloat16" }`. Files are inside the folder given by `--data`.
+    """
+
+    data: str | None = None
+    arms: tuple[ArmName, ...] | None = None
+    seeds: Seeds | None = None
+    hours: Annotated[float, Field(gt=0)] | None = None
+    options: dict[str, Any] = {}
+
+
+class Campaign(_Table):
+    """Trials of several rows at one scale.
+
+    Attributes:
+        scale: the scale of all rows.
+        seeds, arms: those of every row that does not name its own.
+        rows: what to do, by the row's name.
+        resources: what each trial needs.
+        gpu: the GPU for which records tell the time, as a record's `hardware.gpu` names it; by default this machine's.
+        price: what an hour of `resources` costs, in any currency.
+        slurm: further options of sbatch, as submitit names them: `{ partition = "gpu", account = "me" }`.
+    """
+
+    scale: Scale
+    seeds: Seeds = 5
+    arms: tuple[ArmName, ...] = DEFAULT_ARMS
+    rows: dict[str, RowPlan]
+    resources: Resources = Resources()
+    gpu: str | None = None
+    price: Annotated[float, Field(ge=0)] | None = None
+    slurm: dict[str, Any] = {}
+
+    def seeds_of(self, name: str) -> tuple[int, ...]:
+        """Return the seeds of a row."""
+        own = self.rows[name].seeds
+        seeds = self.seeds if own is None else own
+        return tuple(range(seeds)) if isinstance(seeds, int) else seeds
+
+
+def read(path: Path) -> Campaign:
+    """Return the campaign in the file at `path`.
+
+    Raises:
+        ValueError: it is not TOML, a key is unknown or has a wrong value, or there is no such row; the message names it.
+        OSError: the file cannot be read.
+    """
+    try:
+        campaign = Campaign.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except ValueError as error:  # tomllib's, and text that is not UTF-8
+        raise ValueError(f"{path}: {error}") from error
+    for name in campaign.rows:
+        rows.row(name)
+    return campaign

@@ -1,0 +1,180 @@
+"""One trial of a campaign: its command, what it needs, and its run in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from benchmarks import ROOT
+from benchmarks.training.lock import TAKEN
+
+PROGRAM = (sys.executable, "-m", "benchmarks")
+"""What runs a command of the suite."""
+
+_STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"
+_TICK = 0.2  # seconds between looks at a process
+_BETWEEN_TRIES = 5.0  # seconds before a taken trial is tried again
+
+
+@pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Resources:
+    """What one trial needs.
+
+    Attributes:
+        gpus: GPUs, at most 1; 0 for none. Below 1, trials share a GPU (Slurm gives each a whole one).
+        cpus: processor cores. On a CPU, a trial computes with as many threads.
+        memory_gb: host memory in GB, for Ray and Slurm; None to leave it to them.
+        hours: Slurm's time limit for one job. A trial that needs longer is saved, requeued and resumed.
+        retries: how often a trial is started again after its process was killed. It resumes from its checkpoint.
+    """
+
+    gpus: Annotated[float, Field(ge=0, le=1)] = 0.0
+    cpus: Annotated[int, Field(ge=1)] = 1
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    hours: Annotated[float, Field(gt=0)] = 24.0
+    retries: Annotated[int, Field(ge=0)] = 3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A command of the suite that trains one trial.
+
+    Attributes:
+        title: what it trains, in words.
+        command: the whole command, program included.
+        log: the file to which its output is appended.
+        resources: what it needs.
+        hours: how long it is expected to take; None if nothing tells.
+    """
+
+    title: str
+    command: tuple[str, ...]
+    log: Path
+    resources: Resources = field(default=Resources())
+    hours: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a trial ended.
+
+    Attributes:
+        trial: the trial.
+        status: the exit status of its command: 0 finished, 1 failed, 2 invalid, 75 taken, 128 + n stopped by signal n,
+            -n killed by signal n. The record is in the `records` of its output folder.
+        starts: how often it was started.
+        host: the machine of its last process.
+        seconds: from its first start to its end.
+    """
+
+    trial: Trial
+    status: int
+    starts: int
+    host: str
+    seconds: float
+
+
+class Running:
+    """A trial that runs in a process of its own.
+
+    The process gets a session of its own: signals reach it through `signal` alone, once each. It saves and stops by itself if
+    the process that started it dies.
+
+    Args:
+        trial: the trial.
+        environment: variables to add, such as CUDA_VISIBLE_DEVICES.
+    """
+
+    def __init__(self, trial: Trial, environment: Mapping[str, str] | None = None) -> None:
+        self.trial, self.starts = trial, 0
+        self._environment = dict(environment or {})
+        self._began = time.monotonic()
+        self.start()
+
+    def start(self) -> None:
+        """Start the trial, or start it again."""
+        on_cpu = {"OMP_NUM_THREADS": str(self.trial.resources.cpus), "CUDA_VISIBLE_DEVICES": ""}
+        own = {
+            **os.environ,
+            **({} if self.trial.resources.gpus else on_cpu),
+            **self._environment,
+            _STOP_WITH_PARENT: str(os.getpid()),
+        }
+        self.trial.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.trial.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.trial.command,
+                cwd=ROOT,
+                env=own,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.starts += 1
+        self._stopping = False
+
+    def poll(self) -> Result | None:
+        """Return the result if the trial has ended. A trial whose process was killed is started again, `retries` times."""
+        status = self._process.poll()
+        if status is None:
+            return None
+        if status < 0 and not self._stopping and self.starts <= self.trial.resources.retries:
+            self.start()
+            return None
+        return Result(self.trial, status, self.starts, socket.gethostname(), time.monotonic() - self._began)
+
+    def signal(self, number: int) -> None:
+        """Pass a signal on to the trial. The first asks it to save and stop, the second ends it at once."""
+        self._stopping = True
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def wait(self) -> Result:
+        """Wait for the result. If this is interrupted, the trial is asked to stop, and saves."""
+        try:
+            while (result := self.poll()) is None:
+                time.sleep(_TICK)
+        except BaseException:
+            self.stop()
+            self.poll()  # takes its status, which `stop` leaves
+            raise
+        return result
+
+    def stop(self) -> None:
+        """Ask the trial to save and stop, and wait until it has. It may be called in a signal handler."""
+        if not self._stopping:
+            self.signal(signal.SIGTERM)
+        with contextlib.suppress(ChildProcessError):  # it has been waited for
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)  # unlike Popen.wait, it takes no lock
+
+
+def run(trial: Trial, patience: float = 0.0, started: Callable[[Running], None] = lambda running: None) -> Result:
+    """Run a trial to its end in a process of its own.
+
+    Args:
+        trial: the trial.
+        patience: seconds to wait for another process that is running it. The process of a worker that was killed takes a
+            step, and the time to write a checkpoint, until it notices.
+        started: is told of the process.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        running = Running(trial)
+        started(running)
+        result = running.wait()
+        if result.status != TAKEN or time.monotonic() > deadline:
+            return result
+        time.sleep(_BETWEEN_TRIES)

@@ -1,0 +1,49 @@
+"""DSD in Accelerate, on real digits.
+
+pip install dsd-training[examples] accelerate
+python digits_accelerate.py
+"""
+
+import torch
+from accelerate import Accelerator
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, TensorDataset
+
+import dsd
+
+EPOCHS = 2  # of each phase
+
+
+def main() -> None:
+    """Train on three quarters of the digits and test on the rest."""
+    torch.manual_seed(0)
+    x, y = load_digits(return_X_y=True)
+    pictures, labels = torch.tensor(x, dtype=torch.float32).view(-1, 1, 8, 8) / 16, torch.tensor(y)
+    batches = DataLoader(TensorDataset(pictures[:1344], labels[:1344]), batch_size=64, shuffle=True)
+    accelerator = Accelerator(cpu=True)
+    model = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 10))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    model, optimizer, batches = accelerator.prepare(model, optimizer, batches)
+    steps = EPOCHS * len(batches)
+    phases = dsd.Phases(sparsity=0.5, begin=steps, end=2 * steps)
+    step = 0
+    for epoch in range(3 * EPOCHS):
+        for inputs, targets in batches:
+            phases.at(step, model, optimizer)
+            optimizer.zero_grad()
+            accelerator.backward(cross_entropy(model(inputs), targets))
+            optimizer.step()
+            step += 1
+
+        weights = torch.cat([p.detach().flatten() for p in model.parameters() if p.ndim > 1])
+        print(f"epoch {epoch}: {float((weights == 0).float().mean()):.0%} of the weights are zero")
+
+    with torch.no_grad():
+        wrong = model(pictures[1344:]).argmax(1) != labels[1344:]
+    print(f"wrong test answers: {float(wrong.float().mean()):.1%}")
+
+
+if __name__ == "__main__":
+    main()
