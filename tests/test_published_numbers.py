@@ -31,8 +31,8 @@ PLAN = {
     "imagenet_resnet18": ("ResNet-18", 5, 1.1, 0.041),
     "imagenet_resnet50": ("ResNet-50", 5, 2.0, 0.046),
     "flickr8k_neuraltalk": ("NeuralTalk", 5, 1.4, 0.101),
-    "librispeech_deepspeech": ("DeepSpeech", 5, 1.8, (33.55 - 32.20) / 33.55),
-    "librispeech_deepspeech2": ("DeepSpeech-2", 10, 1.9, (14.52 - 13.96) / 14.52),
+    "librispeech_deepspeech": ("DeepSpeech", 5, 2.8, (33.55 - 32.20) / 33.55),
+    "librispeech_deepspeech2": ("DeepSpeech-2", 10, 2.1, (14.52 - 13.96) / 14.52),
 }
 GATES = {
     # domain: the score on training examples, the least a guess gets, the score beside it on other examples
