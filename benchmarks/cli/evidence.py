@@ -19,7 +19,7 @@ from benchmarks.cli.console import say, show
 from benchmarks.cli.display import duration
 from benchmarks.cli.engines import Planned, Queue
 from benchmarks.cli.options import Evidence, Run
-from benchmarks.evidence_plan import WANTED, Wanted
+from benchmarks.evidence_plan import SECONDARY, WANTED, Wanted
 from benchmarks.records import store
 from benchmarks.rows import ROWS, row
 from benchmarks.training import lock
@@ -60,7 +60,7 @@ def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
             return 0
         campaign.require()
         return engines.run_all(campaign, given, inline=False)
-    queue = PlanQueue(given, WANTED if wanted is None else wanted)
+    queue = PlanQueue(given, (*WANTED, *SECONDARY) if wanted is None else wanted)
     if _shown(queue, given):
         return 0
     require(given.data, queue.wanted)
