@@ -44,6 +44,7 @@ class Wanted:
 
     Attributes:
         data, weights: the data set's folder and the frozen network's file, inside the folder given by `--data`.
+        test: the number and kind of its test examples.
         seeds: the number of seeds, starting at 0.
         hours: expected core-hours per trial; replaced by measurements once trials ran on the same kind of hardware.
         spread: expected standard deviation of the gain over seeds, in metric points; replaced by measurement from three seeds on.
@@ -54,6 +55,7 @@ class Wanted:
     data: str
     arms: tuple[ArmName, ...]
     gate: Gate
+    test: str
     seeds: int = 5
     hours: float = 1.0
     spread: float = 0.3
@@ -92,7 +94,7 @@ class Wanted:
         return ROWS[self.row].title + (f" ({', '.join(kinds)})" if kinds else "")
 
 
-_TINY = "tiny-imagenet-50"
+_TINY, _PICTURES, _UTTERANCES = "tiny-imagenet-50", "18,000 test pictures", "756 test utterances"
 _TOP1 = Gate(chance=98.0, fit="top1_error", beside="top1_error")  # 50 equally frequent classes
 # exp(entropy) of Flickr8k's training captions: 345,249 words and end tokens, rare words dropped.
 _CAPTIONS = Gate(chance=175.4, fit="perplexity", beside="val_perplexity", saturated=None)
@@ -105,16 +107,34 @@ WANTED: tuple[Wanted, ...] = (
         _TINY,
         arms=("control", "dsd", "llr", "control-text", "dsd-text"),
         gate=_TOP1,
+        test=_PICTURES,
         hours=1.1,
         spread=0.24,
     ),
-    Wanted("imagenet_resnet50", _TINY, arms=("control", "dsd", "llr"), gate=_TOP1, hours=2.0, spread=0.32),
-    Wanted("imagenet_googlenet", _TINY, arms=("control", "dsd", "llr", "random"), gate=_TOP1, hours=1.6, spread=0.32),
+    Wanted(
+        "imagenet_resnet50",
+        _TINY,
+        arms=("control", "dsd", "llr"),
+        gate=_TOP1,
+        test=_PICTURES,
+        hours=2.0,
+        spread=0.32,
+    ),
+    Wanted(
+        "imagenet_googlenet",
+        _TINY,
+        arms=("control", "dsd", "llr", "random"),
+        gate=_TOP1,
+        test=_PICTURES,
+        hours=1.6,
+        spread=0.32,
+    ),
     Wanted(
         "imagenet_vgg16",
         _TINY,
         arms=("control", "dsd", "llr", "random"),
         gate=_TOP1,
+        test=_PICTURES,
         hours=0.8,
         spread=0.8,
     ),
@@ -123,6 +143,7 @@ WANTED: tuple[Wanted, ...] = (
         "flickr8k",
         arms=("control", "dsd", "llr", "control-text", "dsd-text", "random"),
         gate=_CAPTIONS,
+        test="1,000 test pictures",
         hours=1.4,
         spread=0.32,
         weights="squeezenet1_0-imagenet-pruned.safetensors",
@@ -132,6 +153,7 @@ WANTED: tuple[Wanted, ...] = (
         "noisy-digits-10db",
         arms=("control", "dsd", "llr"),
         gate=_WORDS,
+        test=_UTTERANCES,
         hours=2.8,
         spread=0.8,
     ),
@@ -140,6 +162,7 @@ WANTED: tuple[Wanted, ...] = (
         "noisy-digits-0db",
         arms=("control", "dsd", "llr"),
         gate=_WORDS,
+        test=_UTTERANCES,
         seeds=10,
         hours=2.1,
         spread=0.55,

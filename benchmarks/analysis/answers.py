@@ -63,8 +63,27 @@ class Row:
     def lacks(self) -> str | None:
         """What is missing for a verdict; None if there is a verdict."""
         if self.group is None:
-            return "no trial yet"
+            return "no trial"
         return self.answer.missing if self.records else summary.missing(self.group)
+
+    @property
+    def verdict(self) -> str:
+        """The two answers in words, or why there are none."""
+        if self.lacks is None:
+            return f"claim {self.answer.claim}; {self.answer.direction}"
+        return f"none yet ({self.lacks})" if self.have < self.wanted.seeds else f"none: {self.lacks}"
+
+    @property
+    def control(self) -> float | None:
+        """The mean of the control's metric; None without a trial of DSD and control."""
+        values = [record.arms["control"].test[record.metric] for record in self.records]
+        return sum(values) / len(values) if values else None
+
+    @property
+    def hours(self) -> float | None:
+        """The mean hours of the finished trials with the planned arms only; None without one."""
+        found = [record.cost.seconds / 3600 for record in self.records if set(record.arms) <= set(self.wanted.arms)]
+        return sum(found) / len(found) if found else None
 
 
 def rows(groups: Sequence[Group]) -> dict[str, Row]:
@@ -132,7 +151,7 @@ def standing(group: Group, rows: Mapping[str, Row]) -> str:
     row = row_of(group, rows)
     if group.section in reasons or row is None:
         return reasons.get(group.section, "not in the plan: none")
-    return f"claim {row.answer.claim}; {row.answer.direction}" if row.lacks is None else f"none: {row.lacks}"
+    return row.verdict
 
 
 def _group(wanted: Wanted, groups: Sequence[Group]) -> Group | None:

@@ -50,13 +50,13 @@ class Group:
 
     Groups compare by identity, so that results can be cached (`functools.lru_cache`).
 
-    A newer trial of a seed supersedes the older one only if it has all of its arms: a later, smaller run must not hide
-    evidence. `unused` are newer trials that lack an arm, each with the reason as text.
+    `replaced` are older trials of a seed. A newer trial replaces an older one only if it has all of its arms: a later, smaller run
+    must not hide evidence. `unused` are newer trials that lack an arm, each with the reason as text.
     """
 
     key: Key
     records: tuple[Record, ...]
-    superseded: tuple[Record, ...]
+    replaced: tuple[Record, ...]
     unused: tuple[tuple[Record, str], ...] = ()
 
     @property
@@ -67,20 +67,20 @@ class Group:
     @property
     def everything(self) -> tuple[Record, ...]:
         """All trials, used or not, by seed and then by end time."""
-        trials = (*self.records, *self.superseded, *(trial for trial, _ in self.unused))
+        trials = (*self.records, *self.replaced, *(trial for trial, _ in self.unused))
         return tuple(sorted(trials, key=lambda trial: (trial.seed, trial.finished, trial.id)))
 
     @property
     def states(self) -> dict[str, str]:
-        """Trial id to "used", "superseded", or the reason why it is not used."""
-        states = {trial.id: "used" for trial in self.records} | {trial.id: "superseded" for trial in self.superseded}
+        """Trial id to "used", "replaced", or the reason why it is not used."""
+        states = {trial.id: "used" for trial in self.records} | {trial.id: "replaced" for trial in self.replaced}
         return states | {trial.id: why for trial, why in self.unused}
 
     @property
     def repeated(self) -> frozenset[int]:
         """The seeds that were trained more than once with different results."""
         used = {record.seed: record for record in self.records}
-        rest = (*self.superseded, *(record for record, _ in self.unused))
+        rest = (*self.replaced, *(record for record, _ in self.unused))
         return frozenset(record.seed for record in rest if not _same_run(record, used[record.seed]))
 
     @property
@@ -112,6 +112,11 @@ class Group:
         if self.key.scale == "paper":
             return "paper"
         return "regime" if self.sample.numerics else "small"
+
+    @property
+    def superseded(self) -> bool:
+        """Whether its trials are of suite 0.1, custom recipes included. They stand on a page of their own."""
+        return self.section in ("small", "custom") and self.key.scale == "small" and not self.sample.numerics
 
     @property
     def quotable(self) -> bool:
@@ -178,9 +183,9 @@ def group_records(records: Iterable[Record]) -> list[Group]:
             if trial is not chosen
         ]
         label = " or ".join(sorted({record.data.name for record in used}))
-        superseded = tuple(trial for trial, chosen in rest if _supersedes(chosen, trial))
-        unused = tuple((trial, _why_unused(trial, chosen)) for trial, chosen in rest if not _supersedes(chosen, trial))
-        result.append(Group(dataclasses.replace(key, data=label), used, superseded, unused))
+        replaced = tuple(trial for trial, chosen in rest if _replaces(chosen, trial))
+        unused = tuple((trial, _why_unused(trial, chosen)) for trial, chosen in rest if not _replaces(chosen, trial))
+        result.append(Group(dataclasses.replace(key, data=label), used, replaced, unused))
     return sorted(
         result, key=lambda group: (row_order(group.key.row), SECTIONS.index(group.section), _sortable(group.key))
     )
@@ -229,19 +234,19 @@ def _in_use(trials: Sequence[Record]) -> Record:
     """Return the trial of a seed that counts. `trials` are ordered from oldest to newest."""
     chosen = trials[0]
     for newer in trials[1:]:
-        if _supersedes(newer, chosen):
+        if _replaces(newer, chosen):
             chosen = newer
     return chosen
 
 
-def _supersedes(newer: Record, older: Record) -> bool:
+def _replaces(newer: Record, older: Record) -> bool:
     return _age(newer) >= _age(older) and set(newer.arms) >= set(older.arms)
 
 
 def _why_unused(record: Record, chosen: Record) -> str:
-    """Return why a trial neither counts nor is superseded by `chosen`, which counts."""
+    """Return why a trial neither counts nor is replaced by `chosen`, which counts."""
     lacks = ", ".join(sorted(set(chosen.arms) - set(record.arms)))
-    assert lacks, "a trial with all of these arms would count, or be superseded"
+    assert lacks, "a trial with all of these arms would count, or be replaced"
     return f"not used: lacks {lacks}, which the trial of {chosen.finished} has"
 
 

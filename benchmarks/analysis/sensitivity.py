@@ -14,6 +14,7 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import Average
 from benchmarks.arms import registry
 from benchmarks.arms.registry import ARMS, SENSITIVITY
+from benchmarks.statistics.crossed import Crossed
 from benchmarks.statistics.intervals import Paired
 
 _SWEPT = tuple(name for name in SENSITIVITY if ARMS[name].sparsity is not None)
@@ -26,6 +27,7 @@ class Choice:
 
     `over` is the control or the arm's own control (see `registry.control_of`). `sparsity` is the sparsity of S in percent for
     DSD by sparsity (the mean, if the recipe's sparse phases differ); None for other arms. `gains` has one entry per seed.
+    `crossed` is the gain with its interval over seeds and test examples; None if the trials are no results, or below two seeds.
     `seconds` is the arm's mean time per trial.
     """
 
@@ -35,7 +37,15 @@ class Choice:
     test: Average
     gains: tuple[float, ...]
     gain: Paired | None
+    crossed: Crossed | None
     seconds: float
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval: over seeds and test examples for results, otherwise over seeds."""
+        if self.crossed:
+            return self.crossed.low, self.crossed.high
+        return self.gain.interval if self.gain else None
 
 
 @functools.lru_cache(maxsize=64)
@@ -68,7 +78,8 @@ def _choice(group: Group, name: str) -> Choice | None:
     test = summary.average([arm.test[group.metric] for arm in arms.values()], list(arms))
     seconds = summary.average([arm.cost.seconds for arm in arms.values()]).mean
     paired = summary.paired(group, list(gains.values()))
-    return Choice(name, over, _sparsity(group, name), test, tuple(gains.values()), paired, seconds)
+    crossed = summary.crossed(group, name, over) if group.quotable else None
+    return Choice(name, over, _sparsity(group, name), test, tuple(gains.values()), paired, crossed, seconds)
 
 
 def _sparsity(group: Group, name: str) -> float | None:

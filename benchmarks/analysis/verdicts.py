@@ -9,7 +9,7 @@ Neither answer is given unless the row's gate holds and it has exactly its plann
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,12 +86,18 @@ def missing(
     if len(set(planned)) < LEAST_SEEDS:
         lacking.append(f"{len(set(planned))} seeds planned, {LEAST_SEEDS} needed")
     elif absent := sorted(set(planned) - set(seeds)):
-        lacking.append(f"planned seeds missing: {', '.join(map(str, absent))}")
+        lacking.append(f"{_seeds(absent)} not run")
     if extra := sorted(set(seeds) - set(planned)):
         lacking.append(f"seeds not planned: {', '.join(map(str, extra))}")
     if repeated:
         lacking.append(f"seeds trained more than once: {', '.join(map(str, sorted(repeated)))}")
     return "; ".join(lacking) or None
+
+
+def _seeds(numbers: Sequence[int]) -> str:
+    """Return "seed 4", "seeds 3 and 4" or "seeds 2, 3 and 4"."""
+    *first, last = map(str, numbers)
+    return f"seeds {', '.join(first)} and {last}" if first else f"seed {last}"
 
 
 def claim_answer(measured: Measured, share: float) -> ClaimAnswer:

@@ -79,7 +79,7 @@ def _side(name: str, path: Path) -> _Side:
     if not groups:
         raise ValueError(f"{name}: {path} has no record of a finished trial (ID.json)")
     rest = len(records) - sum(len(group.records) for group in groups)
-    return _Side(groups, [], [f"{name}: {rest} records not used: superseded or failed"] if rest else [])
+    return _Side(groups, [], [f"{name}: {rest} records not used: replaced or failed"] if rest else [])
 
 
 def _print(found: Comparison) -> None:

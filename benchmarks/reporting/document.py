@@ -161,6 +161,11 @@ def plain(text: Text) -> str:
     return "".join(one if isinstance(one, str) else one.text for one in pieces(text))
 
 
+def joined(texts: Iterable[Text]) -> Text:
+    """Return one text of several, separated by spaces."""
+    return tuple(piece for number, text in enumerate(texts) for piece in (*([" "] if number else []), *pieces(text)))
+
+
 def pieces(text: Text) -> tuple[str | Cell, ...]:
     """Return the pieces of a text."""
     return (text,) if isinstance(text, str) else text

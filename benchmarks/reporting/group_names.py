@@ -8,7 +8,7 @@ from benchmarks.analysis.groups import Group
 from benchmarks.reporting import headings
 from benchmarks.reporting.wording import INTRODUCTIONS
 
-SHORT = 40
+SHORT = 45
 """Maximum length of a reduction in a network's name. Longer ones are explained beside the table."""
 
 
@@ -21,8 +21,9 @@ def name(group: Group) -> str:
 
 
 def reduced(network: str, reduction: str) -> str:
-    """Return the network, with its reduction if that is short enough for a cell."""
-    return f"{network}, {reduction}" if 0 < len(reduction) <= SHORT else network
+    """Return the network, with the first part of its reduction if that is short enough for a cell."""
+    size = reduction.partition(";")[0]
+    return f"{network}, {size}" if 0 < len(size) <= SHORT else network
 
 
 def where(group: Group, groups: Sequence[Group]) -> str:
@@ -39,10 +40,15 @@ def title(group: Group) -> str:
     """Return the title that distinguishes a group from others of its row."""
     custom = f", custom: {', '.join(group.key.custom)}" if group.key.custom else ""
     start = "" if group.key.start == "trained" else f", dense start {group.key.start}"
-    recipe = f"recipe {group.key.recipe_hash}, {group.key.numerics}"
+    recipe = f"recipe {group.key.recipe_hash}, {numerics(group)}"
     processes = "" if group.key.processes == 1 else f", {group.key.processes} processes"
     autocast = ", bfloat16" if group.key.autocast else ""
     return f"{group.key.scale} scale, {headings.data_name(group)}, {recipe}{custom}{start}{processes}{autocast}"
+
+
+def numerics(group: Group) -> str:
+    """Return the version of the arithmetic; for older records that of the suite."""
+    return f"numerics version {group.key.numerics}" if group.sample.numerics else group.key.numerics
 
 
 def caption(group: Group, name: str, sentences: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
@@ -11,8 +12,11 @@ from benchmarks.analysis.summary import LABELS
 from benchmarks.arms import registry
 from benchmarks.arms.registry import SENSITIVITY
 from benchmarks.records.schema import Hardware, Record
-from benchmarks.reporting import formatting
+from benchmarks.reporting import formatting, group_names
 from benchmarks.reporting.document import NONE, Cell, Text
+
+_SAME = 1.05
+"""Intervals whose widths differ by less than this ratio count as equal."""
 
 
 def facts(group: Group) -> list[Text]:
@@ -40,13 +44,19 @@ def facts(group: Group) -> list[Text]:
     return [
         *found,
         f"Hardware: {formatting.unique([_machine(r.hardware) for r in records])}",
-        f"Software: {group.key.numerics}, {formatting.unique(versions)}; commit {formatting.commits(records)}",
+        f"Software: {group_names.numerics(group)}, {formatting.unique(versions)}; commit {formatting.commits(records)}",
         data,
         *([f"Features: {formatting.unique(fullest)}"] if fullest else []),
-        *(f"Data warning: {warning}" for warning in sorted({w for r in records for w in r.data.warnings})),
+        *(f"Data warning: {warning}{_wrong(warning)}" for warning in sorted({w for r in records for w in r.data.warnings})),
         *([f"Differs from the paper: {reduction}"] if reduction else []),  # otherwise the notes say what differs
         *(f"Recipe: {note}" for note in sample.recipe.get("notes", [])),
     ]
+
+
+def _wrong(warning: str) -> str:
+    """Return what follows if the warning's equal pictures are in folders of two classes."""
+    pairs = re.findall(r"[(, ]\w+/([^/\s]+)/\S+ = \w+/([^/\s]+)/", warning)
+    return "; their labels differ, so one copy always counts as wrong" if any(a != b for a, b in pairs) else ""
 
 
 def _fit(group: Group) -> str:
@@ -83,17 +93,18 @@ def _test_set(group: Group) -> str:
         return ""
     found, low, high = spread
     text = (
-        f"bootstrap over test examples within each trial, mean 95 % interval "
-        f"{formatting.ends(low, high)}; standard deviation due to the test set {formatting.number(found.within)}"
+        f"bootstrap over test examples within each trial, mean 95 % interval {formatting.ends(low, high)}; standard deviation of "
+        f"the gain: from the test set {formatting.number(found.within)}"
     )
-    if found.share is None:
+    if found.between is None:
         return text
-    if found.share <= 1:
-        return f"{text}, {100 * found.share:.0f} % of the variance between seeds"
-    return (
-        f"{text}, {found.share:.1f} times the variance between seeds: the seeds agree more closely than the finite test set alone "
-        "would suggest, so the interval over seeds understates the uncertainty about other test examples"
-    )
+    text += f", between seeds {formatting.number(found.between)}"
+    seeds, both = summary.primary(group), summary.crossed(group)
+    if not group.quotable or both is None or seeds is None or not seeds.half_width:
+        return text
+    wider = (both.high - both.low) / (2 * seeds.half_width)
+    decides = "the spread between seeds decides the width" if wider < _SAME else "the test set widens the interval"
+    return f"{text}; with n = {both.n} {decides}"
 
 
 def _masks(group: Group) -> str:

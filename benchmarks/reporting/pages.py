@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from benchmarks import paper
 from benchmarks.analysis import answers, samples, summary
-from benchmarks.analysis.groups import Group
+from benchmarks.analysis.groups import Group, Section
 from benchmarks.analysis.results import Results
 from benchmarks.reporting import formatting, group_names, headings, wording
 from benchmarks.reporting.document import (
@@ -20,6 +20,7 @@ from benchmarks.reporting.document import (
     Heading,
     Paragraph,
     Text,
+    joined,
 )
 from benchmarks.reporting.figures import names
 from benchmarks.reporting.notes import facts
@@ -32,29 +33,38 @@ from benchmarks.reporting.tables import (
     overview,
     planned,
     quantities,
+    readings,
     regime,
     sensitivity,
 )
 from benchmarks.reporting.tables import run_summary as ending
 from benchmarks.reporting.tables.arm_cards import INTRODUCTION, cards
 from benchmarks.reporting.tables.mask_lineage import lineage
-from benchmarks.reporting.tables.records import failures, trials
+from benchmarks.reporting.tables.records import failures, rerun, trials
 from benchmarks.reporting.tables.samples import quotations
 
-SMOKE = "smoke"
-"""The name of the page of all smoke tests."""
+SMOKE, SUPERSEDED = "smoke", "superseded"
+"""The names of the pages of all smoke tests and of all superseded trials."""
 _MAKE_SOME = "Make one with `nox -s imagenet_resnet18` (generated data, minutes) or, on real data, with\n" + (
     "`nox -s imagenet_resnet18 -- --scale small --data DIR`."
 )
 
 
+_KINDS: dict[str, Section] = {SMOKE: "smoke", SUPERSEDED: "small"}
+_APART = {SMOKE: "every row", SUPERSEDED: "every row, suite 0.1"}
+
+
 def groups_by_page(results: Results) -> dict[str, list[Group]]:
-    """Return the groups of each row's page, then those of the page of smoke tests, by name of the page."""
+    """Return the groups of each row's page, then those of the pages of superseded trials and smoke tests, by name of the page."""
     failed = {record.row for record in results.failed}
-    smoke = [group for group in results.groups if group.section == "smoke"]
-    rows = {row: [group for group in results.of(row) if group.section != "smoke"] for row in results.names}
+    apart = {
+        SUPERSEDED: [group for group in results.groups if group.superseded],
+        SMOKE: [group for group in results.groups if group.section == "smoke"],
+    }
+    rest = [group for group in results.groups if not any(group in groups for groups in apart.values())]
+    rows = {row: [group for group in rest if group.key.row == row] for row in results.names}
     found = {row: groups for row, groups in rows.items() if groups or row in failed}
-    return found | ({SMOKE: smoke} if smoke else {})
+    return found | {name: groups for name, groups in apart.items() if groups}
 
 
 def readme(results: Results) -> Document:
@@ -66,12 +76,20 @@ def readme(results: Results) -> Document:
     return (title, *answer, *resolving(results), *_contents(results), *_small_print(results))
 
 
-def headline(results: Results) -> Document:
-    """Return the answer in words, its figure and its table, which also stand in the README at the repository root."""
+def headline(results: Results, brief: bool = False) -> Document:
+    """Return the answer in words, its figure and its table, how to read it, and secondary readings.
+
+    `brief`: for the README at the repository root, where lists become paragraphs.
+    """
     if not _real(results):
         return (Paragraph(("No result on real data yet: see ", Cell("results/README.md", address="README.md"), ".")),)
     rows = results.rows
-    return (planned.answered(rows), *_figure(results, names.GAINS), planned.table(rows), planned.explanation(rows))
+    told, items = planned.explanation(rows), readings.secondary(rows)
+    if brief:
+        shown: list[Block] = [Paragraph(joined(told)), *([Paragraph(joined((readings.TITLE, *items)))] if items else [])]
+    else:
+        shown = [Bullets(told), *([Paragraph(readings.TITLE), Bullets(items)] if items else [])]
+    return (planned.answered(rows), *_figure(results, names.GAINS), planned.table(rows), *shown)
 
 
 def resolving(results: Results) -> Document:
@@ -80,7 +98,9 @@ def resolving(results: Results) -> Document:
         return ()
     lacking, drop = planned.lacking(results.rows), _figure(results, names.DROP)
     parts: list[Block] = [Heading(2, "What would resolve the rest"), lacking] if lacking.items else []
-    return (*parts, *([Heading(2, "Does the drop at pruning tell the gain?"), *drop] if drop else []))
+    have = len(names.dropped(results.groups))
+    unknown = Paragraph(f"This cannot be told yet: trials of {names.FEWEST_ROWS} rows are needed, {have} so far.")
+    return (*parts, Heading(2, "Does the drop at pruning tell the gain?"), *(drop or [unknown]))
 
 
 def _real(results: Results) -> bool:
@@ -100,9 +120,7 @@ def _contents(results: Results) -> Iterator[Block]:
         link = Cell(name, address=f"tables/{name}.md")
         counts = Counter(wording.KINDS[group.section] for group in groups for _ in group.records)
         trials = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "0"
-        network = (
-            paper.ROWS[name].network if name in paper.ROWS else "every row" if name == SMOKE else "not in the paper"
-        )
+        network = paper.ROWS[name].network if name in paper.ROWS else _APART.get(name, "not in the paper")
         items.append((link, f": {network}; trials: {trials}"))
     items += [
         (Cell("overview", address="tables/overview.md"), ": all groups of trials by kind of result, and in CSV"),
@@ -112,27 +130,33 @@ def _contents(results: Results) -> Iterator[Block]:
 
 
 def _small_print(results: Results) -> Iterator[Block]:
-    superseded = sum(len(group.superseded) for group in results.groups)
     states = {
-        "superseded by a newer trial of the same seed with all arms": superseded,
+        "replaced by a newer trial of the same seed with all arms": sum(len(g.replaced) for g in results.groups),
         "not used, because an older trial of the same seed has more arms": sum(len(g.unused) for g in results.groups),
         "failed and left out": len(results.failed),
     }
     count, used = len(results.records), sum(len(group.records) for group in results.groups)
     counts = [f"{used} in the tables", *(f"{number} {state}" for state, number in states.items() if number)]
     records = f"{count} {'record' if count == 1 else 'records'}: {', '.join(counts)}."
-    yield Details("Rules and counts", (wording.RULE, records))
+    yield Details("Rules and counts", (wording.RULE, *wording.ORIGIN, records))
 
 
 def page(name: str, results: Results) -> Document:
-    """Return the page of a row or of the smoke tests: every group with all its gains. In CSV: every mean and gain."""
-    groups, smoke = groups_by_page(results)[name], name == SMOKE
-    parts: list[Block] = [Heading(1, wording.HEADINGS["smoke"] if smoke else name)]
-    parts += [Paragraph(wording.INTRODUCTIONS["smoke"]) if smoke else _about(name), Paragraph(wording.SELECTION)]
-    parts += [_formats(name), quantities.quantities([])]
-    parts += overview.plain("All smoke tests", "", groups, results.groups) if smoke else []
+    """Return the page of a row, of the superseded trials or of the smoke tests: every group with all its gains.
+
+    In CSV: every mean and gain.
+    """
+    groups, kind = groups_by_page(results)[name], _KINDS.get(name)
+    parts: list[Block] = [Heading(1, wording.HEADINGS[kind] if kind else name)]
+    parts += [Paragraph(wording.INTRODUCTIONS[kind]) if kind else _about(name)]
+    if not kind and any(group.superseded for group in results.of(name)):
+        link = Cell("a page of their own", address=f"tables/{SUPERSEDED}.md")
+        parts.append(Paragraph(("The row's superseded trials (suite 0.1) are on ", link, ".")))
+    parts += [Paragraph(f"{wording.SELECTION} {wording.SPREAD}"), _formats(name), quantities.quantities([])]
+    parts += overview.plain("All smoke tests", "", groups, results.groups) if name == SMOKE else []
     parts += [block for group in groups for block in _group(group, results)]
-    parts += [] if smoke else label_noise.blocks(results.groups, name)
+    for row in dict.fromkeys(group.key.row for group in groups) if name != SMOKE else ():
+        parts += label_noise.blocks(groups, row)
     return (*parts, *failures([record for record in results.failed if record.row == name]))
 
 
@@ -167,7 +191,8 @@ def _about(row: str) -> Paragraph:
         f"{published.stages['Baseline'][published.metric].source}. {published.note}"
     ).rstrip()
     if published.equal_budget:
-        text += f" At equal budget (one iteration) the paper's gain was {published.equal_budget.value:.2f}."
+        text += f" At equal budget (one iteration) the paper's gain was {published.equal_budget.value:.2f}; that is the claim. "
+        text += "Our primary figure is after two iterations, over a control of as many epochs."
     return Paragraph(text)
 
 
@@ -180,7 +205,8 @@ def _group(group: Group, results: Results) -> Iterator[Block]:
             yield Figure(names.figure_name(group, results.groups, kind), f"{of}: {words}")
 
     yield Heading(2, f"{group.key.row}: {group_names.title(group)}", group)
-    yield Paragraph(_introduction(group))
+    if group.section not in _KINDS.values():  # otherwise their page says it once
+        yield Paragraph(_introduction(group))
     yield _verdict(group, results)
     yield from arms.tables(group)
     yield from picture("curves", "training loss, test metric and gain over the control by epoch")
@@ -193,8 +219,9 @@ def _group(group: Group, results: Results) -> Iterator[Block]:
     if form := samples.form(group):
         yield quotations(group, form)
     yield from picture("weights", "weights from D through S to D2")
-    yield lineage(group)
+    yield from lineage(group)
     yield trials(group)
+    yield rerun(group)
     yield Details("Provenance: fit, cost, hardware, software, data, recipe", tuple(facts(group)))
 
 

@@ -45,7 +45,7 @@ def render(records: Sequence[Record]) -> dict[str, str]:
 def headline(records: Sequence[Record]) -> str:
     """Return the answer with its figure and table, for the README at the repository root."""
     found = results(records)
-    return markdown(pages.headline(found), "../README.md", _places(found))
+    return markdown(pages.headline(found, brief=True), "../README.md", _places(found))
 
 
 def _places(found: Results) -> Places:
@@ -114,7 +114,7 @@ def refuse_foreign(path: Path) -> None:
 def _present(out: Path) -> set[str]:
     """Return the files in `out`/tables that this suite could have made. Others are left alone."""
     known = {
-        f"{name}{suffix}" for name in (*paper.ROWS, *ROWS, "overview", "arms", pages.SMOKE) for suffix in _SUFFIXES
+        f"{name}{suffix}" for name in (*paper.ROWS, *ROWS, "overview", "arms", pages.SMOKE, pages.SUPERSEDED) for suffix in _SUFFIXES
     }
     return {f"tables/{path.name}" for path in (out / "tables").glob("*") if path.name in known}
 

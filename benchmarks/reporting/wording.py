@@ -13,6 +13,12 @@ RULE = (
     "excluded, excluded, or is even half of it excluded (one-sided 5 %). *Direction*: DSD better, DSD worse, or no difference "
     "shown (two-sided 5 %, Holm-adjusted over the seven planned rows)."
 )
+SPREAD = "± is the standard deviation over seeds; brackets are a 95 % interval."
+ORIGIN = (
+    "Trials run in a folder of their own. Finished records are copied to this one unchanged.",
+    "A planned row's record names a commit that contains the plan that its trial follows, so git shows that the plan came first.",
+)
+"""Where records come from."""
 SUPERSEDED = "Superseded: suite 0.1, not in the regime of the claim"
 HEADINGS: dict[Section, str] = {
     "paper": "Paper scale: the published recipe",

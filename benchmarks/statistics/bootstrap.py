@@ -38,14 +38,12 @@ class Bootstrap:
 class Spread:
     """Where the spread of gains comes from, as standard deviations.
 
-    `between` is the spread between seeds. `within` is the spread due to the finite test set alone (root mean square of the trials'
-    bootstrap standard errors). `share` is `within` squared over `between` squared. It is above 1 if the seeds, which share one
-    test set, agree more closely than the test set alone would suggest.
+    `between` is the spread between seeds; None with one seed. `within` is the spread due to the finite test set alone (root mean
+    square of the trials' bootstrap standard errors). It may be the larger one, because the seeds share one test set.
     """
 
     between: float | None
     within: float
-    share: float | None
 
 
 def over_test_set(gain: Bootstrap) -> Difference:
@@ -116,7 +114,7 @@ def between_and_within(gains: Sequence[float], bootstraps: Sequence[Bootstrap]) 
         raise ValueError(f"between_and_within needs a bootstrap per gain, got {len(gains)} and {len(bootstraps)}")
     within = math.sqrt(math.fsum(_standard_error(item) ** 2 for item in bootstraps) / len(bootstraps))
     between = paired(gains).sd
-    return Spread(between, within, (within / between) ** 2 if between else None)
+    return Spread(between, within)
 
 
 def _checked(name: str, outcomes: ArrayLike) -> Numbers:

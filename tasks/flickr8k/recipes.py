@@ -80,8 +80,8 @@ SMALL = dataclasses.replace(
     NEURALTALK,
     data=Captioning(network="squeezenet1_0", weights="", resize=224, crop=224, standardise=True),
     reduction=(
-        "the full protocol on features of another frozen network than the paper's (VGG-16, fc7), standardised, since their "
-        "scale is the network's own and too large for the LSTM"
+        "SqueezeNet features; the full protocol, but on features of another frozen network than the paper's (VGG-16, fc7), "
+        "standardised, since their scale is the network's own and too large for the LSTM"
     ),
 )
 

@@ -40,7 +40,7 @@ def test_a_row_with_its_planned_seeds_and_a_gate_that_holds_has_both_answers() -
 @pytest.mark.parametrize("seed", range(5))
 def test_a_record_less_removes_the_verdict(seed: int) -> None:
     one = row([of for of in build.planned() if of.seed != seed])
-    assert one.lacks == f"planned seeds missing: {seed}"
+    assert one.lacks == f"seed {seed} not run"
     assert (one.answer.claim, one.answer.direction, one.answer.p_holm) == (None, None, None)
     assert one.answer.gain is not None  # told all the same
 
@@ -89,7 +89,7 @@ def test_the_gate_is_of_the_planned_seeds() -> None:
 )
 def test_other_trials_are_not_of_the_plan(changed: dict[str, Any]) -> None:
     one = row([of.model_copy(update=changed) for of in build.planned()])
-    assert (one.group, one.lacks) == (None, "no trial yet")
+    assert (one.group, one.lacks) == (None, "no trial")
     (group,) = group_records([of.model_copy(update=changed) for of in build.planned()])
     assert answers.row_of(group, answers.rows([group])) is None
     assert answers.standing(group, answers.rows([group])).endswith(": none")
@@ -110,7 +110,7 @@ def test_all_seven_rows_are_there_whatever_the_trials() -> None:
     found = answers.rows([])
     assert list(found) == list(paper.ROWS)
     for name, one in found.items():
-        assert one.lacks == "no trial yet"
+        assert one.lacks == "no trial"
         assert (one.group, one.gate, one.answer.gain, one.text, one.beam) == (None, None, None, None, None)
         assert one.claim == claim_of(paper.ROWS[name])
         assert one.wanted.claim == one.claim.share

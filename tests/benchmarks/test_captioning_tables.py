@@ -160,7 +160,7 @@ def test_of_equal_perplexities_the_first_point_is_chosen() -> None:
 def test_rows_without_validation_perplexity_have_no_such_table() -> None:
     (group,) = group_records(build.trio())
     assert checkpoint_selection.choices(group) == {}
-    assert "NeuralTalk" not in pages_of(build.trio())["tables/imagenet_resnet18.md"]
+    assert "NeuralTalk" not in pages_of(build.trio())["tables/superseded.md"]
 
 
 def test_what_the_frozen_network_made_of_the_data_is_told_with_the_data() -> None:
@@ -168,7 +168,7 @@ def test_what_the_frozen_network_made_of_the_data_is_told_with_the_data() -> Non
         "- Features: fixture network, 512 numbers a picture"
         in pages_of(build.captions())["tables/flickr8k_neuraltalk.md"]
     )
-    assert "Features:" not in pages_of(build.trio())["tables/imagenet_resnet18.md"]
+    assert "Features:" not in pages_of(build.trio())["tables/superseded.md"]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_what_has_no_counterpart_or_is_not_in_use_is_told(tmp_path: Path, capsys
     b = written(tmp_path / "b", build.record(), build.record("imagenet_vgg16", seed=5))
     assert main(["compare", str(a), str(b)]) == 0
     shown = capsys.readouterr().out
-    assert "A: 1 records not used: superseded or failed" in shown
+    assert "A: 1 records not used: replaced or failed" in shown
     assert "only in B: imagenet_vgg16, small, seed 5" in shown
     assert "recipe, data, versions, hardware, commit and command are identical" in shown
     assert "the results are identical" in shown

@@ -63,7 +63,7 @@ def test_a_new_column_of_the_gains_needs_one_declaration(monkeypatch: pytest.Mon
     new: Column[quantities.Quantity] = Column("seeds", "newly added", lambda one: Cell(f"{one.found.n} seeds", 1_000))
     monkeypatch.setattr(quantities, "COLUMNS", (*quantities.COLUMNS, new))
     files = results_folder.render(build.trio())
-    name = "tables/imagenet_resnet18"
+    name = "tables/superseded"
     assert all("newly added" in files[f"{name}{suffix}"] for suffix in (".md", ".tex"))
     assert "3 seeds" in files[f"{name}.md"]
     header, *lines = files[f"{name}.csv"].splitlines()
@@ -96,7 +96,7 @@ def test_an_arm_stands_in_a_table_wherever_a_record_has_it() -> None:
     (group,) = group_records([every_arm()])
     assert set(group.sample.arms) == set(ARMS)
     files = results_folder.render([every_arm()])
-    page, exported = (files[f"tables/imagenet_resnet18.{suffix}"] for suffix in ("md", "csv"))
+    page, exported = (files[f"tables/superseded.{suffix}"] for suffix in ("md", "csv"))
     for arm in ARMS.values():
         assert f"| {arm.label} " in page, f"no table knows the arm {arm.name}"
         assert f",{arm.label}," in exported or f',"{arm.label}",' in exported, f"no CSV knows the arm {arm.name}"
@@ -161,7 +161,7 @@ def test_the_page_of_the_arms_sets_what_was_found_beside_what_is_claimed() -> No
             assert (f"| {claim.gain} *unverified* " in line) == (claim.mark == "M")
     sam = next(line for line in parts["SAM"].splitlines() if "superseded" in line)
     assert "| SAM   | Control (equal budget) | [+0.80 ± " in sam
-    assert sam.endswith("| [3](imagenet_resnet50.md#t2) |")
+    assert sam.endswith("| [3](superseded.md#t4) |")
     assert "2 gradients per step" in parts["SAM"]
     assert "SYNTHETIC" not in page
     assert "sparsity=0.9" not in page

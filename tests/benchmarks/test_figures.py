@@ -27,7 +27,6 @@ def test_every_figure_is_drawn_small_and_the_same_again(tmp_path: Path) -> None:
     again = files.write(tmp_path / "b", build.everything())
     assert [path.name for path in drawn] == [
         "gains.png",
-        "drop.png",
         "imagenet_vgg16-paper-curves.png",
         "imagenet_resnet18-small-curves.png",
         "imagenet_resnet18-small-sensitivity.png",
@@ -61,7 +60,7 @@ def test_after_figures_and_tables_nothing_is_stale(tmp_path: Path) -> None:
 def test_a_picture_of_other_records_or_an_older_drawing_is_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = ["figures/drop.png", "figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
+    names = ["figures/gains.png", "figures/imagenet_resnet18-small-curves.png"]
     names.append("figures/imagenet_resnet18-small-sensitivity.png")
     before, after = build.planned(), build.planned((0.1, 0.5, 0.4, 0.2, 0.3))
     files.write(tmp_path, before)
@@ -69,8 +68,8 @@ def test_a_picture_of_other_records_or_an_older_drawing_is_stale(
     assert results_folder.check(tmp_path, after) == names
     files.write(tmp_path, after)
     assert results_folder.check(tmp_path, after) == []
-    (tmp_path / names[1]).write_bytes(PNG)
-    assert results_folder.check(tmp_path, after) == names[1:2]
+    (tmp_path / names[0]).write_bytes(PNG)
+    assert results_folder.check(tmp_path, after) == names[:1]
     files.write(tmp_path, after)
     monkeypatch.setattr(canvas, "DRAWING_VERSION", canvas.DRAWING_VERSION + 1)
     assert results_folder.check(tmp_path, after) == names
@@ -94,8 +93,11 @@ def test_results_have_the_picture_of_the_gains_to_themselves() -> None:
 
     assert shown([smoke, *build.trio()]) == {}
     assert shown(build.captions()) == {"gains.png": ["paper"]}  # without scores right after pruning
-    every = [smoke, *build.trio(), *build.planned()]
-    assert shown(every) == {"gains.png": ["regime"], "drop.png": ["regime", "small"]}
+    two = [smoke, *build.trio(), *build.planned(), *build.planned(row="imagenet_resnet50")]
+    assert shown(two) == {"gains.png": ["regime", "regime"]}  # the drop is compared between three rows or more
+    three = [*two, *build.planned(row="imagenet_vgg16")]
+    assert shown(three)["gains.png"] == ["regime"] * 3
+    assert sorted(shown(three)["drop.png"]) == ["regime", "regime", "regime", "small"]
 
 
 def saved(draw: Callable[..., None], what: object, monkeypatch: pytest.MonkeyPatch) -> Figure:
@@ -130,14 +132,16 @@ def test_the_gains_are_drawn_in_units_of_the_claim_and_the_frame_holds_them(monk
 def test_the_drop_at_pruning_is_drawn_against_the_gain_and_what_lacks_it_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = [*build.planned(), *build.trio(), *build.captions()]
+    rows = ("imagenet_resnet18", "imagenet_resnet50", "imagenet_googlenet")
+    trials = [one for row in rows for one in build.planned(row=row)]
+    found = [*trials, *build.trio(), *build.captions()]
     figure = saved(drop.draw, names.shared(group_records(found))["drop.png"], monkeypatch)
     (ax,) = figure.axes
     expected = [
         [100 * 2.5 / 60, 100 * gain / control] for gain, control in zip(regime.GAINS, regime.CONTROLS, strict=True)
     ]
-    assert np.allclose(offsets(ax), expected)
-    assert "5 trials of 1 row. Left out: 6 trials" in figure.get_supxlabel()
+    assert np.allclose(offsets(ax), expected * 3)
+    assert "15 trials of 3 rows. Left out: 6 trials" in figure.get_supxlabel()
 
 
 def test_a_picture_of_no_group_does_not_belong(tmp_path: Path) -> None:
@@ -177,7 +181,7 @@ def test_arms_that_not_all_trials_have_say_so_in_the_curves(monkeypatch: pytest.
     assert "Means over different seeds are not comparable" in figure.get_supxlabel().replace("\n", " ")
     plain = saved(curves.curves, group_records(build.trio())[0], monkeypatch)
     assert "not comparable" not in plain.get_supxlabel()
-    assert plain.get_suptitle().startswith("Superseded, ResNet-18: DSD gains +0.30")
+    assert plain.get_suptitle().startswith("Superseded: ResNet-18: after the last epoch DSD gains over the control: +0.30")
 
 
 def test_what_follows_d_is_framed_on_dsd_and_control(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +225,7 @@ def test_write_and_check(tmp_path: Path) -> None:
     names = [
         "README.md",
         "tables/arms.md",
-        *(f"tables/{n}.{kind}" for n in ("imagenet_resnet18", "overview") for kind in ("csv", "md", "tex")),
+        *(f"tables/{n}.{kind}" for n in ("overview", "superseded") for kind in ("csv", "md", "tex")),
     ]
     pictures = ["figures/imagenet_resnet18-small-curves.png"]
     assert results_folder.check(tmp_path, found) == sorted([*names, *pictures])

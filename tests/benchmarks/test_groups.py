@@ -12,7 +12,7 @@ def test_the_newest_record_of_a_seed_wins_across_time_zones() -> None:
     newer = build.record(id="a", finished="2030-01-01T09:00:00Z")
     (group,) = group_records([newer, older])
     assert [r.id for r in group.records] == ["a"]
-    assert [r.id for r in group.superseded] == ["z"]
+    assert [r.id for r in group.replaced] == ["z"]
 
 
 @pytest.mark.parametrize(

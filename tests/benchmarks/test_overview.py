@@ -75,7 +75,7 @@ def test_no_two_groups_have_the_same_name(change: dict[str, Any]) -> None:
 
 def test_arms_that_not_all_trials_have_are_compared_and_counted_by_those_that_do() -> None:
     four = build.record(seed=3, baseline=44.0, arms={"dsd": (41.0, 39.0), "control": (41.0, 40.0), "llr": (39.8,)})
-    page = pages_of([*build.trio(), four])["tables/imagenet_resnet18.md"]
+    page = pages_of([*build.trio(), four])["tables/superseded.md"]
     assert cells(page, "| arm ", "LLR")["gain over control, paired"] == "+0.20"
     assert cells(page, "| arm ", "Control (equal budget)")["gain over control, paired"] == "-"
     costs = [text for text in page.splitlines() if text.startswith("- Cost, mean over trials")]
@@ -90,5 +90,5 @@ def test_features_of_which_a_newer_record_tells_more_are_told_once() -> None:
         one.model_copy(update={"data": one.data.model_copy(update={"features": features})})
         for one, features in zip((first, second, third), told, strict=True)
     ]
-    page = pages_of(found)["tables/imagenet_resnet18.md"]
+    page = pages_of(found)["tables/superseded.md"]
     assert "- Features: net, short side 22, net, short side 224; files 0a0a\n" in page

@@ -55,7 +55,7 @@ def test_trials_of_the_plan_are_a_section_of_their_own_beside_those_of_suite_0_1
     assert new.paper is not None
     assert (group_names.name(old), group_names.name(new)) == ("ResNet-18", "ResNet-18, made up: every phase shorter")
     rows = answers.rows(groups)
-    assert answers.standing(new, rows) == "none: planned seeds missing: 1, 2, 3, 4"
+    assert answers.standing(new, rows) == "none yet (seeds 1, 2, 3 and 4 not run)"
     assert answers.standing(old, rows) == "superseded: none"
 
 
@@ -74,10 +74,11 @@ def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
 
 
 def test_the_page_of_the_row_shows_them_in_the_section_of_the_plan() -> None:
-    parts = pages_of([trial(0), *build.trio()])["tables/imagenet_resnet18.md"].split("\n## ")
-    planned, old = parts[1:]
+    files = pages_of([trial(0), *build.trio()])
+    head, planned = files["tables/imagenet_resnet18.md"].split("\n## ")
+    assert "superseded trials (suite 0.1) are on [a page of their own](superseded.md)" in head
     assert line(planned, "0")[:3] == ["0", "30.00", "60.00"]
-    assert "fit after D" not in old
+    assert "fit after D" not in files["tables/superseded.md"]
 
 
 def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:

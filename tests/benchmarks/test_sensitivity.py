@@ -16,7 +16,7 @@ from benchmarks.reporting.figures.names import figure_names
 from tests.benchmarks.test_tables import line, pages_of, terminal
 from tests.golden import build
 
-PAGE = "tables/imagenet_resnet50.md"
+PAGE = "tables/superseded.md"
 
 
 def only(found: list[Record]) -> Group:
@@ -86,7 +86,7 @@ def test_iterations_of_their_own_sparsity_are_told() -> None:
 
 
 def test_they_are_exported_with_n_and_interval() -> None:
-    content = pages_of(build.sweep())["tables/imagenet_resnet50.csv"]
+    content = pages_of(build.sweep())["tables/superseded.csv"]
     rows = {row["quantity"]: row for row in csv.DictReader(io.StringIO(content))}
     gain = rows["gain of Control, averaged over Control (equal budget)"]
     assert (gain["n"], float(gain["mean"]), float(gain["low"])) == ("3", pytest.approx(0.6), pytest.approx(-2.87779))

@@ -182,19 +182,19 @@ def test_the_bootstrap_of_right_and_wrong_gives_the_numbers_it_always_gave() -> 
     assert (found.mean, found.low, found.high) == (1.5, -0.6, 3.5)
 
 
-def test_the_test_sets_share_of_the_spread_by_hand() -> None:
+def test_the_spread_from_seeds_and_from_the_test_set_by_hand() -> None:
     boots = [Bootstrap(mean=gain, low=gain - 0.3, high=gain + 0.3, resamples=100) for gain in (0.1, 0.5, 0.3)]
     spread = between_and_within([0.1, 0.5, 0.3], boots)
     assert spread.between == pytest.approx(0.2)
     assert spread.within == pytest.approx(0.3 / 1.959964)
-    assert spread.share == pytest.approx((0.3 / 1.959964 / 0.2) ** 2)
 
 
-def test_the_share_may_exceed_one_and_is_unknown_without_spread() -> None:
+def test_the_test_sets_spread_may_be_the_larger_one_and_one_seed_has_none() -> None:
     wide = Bootstrap(mean=0.0, low=-9.0, high=9.0, resamples=100)
-    assert between_and_within([0.1, 0.2, 0.3], [wide] * 3).share == pytest.approx((9 / 1.959964 / 0.1) ** 2)
-    assert between_and_within([0.1], [wide]).share is None
-    assert between_and_within([0.1, 0.1], [wide] * 2).share is None
+    spread = between_and_within([0.1, 0.2, 0.3], [wide] * 3)
+    assert (spread.between, spread.within) == (pytest.approx(0.1), pytest.approx(9 / 1.959964))
+    assert between_and_within([0.1], [wide]).between is None
+    assert between_and_within([0.1, 0.1], [wide] * 2).between == 0
     with pytest.raises(ValueError, match="2 and 1"):
         between_and_within([0.1, 0.2], [wide])
 
@@ -225,33 +225,30 @@ def test_an_end_of_an_interval_never_hides_its_side_of_zero() -> None:
     assert formatting.ends(-1e-16, 0.0) == "[+0.00, +0.00]"
 
 
-def test_seeds_that_agree_more_closely_than_the_test_set_allows_are_called_that() -> None:
-    page = pages_of(build.trio((0.1, 0.12, 0.11)))[
-        "tables/imagenet_resnet18.md"
-    ]  # sd 0.01; the test set's is 0.3 / 1.96 = 0.153
-    assert (
-        "standard deviation due to the test set 0.15, 234.3 times the variance between seeds: the seeds agree" in page
-    )
-    assert "the interval over seeds understates the uncertainty about other test examples" in page
-    assert "happen to agree" not in pages_of(build.everything())["tables/imagenet_resnet18.md"]
+def test_what_decides_the_width_of_the_interval_is_said_beside_the_two_spreads() -> None:
+    page = pages_of(build.trio((0.1, 0.12, 0.11)))["tables/superseded.md"]  # of the test set 0.3 / 1.96
+    assert "standard deviation of the gain: from the test set 0.15, between seeds 0.01\n" in page  # over seeds only
+    near, far = ((0.99, 1.0, 1.01, 1.0, 1.0), (-5.0, 7.0, 1.0, -3.0, 5.0))
+    for gains, words in ((near, "the test set widens the interval"), (far, "the spread between seeds decides the width")):
+        assert f"; with n = 5 {words}\n" in pages_of(build.planned(gains))["tables/imagenet_resnet18.md"]
 
 
 def test_the_fit_at_the_end_of_d_is_shown() -> None:
     # Baselines 42.0, 42.2, 42.4; fixtures train to a twentieth and a half of them.
-    page = pages_of(build.trio())["tables/imagenet_resnet18.md"]
+    page = pages_of(build.trio())["tables/superseded.md"]
     assert "Fit at the end of D: mean of n = 3; training loss 2.11, top-1 error 21.10 % (over its last 2 epochs" in page
     assert "; test top-1 error 42.20 %" in page
     given = build.record(source="resnet18.safetensors")
     assert given.dense is not None
     given = given.model_copy(update={"dense": given.dense.model_copy(update={"phases": [], "curve": []})})
-    assert "Fit at the end of D" not in pages_of([given])["tables/imagenet_resnet18.md"]
+    assert "Fit at the end of D" not in pages_of([given])["tables/superseded.md"]
 
 
 def test_beside_the_fit_stands_what_a_guess_would_be_wrong() -> None:
     known = [
         one.model_copy(update={"data": one.data.model_copy(update={"counts": {"classes": 8}})}) for one in build.trio()
     ]
-    assert "test top-1 error 42.20 %; chance 87.50 %" in pages_of(known)["tables/imagenet_resnet18.md"]
+    assert "test top-1 error 42.20 %; chance 87.50 %" in pages_of(known)["tables/superseded.md"]
     assert "; chance" not in "".join(
-        fact for fact in pages_of(build.trio())["tables/imagenet_resnet18.md"].splitlines() if "Fit" in fact
+        fact for fact in pages_of(build.trio())["tables/superseded.md"].splitlines() if "Fit" in fact
     )

@@ -93,11 +93,11 @@ def test_a_group_of_three_by_hand() -> None:
         *("ResNet-18", "fixture-pictures", "top-1 error %", "42.20 ± 0.20", "40.30 ± 0.26", "40.00 ± 0.10"),
         *("+0.30 ± 0.20 [-0.20, +0.80]", "3"),
     ]
-    own = pages_of(golden())["tables/imagenet_resnet18.md"]
+    own = pages_of(golden())["tables/superseded.md"]
     own = own[own.index("## imagenet_resnet18: small scale, fixture-pictures, recipe 50a1150a1150, suite 0.1") :]
     assert line(own, "DSD over baseline")[:3] == ["DSD over baseline", "+2.20 ± 0.17 [+1.77, +2.63]", "3"]
     assert "DSD over control, top-1 error %: +0.30 ± 0.20 [-0.20, +0.80], n = 3. Verdict: superseded: none." in own
-    assert "mean 95 % interval [+0.00, +0.60]; standard deviation due to the test set 0.15, 59 % of the variance" in own
+    assert "mean 95 % interval [+0.00, +0.60]; standard deviation of the gain: from the test set 0.15, between seeds 0.20\n" in own
 
 
 def test_the_paper_scale_has_the_papers_figures_and_no_verdict() -> None:
@@ -114,16 +114,17 @@ def test_the_paper_scale_has_the_papers_figures_and_no_verdict() -> None:
 def test_every_record_is_listed_and_the_rule_stands_in_the_header() -> None:
     files = pages_of(golden())
     for record in golden():
-        page = "smoke" if record.scale == "smoke" else record.row
+        old = record.scale == "small" and not record.numerics and record.status == "finished"
+        page = "smoke" if record.scale == "smoke" else "superseded" if old else record.row
         assert f"(../records/{record.id}.json)" in files[f"tables/{page}.md"]
     for name, content in files.items():
         if not name.endswith(".csv"):
             assert "last epoch, never best on test" in content, name
 
 
-def test_superseded_and_failed_records_are_counted_and_change_no_mean() -> None:
+def test_replaced_and_failed_records_are_counted_and_change_no_mean() -> None:
     page = pages_of(golden())["README.md"]
-    counts = "23 in the tables, 1 superseded by a newer trial of the same seed with all arms, 1 failed and left out"
+    counts = "23 in the tables, 1 replaced by a newer trial of the same seed with all arms, 1 failed and left out"
     assert f"25 records: {counts}." in page
     assert (
         "small, seed 3, dsd, sparse, step 17: the loss is nan in batch 3"
@@ -140,10 +141,10 @@ def test_data_are_one_whatever_the_rule_of_fingerprints_where_a_run_of_both_is_t
     assert sorted(len(group.records) for group in group_records([*old, further])) == [1, 2]  # no seed is in both
     (group,) = group_records([*old, again, further])
     assert [r.id for r in group.records] == ["again", "old1", "further"]
-    assert [r.id for r in group.superseded] == ["old0"]
+    assert [r.id for r in group.replaced] == ["old0"]
     assert (group.key.fingerprint, group.other_fingerprints) == ("by another rule", [old[0].data.fingerprint])
     assert len(figure_files.write(tmp_path, [*old, again, further])) == 1  # curves
-    page = pages_of([*old, again, further])["tables/imagenet_resnet18.md"]
+    page = pages_of([*old, again, further])["tables/superseded.md"]
     assert f"; under an older rule {old[0].data.fingerprint}, the same data: the same trial gave" in page
 
 
@@ -154,25 +155,25 @@ def test_a_later_trial_with_fewer_arms_hides_no_evidence() -> None:
     )
     (group,) = group_records([later, full])
     assert [r.id for r in group.records] == ["full"]
-    assert (group.superseded, [r.id for r, _ in group.unused]) == ((), ["later"])
+    assert (group.replaced, [r.id for r, _ in group.unused]) == ((), ["later"])
     files = pages_of([later, full])
     assert "1 not used, because an older trial of the same seed has more arms" in files["README.md"]
-    assert "not used: lacks dsd, which the trial of 2030-01-01T10:00:00Z has |" in files["tables/imagenet_resnet18.md"]
+    assert "not used: lacks dsd, which the trial of 2030-01-01T10:00:00Z has |" in files["tables/superseded.md"]
     whole = {"dsd": (41.0, 39.0), "control": (41.0, 40.0), "llr": (41.0, 40.0)}
     newest = build.record(id="newest", finished="2030-01-03T10:00:00Z", arms=whole)
     (group,) = group_records([later, newest, full])
     assert [r.id for r in group.records] == ["newest"]
-    assert ([r.id for r in group.superseded], group.unused) == (["full", "later"], ())
+    assert ([r.id for r in group.replaced], group.unused) == (["full", "later"], ())
 
 
 def test_the_verdict_names_the_arm_that_is_missing() -> None:
     found = [build.record(seed=s, arms={"control": (41.0, 40.0), "llr": (41.0, 40.5)}) for s in range(3)]
     assert (
         "DSD over control: no DSD arm, so neither a gain nor a verdict."
-        in pages_of(found)["tables/imagenet_resnet18.md"]
+        in pages_of(found)["tables/superseded.md"]
     )
     nothing = [build.record(seed=s, arms={"llr": (41.0, 40.5)}) for s in range(3)]
-    assert "DSD over control: no DSD or control arm" in pages_of(nothing)["tables/imagenet_resnet18.md"]
+    assert "DSD over control: no DSD or control arm" in pages_of(nothing)["tables/superseded.md"]
 
 
 def test_the_name_of_the_data_folder_is_a_label() -> None:
@@ -185,7 +186,7 @@ def test_the_name_of_the_data_folder_is_a_label() -> None:
 def test_suite_and_earlier_processes_are_shown() -> None:
     changed = "commit 0123456789ab, torch 2.11.0, Other CPU, 4 threads, float32"
     found = [build.record(suite="0.7", earlier=[changed]), build.record(seed=1, suite="0.7")]
-    page = pages_of(found)["tables/imagenet_resnet18.md"]
+    page = pages_of(found)["tables/superseded.md"]
     assert "- Software: suite 0.7, torch 2.12.0, float32; commit f1c710f1c710, f1c710f1c710 (before an inter" in page
     assert page.count(f"f1c710f1c710 (before an interruption: {changed})") == 2  # the facts, and the record's line
 
@@ -242,19 +243,19 @@ def test_a_group_without_control_has_no_verdict() -> None:
     found = [build.record(seed=s, arms={"dsd": (41.0, 40.0)}) for s in range(3)]
     assert (
         "DSD over control: no control arm, so neither a gain nor a verdict."
-        in pages_of(found)["tables/imagenet_resnet18.md"]
+        in pages_of(found)["tables/superseded.md"]
     )
 
 
 def test_a_custom_recipe_enters_no_comparison() -> None:
     files = pages_of(build.trio(custom=["sparsity=0.9"]))
-    assert "Verdict: custom recipe: none." in files["tables/imagenet_resnet18.md"]
-    assert "paper (ImageNet" not in files["tables/imagenet_resnet18.md"]
+    assert "Verdict: custom recipe: none." in files["tables/superseded.md"]
+    assert "paper (ImageNet" not in files["tables/superseded.md"]
     assert headline_of(build.trio(custom=["sparsity=0.9"])).startswith("No result")
 
 
 def test_a_row_that_the_paper_does_not_have() -> None:
-    files = pages_of(build.trio(row="cifar_resnet20"))
+    files = pages_of(build.trio(row="cifar_resnet20", scale="paper"))
     assert "This row is not in the paper." in files["tables/cifar_resnet20.md"]
     assert "cifar_resnet20" in {one["row"] for one in csv.DictReader(io.StringIO(files["tables/overview.csv"]))}
 
@@ -337,4 +338,4 @@ def test_the_masks_of_every_sparse_phase_are_told() -> None:
     assert "- Masks keep: 70.0 % of 10 weights in S1 (tensors: 1)\n" in page
     page = pages_of(build.utterances())["tables/librispeech_deepspeech2.md"]
     assert "- Masks keep: 50.0 % of 600 weights in S1 (tensors: 2); 75.0 % of 600 weights in S2 (tensors: 2)\n" in page
-    assert "Masks" not in pages_of([build.record(arms={"control": (41.0, 40.0)})])["tables/imagenet_resnet18.md"]
+    assert "Masks" not in pages_of([build.record(arms={"control": (41.0, 40.0)})])["tables/superseded.md"]

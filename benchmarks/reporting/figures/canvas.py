@@ -19,16 +19,15 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from benchmarks.analysis.groups import Group
 from benchmarks.records.schema import Record
-from benchmarks.reporting import group_names
+from benchmarks.reporting import group_names, headings
 from benchmarks.statistics.intervals import MINIMUM_SEEDS
 
 COLOURS = {"dense": "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
 """The arms' colours, safe for colour-blind readers (Okabe and Ito)."""
 
-MARKS = {"smoke": "Smoke test, ", "small": "Superseded, ", "custom": "Custom recipe, "}
-"""The start of the title where a group is not a result."""
+_MARKS = {"smoke": "Smoke test: ", "small": "Superseded: ", "custom": "Custom recipe: "}
 
-DRAWING_VERSION = 9
+DRAWING_VERSION = 10
 """Raise this with every change of how figures look, so that `stale` finds figures drawn by older code."""
 
 _SOURCE = "dsd-source"  # the PNG text field with the hash of `source`
@@ -75,6 +74,12 @@ def titled(figure: Figure, title: str, small: str) -> None:
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=10, fontweight="bold")
     note = textwrap.fill(small, round(17 * width), break_on_hyphens=False)
     figure.supxlabel(note, x=0.01, ha="left", fontsize=7, color="#555555")
+
+
+def title(group: Group) -> str:
+    """Return the start of a group's title: what kind of trials, if they are no result, and the network."""
+    mark = _MARKS["small"] if group.superseded else _MARKS.get(group.section, "")
+    return f"{mark}{headings.network(group)}"
 
 
 def small_print(group: Group) -> str:

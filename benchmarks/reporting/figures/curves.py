@@ -72,10 +72,12 @@ def curves(group: Group, path: Path) -> None:
 
 def _finding(group: Group) -> str:
     """Return the gain over the control after the last epoch as a title."""
-    start = f"{canvas.MARKS.get(group.section, '')}{headings.network(group)}"
-    if summary.primary(group) is None:
+    start = canvas.title(group)
+    gain = summary.primary(group)
+    if gain is None:
         return f"{start}: no comparison of DSD with the control"
-    return f"{start}: DSD gains {formatting.gain(group)} points over the control after the last epoch"
+    verb = "loses against the control" if gain.mean < 0 else "gains over the control"
+    return f"{start}: after the last epoch DSD {verb}: {formatting.gain(group)} points"
 
 
 def _line(record: Record, arm: str, metric: str | None) -> _Line:

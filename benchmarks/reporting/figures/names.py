@@ -19,6 +19,9 @@ SHARED = {
 }
 """The figures over all rows, and what they show."""
 
+FEWEST_ROWS = 3
+"""The fewest rows with trials that the figure of the drop compares."""
+
 
 def kinds(group: Group) -> list[Kind]:
     """Return the kinds of figures that a group has."""
@@ -35,11 +38,20 @@ def shared(all_groups: Sequence[Group]) -> dict[str, list[Group]]:
 
     Superseded trials are never drawn. The figure of the drop lists them because it counts the trials that it lacks.
     """
-    both = [group for group in all_groups if group.section not in ("smoke", "custom") and summary.primary(group)]
+    both = _compared(all_groups)
     results = [group for group in both if group.paper]
-    dropped = any(regime.drops(record) for group in results for record in group.records)
-    found = {GAINS: results, DROP: both if dropped else []}
+    found = {GAINS: results, DROP: both if len(dropped(all_groups)) >= FEWEST_ROWS else []}
     return {name: groups for name, groups in found.items() if groups}
+
+
+def dropped(all_groups: Sequence[Group]) -> set[str]:
+    """Return the rows with a result that has a score right after pruning."""
+    results = [group for group in _compared(all_groups) if group.paper]
+    return {group.key.row for group in results if any(regime.drops(record) for record in group.records)}
+
+
+def _compared(groups: Sequence[Group]) -> list[Group]:
+    return [group for group in groups if group.section not in ("smoke", "custom") and summary.primary(group)]
 
 
 def figure_names(all_groups: Sequence[Group]) -> list[str]:

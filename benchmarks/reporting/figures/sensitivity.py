@@ -23,7 +23,7 @@ _SWEPT, _OTHER, _ZERO = "#A65E00", COLOURS["llr"], COLOURS["control"]
 def draw(group: Group, path: Path) -> None:
     """Draw the gains of one group's arms over the control: by sparsity on the left, the other arms on the right.
 
-    A dot per seed, and from three seeds on mean and 95 % interval over seeds. A single sparsity is listed among the others.
+    A dot per seed, and from three seeds on mean and 95 % interval. A single sparsity is listed among the others.
 
     Raises:
         ValueError: no record of the group has both a sensitivity arm and the control.
@@ -42,7 +42,8 @@ def draw(group: Group, path: Path) -> None:
             draw(ax, of, unit)
         question = "Does another sparsity, or another use of the budget, beat the control?"
         own = f"DSD's own sparsity: {sensitivity_table.own_sparsity(group)}"
-        small = f"Dots: seeds. Diamond and line: mean and 95 % t interval, from three seeds on. {own}. "
+        over = "seeds and test examples" if group.quotable else "seeds"
+        small = f"Dots: seeds. Diamond and line: mean and 95 % interval over {over}, from three seeds on. {own}. "
         canvas.titled(figure, question, f"{small}{canvas.small_print(group)}")
         canvas.save(figure, path, group.records)
 
@@ -53,7 +54,7 @@ def _by_sparsity(ax: Axes, swept: Sequence[Choice], unit: str) -> None:
     ax.plot(where, [summary.average(one.gains).mean for one in swept], color="#999999", zorder=1)
     for at, one in zip(where, swept, strict=True):
         colour = COLOURS["dsd"] if one.arm == "dsd" else _SWEPT
-        canvas.gain(ax, at, one.gains, one.gain.interval if one.gain else None, colour, upright=True)
+        canvas.gain(ax, at, one.gains, one.interval, colour, upright=True)
     ax.text(99, 0, "control", color=_ZERO, ha="right", va="bottom", fontsize=8)
     ax.set_xlim(-4, 99)
     ax.set_xticks(range(0, 91, 10))
@@ -65,7 +66,7 @@ def _list(ax: Axes, others: Sequence[Choice], unit: str) -> None:
     ax.axvline(0, color=_ZERO, linewidth=1, linestyle="--", zorder=1)
     for y, one in enumerate(others):
         colour = COLOURS["dsd"] if one.arm == "dsd" else _OTHER
-        canvas.gain(ax, y, one.gains, one.gain.interval if one.gain else None, colour)
+        canvas.gain(ax, y, one.gains, one.interval, colour)
     labels = [f"{ARMS[one.arm].short or registry.label(one.arm)}, n = {len(one.gains)}" for one in others]
     ax.set_yticks(range(len(others)), labels, fontsize=8)
     ax.set_ylim(len(others) - 0.4, -0.6)

@@ -64,7 +64,7 @@ def draw(group: Group, path: Path) -> None:
 
 def _finding(group: Group) -> str:
     """Return as a title how far D2 regrows the weights that the last S pruned; a plain title if records do not say."""
-    start = f"{canvas.MARKS.get(group.section, '')}{headings.network(group)}"
+    start = canvas.title(group)
     ends = [each[-1] for each in mask_lineage.by_seed(group).values() if ALL in each[-1].size]
     if not ends:
         return f"{start}: a tensor's weights from D through S to D2"

@@ -45,7 +45,9 @@ def _card(name: str, arms: Sequence[Arm], groups: Sequence[Group]) -> Iterator[B
     }
     yield Bullets(tuple(f"{what}: {fact}" for what, fact in facts.items() if fact))
     yield table(_CLAIMED, card.claims, PAGES, sentences="Claimed:")
-    yield _found(arms, groups)
+    current = [group for group in groups if not group.superseded]
+    yield _found(arms, current, groups, "Found:")
+    yield _found(arms, [group for group in groups if group.superseded], groups, "Found in superseded trials:")
 
 
 def _cost(arm: Arm) -> str:
@@ -73,8 +75,8 @@ _CLAIMED: tuple[Column[Claim], ...] = (
 )
 
 
-def _found(arms: Sequence[Arm], groups: Sequence[Group]) -> Table:
-    """Return the gains of the arms; empty for an arm without a reference, or if no trial has both."""
+def _found(arms: Sequence[Arm], chosen: Sequence[Group], groups: Sequence[Group], sentences: str) -> Table:
+    """Return the gains of the arms in the `chosen` ones of all `groups`; empty for an arm without a reference, or without gains."""
 
     def both(pair: _Pair) -> tuple[str, ...]:
         return summary.trials(pair[0], pair[1].name, pair[1].compared_with)
@@ -93,5 +95,5 @@ def _found(arms: Sequence[Arm], groups: Sequence[Group]) -> Table:
         Column("gain", "gain found [95 %]", gain),
         Column("n", "n", lambda pair: Cell(str(len(both(pair))), len(both(pair)), both(pair))),
     ]
-    pairs = [(group, arm) for group in groups for arm in arms if arm.name != arm.compared_with]
-    return table(columns, [pair for pair in pairs if both(pair)], PAGES, sentences="Found:")
+    pairs = [(group, arm) for group in chosen for arm in arms if arm.name != arm.compared_with]
+    return table(columns, [pair for pair in pairs if both(pair)], PAGES, sentences=sentences)

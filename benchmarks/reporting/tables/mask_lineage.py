@@ -9,19 +9,22 @@ from benchmarks.analysis import mask_lineage, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.mask_lineage import Iteration
 from benchmarks.reporting import formatting
-from benchmarks.reporting.document import PAGES, Cell, Column, Table, table
+from benchmarks.reporting.document import PAGES, Block, Bullets, Cell, Column, Paragraph, table
 
-_SENTENCES = (
-    "What happened to the weights that S pruned in DSD, over all pruned tensors. Pruned again: the share of the weights "
-    "pruned in the previous iteration that this S prunes too; by chance it would equal this S's sparsity. Below the threshold: "
-    "the share that ends D2 with a magnitude below the smallest that S kept, so that the same threshold would prune it again."
+_SENTENCE = "What happened to the weights that S pruned in DSD, over all pruned tensors:"
+_TERMS = (
+    "*Pruned again*: the share of the weights pruned in the previous iteration that this S prunes too.",
+    "*By chance*: that share if S chose at random, which is its sparsity.",
+    "*At most*: the largest share possible. It is below 100 % if this S prunes fewer weights than the previous one.",
+    "*Below the threshold after D2*: the share that ends D2 with a magnitude below the smallest that S kept, so that the same "
+    "threshold would prune it again.",
 )
 _Seeds = tuple[int, dict[str, Iteration]]
 """Number of an iteration, and its data in each trial that has it, by record id."""
 
 
-def lineage(group: Group) -> Table:
-    """Return one line per iteration: means over seeds."""
+def lineage(group: Group) -> list[Block]:
+    """Return one line per iteration, means over seeds, and what the columns mean; nothing without data."""
     told = mask_lineage.by_seed(group)
     ids = {record.seed: record.id for record in group.records}
     lines = [
@@ -37,7 +40,7 @@ def lineage(group: Group) -> Table:
         _column("size", "mean magnitude after D2, relative to survivors", lambda one: one.size, least=3),
         Column("n", "n", lambda line: Cell(str(len(line[1])), trials=tuple(line[1]))),
     ]
-    return table(columns, lines, PAGES, sentences=_SENTENCES)
+    return [Paragraph(_SENTENCE), Bullets(_TERMS), table(columns, lines, PAGES)] if lines else []
 
 
 def _column(key: str, heading: str, of: Callable[[Iteration], Mapping[str, float]], least: int = 1) -> Column[_Seeds]:

@@ -152,7 +152,7 @@ def _of_plan(row: Row) -> dict[str, Any]:
     """Return what is known of a planned row without a trial."""
     recipe = row.wanted.recipe
     known = {"row": row.wanted.row, "data": row.wanted.data, "recipe": recipe.hash(), "reduction": recipe.reduction}
-    return known | {"section": "regime", "scale": "small", "verdict": f"none: {row.lacks}"}
+    return known | {"section": "regime", "scale": "small", "verdict": row.verdict}
 
 
 def _of_row(row: Row | None) -> dict[str, Any]:

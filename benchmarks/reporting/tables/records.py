@@ -9,7 +9,7 @@ from benchmarks.analysis.groups import Group
 from benchmarks.arms.registry import DENSE
 from benchmarks.records.schema import Record
 from benchmarks.reporting import formatting
-from benchmarks.reporting.document import NONE, PAGES, Block, Bullets, Cell, Column, Heading, Table, table
+from benchmarks.reporting.document import NONE, PAGES, Block, Bullets, Cell, Column, Details, Heading, Table, Text, table
 
 
 def trials(group: Group) -> Table:
@@ -36,6 +36,23 @@ def trials(group: Group) -> Table:
         Column("state", "state", lambda one: Cell(states[one.id])),
     ]
     return table(columns, group.everything, PAGES, group=group)
+
+
+def rerun(group: Group) -> Details:
+    """Return how to run the trials of the group again: per seed the command, commit, data and threads."""
+    items: list[Text] = []
+    if group.section == "regime":
+        exact = f"python -m benchmarks evidence --rows {group.key.row} --data DIR --out OUT"
+        items.append(
+            f"The exact way is `{exact}` with an empty folder OUT: on a CPU it runs each trial on one thread. A command below, given "
+            "alone, takes as many threads as the process may use, and another number of threads may round differently."
+        )
+    items += [
+        f"Seed {one.seed}: `{one.command}`; commit {formatting.commits([one])}, data {one.data.name} with fingerprint "
+        f"{one.data.fingerprint}, threads: {one.hardware.threads}"
+        for one in group.records
+    ]
+    return Details("Rerun these trials", tuple(items))
 
 
 _PAIRS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE))

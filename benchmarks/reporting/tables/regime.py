@@ -10,7 +10,7 @@ from benchmarks.analysis.gate import Condition
 from benchmarks.analysis.groups import Group
 from benchmarks.arms import registry
 from benchmarks.records.schema import Arm, Record
-from benchmarks.reporting.document import NONE, PRINT, Block, Cell, Column, table
+from benchmarks.reporting.document import NONE, PRINT, Block, Bullets, Cell, Column, Paragraph, table
 from benchmarks.reporting.formatting import number
 
 _Trial = tuple[Group, Record]
@@ -22,19 +22,24 @@ def blocks(group: Group, rows: Mapping[str, Row]) -> list[Block]:
     row = answers.row_of(group, rows)
     conditions = row.gate.conditions if row and row.gate else ()
     trials = [(group, record) for record in group.records] if group.section == "regime" else []
+    terms: list[Block] = [Paragraph(_TRIALS), Bullets(_TERMS)] if trials else []
     return [
-        table(_TRIAL_COLUMNS, trials, PRINT, sentences=_TRIALS, caption=f"Trials. {_TRIALS}"),
+        *terms,
+        table(_TRIAL_COLUMNS, trials, PRINT, caption=" ".join(("Trials.", _TRIALS, *_TERMS))),
         table(_GATE_COLUMNS, [(row, one) for one in conditions if row], PRINT, sentences=_GATE, caption=_GATE),
     ]
 
 
-_TRIALS = (
-    "Every trial, by seed. Scores are in the row's metric. *Fit* is the score after D on training examples preprocessed "
-    "like test examples. Gains are in points (positive: the first is better): DSD over the equal-budget control, with D2 at the "
-    "rate in the paper's tables and at the rate in its text (a tenth of D's); and LLR over D. *Drop* is the loss in test score "
-    "right after pruning, before S recovers it. *Released* is the mean magnitude at the end of D2 of the weights that S had "
-    "pruned, in percent of the surviving weights' mean, at the tables' rate and at the text's. *Gate* applies the row's gate to "
-    "this one trial."
+_TRIALS = "Every trial, by seed. Scores are in the row's metric, gains in points (positive: the first is better)."
+_TERMS = (
+    "*Fit after D*: the score after D on training examples preprocessed like test examples.",
+    "*DSD over control*: with D2 at the rate in the paper's tables.",
+    "*The text's D2*: the same with D2 at the rate in the paper's text, a tenth of D's, for DSD and its control.",
+    "*LLR over D*: the gain of training on at a tenth of D's last rate.",
+    "*Drop at pruning*: the loss in test score right after pruning, before S recovers it.",
+    "*Released*: the mean magnitude at the end of D2 of the weights that S had pruned, in percent of the surviving weights' mean, at "
+    "the tables' rate and at the text's.",
+    "*Gate*: the row's gate, applied to this one trial.",
 )
 _GATE = (
     "Whether a row's networks are in the regime of the claim, judged by means over its planned trials of D, control and LLR "

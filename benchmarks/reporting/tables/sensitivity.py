@@ -10,7 +10,7 @@ from benchmarks.analysis.sensitivity import Choice
 from benchmarks.arms import registry
 from benchmarks.arms.registry import ARMS
 from benchmarks.reporting.document import PRINT, Cell, Column, Table, table
-from benchmarks.reporting.formatting import averaged, gained
+from benchmarks.reporting.formatting import averaged, gain
 from benchmarks.reporting.group_names import caption
 from benchmarks.reporting.headings import metric_name
 from benchmarks.reporting.tables.quantities import Quantity, quantities
@@ -30,7 +30,7 @@ def tables(group: Group) -> list[Table]:
             metric_name(group.metric, group, True),
             lambda one: averaged(one.test),
         ),
-        Column("gain", "gain over control", lambda one: gained(one.gain, one.test.trials)),
+        Column("gain", "gain over control", lambda one: Cell(gain(group, one.arm, one.over), trials=one.test.trials)),
         Column("n", "n", lambda one: Cell(str(len(one.gains)), len(one.gains), one.test.trials)),
         Column("seconds", "time, s", lambda one: Cell(f"{one.seconds:,.0f}", one.seconds, one.test.trials)),
         Column("control", "control", lambda one: Cell(ARMS[one.over].reference)),
@@ -49,10 +49,11 @@ def tables(group: Group) -> list[Table]:
 def _sentences(group: Group) -> str:
     """Return the explanation of the sensitivity table."""
     name = metric_name(group.metric, group)
+    over = "seeds and test examples" if group.quotable else "seeds (t)"
     return (
         f"Sensitivity: gains in {name} over the control with the same number of steps, paired by seed. DSD with kept optimizer "
-        "state, or with D2 at the text's rate, is compared with a control that has the same change. Intervals are t intervals over "
-        "seeds. They give no verdict: about one in twenty misses the true value by chance."
+        "state, or with D2 at the text's rate, is compared with a control that has the same change. Intervals are 95 % over "
+        f"{over}. They give no verdict: about one in twenty misses the true value by chance."
     )
 
 
@@ -70,4 +71,6 @@ def _quantities(group: Group) -> Iterator[Quantity]:
             yield Quantity(group, name, group.metric, group.sample.unit, one.test)
         if one.gain and one.arm != "dsd":  # that is the primary gain
             over = registry.label(one.over)
-            yield Quantity(group, f"gain of {name} over {over}", group.metric, group.sample.unit, one.gain)
+            yield Quantity(
+                *(group, f"gain of {name} over {over}", group.metric, group.sample.unit, one.gain), crossed=one.crossed
+            )
