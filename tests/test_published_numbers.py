@@ -25,7 +25,7 @@ from scipy import optimize, stats
 RESULTS = Path(__file__).parents[1] / "results"
 FRONT = {"README.md": RESULTS.parent / "README.md", "results/README.md": RESULTS / "README.md"}
 PLAN = {
-    # row: network, planned seeds, hours a trial, the paper's gain as a share of its baseline
+    # row: network, planned seeds, hours a trial, the paper's gain as a share of its baseline (CNNs: printed in Table 1)
     "imagenet_googlenet": ("GoogLeNet", 5, 1.6, 0.036),
     "imagenet_vgg16": ("VGG-16", 5, 0.8, 0.137),
     "imagenet_resnet18": ("ResNet-18", 5, 1.1, 0.041),
@@ -34,6 +34,15 @@ PLAN = {
     "librispeech_deepspeech": ("DeepSpeech", 5, 2.8, (33.55 - 32.20) / 33.55),
     "librispeech_deepspeech2": ("DeepSpeech-2", 10, 2.1, (14.52 - 13.96) / 14.52),
 }
+ARMS = {
+    "imagenet_resnet18": {"control", "dsd", "llr", "control-text", "dsd-text"},
+    "flickr8k_neuraltalk": {"control", "dsd", "llr", "control-text", "dsd-text", "random"},
+    "imagenet_googlenet": {"control", "dsd", "llr", "random"},
+    "imagenet_vgg16": {"control", "dsd", "llr", "random"},
+}
+"""The planned arms of the rows with more than control, dsd and llr."""
+TESTED = {"imagenet": 18_000, "flickr8k": 1_000, "librispeech": 756}
+"""Domain to the number of test examples."""
 GATES = {
     # domain: the score on training examples, the least a guess gets, the score beside it on other examples
     "imagenet": ("top1_error", 98.0, "top1_error"),
@@ -288,9 +297,21 @@ def test_the_table_of_answers(name: str) -> None:
         line, trials = lines[network], both(row)
         have = sum(one["seed"] < seeds for one in trials)
         check(line["n"], [have, seeds], row)
-        assert line["verdict"].startswith(given.get(row, "none: "))
+        none = "none yet (" if have < seeds else "none: "
+        assert line["verdict"].startswith(given.get(row, none))
+        missing = [seed for seed in range(seeds) if seed not in {one["seed"] for one in trials}]
+        if 0 < have < seeds:
+            listed = re.search(r"seeds? ([\d, and]+) not run", line["verdict"])
+            assert listed is not None
+            assert [int(seed) for seed in re.findall(r"\d+", listed[1])] == missing
         control = list(scores(planned(row), "control").values())
-        check(line["the paper's claim"], [100 * share, *([share * float(np.mean(control))] if control else [])], row)
+        claim = line["claim: relative gain (points here)"]
+        assert claim.endswith(", after one iteration") == row.startswith("librispeech")
+        check(claim, [100 * share, *([share * float(np.mean(control))] if control else [])], row)
+        (tested,) = re.findall(r", ([\d,]+) test (?:pictures|utterances),", line["data, metric"])
+        assert {int(tested.replace(",", "")), *(one["data"]["counts"]["test"] for one in trials)} == {
+            TESTED[row.split("_")[0]]
+        }
         check("" if line["gain [95 %]"] == "-" else line["gain [95 %]"], _gain(trials), row)
         assert line["gate"].startswith(("holds" if gate(row) else "fails") if trials else "-")
 
@@ -307,29 +328,120 @@ def test_the_sentences_of_the_answer(name: str) -> None:
     total = sum(seeds for _, seeds, *_ in PLAN.values())
     assert f" {sum(have.values())} of {total} planned trials are finished." in answer
     assert f"{len(PLAN)} planned rows" in answer
-    hours = {row: [one["cost"]["seconds"] / 3600 for one in both(row)] or [PLAN[row][2]] for row in PLAN}
-    left = sum((PLAN[row][1] - have[row]) * float(np.mean(hours[row])) for row in PLAN)
     if total > sum(have.values()):
-        last = re.search(rf"({NUMBER}) trials? (?:is|are) left, about ({NUMBER}) h on one core\.$", answer)
+        hours, factor = _hours(), _factor()
+        left = sum((PLAN[row][1] - have[row]) * (hours[row] or factor * PLAN[row][2]) for row in PLAN)
+        last = re.search(
+            rf"({NUMBER}) trials? (?:is|are) left, about ({NUMBER}) h on one core \(rows without a trial: the plan's hours times "
+            rf"({NUMBER}), which is what the finished trials took\)\.$",
+            answer,
+        )
         assert last is not None
-        check(" ".join(last.groups()), [total - sum(have.values()), left], "trials left")
-    for row, (network, seeds, _, share) in PLAN.items():
+        check(" ".join(last.groups()[:2]), [total - sum(have.values()), left], "trials left")
+        assert float(last[3]) == float(f"{factor:.2g}")
+    for row, (network, seeds, *_) in PLAN.items():
         said = re.search(
-            rf"So far the gain of {re.escape(network)}(?:,[^.]*?)? is (.*?) points in (.*?) seeds(.*?)\.(?: |$)", answer
+            rf"Interim, ([^,]*?) seeds, not a verdict: the gain of {re.escape(network)}(?:,[^.]*?)? is ([^;]*?) points; (.*?)\.",
+            answer,
         )
         assert (said is not None) == (row not in given and len(both(row)) > 1), row
         if said:
             mean, low, high = Crossed(both(row)).interval()
-            check(said[1], [mean, low, high], row)
-            check(said[2], [have[row], seeds], row)
-            points = share * float(np.mean(list(scores(planned(row), "control").values())))
-            zero = "includes" if low <= 0 <= high else "excludes"
-            place = "below" if high < points else "above" if low > points else "around"
-            assert f"the interval {zero} zero and lies {place} the paper's claim" in said[3]
+            check(said[1], [have[row], seeds], row)
+            check(said[2], [mean, low, high], row)
+            assert said[3] == f"the interval {'includes' if low <= 0 <= high else 'excludes'} zero"
     if "Over the" in answer:
         shares = re.search(rf"the gain is ({NUMBER}) % of the claim \[({NUMBER}) %, ({NUMBER}) %\]", answer)
         assert shares is not None
         check(" ".join(shares.groups()), [100 * value for value in _pool(list(given))], "the mean over rows")
+
+
+def _hours() -> dict[str, float | None]:
+    """Return the mean hours of a row's trials with no more than the planned arms; None without one."""
+    found = {}
+    for row in PLAN:
+        arms = ARMS.get(row, {"control", "dsd", "llr"})
+        hours = [one["cost"]["seconds"] / 3600 for one in both(row) if one["arms"].keys() <= arms]
+        found[row] = float(np.mean(hours)) if hours else None
+    return found
+
+
+def _factor() -> float:
+    """Return measured over planned hours, over the rows that ran, each counted with its finished trials."""
+    have = {row: sum(one["seed"] < PLAN[row][1] for one in both(row)) for row in PLAN}
+    ran = {row: hours for row, hours in _hours().items() if hours}
+    return sum(have[row] * ran[row] for row in ran) / sum(have[row] * PLAN[row][2] for row in ran)
+
+
+@pytest.mark.parametrize("name", FRONT)
+def test_the_secondary_readings(name: str) -> None:
+    page = plain(FRONT[name].read_text(encoding="utf-8"))
+    part = page[page.index("Secondary readings, without a verdict:") :].split("\n## ")[0]
+    for row, (network, _, _, share) in PLAN.items():
+        group, trials = planned(row), both(row)
+        said = re.search(rf"\*\*{re.escape(network)}(?:,[^*]*)?\*\*: (.*?)(?=\*\*|\n|$)", part)
+        assert (said is not None) == bool(trials), row
+        if said is None:
+            continue
+        text, four = said[1], rf"(?:({NUMBER}) \[({NUMBER}), ({NUMBER})\]|({NUMBER}))"
+        comparisons = (
+            ("control over D ", "control", "dense"),
+            ("DSD over D ", "dsd", "dense"),
+            ("DSD over LLR, the paper's own control: ", "dsd", "llr"),
+            ("at the rate of the paper's text, DSD over its control: ", "dsd-text", "control-text"),
+        )
+        for words, arm, over in comparisons:
+            there = bool(gains(group, arm, over))
+            shown = re.search(re.escape(words) + four, text)
+            assert (shown is not None) == there, f"{row}: {words}"
+            if shown:
+                check(shown[0].removeprefix(words), Crossed(group, arm, over).interval(), f"{row}: {words}")
+        if len(trials) > 1 and scores(group, "dense"):
+            mean, low, high = Crossed(group, "control", "dense").interval()
+            effect = "makes no clear difference" if low <= 0 <= high else "helps" if mean > 0 else "does harm"
+            assert f"training on after D {effect}: " in text
+        sizes = [_restored(trials, arm) for arm in ("dsd", "dsd-text")]
+        found = re.search(rf"weights average ({NUMBER}) %.*? after D2(?: \(({NUMBER}) % at the text's rate\))?", text)
+        assert (found is not None) == (sizes[0] is not None), row
+        if found:
+            assert [one and float(one) for one in found.groups()] == [one and float(f"{one:.2g}") for one in sizes]
+            assert ("so D2 hardly moves them" in text) == (max(one or 0 for one in sizes) < 10)
+        if len(trials) > 1:
+            bounds = _bounds(trials)
+            control = float(np.mean([one["arms"]["control"]["test"][one["metric"]] for one in trials]))
+            for which, bound in zip(("lower", "upper"), bounds, strict=True):
+                for printed in re.findall(rf"{which} bound, ({NUMBER}),", text):
+                    check(printed, [bound * control], f"{row}: {which} bound")
+            side = "rise above" if bounds[1] < share else "fall below" if bounds[0] >= share else "rise above"
+            (turn,) = re.findall(rf"would have to {side} ({NUMBER})", text)
+            check(turn, [share * control], f"{row}: the claim")
+            assert ("not to be excluded" in text) == (bounds[1] < share)
+            assert ("not to be reached" in text) == (bounds[0] >= share)
+
+
+def _restored(trials: list[Record], arm: str) -> float | None:
+    """Return the mean magnitude of the weights that the last S pruned after the last D2, in percent of the survivors'."""
+    sizes = []
+    for one in trials:
+        phases = one["arms"].get(arm, {"phases": []})["phases"]
+        told = [phase["regrown"] for phase in phases if phase.get("regrown")]
+        masks = [phase["mask"] for phase in phases if phase["mask"] is not None]
+        if told:
+            kept = {layer["name"]: layer["kept"] for layer in masks[-1]}
+            weights = np.array([[part["weights"], kept[part["name"]]] for part in told[-1]], float)
+            means = np.array([[part["magnitude"], part["survivors"]] for part in told[-1]])
+            ours, theirs = (weights * means).sum(axis=0) / weights.sum(axis=0)
+            sizes.append(100 * float(ours / theirs))
+    return float(np.mean(sizes)) if sizes else None
+
+
+def _bounds(trials: list[Record]) -> list[float]:
+    """Return the one-sided 95 % bounds of the gain as a share of the control."""
+    one = Crossed(trials)
+    return [
+        float(optimize.brentq(lambda share, s=sign: one.mean(share) + s * one.half(share, 0.1), -1, 1))
+        for sign in (-1, 1)
+    ]
 
 
 def _pool(rows: list[str]) -> tuple[float, float, float]:

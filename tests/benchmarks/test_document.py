@@ -159,7 +159,7 @@ def test_the_page_of_the_arms_sets_what_was_found_beside_what_is_claimed() -> No
                 text for text in part.splitlines() if text.startswith(f"| {claim.network} ") and claim.where in text
             )
             assert (f"| {claim.gain} *unverified* " in line) == (claim.mark == "M")
-    sam = next(line for line in parts["SAM"].splitlines() if "superseded" in line)
+    sam = next(line for line in parts["SAM"].splitlines() if "| superseded " in line)
     assert "| SAM   | Control (equal budget) | [+0.80 ± " in sam
     assert sam.endswith("| [3](superseded.md#t4) |")
     assert "2 gradients per step" in parts["SAM"]

@@ -162,7 +162,7 @@ def test_what_is_missing_is_told_with_its_cost() -> None:
         in part
     )
     assert (
-        f"**GoogLeNet, width 1/2, 64 pixels** (tiny-imagenet-50): no trial; 5 trials left, about {5 * 1.6 * factor * 60:.0f} min by "
+        f"**GoogLeNet, width 1/2, 64 pixels** (tiny-imagenet-50): no trial; 5 trials left, about {5 * 1.6 * factor:.1f} h by "
         f"the plan, times {factor:.2g}, on one core." in part
     )
     failed = pages_of(build.planned(train=60.0))["README.md"]

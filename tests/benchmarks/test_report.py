@@ -15,8 +15,10 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.analysis.groups import group_records
+from benchmarks.analysis.results import results
 from benchmarks.records import outputs, store
 from benchmarks.records.schema import Record
+from benchmarks.reporting import pages
 from benchmarks.reporting.figures import names
 from benchmarks.reporting.html import page as html_page
 from benchmarks.reporting.html import svg as html_svg
