@@ -180,8 +180,8 @@ def _speech(
 
 
 _PROSE = (
-    "The text of Section 4.3 gives ResNet gains of 1.13 and 0.85; the table and the authors' zoo give 1.26 and 1.12. Table 1 prints "
-    "1.2 points (4.1 %) and 1.1 points (4.6 %). The claim is Table 1's share; its points are those of the other table."
+    "The text of Section 4.3 gives ResNet gains of 1.13 and 0.85; the table and the authors' zoo give 1.26 and 1.12. Table 1 "
+    "prints 1.2 points (4.1 %) and 1.1 points (4.6 %). The claim is Table 1's share; its points are those of the other table."
 )
 
 _ALL = (
@@ -297,4 +297,6 @@ def claim_of(row: Row) -> Claim:
         )
     before, after = (row.stages[stage][row.metric] for stage in ("Baseline", "DSD"))
     gain = before.value - after.value if row.lower_is_better else after.value - before.value
-    return Claim(round(gain, 2) if before.verified and after.verified else row.overview.absolute, row.overview.relative / 100)
+    return Claim(
+        round(gain, 2) if before.verified and after.verified else row.overview.absolute, row.overview.relative / 100
+    )

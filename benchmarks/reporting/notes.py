@@ -47,7 +47,10 @@ def facts(group: Group) -> list[Text]:
         f"Software: {group_names.numerics(group)}, {formatting.unique(versions)}; commit {formatting.commits(records)}",
         data,
         *([f"Features: {formatting.unique(fullest)}"] if fullest else []),
-        *(f"Data warning: {warning}{_wrong(warning)}" for warning in sorted({w for r in records for w in r.data.warnings})),
+        *(
+            f"Data warning: {warning}{_wrong(warning)}"
+            for warning in sorted({w for r in records for w in r.data.warnings})
+        ),
         *([f"Differs from the paper: {reduction}"] if reduction else []),  # otherwise the notes say what differs
         *(f"Recipe: {note}" for note in sample.recipe.get("notes", [])),
     ]

@@ -86,7 +86,10 @@ def headline(results: Results, brief: bool = False) -> Document:
     rows = results.rows
     told, items = planned.explanation(rows), readings.secondary(rows)
     if brief:
-        shown: list[Block] = [Paragraph(joined(told)), *([Paragraph(joined((readings.TITLE, *items)))] if items else [])]
+        shown: list[Block] = [
+            Paragraph(joined(told)),
+            *([Paragraph(joined((readings.TITLE, *items)))] if items else []),
+        ]
     else:
         shown = [Bullets(told), *([Paragraph(readings.TITLE), Bullets(items)] if items else [])]
     return (planned.answered(rows), *_figure(results, names.GAINS), planned.table(rows), *shown)

@@ -114,7 +114,9 @@ def refuse_foreign(path: Path) -> None:
 def _present(out: Path) -> set[str]:
     """Return the files in `out`/tables that this suite could have made. Others are left alone."""
     known = {
-        f"{name}{suffix}" for name in (*paper.ROWS, *ROWS, "overview", "arms", pages.SMOKE, pages.SUPERSEDED) for suffix in _SUFFIXES
+        f"{name}{suffix}"
+        for name in (*paper.ROWS, *ROWS, "overview", "arms", pages.SMOKE, pages.SUPERSEDED)
+        for suffix in _SUFFIXES
     }
     return {f"tables/{path.name}" for path in (out / "tables").glob("*") if path.name in known}
 

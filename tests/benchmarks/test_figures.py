@@ -181,7 +181,9 @@ def test_arms_that_not_all_trials_have_say_so_in_the_curves(monkeypatch: pytest.
     assert "Means over different seeds are not comparable" in figure.get_supxlabel().replace("\n", " ")
     plain = saved(curves.curves, group_records(build.trio())[0], monkeypatch)
     assert "not comparable" not in plain.get_supxlabel()
-    assert plain.get_suptitle().startswith("Superseded: ResNet-18: after the last epoch DSD gains over the control: +0.30")
+    assert plain.get_suptitle().startswith(
+        "Superseded: ResNet-18: after the last epoch DSD gains over the control: +0.30"
+    )
 
 
 def test_what_follows_d_is_framed_on_dsd_and_control(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,8 +158,7 @@ def test_what_is_missing_is_told_with_its_cost() -> None:
     seconds = build.planned()[0].cost.seconds
     factor = seconds / 3600 / 1.1  # measured over planned hours, of the only row with trials
     assert (
-        f"**{NAME}** (tiny-imagenet-50): seeds 3 and 4 not run; 2 trials left, about {2 * seconds / 60:.0f} min"
-        in part
+        f"**{NAME}** (tiny-imagenet-50): seeds 3 and 4 not run; 2 trials left, about {2 * seconds / 60:.0f} min" in part
     )
     assert (
         f"**GoogLeNet, width 1/2, 64 pixels** (tiny-imagenet-50): no trial; 5 trials left, about {5 * 1.6 * factor:.1f} h by "

@@ -127,14 +127,20 @@ def test_the_papers_figures_stand_beside_the_like_stages() -> None:
         for name in ("Baseline", "Control, iteration 1", "DSD")
     }
     assert arms == {"Baseline": "17.42", "Control, iteration 1": "14.52", "DSD": "13.44"}
-    assert "At equal budget (one iteration) the paper's gain was 0.56; that is the claim. Our primary figure is after two iterations" in page
+    assert (
+        "At equal budget (one iteration) the paper's gain was 0.56; that is the claim. Our primary figure is after two iterations"
+        in page
+    )
 
 
 def test_the_overview_says_that_the_papers_budgets_were_unequal() -> None:
     files = pages_of(build.utterances())
     words = "| 14.5 to 13.4 WER %, WSJ'93: +1.1 (+7.4 %), UNEQUAL budgets |"
     assert words in files["tables/overview.md"]
-    assert "For speech the claim is the gain at equal epochs after one iteration; our gain is after two." in headline_of(build.utterances())
+    assert (
+        "For speech the claim is the gain at equal epochs after one iteration; our gain is after two."
+        in headline_of(build.utterances())
+    )
     lines = list(csv.DictReader(io.StringIO(files["tables/librispeech_deepspeech2.csv"])))
     with_paper = [line["quantity"] for line in lines if line["paper"] == "1.1"]
     assert with_paper == [

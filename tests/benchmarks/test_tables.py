@@ -97,7 +97,10 @@ def test_a_group_of_three_by_hand() -> None:
     own = own[own.index("## imagenet_resnet18: small scale, fixture-pictures, recipe 50a1150a1150, suite 0.1") :]
     assert line(own, "DSD over baseline")[:3] == ["DSD over baseline", "+2.20 ± 0.17 [+1.77, +2.63]", "3"]
     assert "DSD over control, top-1 error %: +0.30 ± 0.20 [-0.20, +0.80], n = 3. Verdict: superseded: none." in own
-    assert "mean 95 % interval [+0.00, +0.60]; standard deviation of the gain: from the test set 0.15, between seeds 0.20\n" in own
+    assert (
+        "mean 95 % interval [+0.00, +0.60]; standard deviation of the gain: from the test set 0.15, between seeds 0.20\n"
+        in own
+    )
 
 
 def test_the_paper_scale_has_the_papers_figures_and_no_verdict() -> None:
@@ -168,10 +171,7 @@ def test_a_later_trial_with_fewer_arms_hides_no_evidence() -> None:
 
 def test_the_verdict_names_the_arm_that_is_missing() -> None:
     found = [build.record(seed=s, arms={"control": (41.0, 40.0), "llr": (41.0, 40.5)}) for s in range(3)]
-    assert (
-        "DSD over control: no DSD arm, so neither a gain nor a verdict."
-        in pages_of(found)["tables/superseded.md"]
-    )
+    assert "DSD over control: no DSD arm, so neither a gain nor a verdict." in pages_of(found)["tables/superseded.md"]
     nothing = [build.record(seed=s, arms={"llr": (41.0, 40.5)}) for s in range(3)]
     assert "DSD over control: no DSD or control arm" in pages_of(nothing)["tables/superseded.md"]
 
@@ -188,7 +188,9 @@ def test_suite_and_earlier_processes_are_shown() -> None:
     found = [build.record(suite="0.7", earlier=[changed]), build.record(seed=1, suite="0.7")]
     page = pages_of(found)["tables/superseded.md"]
     assert "- Software: suite 0.7, torch 2.12.0, float32; commit f1c710f1c710, f1c710f1c710 (before an inter" in page
-    assert page.count(f"f1c710f1c710 (before an interruption: {changed})") == 3  # the facts, the record's line and how to rerun it
+    assert (
+        page.count(f"f1c710f1c710 (before an interruption: {changed})") == 3
+    )  # the facts, the record's line and how to rerun it
 
 
 def test_synthetic_results_have_no_paper_cells_and_nothing_to_quote() -> None:
@@ -242,8 +244,7 @@ def test_the_papers_cells_are_comparable_at_paper_scale_on_the_papers_data_alone
 def test_a_group_without_control_has_no_verdict() -> None:
     found = [build.record(seed=s, arms={"dsd": (41.0, 40.0)}) for s in range(3)]
     assert (
-        "DSD over control: no control arm, so neither a gain nor a verdict."
-        in pages_of(found)["tables/superseded.md"]
+        "DSD over control: no control arm, so neither a gain nor a verdict." in pages_of(found)["tables/superseded.md"]
     )
 
 

@@ -13,7 +13,6 @@ from benchmarks.analysis import mask_lineage, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.mask_lineage import ALL
 from benchmarks.records.schema import Histogram, Histograms, Moment
-from benchmarks.reporting import headings
 from benchmarks.reporting.figures import canvas
 
 _TITLES: Mapping[Moment, str] = {

@@ -135,7 +135,9 @@ def _lacking(row: Row, factor: float | None) -> Text:
     left = row.wanted.seeds - row.have
     if not left:
         return f"{said}."
-    where = " by the finished trials" if row.hours else f" by the plan, times {factor:.2g}" if factor else " by the plan"
+    where = (
+        " by the finished trials" if row.hours else f" by the plan, times {factor:.2g}" if factor else " by the plan"
+    )
     hours = _hours(row, factor)
     time = Cell(_time(hours), hours, tuple(record.id for record in row.records))
     return f"{said}; {_trials(left)} left, about ", time, f"{where}, on one core."

@@ -9,7 +9,19 @@ from benchmarks.analysis.groups import Group
 from benchmarks.arms.registry import DENSE
 from benchmarks.records.schema import Record
 from benchmarks.reporting import formatting
-from benchmarks.reporting.document import NONE, PAGES, Block, Bullets, Cell, Column, Details, Heading, Table, Text, table
+from benchmarks.reporting.document import (
+    NONE,
+    PAGES,
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Details,
+    Heading,
+    Table,
+    Text,
+    table,
+)
 
 
 def trials(group: Group) -> Table:
@@ -44,8 +56,8 @@ def rerun(group: Group) -> Details:
     if group.section == "regime":
         exact = f"python -m benchmarks evidence --rows {group.key.row} --data DIR --out OUT"
         items.append(
-            f"The exact way is `{exact}` with an empty folder OUT: on a CPU it runs each trial on one thread. A command below, given "
-            "alone, takes as many threads as the process may use, and another number of threads may round differently."
+            f"The exact way is `{exact}` with an empty folder OUT: on a CPU it runs each trial on one thread. A command below, "
+            "given alone, takes as many threads as the process may use, and another number of threads may round differently."
         )
     items += [
         f"Seed {one.seed}: `{one.command}`; commit {formatting.commits([one])}, data {one.data.name} with fingerprint "

@@ -37,8 +37,8 @@ _TERMS = (
     "*The text's D2*: the same with D2 at the rate in the paper's text, a tenth of D's, for DSD and its control.",
     "*LLR over D*: the gain of training on at a tenth of D's last rate.",
     "*Drop at pruning*: the loss in test score right after pruning, before S recovers it.",
-    "*Released*: the mean magnitude at the end of D2 of the weights that S had pruned, in percent of the surviving weights' mean, at "
-    "the tables' rate and at the text's.",
+    "*Released*: the mean magnitude at the end of D2 of the weights that S had pruned, in percent of the surviving weights' mean, "
+    "at the tables' rate and at the text's.",
     "*Gate*: the row's gate, applied to this one trial.",
 )
 _GATE = (
