@@ -85,13 +85,9 @@ def headline(results: Results, brief: bool = False) -> Document:
         return (Paragraph(("No result on real data yet: see ", Cell("results/README.md", address="README.md"), ".")),)
     rows = results.rows
     told, items = planned.explanation(rows), readings.secondary(rows)
-    if brief:
-        shown: list[Block] = [
-            Paragraph(joined(told)),
-            *([Paragraph(joined((readings.TITLE, *items)))] if items else []),
-        ]
-    else:
-        shown = [Bullets(told), *([Paragraph(readings.TITLE), Bullets(items)] if items else [])]
+    shown: list[Block] = [Paragraph(joined(told)) if brief else Bullets(told)]
+    if items:
+        shown += [Paragraph(joined((readings.TITLE, *items)))] if brief else [Paragraph(readings.TITLE), Bullets(items)]
     return (planned.answered(rows), *_figure(results, names.GAINS), planned.table(rows), *shown)
 
 
