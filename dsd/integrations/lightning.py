@@ -1,4 +1,4 @@
-"""DSD as a callback of Lightning: `pip install dsd-training[lightning]`."""
+"""DSD as a callback of Lightning: `pip install '.[lightning]'`."""
 
 from __future__ import annotations
 
