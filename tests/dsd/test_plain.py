@@ -14,10 +14,13 @@ from torch import nn, optim
 import dsd
 
 HEADER = Path(sysconfig.get_path("include"), "Python.h")
-COMPILER = pytest.mark.skipif(
-    not (HEADER.exists() and any(map(shutil.which, ("g++", "clang++")))),
-    reason="Inductor needs a C++ compiler and Python's header files",
-)
+INDUCTOR = [
+    pytest.mark.skipif(
+        not (HEADER.exists() and any(map(shutil.which, ("g++", "clang++")))),
+        reason="Inductor needs a C++ compiler and Python's header files",
+    ),
+    pytest.mark.filterwarnings("ignore", "error:pruned weights"),  # of torch, whose releases warn of different things
+]
 
 
 def copies(model: nn.Module, optimizer: optim.Optimizer, how: str) -> tuple[nn.Module, optim.Optimizer]:
@@ -85,7 +88,7 @@ def test_recurrent_layers(kind, positive_zero) -> None:
 @pytest.mark.timeout(900)  # Inductor's first start takes a minute
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own use of torch.jit
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # dynamo's own
-@pytest.mark.parametrize("backend", ["eager", "aot_eager", pytest.param("inductor", marks=COMPILER)])
+@pytest.mark.parametrize("backend", ["eager", "aot_eager", pytest.param("inductor", marks=INDUCTOR)])
 @pytest.mark.parametrize("when", ["before", "inside"])
 def test_compiled_models(backend: str, when: str, model: nn.Module, step, positive_zero) -> None:
     torch._dynamo.reset()
