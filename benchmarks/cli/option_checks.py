@@ -213,8 +213,16 @@ def _evidence(options: Evidence) -> None:
         raise ValueError(f"--hours {options.hours}: --backend {options.backend} decides itself when a trial starts")
     if options.json and not (options.plan or options.dry_run):
         raise ValueError("--json: expected --plan or --dry-run as well")
-    if options.campaign is not None and not options.campaign.is_file():
-        raise ValueError(f"--campaign {options.campaign}: no such file")
+    for name, file in (("--campaign", options.campaign), ("--resources", options.resources)):
+        if file is not None and not file.is_file():
+            raise ValueError(f"{name} {file}: no such file")
+    if options.campaign is not None and options.resources is not None:
+        raise ValueError(f"--resources {options.resources}: {options.campaign} says what its trials need")
+    if options.backend != "local" and options.campaign is None and options.resources is None:
+        raise ValueError(
+            f"--backend {options.backend}: this machine does not tell what a trial needs elsewhere; give --resources FILE, such as "
+            "benchmarks/campaign/planned.toml, or --campaign FILE"
+        )
     shows = options.plan or options.dry_run
     if not shows and not options.campaign and not options.data.is_dir():
         raise ValueError(f"--data {options.data}: no such folder (--plan needs no data)")

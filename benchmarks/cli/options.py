@@ -127,8 +127,11 @@ class Evidence:
     """With --plan or --dry-run: print both as JSON, and nothing else."""
     campaign: MaybeFile = None
     """Run the trials of this TOML file instead of the planned ones, such as benchmarks/campaign/paper.toml."""
+    resources: MaybeFile = None
+    """What a planned trial needs: a TOML file such as benchmarks/campaign/planned.toml. A campaign says it in its own file."""
     backend: Backend = "local"
-    """local: this machine; ray: a Ray cluster; submitit: Slurm jobs, requeued before their time limit."""
+    """local: this machine; ray: a Ray cluster; submitit: Slurm jobs, requeued before their time limit. Other than local, it needs
+    --campaign or --resources."""
     jobs: int = 1
     """local: this many trials at a time, spread over the GPUs."""
     hours: Number = None
