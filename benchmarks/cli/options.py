@@ -234,10 +234,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class PackageWeights:
-    """Write networks saved by --save-weights, their masks and a model card of each trial to a folder for release.
-
-    Each network is scored first: it must have the scores and the mask of its record.
-    """
+    """Write the saved networks of trials, their masks and model cards to a folder for release. Scores and masks are checked."""
 
     out: Folder
     """The folder to write. It must not exist, or be empty."""

@@ -51,7 +51,7 @@ def package_weights(options: PackageWeights) -> int:
         for record, evaluation in asked:
             _write(record, evaluation, options, target / record.id)
 
-    whole(options.out, make)
+    whole(options.out.absolute(), make)
     say(f"made {options.out}")
     return 0
 
