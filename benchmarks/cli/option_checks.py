@@ -16,6 +16,7 @@ from benchmarks.cli.options import (
     Estimate,
     Evaluate,
     Evidence,
+    PackageWeights,
     Report,
     Run,
     Status,
@@ -50,6 +51,8 @@ def check(command: Any) -> None:
         case Status() | Tensorboard():
             if command.out and not command.out.is_dir():
                 raise ValueError(f"--out {command.out}: no such folder")
+        case PackageWeights():
+            _package_weights(command)
         case Tables() | Report() | Compare():
             pass  # they load no torch themselves
 
@@ -226,6 +229,16 @@ def _evidence(options: Evidence) -> None:
     shows = options.plan or options.dry_run
     if not shows and not options.campaign and not options.data.is_dir():
         raise ValueError(f"--data {options.data}: no such folder (--plan needs no data)")
+
+
+def _package_weights(options: PackageWeights) -> None:
+    _check_device(options.device)
+    for name, path in (("--records", options.records), ("--weights", options.weights)):
+        if not path.is_dir():
+            raise ValueError(f"{name} {path}: no such folder")
+    _check_out(options.out)
+    if options.out.is_dir() and any(options.out.iterdir()):
+        raise ValueError(f"--out {options.out}: the folder is not empty; name a new one")
 
 
 def _number(variable: str, otherwise: int) -> int:

@@ -236,6 +236,24 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class PackageWeights:
+    """Write the saved networks of trials, their masks and model cards to a folder for release. Scores and masks are checked."""
+
+    out: Folder
+    """The folder to write. It must not exist, or be empty."""
+    ids: Positional[Annotated[tuple[str, ...], arg(metavar="[RECORD_ID ...]")]] = ()
+    """The trials, by the ids of their records. Default: seed 0 of each planned row that has saved weights."""
+    records: Folder = Path("results/records")
+    """The folder of records."""
+    weights: Folder = Path("results/weights")
+    """The folder of saved weights (OUT/weights of the runs)."""
+    data: Folder = Path("data")
+    """The folder with the data sets, as in `evidence`."""
+    device: Device = "auto"
+    """The device to score on. Other hardware than the trial's may round differently."""
+
+
+@dataclass(frozen=True)
 class Tensorboard:
     """Write the progress files of trials as TensorBoard logs, and follow them until stopped. Needs `tensorboard`."""
 

@@ -40,6 +40,7 @@ FLAGS = {
     "compare": [],
     "status": ["out", "json"],
     "tensorboard": ["out", "logs", "once"],
+    "package-weights": ["out", "records", "weights", "data", "device"],
     "evaluate": ["model", "data", "subset", "weights", "network", "scale", "device"],
 }
 
