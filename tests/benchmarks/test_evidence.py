@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import ROOT
+from benchmarks.__main__ import main
 from benchmarks.analysis.planning import Standing, following, stand
 from benchmarks.arms.registry import arm_plan
-from benchmarks.campaign.trial import Result, Trial
+from benchmarks.campaign.trial import Resources, Result, Trial
 from benchmarks.cli import engines, evidence, recorded_command
 from benchmarks.cli.console import CONSOLE
 from benchmarks.cli.options import Evidence, Run
@@ -326,3 +327,33 @@ def test_the_plan_as_json_lists_groups_and_trials_in_their_order(
     missing = sum(of["seeds"] - len({*of["finished"], *of["failed"]}) for of in told["groups"])
     assert len(told["trials"]) == told["total"]["trials"] == missing
     assert told["total"]["hours"] == pytest.approx(sum(one["hours"] for one in told["trials"]))
+
+
+def test_planned_trials_elsewhere_need_what_a_file_says_and_not_what_this_machine_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submitted: list[Trial] = []
+
+    def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
+        assert (backend, options["gpus"], options["slurm"]) == ("submitit", [], {"partition": "cpu"})
+        submitted.extend(trials)
+        yield from (Result(one, 75, 1, "there", 1.0) for one in submitted)
+
+    monkeypatch.setattr(engines, "submit", submit)
+    monkeypatch.setattr(evidence.torch.cuda, "is_available", lambda: True)  # of the submitting machine
+    monkeypatch.setattr(evidence.torch.cuda, "get_device_name", lambda: "H200")
+    monkeypatch.setattr(evidence.torch.cuda, "device_count", lambda: 1)
+    shipped = (ROOT / "benchmarks" / "campaign" / "planned.toml").read_text(encoding="utf-8")
+    path = tmp_path / "planned.toml"
+    path.write_text(shipped.replace('# partition = "cpu"', 'partition = "cpu"'))
+    (tmp_path / SMALL.data).mkdir()
+    given = Evidence(data=tmp_path, out=tmp_path / "out", resources=path, backend="submitit")
+    assert evidence.PlanQueue(given, (SMALL,)).gpu is None
+    assert evidence.evidence(given, (SMALL,)) == 0
+    assert [one.title for one in submitted] == [f"ResNet-18 seed {seed}" for seed in range(5)]
+    assert {one.resources for one in submitted} == {Resources(cpus=1, memory_gb=8, hours=12)}
+    path.write_text("[resources]\ncores = 1\n")
+    with pytest.raises(ValueError, match=r"planned\.toml: resources\.cores"):
+        evidence.evidence(given, (SMALL,))
+    assert main(["evidence", "--data", str(tmp_path), "--plan", "--backend", "ray"]) == 2
+    assert "--backend ray: this machine does not tell what a trial needs" in capsys.readouterr().err
