@@ -82,7 +82,8 @@ def busy(device: torch.device) -> Iterator[list[float]]:
         return
     query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "200"]
     with tempfile.TemporaryFile("w+") as lines:
-        process = subprocess.Popen([*query, f"--id={device.index or 0}"], stdout=lines, stderr=subprocess.DEVNULL)
+        words = [*query, f"--id={device.index or 0}"]
+        process = subprocess.Popen(words, stdout=lines, stderr=subprocess.DEVNULL)  # noqa: S603 - our own words
         try:
             yield found
         finally:

@@ -69,7 +69,7 @@ def run_all(parts: Sequence[Part], out: Path, seconds: float, grace: float = GRA
 def _run(part: Part, out: Path, limit: float, grace: float) -> Ended:
     started = time.monotonic()
     with (out / f"{part.name}.log").open("ab") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own words
             part.command,
             cwd=ROOT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **part.environment},

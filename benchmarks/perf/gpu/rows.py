@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import tempfile
 import time
@@ -60,11 +59,10 @@ def _measure(row: str, folder: Path, device: torch.device, out: Path, seconds: f
 
 def _repeat(step: Callable[[], object], seconds: float, device: torch.device) -> tuple[int, float]:
     """Return how often `step` ran in about so many seconds, once at least, and the time that it took."""
-    started = time.perf_counter()
-    for count in itertools.count(1):
+    started, count = time.perf_counter(), 0
+    while not count or time.perf_counter() - started < seconds:
         step()
-        if time.perf_counter() - started >= seconds:
-            break
+        count += 1
     wait(device)
     return count, time.perf_counter() - started
 

@@ -29,7 +29,7 @@ def network(name: str) -> tuple[nn.Module, str]:
 
 
 def trainer(model: nn.Module, device: torch.device, batch_size: int, side: int) -> Callable[[], None]:
-    """Return a function that takes one step on random pictures: forward, loss, backward and timm's SGD, and waits for the device."""
+    """Return a function that takes one step on random pictures: forward, loss, backward, timm's SGD, and a wait."""
     model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     x = torch.randn(batch_size, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
     loss = nn.CrossEntropyLoss().to(device)
