@@ -48,6 +48,12 @@ def test_a_part_that_fails_or_overruns_ends_no_other_and_the_last_runs_to_the_en
     assert (tmp_path / "slow.log").read_text() == "deaf\n"
 
 
+def test_the_last_part_fails_if_it_ends_badly_when_it_is_asked_to_stop(tmp_path: Path) -> None:
+    code = OBEDIENT.replace("143", "1")
+    (ended,) = run_all([part("last", code, share=None)], tmp_path, seconds=4.0, grace=1.0)
+    assert (ended.how, ended.status, ended.ok) == ("failed", 1, False)
+
+
 def test_children_of_a_part_end_with_it(tmp_path: Path) -> None:
     code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']).pid)"
     (ended,) = run_all([part("parent", code)], tmp_path, 60.0)

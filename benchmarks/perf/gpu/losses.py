@@ -93,7 +93,7 @@ def main(device: str = "cpu", out: Path | None = None, rehearse: bool = False, s
         save: keep this CPU's losses in losses.json.
     """
     kept = {} if save else json.loads(PATH.read_text(encoding="utf-8"))
-    rows = ("imagenet_resnet18", "flickr8k_neuraltalk", "librispeech_deepspeech2") if rehearse else tuple(ROWS)
+    rows = ("imagenet_resnet18", "flickr8k_neuraltalk", "librispeech_deepspeech") if rehearse else tuple(ROWS)
     worst = 0.0
     for row in rows:
         with tempfile.TemporaryDirectory() as folder:

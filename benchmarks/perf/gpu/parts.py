@@ -17,6 +17,8 @@ from benchmarks import ROOT
 GRACE = 25.0
 """Seconds from SIGTERM to SIGKILL: a trial finishes its step and writes its checkpoint."""
 
+_ASKED_TO_STOP = (128 + signal.SIGTERM, -signal.SIGTERM)  # how a program and how the system say it
+
 
 @dataclass(frozen=True)
 class Part:
@@ -86,8 +88,10 @@ def _run(part: Part, out: Path, limit: float, grace: float) -> Ended:
     finally:
         _stop(process, grace)
     seconds, status = time.monotonic() - started, process.returncode
-    if late:
-        return Ended(part.name, "too slow" if part.share is not None else "stopped at the end", status, seconds)
+    if late and part.share is not None:
+        return Ended(part.name, "too slow", status, seconds)
+    if late and status in _ASKED_TO_STOP:
+        return Ended(part.name, "stopped at the end", status, seconds)
     return Ended(part.name, "failed" if status else "finished", status, seconds)
 
 
