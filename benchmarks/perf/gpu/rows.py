@@ -16,7 +16,7 @@ from benchmarks.perf.gpu.measure import busy, note, operations, peak, steps, wai
 from benchmarks.rows import ROWS
 from benchmarks.training import determinism
 
-SECONDS = 3.0
+SECONDS = 2.0
 
 
 def main(device: str, out: Path, rehearse: bool = False) -> int:
