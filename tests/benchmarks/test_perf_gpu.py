@@ -116,9 +116,11 @@ def test_losses_differ_by_what_they_differ() -> None:
     assert set(json.loads(losses.PATH.read_text())) == set(ROWS)
 
 
-def test_every_table_ends_with_where_results_are(tmp_path: Path) -> None:
-    (tmp_path / "measured.jsonl").write_text('{"row": "r", "what": "w", "samples_per_second": 1234.5}\n')
+def test_the_tables_are_of_this_run(tmp_path: Path) -> None:
+    speed = {"part": "rows", "row": "r", "what": "w", "samples_per_second": 1234.5, "share_of_matrix_product": 0.05}
+    found = [speed | {"row": "earlier"}, {"part": "machine"}, speed | {"gpu_utilisation": 0.4, "time_over_timm": 0.987}]
+    (tmp_path / "measured.jsonl").write_text("\n".join(map(json.dumps, found)))
     lines = gpu.table([Ended("rows", "too slow", -15, 9.0)], tmp_path)
     assert lines[2] == "| rows | too slow | -15 | 9 |"
-    assert lines[3] == "| r, w | 1,234 samples/s | | |"
+    assert lines[6:8] == ["| r, w | 1,234 | 0.99 | 40% | 5.0% |", ""]
     assert lines[-1].startswith("0 records in ")

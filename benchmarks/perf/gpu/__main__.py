@@ -125,15 +125,19 @@ def _rows(data: Path) -> list[str]:
 
 
 def table(ended: list[Ended], out: Path) -> list[str]:
-    """Return the lines of a Markdown table of how the parts ended, and the number of trials' records."""
+    """Return two Markdown tables, of how the parts ended and of the speeds of this run, and the number of trials' records."""
     lines = ["| part | end | status | seconds |", "| --- | --- | ---: | ---: |"]
     lines += [f"| {one.name} | {one.how} | {one.status} | {one.seconds:.0f} |" for one in ended]
-    measured = (json.loads(line) for line in (out / NAME).read_text(encoding="utf-8").splitlines())
-    lines += [
-        f"| {one.get('network', one.get('row'))}, {one['what']} | {one['samples_per_second']:,.0f} samples/s | | |"
-        for one in measured
-        if "samples_per_second" in one
-    ]
+    lines += ["", "| step | samples/s | time over timm's | GPU utilisation | share of a matrix product |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: |"]
+    measured = [json.loads(line) for line in (out / NAME).read_text(encoding="utf-8").splitlines()]
+    begin = max((number for number, one in enumerate(measured) if one["part"] == "machine"), default=0)
+    for one in measured[begin:]:
+        if "samples_per_second" in one:
+            over, use = one.get("time_over_timm"), one.get("gpu_utilisation")
+            cells = [f"{one['samples_per_second']:,.0f}", "" if over is None else f"{over:.2f}"]
+            cells += ["" if use is None else f"{use:.0%}", f"{one['share_of_matrix_product']:.1%}"]
+            lines.append(f"| {one.get('network', one.get('row'))}, {one['what']} | {' | '.join(cells)} |")
     records = len(list((out / "trials" / "records").glob("*.json")))
     return [*lines, "", f"{records} records in {out / 'trials' / 'records'}; measurements in {out / NAME}"]
 
