@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from benchmarks.cli.options import (
     Estimate,
     Evaluate,
     Evidence,
+    PackageWeights,
     Prepare,
     Report,
     Run,
@@ -35,6 +37,7 @@ Command = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Status, subcommand("status")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[PackageWeights, subcommand("package-weights")]
     | Annotated[Tensorboard, subcommand("tensorboard")]
 )
 
@@ -71,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(command: Command) -> int:
     """Run the function that has the command's name, in the module of that name. Other modules, and torch, are not loaded."""
-    name = type(command).__name__.lower()
+    name = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(command).__name__).lower()
     return int(getattr(importlib.import_module(f"benchmarks.cli.{name}"), name)(command))
 
 

@@ -21,6 +21,12 @@ Trials of one's own choice, four at a time:
     runs = [Run("imagenet_vgg16", seeds=1, first_seed=seed) for seed in range(8)]
     results = list(submit([trial(run, Resources(cpus=2)) for run in runs], jobs=4))
 
+A network of a trial, from its file of weights:
+
+    from benchmarks.api import Evaluate, load
+
+    network = load(Evaluate("imagenet_resnet18", "dsd.safetensors", data=Path("data/tiny-imagenet-50"), scale="small"))
+
 `benchmarks.records.store.read` reads a record, `benchmarks.records.progress.read` the progress file of a trial.
 """
 
@@ -33,10 +39,24 @@ from benchmarks.campaign.submit import Backend, submit
 from benchmarks.campaign.trial import Resources, Result, Trial
 from benchmarks.cli import engines, option_checks
 from benchmarks.cli.campaign import CampaignQueue
-from benchmarks.cli.options import Evidence, Run
+from benchmarks.cli.evaluate import load
+from benchmarks.cli.options import Evaluate, Evidence, Run
 from benchmarks.cli.run import Outcome, train
 
-__all__ = ["Backend", "Outcome", "Resources", "Result", "Run", "Trial", "campaign", "submit", "train", "trial"]
+__all__ = [
+    "Backend",
+    "Evaluate",
+    "Outcome",
+    "Resources",
+    "Result",
+    "Run",
+    "Trial",
+    "campaign",
+    "load",
+    "submit",
+    "train",
+    "trial",
+]
 
 
 def trial(options: Run, resources: Resources | None = None) -> Trial:

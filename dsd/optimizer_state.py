@@ -32,15 +32,15 @@ _COUNTERS = ("step", "k", "weight_sum", "lr_max", "lookahead_step")
 """Counters of a parameter group: timm's Adan and LAMB, schedule-free optimizers, timm's Lookahead."""
 
 
-def check_policy(policy: str) -> None:
-    """Raise ValueError if `policy` is unknown."""
-    if policy not in get_args(Policy):
-        raise ValueError(f"optimizer state policy must be one of {get_args(Policy)}, got {policy!r}")
+def check_policy(state: str) -> None:
+    """Raise ValueError if the policy `state` is unknown."""
+    if state not in get_args(Policy):
+        raise ValueError(f"state must be one of {get_args(Policy)}, got {state!r}")
 
 
 def restart(
     optimizer: Optimizers,
-    policy: Policy = "fresh",
+    state: Policy = "fresh",
     masks: Masks | None = None,
     *,
     model: nn.Module | None = None,
@@ -63,46 +63,46 @@ def restart(
     Args:
         optimizer: any of `torch.optim`, or under "keep" another one whose state has the same names; a wrapper, with all
             optimizers inside; or a list.
-        policy: "fresh" or "keep".
+        state: "fresh" or "keep".
         masks: the masks of the sparse phase that begins or ends here, if any.
         model: the model to which the names of the masks refer.
 
     Raises:
-        ValueError: unknown policy; masks without a model; a mask's name is no parameter; neither `optimizer` nor an optimizer
+        ValueError: unknown `state`; masks without a model; a mask's name is no parameter; neither `optimizer` nor an optimizer
             inside it has step hooks; under "keep", the state of a weight with a mask has a tensor of its shape under a name that
             `torch.optim` does not use. Nothing is changed then.
     """
-    for change in planned(followed(optimizer), policy, masks, model):
+    for change in planned(followed(optimizer), state, masks, model):
         change()
 
 
 def planned(
-    optimizers: list[torch.optim.Optimizer], policy: Policy, masks: Masks | None, model: nn.Module | None
+    optimizers: list[torch.optim.Optimizer], state: Policy, masks: Masks | None, model: nn.Module | None
 ) -> list[Change]:
     """Return the changes that `restart` makes, without making them. Everything that can fail is checked.
 
     Raises:
         ValueError: see `restart`.
     """
-    check_policy(policy)
+    check_policy(state)
     kept_by_id = _kept_by_id(masks or {}, model)
     names = {id(p): name for name, p in reversed(list(all_names(model)))} if model is not None else {}
     changes: list[Change] = []
     for optimizer in optimizers:
-        if policy == "keep" and kept_by_id and isinstance(optimizer, torch.optim.LBFGS):
+        if state == "keep" and kept_by_id and isinstance(optimizer, torch.optim.LBFGS):
             changes.append(optimizer.state.clear)
             continue
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 kept = kept_by_id.get(id(parameter))
-                if policy == "fresh":
+                if state == "fresh":
                     # The mask of another sparse phase tells which entries have decayed.
                     mask = held_mask(parameter) if kept is None else kept
                     changes.append(_fresh(optimizer, group, parameter, mask))
                 elif kept is not None:
                     check_names(optimizer, parameter, names[id(parameter)])
                     changes += _revived(optimizer.state.get(parameter, {}), kept)
-            if policy == "fresh":
+            if state == "fresh":
                 changes += [partial(_count_anew, optimizer, group, name) for name in _COUNTERS if name in group]
     return changes
 

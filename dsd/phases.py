@@ -22,16 +22,17 @@ from dsd.wrapping import Optimizers, followed
 
 
 class Phases:
-    """Dense, sparse and re-dense phases by step number. Call `at` before every step.
+    """Dense, sparse and re-dense phases by step number, run on a model; a `Phase` is data, one phase of a `Schedule`.
 
         phases = dsd.Phases(sparsity=0.3, begin=10_000, end=15_000)
-        for step, batch in enumerate(batches):
+        for step, batch in enumerate(batches, start):
             phases.at(step, model, optimizer)
             ...
 
-    At `begin` masks are drawn and held, and at `end` released, as by entering and leaving `sparse`. Save `state_dict()` with the
-    state of model and optimizer in checkpoints: a run resumed at any step equals an uninterrupted run. With a sparsity of 0
-    nothing is pruned but the optimizer restarts, as in the equal-budget control.
+    Call `at` before every step. At `begin` masks are drawn and held, and at `end` released, as by entering and leaving `sparse`.
+    Save `state_dict()` with the state of model and optimizer and the number of steps taken: a run resumed at that step equals an
+    uninterrupted run. If training ends inside a sparse phase, call `close`. With a sparsity of 0 nothing is pruned but the
+    optimizer restarts, as in the equal-budget control.
 
     Args:
         sparsity: the share to prune, or shares by pattern (see `select`); for several phases a list, or the same for all.
@@ -45,7 +46,7 @@ class Phases:
 
     Raises:
         ValueError: a phase ends before it begins, or begins before the last one has ended; lists of different lengths; a share
-            outside [0, 1]; an unknown policy.
+            outside [0, 1]; an unknown `state`.
     """
 
     def __init__(
@@ -99,8 +100,8 @@ class Phases:
         """Begin, continue or end a sparse phase according to the step number. Call this before the step.
 
         Args:
-            step: optimizer steps taken so far. A number may be repeated (accumulated gradients) or skipped, but a whole phase
-                must not be skipped.
+            step: optimizer steps taken so far; the loop decides whether a step that GradScaler skips counts. A number may be
+                repeated (accumulated gradients) or left out, but not a whole phase. So resuming one step early is not noticed.
             model: see `sparse`; the same during a phase.
             optimizer: see `sparse`; the same during a phase.
 
@@ -152,7 +153,7 @@ class Phases:
     def state_dict(self) -> dict[str, Any]:
         """Return position and masks, packed into bits, in types that `torch.load` with `weights_only=True` accepts.
 
-        If weights are sharded, every process must call this; all get the same state.
+        If weights are sharded (FSDP2), every process must call this; all get the same state. A call on one process waits forever.
         """
         generator = self.options["generator"]
         return {

@@ -70,7 +70,7 @@ Decay = Constant | StepDecay | PolynomialDecay | Continued
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase: length, learning rate and sparsity.
+    """One phase of a `Schedule`, as data: kind, length, learning rate and sparsity. `Phases` runs sparse phases on a model.
 
     Raises:
         ValueError: `kind` is unknown, `epochs` or `lr` is not positive and finite, `sparsity` is outside [0, 1] or not 0 in a

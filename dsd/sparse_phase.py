@@ -36,9 +36,9 @@ def sparse(
         with dsd.sparse(model, optimizer, sparsity=0.3) as masks:
             train(model, optimizer, ...)
 
-    Entering and leaving start a phase, so both `restart` the optimizer with the policy `state`, with all its parameters, masked
-    or not. Leaving by an exception does not. The model remains plain, and nothing is left on model or optimizer afterwards. To
-    continue a sparse phase from a checkpoint, use `Phases`; or `hold`, and after it `restart`.
+    Entering and leaving start a phase, so both `restart` the optimizer with `state`, with all its parameters, masked or not.
+    Leaving by an exception does not. The model remains plain, and nothing is left on model or optimizer afterwards. To continue
+    a sparse phase from a checkpoint, use `Phases`; or `hold`, and after it `restart`.
 
     Args:
         model: the model, wrapped or not.
@@ -71,8 +71,9 @@ def hold(model: nn.Module, optimizer: Optimizers, masks: Masks) -> Iterator[Held
     Draws no masks and does not change the optimizer's state; use it to continue a sparse phase. At the end of the phase,
     `restart(optimizer, masks=masks, model=model)` does the same as leaving `sparse`.
 
-    Gradients of pruned weights are zeroed when they are accumulated, before gradient clipping or DistributedDataParallel reads
-    them, and the weights after `optimizer.step`. A mask that prunes nothing costs nothing and changes nothing.
+    Gradients of pruned weights are zeroed when they are accumulated, before gradient clipping, GradScaler or
+    DistributedDataParallel reads them, and the weights after `optimizer.step`. A mask that prunes nothing costs nothing and
+    changes nothing.
 
     Args:
         model: the model, wrapped or not.
@@ -129,7 +130,7 @@ def end(holding: Holding, model: nn.Module, optimizer: Optimizers, state: Policy
 
 
 def take_hold(model: nn.Module, optimizer: Optimizers, masks: Masks, state: Policy | None = None) -> Holding:
-    """Hold the masks and, if `state` is given, restart the optimizer with this policy. All checks come first.
+    """Hold the masks and, if `state` is given, restart the optimizer with it. All checks come first.
 
     Raises:
         ValueError: see `hold` and `restart`. Nothing is changed then.

@@ -1,6 +1,6 @@
 """Does DSD help a small network on handwritten digits? Minutes on a CPU.
 
-    pip install dsd-training[examples]
+    pip install '.[examples]'
     python digits.py
 
 The data ship with scikit-learn: 1,797 digits of 8 by 8 pixels (Alpaydin and Kaynak, 1998). Two thirds are trained on. Both arms

@@ -1,6 +1,6 @@
 """DSD in Accelerate, on real digits.
 
-pip install dsd-training[examples] accelerate
+pip install '.[examples]' accelerate
 python digits_accelerate.py
 """
 

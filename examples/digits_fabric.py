@@ -1,6 +1,6 @@
 """DSD in Fabric, on real digits.
 
-pip install dsd-training[examples] lightning
+pip install '.[examples]' lightning
 python digits_fabric.py
 """
 

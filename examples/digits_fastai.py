@@ -1,6 +1,6 @@
 """DSD in fastai, on real digits.
 
-pip install dsd-training[examples] fastai
+pip install '.[examples]' fastai
 python digits_fastai.py
 """
 

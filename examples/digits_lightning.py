@@ -1,6 +1,6 @@
 """DSD in Lightning, on real digits.
 
-pip install dsd-training[lightning,examples]
+pip install '.[lightning,examples]'
 python digits_lightning.py
 """
 

@@ -1,6 +1,6 @@
 """DSD in a loop with a schedule-free optimizer, on real digits.
 
-pip install dsd-training[examples] schedulefree
+pip install '.[examples]' schedulefree
 python digits_schedulefree.py
 """
 

@@ -1,6 +1,6 @@
 """DSD in a loop with timm's optimizer and its running average, on real digits.
 
-pip install dsd-training[examples] timm
+pip install '.[examples]' timm
 python digits_timm.py
 """
 

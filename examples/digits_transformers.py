@@ -1,6 +1,6 @@
 """DSD in Hugging Face's Trainer, on real digits.
 
-pip install dsd-training[transformers,examples]
+pip install '.[transformers,examples]'
 python digits_transformers.py
 """
 

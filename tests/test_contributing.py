@@ -86,6 +86,8 @@ def test_a_new_arm_is_trained_killed_inside_a_phase_and_resumed_tabled_and_estim
     assert re.search(r"Control, looking ahead +\d+\.\d\d +1", shown)
     table = (checkout / "whole" / "runs" / "tables" / "smoke.md").read_text(encoding="utf-8")
     assert "Control, looking ahead" in table
+    cards = (checkout / "whole" / "runs" / "tables" / "arms.md").read_text(encoding="utf-8")
+    assert "- In records: `lookahead`\n" in cards
     assert re.search(r"\| finished +\| minutes +\| state", table)
     assert re.search(r"\| \[\d\]\(#t1\) +\| used", table)
 

@@ -102,6 +102,6 @@ def _standing(wanted: Wanted, records: Sequence[Record], running: set[int], gpu:
 
 
 def following(standings: Sequence[Standing]) -> Standing | None:
-    """Return the group whose trial should run next; None if nothing is left to run."""
+    """Return the group whose trial should run next, secondary groups last; None if nothing is left to run."""
     left = [standing for standing in standings if standing.next_seed is not None]
-    return max(left, key=lambda standing: standing.narrowing, default=None)
+    return max(left, key=lambda standing: (not standing.wanted.secondary, standing.narrowing), default=None)

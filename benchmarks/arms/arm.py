@@ -28,7 +28,10 @@ class Hooks:
     """What an arm does besides following its schedule. The defaults do nothing. Each learner has its own instance."""
 
     def gradients(self, model: nn.Module, backward: Callable[[], None]) -> None:
-        """Replace the batch gradients of `model`. `backward` recomputes them at the current weights."""
+        """Replace the batch gradients of `model`. `backward` recomputes them at the current weights.
+
+        Called before every step, so this is also the place to see the weights before a step.
+        """
 
     def masks_at(
         self, position: Position, model: nn.Module, masks: dict[str, Tensor], generator: torch.Generator

@@ -1,10 +1,10 @@
-"""A campaign as a TOML file: rows, scale, arms, seeds, data and resources. `paper.toml` beside this module is one."""
+"""TOML files: a campaign (rows, scale, arms, seeds, data, resources), such as `paper.toml`, and the resources of planned trials."""
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,7 @@ from benchmarks.arms.registry import DEFAULT_ARMS, ArmName
 from benchmarks.campaign.trial import Resources
 from tasks.recipe import Scale
 
+T = TypeVar("T", bound=BaseModel)
 Seeds = Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...]
 """The number of seeds, from 0, or the seeds themselves."""
 
@@ -38,27 +39,35 @@ class RowPlan(_Table):
     options: dict[str, Any] = {}
 
 
-class Campaign(_Table):
-    """Trials of several rows at one scale.
+class Needs(_Table):
+    """What one trial needs, and what that costs. `planned.toml` beside this module is such a file.
 
     Attributes:
-        scale: the scale of all rows.
-        seeds, arms: those of every row that does not name its own.
-        rows: what to do, by the row's name.
         resources: what each trial needs.
         gpu: the GPU for which records tell the time, as a record's `hardware.gpu` names it; by default this machine's.
         price: what an hour of `resources` costs, in any currency.
         slurm: further options of sbatch, as submitit names them: `{ partition = "gpu", account = "me" }`.
     """
 
-    scale: Scale
-    seeds: Seeds = 5
-    arms: tuple[ArmName, ...] = DEFAULT_ARMS
-    rows: dict[str, RowPlan]
     resources: Resources = Resources()
     gpu: str | None = None
     price: Annotated[float, Field(ge=0)] | None = None
     slurm: dict[str, Any] = {}
+
+
+class Campaign(Needs):
+    """Trials of several rows at one scale, and what each needs.
+
+    Attributes:
+        scale: the scale of all rows.
+        seeds, arms: those of every row that does not name its own.
+        rows: what to do, by the row's name.
+    """
+
+    scale: Scale
+    seeds: Seeds = 5
+    arms: tuple[ArmName, ...] = DEFAULT_ARMS
+    rows: dict[str, RowPlan]
 
     def seeds_of(self, name: str) -> tuple[int, ...]:
         """Return the seeds of a row."""
@@ -74,13 +83,27 @@ def read(path: Path) -> Campaign:
         ValueError: it is not TOML, a key is unknown or has a wrong value, or there is no such row; the message names it.
         OSError: the file cannot be read.
     """
+    campaign = _read(path, Campaign)
+    for name in campaign.rows:
+        rows.row(name)
+    return campaign
+
+
+def read_needs(path: Path) -> Needs:
+    """Return what the file at `path` says that a trial needs.
+
+    Raises:
+        ValueError: it is not TOML, or a key is unknown or has a wrong value; the message names it.
+        OSError: the file cannot be read.
+    """
+    return _read(path, Needs)
+
+
+def _read(path: Path, kind: type[T]) -> T:
     try:
-        campaign = Campaign.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except ValueError as error:  # tomllib's, and text that is not UTF-8
         raise ValueError(f"{path}: {error}") from error
-    for name in campaign.rows:
-        rows.row(name)
-    return campaign

@@ -12,6 +12,7 @@ import torch
 from rich.table import Table
 
 from benchmarks.analysis.planning import Standing, Trial, following, stand
+from benchmarks.campaign import file
 from benchmarks.campaign.trial import Resources
 from benchmarks.cli import engines, recorded_command
 from benchmarks.cli.campaign import CampaignQueue
@@ -19,7 +20,7 @@ from benchmarks.cli.console import say, show
 from benchmarks.cli.display import duration
 from benchmarks.cli.engines import Planned, Queue
 from benchmarks.cli.options import Evidence, Run
-from benchmarks.evidence_plan import WANTED, Wanted
+from benchmarks.evidence_plan import SECONDARY, WANTED, Wanted
 from benchmarks.records import store
 from benchmarks.rows import ROWS, row
 from benchmarks.training import lock
@@ -60,13 +61,14 @@ def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
             return 0
         campaign.require()
         return engines.run_all(campaign, given, inline=False)
-    queue = PlanQueue(given, WANTED if wanted is None else wanted)
+    queue = PlanQueue(given, (*WANTED, *SECONDARY) if wanted is None else wanted)
     if _shown(queue, given):
         return 0
     require(given.data, queue.wanted)
     if given.backend == "local":
         _give_way(queue.gpu)
-    return engines.run_all(queue, given, inline=given.backend == "local" and given.jobs == 1)
+    inline = given.backend == "local" and given.jobs == 1 and given.resources is None
+    return engines.run_all(queue, given, inline)
 
 
 def _shown(queue: Queue, given: Evidence) -> bool:
@@ -77,16 +79,24 @@ def _shown(queue: Queue, given: Evidence) -> bool:
 
 
 class PlanQueue:
-    """The planned trials. The records decide which comes next (see `benchmarks.analysis.planning`)."""
+    """The planned trials. The records decide which comes next (see `benchmarks.analysis.planning`).
+
+    Without `--resources`, each takes its share of this machine's GPUs.
+
+    Raises:
+        ValueError: the file of resources is wrong.
+    """
 
     def __init__(self, given: Evidence, wanted: Sequence[Wanted]) -> None:
         self.out = given.out or Path("results")
         names = {row(name).name for name in given.rows} or set(ROWS)
         self.wanted = [one for one in wanted if one.row in names]
-        self.gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-        share = min(1.0, torch.cuda.device_count() / given.jobs) if self.gpu else 0.0
-        self.resources, self.price = Resources(gpus=share), None
-        self.slurm: Mapping[str, Any] = {}
+        here = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        share = min(1.0, torch.cuda.device_count() / given.jobs) if here else 0.0
+        needs = file.read_needs(given.resources) if given.resources else file.Needs(resources=Resources(gpus=share))
+        self.resources, self.price = needs.resources, needs.price
+        self.slurm: Mapping[str, Any] = needs.slurm
+        self.gpu = (needs.gpu or here) if self.resources.gpus else None
         self._given = given
         self._began = time.monotonic()
         self._running: set[Trial] = set()  # here, and those that other processes would not let go

@@ -16,6 +16,7 @@ from benchmarks.cli.options import (
     Estimate,
     Evaluate,
     Evidence,
+    PackageWeights,
     Report,
     Run,
     Status,
@@ -50,6 +51,8 @@ def check(command: Any) -> None:
         case Status() | Tensorboard():
             if command.out and not command.out.is_dir():
                 raise ValueError(f"--out {command.out}: no such folder")
+        case PackageWeights():
+            _package_weights(command)
         case Tables() | Report() | Compare():
             pass  # they load no torch themselves
 
@@ -213,11 +216,29 @@ def _evidence(options: Evidence) -> None:
         raise ValueError(f"--hours {options.hours}: --backend {options.backend} decides itself when a trial starts")
     if options.json and not (options.plan or options.dry_run):
         raise ValueError("--json: expected --plan or --dry-run as well")
-    if options.campaign is not None and not options.campaign.is_file():
-        raise ValueError(f"--campaign {options.campaign}: no such file")
+    for name, file in (("--campaign", options.campaign), ("--resources", options.resources)):
+        if file is not None and not file.is_file():
+            raise ValueError(f"{name} {file}: no such file")
+    if options.campaign is not None and options.resources is not None:
+        raise ValueError(f"--resources {options.resources}: {options.campaign} says what its trials need")
+    if options.backend != "local" and options.campaign is None and options.resources is None:
+        raise ValueError(
+            f"--backend {options.backend}: this machine does not tell what a trial needs elsewhere; give --resources FILE, such as "
+            "benchmarks/campaign/planned.toml, or --campaign FILE"
+        )
     shows = options.plan or options.dry_run
     if not shows and not options.campaign and not options.data.is_dir():
         raise ValueError(f"--data {options.data}: no such folder (--plan needs no data)")
+
+
+def _package_weights(options: PackageWeights) -> None:
+    _check_device(options.device)
+    for name, path in (("--records", options.records), ("--weights", options.weights)):
+        if not path.is_dir():
+            raise ValueError(f"{name} {path}: no such folder")
+    _check_out(options.out)
+    if options.out.is_dir() and any(options.out.iterdir()):
+        raise ValueError(f"--out {options.out}: the folder is not empty; name a new one")
 
 
 def _number(variable: str, otherwise: int) -> int:

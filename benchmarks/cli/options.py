@@ -127,8 +127,11 @@ class Evidence:
     """With --plan or --dry-run: print both as JSON, and nothing else."""
     campaign: MaybeFile = None
     """Run the trials of this TOML file instead of the planned ones, such as benchmarks/campaign/paper.toml."""
+    resources: MaybeFile = None
+    """What a planned trial needs: a TOML file such as benchmarks/campaign/planned.toml. A campaign says it in its own file."""
     backend: Backend = "local"
-    """local: this machine; ray: a Ray cluster; submitit: Slurm jobs, requeued before their time limit."""
+    """local: this machine; ray: a Ray cluster; submitit: Slurm jobs, requeued before their time limit. Other than local, it needs
+    --campaign or --resources."""
     jobs: int = 1
     """local: this many trials at a time, spread over the GPUs."""
     hours: Number = None
@@ -230,6 +233,24 @@ class Evaluate:
     """The scale whose preprocessing to use."""
     device: Device = "auto"
     """auto uses a GPU if one is available, cuda:K the GPU of number K, from 0."""
+
+
+@dataclass(frozen=True)
+class PackageWeights:
+    """Write the saved networks of trials, their masks and model cards to a folder for release. Scores and masks are checked."""
+
+    out: Folder
+    """The folder to write. It must not exist, or be empty."""
+    ids: Positional[Annotated[tuple[str, ...], arg(metavar="[RECORD_ID ...]")]] = ()
+    """The trials, by the ids of their records. Default: seed 0 of each planned row that has saved weights."""
+    records: Folder = Path("results/records")
+    """The folder of records."""
+    weights: Folder = Path("results/weights")
+    """The folder of saved weights (OUT/weights of the runs)."""
+    data: Folder = Path("data")
+    """The folder with the data sets, as in `evidence`."""
+    device: Device = "auto"
+    """The device to score on. Other hardware than the trial's may round differently."""
 
 
 @dataclass(frozen=True)

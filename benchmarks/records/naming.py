@@ -27,3 +27,8 @@ def key(
     parts = (fingerprint, recipe_hash, ",".join(sorted(arms)), dense, *custom, *several, *autocast)
     digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
     return f"{row}-{scale}-seed{seed}-{digest}"
+
+
+def weights_file(trial: str, arm: str, phase: str = "") -> str:
+    """Return the name of the file with an arm's final weights, or with those at the end of one of its phases ("sparse1")."""
+    return f"{trial}-{arm}{phase and '-'}{phase}.safetensors"

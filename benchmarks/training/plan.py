@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.records import store
-from benchmarks.records.naming import key
+from benchmarks.records.naming import key, weights_file
 from benchmarks.records.schema import Record
 from benchmarks.training.provenance import Provenance
 from tasks.pretrained import Weights
@@ -62,7 +62,7 @@ class Plan:
 
     def weights(self, task: Task, arm: str, phase: str = "") -> Path:
         """Return the path for an arm's final weights, or for those at the end of one of its phases."""
-        return self.out / "weights" / f"{self.key(task)}-{arm}{phase and '-'}{phase}.safetensors"
+        return self.out / "weights" / weights_file(self.key(task), arm, phase)
 
     def ends(self, started: str) -> datetime:
         """Return the end time: now, but after `started` and after the end of earlier trials of its seed.

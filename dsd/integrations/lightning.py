@@ -1,4 +1,4 @@
-"""DSD as a callback of Lightning: `pip install dsd-training[lightning]`."""
+"""DSD as a callback of Lightning: `pip install '.[lightning]'`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class DSD(Callback):
         trainer = Trainer(callbacks=[DSD(dsd.Phases(sparsity=0.3, begin=10_000, end=15_000))])
 
     `trainer.fit(..., ckpt_path=...)` resumes at any step, also in a sparse phase. Names, as in `skip`, are those of the
-    LightningModule's parameters ("model.conv1"). Accumulated batches are one step; several optimizers take one step each.
+    LightningModule's parameters ("model.conv1"). Accumulated batches are one step. With two optimizers, `global_step`
+    rises by 2 per batch: double `begin` and `end`.
 
     Args:
         phases: the sparse phases; their `masks` are the masks in use.

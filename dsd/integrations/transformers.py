@@ -1,4 +1,4 @@
-"""DSD as a callback of Hugging Face's Trainer: `pip install dsd-training[transformers]`."""
+"""DSD as a callback of Hugging Face's Trainer: `pip install '.[transformers]'`."""
 
 from __future__ import annotations
 

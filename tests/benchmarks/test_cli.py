@@ -32,7 +32,7 @@ RUN_FLAGS = [
 FLAGS = {
     "run": RUN_FLAGS,
     "estimate": [*RUN_FLAGS, "json"],
-    "evidence": ["data", "plan", "dry-run", "json", "campaign", "backend", "jobs", "hours", "rows", "out"],
+    "evidence": ["data", "plan", "dry-run", "json", "campaign", "resources", "backend", "jobs", "hours", "rows", "out"],
     "tables": ["records", "check"],
     "report": ["records", "out"],
     "prepare": ["from", "out", "snr"],
@@ -40,6 +40,7 @@ FLAGS = {
     "compare": [],
     "status": ["out", "json"],
     "tensorboard": ["out", "logs", "once"],
+    "package-weights": ["out", "records", "weights", "data", "device"],
     "evaluate": ["model", "data", "subset", "weights", "network", "scale", "device"],
 }
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import ROOT
+from benchmarks.__main__ import main
 from benchmarks.analysis.planning import Standing, following, stand
-from benchmarks.campaign.trial import Result, Trial
+from benchmarks.arms.registry import arm_plan
+from benchmarks.campaign.trial import Resources, Result, Trial
 from benchmarks.cli import engines, evidence, recorded_command
 from benchmarks.cli.console import CONSOLE
 from benchmarks.cli.options import Evidence, Run
-from benchmarks.evidence_plan import WANTED, Wanted
+from benchmarks.evidence_plan import SECONDARY, WANTED, Wanted
 from benchmarks.records import store
 from benchmarks.records.schema import Record
 from benchmarks.rows import BFLOAT16, ROWS
@@ -83,6 +85,26 @@ def test_seeds_beyond_the_plan_neither_count_nor_are_run(trials: list[Record]) -
     (one,) = stand([*trials, trial(3), trial(4), trial(7)], [SMALL])
     assert (one.have, one.next_seed) == ({0, 1, 2, 3, 4}, None)
     assert following([one]) is None
+
+
+def test_secondary_groups_come_last() -> None:
+    dear = standing(4, [0.0, 0.1, 0.2, 0.3], 9.0)
+    cheap = standing(0, [], 0.1)
+    secondary = dataclasses.replace(cheap, wanted=dataclasses.replace(cheap.wanted, secondary=True))
+    assert secondary.narrowing > dear.narrowing
+    assert following([secondary, dear]) is dear
+    assert following([secondary]) is secondary
+
+
+def test_every_planned_arm_is_possible_with_its_recipe() -> None:
+    for wanted in (*WANTED, *SECONDARY):
+        assert [arm_plan(wanted.recipe, name, 100).name for name in wanted.arms] == list(wanted.arms)
+
+
+def test_sensitivity_has_the_arms_of_the_answer_so_that_its_trials_may_replace_the_answers() -> None:
+    for wanted in SECONDARY:
+        main = next(one for one in WANTED if one.row == wanted.row)
+        assert wanted.label_noise or set(wanted.arms) > set(main.arms)
 
 
 def test_first_comes_what_narrows_most_per_hour_in_units_of_its_target() -> None:
@@ -301,7 +323,37 @@ def test_the_plan_as_json_lists_groups_and_trials_in_their_order(
     given = Evidence(data=tmp_path / "absent", plan=True, json=True, out=RECORDS.parent)
     assert evidence.evidence(given) == 0
     told = json.loads(capsys.readouterr().out)
-    assert [group["row"] for group in told["groups"]] == [one.row for one in WANTED]
+    assert [group["row"] for group in told["groups"]] == [one.row for one in (*WANTED, *SECONDARY)]
     missing = sum(of["seeds"] - len({*of["finished"], *of["failed"]}) for of in told["groups"])
     assert len(told["trials"]) == told["total"]["trials"] == missing
     assert told["total"]["hours"] == pytest.approx(sum(one["hours"] for one in told["trials"]))
+
+
+def test_planned_trials_elsewhere_need_what_a_file_says_and_not_what_this_machine_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submitted: list[Trial] = []
+
+    def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
+        assert (backend, options["gpus"], options["slurm"]) == ("submitit", [], {"partition": "cpu"})
+        submitted.extend(trials)
+        yield from (Result(one, 75, 1, "there", 1.0) for one in submitted)
+
+    monkeypatch.setattr(engines, "submit", submit)
+    monkeypatch.setattr(evidence.torch.cuda, "is_available", lambda: True)  # of the submitting machine
+    monkeypatch.setattr(evidence.torch.cuda, "get_device_name", lambda: "H200")
+    monkeypatch.setattr(evidence.torch.cuda, "device_count", lambda: 1)
+    shipped = (ROOT / "benchmarks" / "campaign" / "planned.toml").read_text(encoding="utf-8")
+    path = tmp_path / "planned.toml"
+    path.write_text(shipped.replace('# partition = "cpu"', 'partition = "cpu"'))
+    (tmp_path / SMALL.data).mkdir()
+    given = Evidence(data=tmp_path, out=tmp_path / "out", resources=path, backend="submitit")
+    assert evidence.PlanQueue(given, (SMALL,)).gpu is None
+    assert evidence.evidence(given, (SMALL,)) == 0
+    assert [one.title for one in submitted] == [f"ResNet-18 seed {seed}" for seed in range(5)]
+    assert {one.resources for one in submitted} == {Resources(cpus=1, memory_gb=8, hours=12)}
+    path.write_text("[resources]\ncores = 1\n")
+    with pytest.raises(ValueError, match=r"planned\.toml: resources\.cores"):
+        evidence.evidence(given, (SMALL,))
+    assert main(["evidence", "--data", str(tmp_path), "--plan", "--backend", "ray"]) == 2
+    assert "--backend ray: this machine does not tell what a trial needs" in capsys.readouterr().err

@@ -64,7 +64,12 @@ def test_the_reductions_keep_the_papers_proportions(name: str) -> None:
         phases = row.recipe(scale).schedule.phases
         for reduced, whole in zip(phases, paper, strict=True):
             if (name, scale, reduced.kind) != ("imagenet_vgg16", "small", "sparse"):
-                assert reduced.epochs / phases[0].epochs == pytest.approx(whole.epochs / paper[0].epochs)
+                # The small speech rows have a longer D. Their later phases keep the paper's epochs.
+                dense = phases[-1].epochs * paper[0].epochs / paper[-1].epochs
+                if (name.split("_")[0], scale) != ("librispeech", "small"):
+                    assert dense == pytest.approx(phases[0].epochs)
+                if reduced is not phases[0]:
+                    assert reduced.epochs / dense == pytest.approx(whole.epochs / paper[0].epochs)
             assert reduced.lr / phases[0].lr == pytest.approx(whole.lr / paper[0].lr)
             assert reduced.sparsity == whole.sparsity
         assert row.recipe(scale).reduction

@@ -21,7 +21,7 @@ from benchmarks.records.schema import Record
 from benchmarks.rows import ROWS
 from benchmarks.training import lock
 
-PAPER = ROOT / "benchmarks" / "campaign" / "paper.toml"
+PAPER, PLANNED = (ROOT / "benchmarks" / "campaign" / name for name in ("paper.toml", "planned.toml"))
 SMOKE = """
 scale = "smoke"
 seeds = [0, 2]
@@ -157,6 +157,7 @@ def test_flags_that_make_no_sense_together_are_refused(smoke: Path, capsys: pyte
         (["--jobs", "2", "--backend", "ray"], "--jobs 2"),
         (["--hours", "2", "--backend", "submitit"], "--hours 2"),
         (["--campaign", "none.toml"], "--campaign none.toml: no such file"),
+        (["--resources", str(PLANNED)], f"--resources {PLANNED}: {smoke} says what its trials need"),
     ):
         assert main(["evidence", "--campaign", str(smoke), *words]) == 2
         assert named in capsys.readouterr().err

@@ -3,12 +3,24 @@
 import copy
 import io
 import pickle
+import shutil
+import sysconfig
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn, optim
 
 import dsd
+
+HEADER = Path(sysconfig.get_path("include"), "Python.h")
+INDUCTOR = [
+    pytest.mark.skipif(
+        not (HEADER.exists() and any(map(shutil.which, ("g++", "clang++")))),
+        reason="Inductor needs a C++ compiler and Python's header files",
+    ),
+    pytest.mark.filterwarnings("ignore", "error:pruned weights"),  # of torch, whose releases warn of different things
+]
 
 
 def copies(model: nn.Module, optimizer: optim.Optimizer, how: str) -> tuple[nn.Module, optim.Optimizer]:
@@ -73,9 +85,10 @@ def test_recurrent_layers(kind, positive_zero) -> None:
     assert list(net.state_dict()) == names
 
 
+@pytest.mark.timeout(900)  # Inductor's first start takes a minute
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own use of torch.jit
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # dynamo's own
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("backend", ["eager", "aot_eager", pytest.param("inductor", marks=INDUCTOR)])
 @pytest.mark.parametrize("when", ["before", "inside"])
 def test_compiled_models(backend: str, when: str, model: nn.Module, step, positive_zero) -> None:
     torch._dynamo.reset()
@@ -92,3 +105,27 @@ def test_compiled_models(backend: str, when: str, model: nn.Module, step, positi
                 assert (model.get_parameter(n).grad[~kept] == 0).all()
     step(compiled, optimizer, 3)
     assert all((model.get_parameter(n)[~kept] != 0).all() for n, kept in masks.items())
+
+
+@pytest.mark.parametrize("where", ["pruned", "kept"])
+def test_an_infinite_gradient_skips_the_step_of_a_scaler_only_if_its_weight_is_kept(where: str, positive_zero) -> None:
+    layer = nn.Linear(4, 4, bias=False)
+    optimizer, scaler = optim.SGD(layer.parameters(), lr=0.1, momentum=0.9), torch.amp.GradScaler("cpu")
+    phases = dsd.Phases(0.5, begin=0, end=9)
+    masks = phases.at(0, layer, optimizer)
+    assert masks is not None
+    kept = masks["weight"]
+    before = layer.weight.detach().clone()
+    factor = torch.ones(4, 4)
+    factor[tuple((kept if where == "kept" else ~kept).nonzero()[0])] = float("inf")
+    layer.weight.register_hook(lambda gradient: gradient * factor)
+    scaler.scale(layer.weight.sum()).backward()
+    scaler.unscale_(optimizer)
+    nn.utils.clip_grad_norm_(layer.parameters(), 0.1)
+    scaler.step(optimizer)
+    scaler.update()
+    skipped = where == "kept"
+    assert torch.equal(layer.weight, before) == skipped
+    assert (scaler.get_scale() < 2.0**16) == skipped
+    assert positive_zero(layer.weight[~kept])
+    assert phases.at(0 if skipped else 1, layer, optimizer) is masks

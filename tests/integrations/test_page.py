@@ -28,6 +28,7 @@ def test_there_is_a_recipe_for_each() -> None:
         "timm",
         "Running averages (EMA, SWA)",
         "Schedule-free optimizers",
+        "GradScaler",
     ]
 
 

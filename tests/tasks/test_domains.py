@@ -39,5 +39,7 @@ def test_nobody_in_tasks_imports_a_domain_but_itself(graph: grimp.ImportGraph, d
 def test_a_domain_without_a_workload_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     row = dataclasses.replace(toy.ROW, recipes={**toy.ROW.recipes, "small": toy.RECIPE})
     monkeypatch.setitem(ROWS, row.name, row)
-    with pytest.raises(ValueError, match="toy_row: no generated data for toy; add them to benchmarks"):
+    with pytest.raises(
+        ValueError, match=r"toy_row: no generated data for toy; add them to benchmarks/perf/workloads\.py"
+    ):
         workloads.task(row.name, tmp_path)

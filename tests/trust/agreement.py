@@ -2,16 +2,19 @@
 
 `evaluation`: by domain and number of processes, the scores of the same networks on a test set whose size is a prime.
 `weights`: by number of processes, how far the weights are from one process's after a few steps without dropout and batch norm.
+It also checks that the group of processes outlives its networks (see `tasks.distributed.joined`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import json
 import os
 import shutil
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +24,8 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: threads of its own would not survive a fork
 
 import torch
+import torch.distributed as dist
+from torch import nn
 
 from benchmarks import rows
 from benchmarks.arms.arm import ArmPlan
@@ -90,6 +95,16 @@ def train(out: Path, steps: int) -> int:
     return 0
 
 
+def leave() -> int:
+    """Leave the group while a network still refers to it. Return 0 if the group is still alive."""
+    with _joined():
+        network = nn.parallel.DistributedDataParallel(nn.Linear(2, 2))
+        group = weakref.ref(dist.group.WORLD)
+    del network
+    gc.collect()
+    return int(group() is None)
+
+
 @contextmanager
 def _joined() -> Iterator[None]:
     torch.set_num_threads(1)
@@ -108,6 +123,7 @@ def report(folder: Path) -> dict[str, Any]:
         for size in SIZES:
             _run(size, partial(evaluate, name, root, out), folder / "log")
         found["evaluation"][name] = {path.stem: json.loads(path.read_bytes()) for path in sorted(out.iterdir())}
+    _run(2, leave, folder / "log")
     for size in (1, 2, 4):
         _run(size, partial(train, folder, 8), folder / "log")
     alone = torch.load(folder / "weights-1.pt", weights_only=True)

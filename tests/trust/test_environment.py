@@ -23,7 +23,7 @@ from benchmarks.__main__ import main
 from benchmarks.analysis.results import results
 from benchmarks.cli import console, display, evidence, streams
 from benchmarks.cli import status as status_command
-from benchmarks.cli.options import Evidence
+from benchmarks.cli.options import Evidence, Status
 from benchmarks.records import store
 from benchmarks.reporting import pages
 from benchmarks.reporting import terminal as reporting_terminal
@@ -272,7 +272,7 @@ def test_a_log_keeps_every_name_whole(columns: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "stdout", out := stream("utf-8"))
     monkeypatch.setattr(console, "CONSOLE", console.make())
     (tmp_path / "records").mkdir()
-    status_command.status(tmp_path)
+    status_command.status(Status(out=tmp_path))
     assert evidence.evidence(Evidence(data=tmp_path, plan=True, out=tmp_path)) == 0
     table = Table(title="a" * 200)
     table.add_column("arm", max_width=20)
