@@ -248,6 +248,12 @@ def perf(session: nox.Session) -> None:
 
 
 @nox.session
+def gpu(session: nox.Session) -> None:
+    """Run the tests, measurements and trials that need a GPU, in nine minutes (`-- --data DIR`, `-- --device cpu --rehearse`)."""
+    _run(session, "-m", "benchmarks.perf.gpu", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Rewrite requirements.lock: the newest versions that pyproject.toml admits, tried together in a new environment."""
     fresh = ROOT / ".nox" / "lock"

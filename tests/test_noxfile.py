@@ -35,6 +35,7 @@ def test_there_is_a_session_per_row_and_per_chore_with_a_line_that_says_what_it_
         "tables",
         "data",
         "perf",
+        "gpu",
         "lock",
         "integrations",
         "library",

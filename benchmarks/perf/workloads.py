@@ -23,6 +23,7 @@ from tasks.librispeech import task as librispeech
 from tasks.librispeech.batches import Waveforms
 from tasks.librispeech.settings import SAMPLE_RATE
 from tasks.librispeech.utterances import Utterance
+from tasks.recipe import Recipe
 from tasks.task import Batch, DataReport, Task
 
 CPU = torch.device("cpu")
@@ -89,21 +90,27 @@ def _utterance(root: Path, index: int, seconds: float, random: np.random.Generat
     return Utterance(name, f"{name}.flac", "train", "1", samples, SAMPLE_RATE, "".join(letters))
 
 
-def task(row: str, root: Path) -> Task:
-    """Return the row's task at its `small` recipe with generated data for a few steps. Files are written below `root`.
+def task(row: str, root: Path, device: torch.device = CPU, recipe: Recipe | None = None) -> Task:
+    """Return the row's task on `device` with generated data for a few steps. Files are written below `root`.
+
+    Args:
+        row: which row.
+        root: a folder for the generated data.
+        device: of the networks and batches.
+        recipe: of the row; by default its `small` recipe.
 
     Raises:
         ValueError: this module generates no data for the row's domain.
     """
-    recipe = ROWS[row].recipe("small")
+    recipe = recipe or ROWS[row].recipe("small")
     match ROWS[row].domain:
         case "imagenet":
             crop = recipe.data.crop
-            return imagenet.build(recipe, pictures(root / str(crop), crop, recipe.batch_size // 12 + 1), 0, CPU, 0)
+            return imagenet.build(recipe, pictures(root / str(crop), crop, recipe.batch_size // 12 + 1), 0, device, 0)
         case "flickr8k":
-            return flickr8k.build(recipe, captioned(), 0, CPU, 0)
+            return flickr8k.build(recipe, captioned(), 0, device, 0)
         case "librispeech":
-            return librispeech.build(recipe, noise(root / "noise"), 0, CPU, 0)
+            return librispeech.build(recipe, noise(root / "noise"), 0, device, 0)
         case domain:
             raise ValueError(f"{row}: no generated data for {domain}; add them to benchmarks/perf/workloads.py")
 

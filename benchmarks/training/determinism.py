@@ -14,6 +14,10 @@ import torch.utils.deterministic
 
 _MISSING = re.compile(r"(\S+) does not have a deterministic implementation")
 
+# torch requires this for deterministic matrix products and reads it once, at a process's first product on a GPU, which may come
+# before training (the features of pictures).
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
 
 @contextlib.contextmanager
 def demanded(device: torch.device) -> Iterator[set[str]]:
@@ -26,7 +30,6 @@ def demanded(device: torch.device) -> Iterator[set[str]]:
     if device.type != "cuda":
         yield met
         return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch requires this for deterministic matrix products
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = False  # it chooses by measured speed, which varies between runs
     torch.use_deterministic_algorithms(True, warn_only=True)

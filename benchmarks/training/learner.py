@@ -109,9 +109,10 @@ class Learner:
         self._parallel: nn.Module | None = None  # made with the first batch
         device = next(model.parameters()).device
         self._readings, self._stopwatch = Readings(), Stopwatch(device)
-        # 1.0 from the first step that is not finite on. Fused optimizers skip while it is, at no cost. (In torch 2.12 a skipped
-        # very first step leaves momentum uninitialised; no later step uses it.)
-        self._found_inf = optimizer.found_inf = torch.zeros((), device=device)  # type: ignore[attr-defined]
+        # 1.0 from the first step that is not finite on. Fused optimizers skip while it is, at no cost; they read a float32. (In
+        # torch 2.12 a skipped very first step leaves momentum uninitialised; no later step uses it.)
+        found_inf = torch.zeros((), dtype=torch.float32, device=device)
+        self._found_inf = optimizer.found_inf = found_inf  # type: ignore[attr-defined]
         # Hooks after a step could change the weights though it was skipped.
         hooked = type(self.hooks).after_step is not Hooks.after_step
         self._reads_every_step = hooked or not optimizer.defaults.get("fused")

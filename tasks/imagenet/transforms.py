@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -113,7 +114,7 @@ def finish(batch: Tensor, colour: Colour | None, settings: Augmentation) -> Tens
     """
     x = batch.to(torch.float32, memory_format=torch.channels_last, copy=True).div_(255)  # a copy, changed in place
     if colour is not None and settings.jitter:
-        luma = x.new_tensor(_LUMA).view(1, 3, 1, 1)
+        luma = _on_device(_LUMA, 1, x.device).view(1, 3, 1, 1)
         for turn in range(3):
             kind = colour.order[:, turn]
             factor = colour.factors.gather(1, kind[:, None]).view(-1, 1, 1, 1)
@@ -126,9 +127,16 @@ def finish(batch: Tensor, colour: Colour | None, settings: Augmentation) -> Tens
     # Whole rows of pixels: with three channels alone the inner loop would have only three steps.
     n, channels, height, width = x.shape
     rows = x.permute(0, 2, 3, 1).view(n, height, width * channels)
-    mean, std = (x.new_tensor(values).repeat(width) for values in (settings.mean, settings.std))
+    mean, std = (_on_device(values, width, x.device) for values in (settings.mean, settings.std))
     rows.sub_(mean).div_(std)
     return x
+
+
+@lru_cache(maxsize=16)
+def _on_device(values: tuple[float, ...], times: int, device: torch.device) -> Tensor:
+    """Return float32 `values`, repeated, on the device. Kept, because each copy to a GPU would wait for all steps before it."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32, device=device).repeat(times)
 
 
 _Box = tuple[int, int, int, int]
