@@ -24,7 +24,7 @@ from benchmarks.cli.options import (
     Tensorboard,
     Verify,
 )
-from tasks import usage_errors
+from tasks import command_line
 
 Command = (
     Annotated[Run, subcommand("run")]
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     command: Command | None = None
     try:
         about = "Train baseline and DSD side by side, and make tables from the records."
-        command = usage_errors.parse(Command, words, "python -m benchmarks", about)
+        command = command_line.parse(Command, words, "python -m benchmarks", about)
         option_checks.check(command)
         return _run(command)
     except ValueError as error:

@@ -15,7 +15,7 @@ from dsd.optimizer_state import moved
 from dsd.packing import Masks, mask_like
 from dsd.parameters import all_names, did_you_mean, unfit
 from dsd.sharding import local, sharded
-from dsd.wrapping import names, others, stepped
+from dsd.wrapped_optimizers import names, others, stepped
 from dsd.zeroing import GradientMask, any_pruned, held_mask, prunes, zero_pruned_
 
 PACE = 100

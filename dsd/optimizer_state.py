@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dsd.packing import Masks
 from dsd.parameters import all_names
 from dsd.sharding import local, sharded, total
-from dsd.wrapping import Optimizers, followed
+from dsd.wrapped_optimizers import Optimizers, followed
 from dsd.zeroing import held_mask, prunes, zero_pruned_
 
 Policy: TypeAlias = Literal["fresh", "keep"]

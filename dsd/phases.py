@@ -18,7 +18,7 @@ from dsd.sparse_phase import begin as begin_phase
 from dsd.sparse_phase import end as end_phase
 from dsd.sparse_phase import take_hold
 from dsd.sparsity import Sparsity, check_sparsity
-from dsd.wrapping import Optimizers, followed
+from dsd.wrapped_optimizers import Optimizers, followed
 
 
 class Phases:

@@ -16,7 +16,7 @@ from dsd.optimizer_state import Policy, check_policy, planned, restart
 from dsd.packing import Masks
 from dsd.parameters import unwrap
 from dsd.sparsity import Sparsity
-from dsd.wrapping import Optimizers, followed
+from dsd.wrapped_optimizers import Optimizers, followed
 
 
 @contextmanager

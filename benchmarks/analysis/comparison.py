@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from benchmarks.analysis import metrics, record_differences, summary
 from benchmarks.analysis.groups import Group, Key
 from benchmarks.analysis.summary import LABELS, Average
-from benchmarks.records.outcomes import unpack_outcomes
+from benchmarks.records.example_outcomes import unpack_outcomes
 from benchmarks.records.schema import Record
 from benchmarks.statistics import bootstrap, intervals
 from benchmarks.statistics.intervals import Difference

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmarks.analysis import metrics
 from benchmarks.analysis.groups import Group
 from benchmarks.arms.registry import DENSE, MAIN, SENSITIVITY, control_of, label
-from benchmarks.records.outcomes import unpack_outcomes
+from benchmarks.records.example_outcomes import unpack_outcomes
 from benchmarks.records.schema import Arm, LayerMask, Record
 from benchmarks.statistics import bootstrap, intervals
 from benchmarks.statistics.bootstrap import Spread

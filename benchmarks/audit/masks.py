@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from benchmarks.arms.registry import ARMS
-from benchmarks.audit import weights
+from benchmarks.audit import weight_log
 from benchmarks.audit.check import NotApplicableError, Outcome
 from benchmarks.audit.recipes import phases_of
 from benchmarks.records.schema import Record
@@ -51,6 +51,6 @@ def masks(record: Record) -> Outcome:
                 problems.append(f"{where}: {layer.name} has {layer.zeros} zeros, but {pruned} pruned weights")
     if not tensors and not problems:
         raise NotApplicableError("none of its arms has a sparse phase")
-    followed = [name for name, arm in record.arms.items() if weights.followed(arm)]
-    problems = problems or [name + problem for name in followed for problem in weights.problems(record.arms[name])]
+    followed = [name for name, arm in record.arms.items() if weight_log.followed(arm)]
+    problems = problems or [name + problem for name in followed for problem in weight_log.problems(record.arms[name])]
     return problems, f"{tensors} pruned tensors{', histograms and lineage' if followed else ''}"

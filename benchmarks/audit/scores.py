@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.audit.check import NotApplicableError, Outcome, close
-from benchmarks.records.outcomes import unpack_outcomes
+from benchmarks.records.example_outcomes import unpack_outcomes
 from benchmarks.records.schema import Arm, Record
 from benchmarks.statistics import bootstrap
 from benchmarks.statistics.bootstrap import OUTCOME_SCALE, score

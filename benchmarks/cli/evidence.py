@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from benchmarks.analysis.planning import Standing, Trial, following, stand
+from benchmarks.analysis.trial_priority import Standing, Trial, following, stand
 from benchmarks.campaign import file
 from benchmarks.campaign.trial import Resources
 from benchmarks.cli import engines, recorded_command
@@ -79,7 +79,7 @@ def _shown(queue: Queue, given: Evidence) -> bool:
 
 
 class PlanQueue:
-    """The planned trials. The records decide which comes next (see `benchmarks.analysis.planning`).
+    """The planned trials. The records decide which comes next (see `benchmarks.analysis.trial_priority`).
 
     Without `--resources`, each takes its share of this machine's GPUs.
 

@@ -23,7 +23,7 @@ from benchmarks.records.networks import Network, main_networks
 from benchmarks.records.schema import Record
 from benchmarks.reporting import model_card
 from benchmarks.training import saved_weights
-from tasks import pretrained, usage_errors
+from tasks import command_line, pretrained
 from tasks.data.cache import sha256
 
 _HALF_A_DIGIT = 0.0005  # of the last digit that `evaluate` prints
@@ -73,7 +73,7 @@ def _evaluation(record: Record, options: PackageWeights) -> Evaluate:
         ValueError: this checkout has other flags, another recipe or other numerics than the trial, or the data is missing.
     """
     words = shlex.split(record.command)
-    run: Run = usage_errors.parse(Run, words[words.index("benchmarks") + 2 :], "run")
+    run: Run = command_line.parse(Run, words[words.index("benchmarks") + 2 :], "run")
     row = rows.row(run.row)
     values = option_checks.own(row, run)
     recipe = row.recipe(run.scale, run.sparsity, run.lr_factor, **values)

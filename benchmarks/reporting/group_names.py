@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmarks.analysis.groups import Group
-from benchmarks.reporting import headings
+from benchmarks.reporting import display_names
 from benchmarks.reporting.wording import INTRODUCTIONS
 
 SHORT = 45
@@ -14,7 +14,7 @@ SHORT = 45
 
 def name(group: Group) -> str:
     """Return the network with its reduction and overrides, which distinguish custom recipes."""
-    network = headings.network(group)
+    network = display_names.network(group)
     if group.section == "regime":
         network = reduced(network, str(group.sample.recipe.get("reduction", "")))
     return ", ".join((network, *group.key.custom))
@@ -43,7 +43,7 @@ def title(group: Group) -> str:
     recipe = f"recipe {group.key.recipe_hash}, {numerics(group)}"
     processes = "" if group.key.processes == 1 else f", {group.key.processes} processes"
     autocast = ", bfloat16" if group.key.autocast else ""
-    return f"{group.key.scale} scale, {headings.data_name(group)}, {recipe}{custom}{start}{processes}{autocast}"
+    return f"{group.key.scale} scale, {display_names.data_name(group)}, {recipe}{custom}{start}{processes}{autocast}"
 
 
 def numerics(group: Group) -> str:

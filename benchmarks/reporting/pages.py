@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from benchmarks import paper
-from benchmarks.analysis import answers, samples, summary
+from benchmarks.analysis import answers, example_outputs, summary
 from benchmarks.analysis.groups import Group, Section
 from benchmarks.analysis.results import Results
-from benchmarks.reporting import formatting, group_names, headings, wording
+from benchmarks.reporting import display_names, formatting, group_names, wording
 from benchmarks.reporting.document import (
     Block,
     Bullets,
@@ -23,25 +23,25 @@ from benchmarks.reporting.document import (
     joined,
 )
 from benchmarks.reporting.figures import names
-from benchmarks.reporting.notes import facts
+from benchmarks.reporting.group_facts import facts
 from benchmarks.reporting.tables import (
     arms,
     checkpoint_selection,
+    estimates,
     gains,
+    gate,
     iterations,
     label_noise,
     overview,
     planned,
-    quantities,
     readings,
-    regime,
     sensitivity,
 )
 from benchmarks.reporting.tables import run_summary as ending
 from benchmarks.reporting.tables.arm_cards import INTRODUCTION, cards
+from benchmarks.reporting.tables.example_outputs import quotations
 from benchmarks.reporting.tables.mask_lineage import lineage
 from benchmarks.reporting.tables.records import failures, rerun, trials
-from benchmarks.reporting.tables.samples import quotations
 
 SMOKE, SUPERSEDED = "smoke", "superseded"
 """The names of the pages of all smoke tests and of all superseded trials."""
@@ -151,7 +151,7 @@ def page(name: str, results: Results) -> Document:
     if not kind and any(group.superseded for group in results.of(name)):
         link = Cell("a page of their own", address=f"tables/{SUPERSEDED}.md")
         parts.append(Paragraph(("The row's superseded trials (suite 0.1) are on ", link, ".")))
-    parts += [Paragraph(f"{wording.SELECTION} {wording.SPREAD}"), _formats(name), quantities.quantities([])]
+    parts += [Paragraph(f"{wording.SELECTION} {wording.SPREAD}"), _formats(name), estimates.quantities([])]
     parts += overview.plain("All smoke tests", "", groups, results.groups) if name == SMOKE else []
     parts += [block for group in groups for block in _group(group, results)]
     for row in dict.fromkeys(group.key.row for group in groups) if name != SMOKE else ():
@@ -200,7 +200,7 @@ def _group(group: Group, results: Results) -> Iterator[Block]:
 
     def picture(kind: names.Kind, words: str) -> Iterator[Figure]:
         if kind in names.kinds(group):
-            of = ", ".join([headings.network(group), f"{group.key.scale} scale", *group.key.custom])
+            of = ", ".join([display_names.network(group), f"{group.key.scale} scale", *group.key.custom])
             yield Figure(names.figure_name(group, results.groups, kind), f"{of}: {words}")
 
     yield Heading(2, f"{group.key.row}: {group_names.title(group)}", group)
@@ -209,13 +209,13 @@ def _group(group: Group, results: Results) -> Iterator[Block]:
     yield _verdict(group, results)
     yield from arms.tables(group)
     yield from picture("curves", "training loss, test metric and gain over the control by epoch")
-    yield from regime.blocks(group, results.rows)
+    yield from gate.blocks(group, results.rows)
     yield from iterations.tables(group)
     yield gains.table(group, results.rows)
     yield from checkpoint_selection.tables(group)
     yield from sensitivity.tables(group)
     yield from picture("sensitivity", "gain over the control by sparsity, and for other uses of the budget")
-    if form := samples.form(group):
+    if form := example_outputs.form(group):
         yield quotations(group, form)
     yield from picture("weights", "weights from D through S to D2")
     yield from lineage(group)
@@ -245,7 +245,7 @@ def _verdict(group: Group, results: Results) -> Paragraph:
     if primary is None:
         return Paragraph(f"DSD over control: {summary.missing(group)}, so neither a gain nor a verdict.")
     gain = Cell(formatting.gain(group), primary.mean, summary.trials(group, "dsd", "control"))
-    about = f"DSD over control, {headings.metric_name(group.metric, group)}: "
+    about = f"DSD over control, {display_names.metric_name(group.metric, group)}: "
     count = f", n = {primary.n}" + (f" of {row.wanted.seeds} planned" if row else "")
     if not group.quotable:
         text = f"{'SYNTHETIC. ' if group.synthetic else ''}{about}"

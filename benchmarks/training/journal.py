@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.records.outcomes import pack_outcomes
+from benchmarks.records.example_outcomes import pack_outcomes
 from benchmarks.records.schema import Clipping, Cost, Histograms, LayerMask, PhaseResult, Point, Regrown, Scores
 from dsd.schedule import Position, Schedule
 from tasks.random_streams import derive

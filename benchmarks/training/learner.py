@@ -17,7 +17,7 @@ import dsd
 from benchmarks.arms.arm import ArmPlan, Hooks
 from benchmarks.records.schema import LayerMask, Scores
 from benchmarks.training.journal import Journal
-from benchmarks.training.readings import Readings
+from benchmarks.training.step_metrics import Readings
 from benchmarks.training.stopwatch import Stopwatch
 from benchmarks.training.weight_log import WeightLog
 from dsd.schedule import Position, Schedule

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.records import outputs, store
-from benchmarks.records.outcomes import unpack_outcomes
+from benchmarks.records.example_outcomes import unpack_outcomes
 from benchmarks.records.schema import Arm, Cost, Data, Dense, Failure, Record
 from benchmarks.rows import SUITE
 from benchmarks.statistics.bootstrap import OUTCOME_SCALE, Bootstrap, bootstrap

@@ -20,7 +20,7 @@ from torch import Tensor
 from benchmarks.arms.arm import ArmPlan, dense_schedule
 from benchmarks.arms.registry import arm_plan
 from benchmarks.records import outputs
-from benchmarks.records.outcomes import pack_outcomes
+from benchmarks.records.example_outcomes import pack_outcomes
 from benchmarks.statistics.bootstrap import OUTCOME_SCALE, bootstrap
 from benchmarks.training import checkpoint
 from benchmarks.training.learner import Learner, make_optimizer

@@ -19,8 +19,8 @@ from benchmarks.training.interruption import InterruptedTrial, Stop
 from benchmarks.training.learner import Learner, NonFiniteError, make_optimizer
 from benchmarks.training.plan import Plan, ended
 from benchmarks.training.progress import Progress
+from benchmarks.training.progress_writer import Watch
 from benchmarks.training.stopwatch import Stopwatch
-from benchmarks.training.watch import Watch
 from tasks import distributed
 from tasks.data.threads import LoaderError
 from tasks.random_streams import derive

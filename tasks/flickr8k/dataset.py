@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from tasks.data.cache import MARK, Good
+from tasks.data.completeness import duplicates, totals
 from tasks.data.entries import is_file, is_folder, where_instead
 from tasks.data.images import pixels
-from tasks.data.inventory import duplicates, totals
 from tasks.data.verification import QUARANTINE, SHOWN, check, choose, printable, quarantined, some
 from tasks.flickr8k.layouts import karpathy, official
 from tasks.flickr8k.layouts.listing import SPLITS, Listing, Split, Tokens

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.data.cache import MARK
+from tasks.data.completeness import duplicates, totals
 from tasks.data.entries import listed, where_instead
 from tasks.data.images import pixels
-from tasks.data.inventory import duplicates, totals
 from tasks.data.verification import QUARANTINE, SHOWN, check, choose, printable, quarantined, some
 from tasks.task import DataReport, Progress
 

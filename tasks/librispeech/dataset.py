@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from tasks.data.cache import MARK, Good
-from tasks.data.inventory import duplicates, totals
+from tasks.data.completeness import duplicates, totals
 from tasks.data.verification import QUARANTINE, check, choose, printable, quarantined, some
 from tasks.librispeech import alphabet, audio, layout
 from tasks.librispeech.layout import SPLITS, Contents, Split

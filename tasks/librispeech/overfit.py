@@ -18,7 +18,7 @@ from torch import nn
 from tyro.conf import Positional
 
 from dsd.schedule import Phase, PolynomialDecay, Schedule
-from tasks import usage_errors
+from tasks import command_line
 from tasks.data.verification import require
 from tasks.librispeech import dataset, layout, task
 from tasks.librispeech.batches import Waveforms
@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        options: Overfit = usage_errors.parse(Overfit, words, "python -m tasks.librispeech.overfit")
+        options: Overfit = command_line.parse(Overfit, words, "python -m tasks.librispeech.overfit")
         heard = source(options.data, lambda *_: None)
         counts = heard.report.counts
         _say(

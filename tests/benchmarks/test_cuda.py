@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.perf import workloads
 from benchmarks.rows import ROWS
-from benchmarks.training import determinism, readings
+from benchmarks.training import determinism, step_metrics
 from benchmarks.training.learner import Learner, NonFiniteError
 from benchmarks.training.stopwatch import Stopwatch
 from tasks.task import Task
@@ -27,7 +27,7 @@ MASKED = pytest.mark.parametrize("masked", [False, True], ids=["dense", "sparse"
 @pytest.fixture(autouse=True)
 def steps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read after so many steps, however slow the machine is."""
-    monkeypatch.setattr(readings, "SECONDS", math.inf)
+    monkeypatch.setattr(step_metrics, "SECONDS", math.inf)
 
 
 def task(root: Path, device: str) -> Task:

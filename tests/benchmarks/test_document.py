@@ -19,7 +19,7 @@ from benchmarks.reporting.document import ALL, Block, Cell, Column, Format, Para
 from benchmarks.reporting.html.render import Place, html
 from benchmarks.reporting.latex import latex
 from benchmarks.reporting.markdown import markdown
-from benchmarks.reporting.tables import quantities
+from benchmarks.reporting.tables import estimates
 from benchmarks.reporting.terminal import terminal
 from tests.golden import build
 
@@ -60,8 +60,8 @@ def test_a_column_stands_in_every_format_that_it_names(where: frozenset[Format])
 
 
 def test_a_new_column_of_the_gains_needs_one_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
-    new: Column[quantities.Quantity] = Column("seeds", "newly added", lambda one: Cell(f"{one.found.n} seeds", 1_000))
-    monkeypatch.setattr(quantities, "COLUMNS", (*quantities.COLUMNS, new))
+    new: Column[estimates.Quantity] = Column("seeds", "newly added", lambda one: Cell(f"{one.found.n} seeds", 1_000))
+    monkeypatch.setattr(estimates, "COLUMNS", (*estimates.COLUMNS, new))
     files = results_folder.render(build.trio())
     name = "tables/superseded"
     assert all("newly added" in files[f"{name}{suffix}"] for suffix in (".md", ".tex"))

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import ROOT
 from benchmarks.__main__ import main
-from benchmarks.analysis.planning import Standing, following, stand
+from benchmarks.analysis.trial_priority import Standing, following, stand
 from benchmarks.arms.registry import arm_plan
 from benchmarks.campaign.trial import Resources, Result, Trial
 from benchmarks.cli import engines, evidence, recorded_command

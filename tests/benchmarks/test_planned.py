@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 from benchmarks.analysis import answers
 from benchmarks.analysis.groups import group_records
-from benchmarks.records.outcomes import unpack_outcomes
+from benchmarks.records.example_outcomes import unpack_outcomes
 from benchmarks.records.schema import Record
 from benchmarks.reporting import wording
 from benchmarks.reporting.document import plain

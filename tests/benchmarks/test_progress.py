@@ -17,7 +17,7 @@ from benchmarks.__main__ import main
 from benchmarks.cli.display import Display
 from benchmarks.records import progress
 from benchmarks.records.progress import Writer
-from benchmarks.training import lock, readings, watch
+from benchmarks.training import lock, progress_writer, step_metrics
 from benchmarks.training.interruption import InterruptedTrial, Stop
 from benchmarks.training.learner import NonFiniteError
 from benchmarks.training.trial import Trial
@@ -41,8 +41,8 @@ def results(out: Path) -> list[dict[str, Any]]:
 def test_a_trial_tells_its_start_losses_evaluations_phases_and_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "LINE_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(readings, "EVERY", 1)
+    monkeypatch.setattr(progress_writer, "LINE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(step_metrics, "EVERY", 1)
     record, _ = run(toy.ToyTask(), tmp_path, arms=("control", "dsd"))
     found = lines(tmp_path)
     first, last = found[0], found[-1]

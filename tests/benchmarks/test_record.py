@@ -13,7 +13,7 @@ from rich.console import Console
 from benchmarks.analysis.groups import group_records
 from benchmarks.cli.display import Display
 from benchmarks.records import schema, store
-from benchmarks.records.outcomes import pack_outcomes, unpack_outcomes
+from benchmarks.records.example_outcomes import pack_outcomes, unpack_outcomes
 from benchmarks.statistics.bootstrap import score
 from benchmarks.training.interruption import Stop
 from benchmarks.training.trial import Trial

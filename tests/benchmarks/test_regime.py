@@ -8,7 +8,7 @@ from benchmarks.evidence_plan import WANTED
 from benchmarks.records.schema import Record, Scores
 from benchmarks.reporting import group_names
 from benchmarks.reporting.document import Block, Heading, Table
-from benchmarks.reporting.tables import overview, regime
+from benchmarks.reporting.tables import gate, overview
 from benchmarks.rows import ROWS
 from tests.benchmarks.test_document import texts
 from tests.benchmarks.test_gate import made
@@ -38,7 +38,7 @@ def trial(seed: int, **changed: float) -> Record:
 
 
 def tables(group: Group) -> list[Block]:
-    return [one for one in regime.blocks(group, answers.rows([group])) if isinstance(one, Table) and one.rows]
+    return [one for one in gate.blocks(group, answers.rows([group])) if isinstance(one, Table) and one.rows]
 
 
 def only(records: list[Record]) -> Group:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from benchmarks.analysis.results import results
-from benchmarks.reporting import group_names, notes, pages
+from benchmarks.reporting import group_facts, group_names, pages
 from benchmarks.reporting.document import plain
 from benchmarks.reporting.tables import readings
 from tests.benchmarks.test_tables import headline_of, pages_of
@@ -69,8 +69,8 @@ def test_how_to_run_the_trials_again_stands_under_their_list() -> None:
 
 def test_equal_pictures_with_two_labels_are_called_wrong() -> None:
     kind = "test pictures that are there more than once, byte for byte: 1"
-    assert notes._wrong(f"{kind} (train/n01/a_1.JPEG = val/n04/b_2.JPEG)").startswith("; their labels differ")
-    assert notes._wrong(f"{kind} (train/n01/a_1.JPEG = val/n01/b_2.JPEG)") == ""
+    assert group_facts._wrong(f"{kind} (train/n01/a_1.JPEG = val/n04/b_2.JPEG)").startswith("; their labels differ")
+    assert group_facts._wrong(f"{kind} (train/n01/a_1.JPEG = val/n01/b_2.JPEG)") == ""
 
 
 def test_a_network_is_named_with_the_first_part_of_its_reduction() -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from benchmarks.analysis import iterations, metrics, summary
 from benchmarks.analysis.groups import Group, group_records
 from benchmarks.analysis.results import results
-from benchmarks.records.outcomes import unpack_outcomes
+from benchmarks.records.example_outcomes import unpack_outcomes
 from benchmarks.records.schema import Record
 from benchmarks.reporting import pages, terminal
 from benchmarks.reporting.figures import curves

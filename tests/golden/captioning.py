@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.records import outcomes
+from benchmarks.records import example_outcomes
 from benchmarks.records.schema import Arm, Dense, PhaseResult, Point, Record
 from benchmarks.statistics.bootstrap import Bootstrap, score
 
@@ -89,7 +89,7 @@ def _scored(arm: Arm, quality: Sequence[tuple[int, float]]) -> dict[str, Any]:
         "phases": phases,
         "curve": curve,
         "test": curve[-1].test,
-        "outcomes": outcomes.pack_outcomes(counts(quality[-1][0])),
+        "outcomes": example_outcomes.pack_outcomes(counts(quality[-1][0])),
         "samples": samples,
         "first_step_in_lr": [0.5 + 0.1 * number for number in range(len(arm.phases))],
     }

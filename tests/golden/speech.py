@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.records.outcomes import pack_outcomes
+from benchmarks.records.example_outcomes import pack_outcomes
 from benchmarks.records.schema import (
     MOMENTS,
     Arm,

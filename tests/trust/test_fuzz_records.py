@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as arrays
 
 from benchmarks.__main__ import main
 from benchmarks.records import store
-from benchmarks.records.outcomes import pack_outcomes, unpack_outcomes
+from benchmarks.records.example_outcomes import pack_outcomes, unpack_outcomes
 from tests.trust.fuzzing import FUZZ, TEXT, answer, damaged
 
 pytestmark = pytest.mark.promise(10)

@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from benchmarks.analysis.groups import Group
 from benchmarks.records.schema import Record
-from benchmarks.reporting import group_names, headings
+from benchmarks.reporting import display_names, group_names
 from benchmarks.statistics.intervals import MINIMUM_SEEDS
 
 COLOURS = {"dense": "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
@@ -79,7 +79,7 @@ def titled(figure: Figure, title: str, small: str) -> None:
 def title(group: Group) -> str:
     """Return the start of a group's title: what kind of trials, if they are no result, and the network."""
     mark = _MARKS["small"] if group.superseded else _MARKS.get(group.section, "")
-    return f"{mark}{headings.network(group)}"
+    return f"{mark}{display_names.network(group)}"
 
 
 def small_print(group: Group) -> str:

@@ -13,7 +13,7 @@ from benchmarks.analysis.groups import Group
 from benchmarks.arms import registry
 from benchmarks.arms.registry import DENSE
 from benchmarks.records.schema import Point, Record
-from benchmarks.reporting import formatting, headings
+from benchmarks.reporting import display_names, formatting
 from benchmarks.reporting.figures import canvas
 from benchmarks.reporting.figures.canvas import COLOURS
 
@@ -31,7 +31,7 @@ def curves(group: Group, path: Path) -> None:
     names = summary.main_arms(group)
     colours = COLOURS | dict(zip((n for n in names if n not in COLOURS), _SPARE, strict=False))
     better = "lower is better" if group.sample.lower_is_better else "higher is better"
-    name = headings.metric_name(group.metric, group)
+    name = display_names.metric_name(group.metric, group)
     panels: list[tuple[str, Callable[[Record, str], _Line]]] = [
         ("training loss", lambda record, arm: _line(record, arm, None)),
         (f"test {name}\n({better})", lambda record, arm: _line(record, arm, group.metric)),

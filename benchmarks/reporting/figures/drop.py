@@ -8,9 +8,9 @@ from pathlib import Path
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
 from benchmarks.records.schema import Record
-from benchmarks.reporting import headings
+from benchmarks.reporting import display_names
 from benchmarks.reporting.figures import canvas
-from benchmarks.reporting.tables.regime import drops
+from benchmarks.reporting.tables.gate import drops
 
 _LOOKS = (
     *(("o", "#D55E00"), ("s", "#0072B2"), ("D", "#009E73"), ("^", "#CC79A7")),
@@ -34,7 +34,9 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         for number, (group, records) in enumerate(shown):
             x, y = zip(*map(_point, records), strict=True)
             marker, colour = _LOOKS[number % len(_LOOKS)]
-            ax.scatter(x, y, s=30, label=f"{headings.network(group)}, n = {len(records)}", marker=marker, color=colour)
+            ax.scatter(
+                x, y, s=30, label=f"{display_names.network(group)}, n = {len(records)}", marker=marker, color=colour
+            )
         ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
         ax.set_xlabel("drop right after pruning, % of the score after D")
         ax.set_ylabel("final gain over the control,\n% of the control's score")

@@ -10,7 +10,7 @@ from benchmarks import paper
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
 from benchmarks.evidence_plan import PLANNED
-from benchmarks.reporting import formatting, headings
+from benchmarks.reporting import display_names, formatting
 from benchmarks.reporting.figures import canvas
 from benchmarks.reporting.figures.canvas import COLOURS
 from benchmarks.statistics.crossed import relative
@@ -32,12 +32,12 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         for y, group in enumerate(groups):
             seeds, interval = _shares(group)
             canvas.gain(ax, y, seeds, interval, COLOURS["dsd"])
-            unit = headings.metric_name(group.metric, group).removesuffix(" %")
+            unit = display_names.metric_name(group.metric, group).removesuffix(" %")
             text = f"{formatting.gain(group)}\n{unit}, n = {len(seeds)}"
             ax.text(1.01, y, text, transform=ax.get_yaxis_transform(), va="center")
         for y in range(len(groups), len(groups) + len(missing)):
             ax.text(0.5, y, "no trial yet", color="#999999", ha="center", va="center")
-        names = [headings.network(group) for group in groups]
+        names = [display_names.network(group) for group in groups]
         ax.set_yticks(range(len(names) + len(missing)), [*names, *missing])
         ax.set_ylim(len(names) + len(missing) - 0.5, -0.5)
         ax.margins(x=0.06)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from benchmarks.analysis import mask_lineage, summary
 from benchmarks.analysis.groups import Group
-from benchmarks.reporting.tables import regime
+from benchmarks.reporting.tables import gate
 
 Kind = Literal["curves", "weights", "sensitivity"]
 """The kinds of figures of one group."""
@@ -47,7 +47,7 @@ def shared(all_groups: Sequence[Group]) -> dict[str, list[Group]]:
 def dropped(all_groups: Sequence[Group]) -> set[str]:
     """Return the rows with a result that has a score right after pruning."""
     results = [group for group in _compared(all_groups) if group.paper]
-    return {group.key.row for group in results if any(regime.drops(record) for record in group.records)}
+    return {group.key.row for group in results if any(gate.drops(record) for record in group.records)}
 
 
 def _compared(groups: Sequence[Group]) -> list[Group]:

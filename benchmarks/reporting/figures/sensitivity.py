@@ -12,7 +12,7 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.sensitivity import Choice
 from benchmarks.arms import registry
 from benchmarks.arms.registry import ARMS
-from benchmarks.reporting import headings
+from benchmarks.reporting import display_names
 from benchmarks.reporting.figures import canvas
 from benchmarks.reporting.figures.canvas import COLOURS
 from benchmarks.reporting.tables import sensitivity as sensitivity_table
@@ -34,7 +34,7 @@ def draw(group: Group, path: Path) -> None:
     swept = [one for one in found if one.sparsity is not None]
     swept = swept if len(swept) > 1 else []
     others = [one for one in found if one not in swept]
-    unit = f"gain over control, points of {headings.metric_name(group.metric, group).removesuffix(' %')}"
+    unit = f"gain over control, points of {display_names.metric_name(group.metric, group).removesuffix(' %')}"
     with canvas.blank(7.5, max(3.3 if swept else 1.4, 1.2 + 0.4 * len(others))) as figure:
         panels = [(draw, of) for draw, of in ((_by_sparsity, swept), (_list, others)) if of]
         axes = figure.subplots(1, len(panels), squeeze=False)[0]

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.analysis import samples, word_errors
+from benchmarks.analysis import example_outputs, word_errors
+from benchmarks.analysis.example_outputs import Form
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.samples import Form
 from benchmarks.analysis.summary import LABELS
 from benchmarks.arms.registry import label
 from benchmarks.reporting import group_names
@@ -59,7 +59,7 @@ def trials(groups: Sequence[Group], folder: Path) -> list[Trial]:
     """
     found = []
     for group in groups:
-        known = samples.form(group)
+        known = example_outputs.form(group)
         if known:
             found += [(rank, _trial(group, rank, known, folder)) for rank in range(len(group.records))]
     return [trial for _, trial in sorted(found, key=lambda one: one[0]) if trial.count]

@@ -9,7 +9,7 @@ from benchmarks.analysis import metrics, summary
 from benchmarks.analysis.groups import Group, Section
 from benchmarks.arms.arm import Arm, Claim
 from benchmarks.arms.registry import ARMS, label
-from benchmarks.reporting import formatting, group_names, headings
+from benchmarks.reporting import display_names, formatting, group_names
 from benchmarks.reporting.document import PAGES, Block, Bullets, Cell, Column, Heading, Paragraph, Table, table
 from benchmarks.reporting.wording import SELECTION
 
@@ -89,7 +89,7 @@ def _found(arms: Sequence[Arm], chosen: Sequence[Group], groups: Sequence[Group]
         Column("network", "network", lambda pair: Cell(group_names.name(pair[0]), trials=both(pair))),
         Column("data", "data", lambda pair: Cell(group_names.where(pair[0], groups))),
         Column("recipe", "recipe", lambda pair: Cell(_RECIPES[pair[0].section])),
-        Column("metric", "metric", lambda pair: Cell(headings.metric_name(pair[0].metric, pair[0]))),
+        Column("metric", "metric", lambda pair: Cell(display_names.metric_name(pair[0].metric, pair[0]))),
         Column("arm", "arm", lambda pair: Cell(pair[1].label)),
         Column("over", "over", lambda pair: Cell(label(pair[1].compared_with))),
         Column("gain", "gain found [95 %]", gain),

@@ -11,11 +11,11 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import Average
 from benchmarks.arms import registry
 from benchmarks.paper import Row as Published
+from benchmarks.reporting.display_names import metric_name, paper_heading
 from benchmarks.reporting.document import NONE, PRINT, Cell, Column, Line, Table, table
 from benchmarks.reporting.formatting import averaged, gain, paper_cell
 from benchmarks.reporting.group_names import caption
-from benchmarks.reporting.headings import metric_name, paper_heading
-from benchmarks.reporting.tables.quantities import Quantity, quantities
+from benchmarks.reporting.tables.estimates import Quantity, quantities
 
 
 @dataclass(frozen=True)

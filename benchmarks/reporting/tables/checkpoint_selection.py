@@ -10,12 +10,12 @@ from benchmarks.analysis.checkpoint_selection import WHERE, Chosen
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS
 from benchmarks.arms.registry import SENSITIVITY
+from benchmarks.reporting.display_names import metric_name
 from benchmarks.reporting.document import PRINT, Cell, Column, Table, table
 from benchmarks.reporting.formatting import gained
 from benchmarks.reporting.group_names import caption
-from benchmarks.reporting.headings import metric_name
 from benchmarks.reporting.tables.arms import metric_column
-from benchmarks.reporting.tables.quantities import Quantity, quantities
+from benchmarks.reporting.tables.estimates import Quantity, quantities
 
 _QUANTITY = f"at best {metrics.PERPLEXITY} of the last phase"
 

@@ -9,18 +9,18 @@ from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS
 from benchmarks.arms.registry import DENSE
+from benchmarks.reporting.display_names import metric_name
 from benchmarks.reporting.document import Table
 from benchmarks.reporting.group_names import caption
-from benchmarks.reporting.headings import metric_name
-from benchmarks.reporting.tables import quantities
-from benchmarks.reporting.tables.quantities import Quantity
+from benchmarks.reporting.tables import estimates
+from benchmarks.reporting.tables.estimates import Quantity
 from benchmarks.reporting.wording import COMPARISONS
 
 
 def table(group: Group, rows: Mapping[str, Row]) -> Table:
     """Return the paired gains of one group; without rows if the trials have neither DSD nor control."""
     name = f"Paired gains in {metric_name(group.metric, group)}"
-    return quantities.gains(group, _gains(group, rows), sentences=f"{name}:", caption=caption(group, name))
+    return estimates.gains(group, _gains(group, rows), sentences=f"{name}:", caption=caption(group, name))
 
 
 def _gains(group: Group, rows: Mapping[str, Row]) -> Iterator[Quantity]:

@@ -10,11 +10,11 @@ from benchmarks.analysis.iterations import Stage, Unequal
 from benchmarks.analysis.summary import LABELS
 from benchmarks.arms import registry
 from benchmarks.paper import Row as Published
+from benchmarks.reporting.display_names import metric_name
 from benchmarks.reporting.document import NONE, PRINT, Cell, Column, Table, table
 from benchmarks.reporting.formatting import averaged, interval, number, p_value, paper_cell
 from benchmarks.reporting.group_names import caption
-from benchmarks.reporting.headings import metric_name
-from benchmarks.reporting.tables.quantities import Quantity, quantities
+from benchmarks.reporting.tables.estimates import Quantity, quantities
 
 _End = Stage | Unequal
 

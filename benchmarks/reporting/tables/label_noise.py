@@ -9,9 +9,9 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.label_noise import Course, Level
 from benchmarks.analysis.summary import Average
 from benchmarks.arms import registry
+from benchmarks.reporting.display_names import metric_name
 from benchmarks.reporting.document import PAGES, Block, Cell, Column, Heading, Paragraph, Table, Text, table
 from benchmarks.reporting.formatting import gained, mean_sd, number
-from benchmarks.reporting.headings import metric_name
 from benchmarks.statistics.intervals import MINIMUM_SEEDS
 
 _NOISE = (

@@ -11,11 +11,11 @@ from benchmarks.analysis import answers, label_noise, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group, Section
 from benchmarks.arms.registry import DENSE
-from benchmarks.reporting import formatting, group_names, headings
+from benchmarks.reporting import display_names, formatting, group_names
 from benchmarks.reporting.document import CSV, Block, Cell, Column, Table, headed, table
 from benchmarks.reporting.formatting import averaged, gained, mean_sd
-from benchmarks.reporting.tables import planned, regime
-from benchmarks.reporting.tables.quantities import IDENTITY, exported
+from benchmarks.reporting.tables import gate, planned
+from benchmarks.reporting.tables.estimates import IDENTITY, exported
 from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
 from benchmarks.statistics.intervals import Paired
 
@@ -73,7 +73,7 @@ def _columns(groups: Sequence[Group]) -> list[Column[Group]]:
     return [
         Column("network", "network", lambda group: Cell(group_names.name(group), trials=summary.trials(group))),
         Column("data", "data", lambda group: Cell(group_names.where(group, groups))),
-        Column("metric", "metric", lambda group: Cell(headings.metric_name(group.metric, group))),
+        Column("metric", "metric", lambda group: Cell(display_names.metric_name(group.metric, group))),
         *(_score(name, arm) for name, arm in _STAGES.items()),
         Column(
             "gain",
@@ -162,7 +162,7 @@ def _of_row(row: Row | None) -> dict[str, Any]:
     line = _parts("", row.answer, "claim", "direction", "p_holm")
     line |= _parts("claim_", row.claim, "points", "share") | _parts("", row.answer.share, "share")
     line |= _parts("share_", row.answer.share, *_INTERVAL[1:])
-    line |= {"planned": row.wanted.seeds, "planned_have": row.have, "gate": regime.answer(row.gate)}
+    line |= {"planned": row.wanted.seeds, "planned_have": row.have, "gate": gate.answer(row.gate)}
     line |= _parts("text_crossed_", row.text, *_INTERVAL, "p") | _parts("beam20_", row.beam, "mean")
     return line | _ends("beam20_seeds", row.beam)
 

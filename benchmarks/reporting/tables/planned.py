@@ -17,7 +17,7 @@ from benchmarks.reporting import formatting, group_names
 from benchmarks.reporting.document import PAGES, Bullets, Cell, Column, Format, Paragraph, Table, Text
 from benchmarks.reporting.document import table as made
 from benchmarks.reporting.formatting import number
-from benchmarks.reporting.tables import regime
+from benchmarks.reporting.tables import gate
 from benchmarks.statistics.random_effects import NOTE
 
 RULE = (
@@ -184,7 +184,7 @@ _ANSWERS: tuple[Column[Row], ...] = (
     Column("gain", "gain [95 %]", _gain),
     Column("claim", "claim: relative gain (points here)", _claim),
     Column("verdict", "verdict", lambda row: Cell(row.verdict)),
-    Column("gate", "gate", lambda row: Cell(regime.answer(row.gate, row.have < row.wanted.seeds))),
+    Column("gate", "gate", lambda row: Cell(gate.answer(row.gate, row.have < row.wanted.seeds))),
     Column("n", "n", lambda row: Cell(f"{row.have} of {row.wanted.seeds}", row.have, trials(row, *_BOTH))),
     Column("data", "data, metric", _data),
 )

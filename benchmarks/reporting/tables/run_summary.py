@@ -11,7 +11,7 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.arms import registry
 from benchmarks.arms.registry import ARMS
-from benchmarks.reporting import formatting, group_names, headings
+from benchmarks.reporting import display_names, formatting, group_names
 from benchmarks.reporting.document import NONE, TERMINAL, Cell, Column, Table, table
 from benchmarks.statistics.intervals import Paired
 
@@ -27,7 +27,7 @@ class _Ending:
 
 def end_of_run(group: Group, rows: Mapping[str, Row]) -> Table:
     """Return the table of a group for a narrow terminal."""
-    metric = headings.metric_name(group.metric, group).replace(" (", "\n(")
+    metric = display_names.metric_name(group.metric, group).replace(" (", "\n(")
     columns: list[Column[_Ending]] = [
         Column(
             "arm", "arm", lambda arm: Cell(arm.label.removesuffix(" (equal budget)").replace(", iteration", ", it."))

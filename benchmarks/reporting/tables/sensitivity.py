@@ -9,11 +9,11 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.sensitivity import Choice
 from benchmarks.arms import registry
 from benchmarks.arms.registry import ARMS
+from benchmarks.reporting.display_names import metric_name
 from benchmarks.reporting.document import PRINT, Cell, Column, Table, table
 from benchmarks.reporting.formatting import averaged, gain
 from benchmarks.reporting.group_names import caption
-from benchmarks.reporting.headings import metric_name
-from benchmarks.reporting.tables.quantities import Quantity, quantities
+from benchmarks.reporting.tables.estimates import Quantity, quantities
 
 
 def tables(group: Group) -> list[Table]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from benchmarks.arms.arm import Hooks
 from benchmarks.arms.swa import Averaging
 from benchmarks.records import store
-from benchmarks.training import readings
+from benchmarks.training import step_metrics
 from benchmarks.training.learner import Learner, NonFiniteError
 from dsd.schedule import Phase, Schedule
 from tasks.recipe import RmsProp
@@ -32,7 +32,7 @@ LONG = dataclasses.replace(
 @pytest.fixture(autouse=True)
 def steps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read after so many steps, however slow the machine is."""
-    monkeypatch.setattr(readings, "SECONDS", math.inf)
+    monkeypatch.setattr(step_metrics, "SECONDS", math.inf)
 
 
 @pytest.fixture
@@ -144,6 +144,6 @@ def test_when_numbers_are_read_changes_no_record(tmp_path: Path, monkeypatch: py
     recipe = dataclasses.replace(LONG, clip_norm=0.5)
     arms = ("control", "dsd", "set", "sam")
     late, _ = run(toy.ToyTask(recipe), tmp_path / "late", arms=arms)
-    monkeypatch.setattr(readings, "EVERY", 1)
+    monkeypatch.setattr(step_metrics, "EVERY", 1)
     soon, _ = run(toy.ToyTask(recipe), tmp_path / "soon", arms=arms)
     assert comparable(late) == comparable(soon)

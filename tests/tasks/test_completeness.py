@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.data.cache import Good
-from tasks.data.inventory import duplicates, totals
+from tasks.data.completeness import duplicates, totals
 
 pytestmark = pytest.mark.promise(7)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from benchmarks.analysis import samples, word_errors
+from benchmarks.analysis import example_outputs, word_errors
+from benchmarks.analysis.example_outputs import Form, Sample
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.samples import Form, Sample
 from benchmarks.analysis.summary import LABELS
 from benchmarks.reporting.document import PAGES, Cell, Column, Table, table
 
 
 def quotations(group: Group, form: Form) -> Table:
     """Return the lowest seed's captions or transcripts of a few test examples."""
-    shown, record = samples.shown(group), samples.source(group)
+    shown, record = example_outputs.shown(group), example_outputs.source(group)
     assert record is not None, "the group has samples of that form"
     arms = dict.fromkeys(name for one in shown for name in one.said)
     columns: list[Column[Sample]] = [
