@@ -190,7 +190,7 @@ def test_the_examples_of_the_api_name_what_exists() -> None:
 def test_the_readme_documents_every_event_and_field_of_a_progress_file() -> None:
     readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     section = readme.partition("## Watch a trial")[2].partition("\n## ")[0]
-    source = (ROOT / "benchmarks" / "training" / "watch.py").read_text(encoding="utf-8")
+    source = (ROOT / "benchmarks" / "training" / "progress_writer.py").read_text(encoding="utf-8")
     written = re.findall(r"^ +(\w+)=", source, re.MULTILINE) + re.findall(r'_line\("(\w+)"', source)
     assert {"arm", "trial", "phase_end"} <= set(written)
     for name in written:
