@@ -299,7 +299,7 @@ def _arm(name: str, metric: str, lower_is_better: bool, values: tuple[float, ...
         phases=phases,
         test=phases[-1].test,
         curve=curve,
-        example_outcomes=example_outcomes.pack_outcomes(np.arange(1000) < right),
+        outcomes=example_outcomes.pack_outcomes(np.arange(1000) < right),
         first_step_in_lr=[1.0] * len(phases),
         samples=[],
         cost=Cost(seconds=5.0 * len(phases), steps=10 * len(phases), samples=320 * len(phases)),
