@@ -9,7 +9,8 @@ Examples of a batch are dealt out like cards, and the mean over a batch is the m
 
 from __future__ import annotations
 
-import ctypes
+import atexit
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -64,10 +65,16 @@ def joined(device: torch.device) -> Iterator[None]:
         store = PrefixStore(f"life {_lives()}", store)
     dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
     # The group must outlive every network. If a network is its last owner, the end of the network joins the group's thread and
-    # holds Python's lock, for which that thread may be waiting (seen with gloo in torch 2.11). So it never ends.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(dist.group.WORLD))
+    # holds Python's lock, for which that thread may be waiting (seen with gloo in torch 2.11). The end of the group itself lets
+    # the lock go. It must come before Python's own end: a thread that asks for the lock after that aborts the process.
+    atexit.register(_release, [dist.group.WORLD])
     yield
     dist.destroy_process_group()  # not after an error: the others may be waiting for this process, and it would for them
+
+
+def _release(groups: list[Any]) -> None:
+    gc.collect()  # networks in reference cycles
+    groups.clear()
 
 
 def _lives() -> int:

@@ -181,7 +181,7 @@ def test_the_examples_of_the_api_name_what_exists() -> None:
     assert api.__doc__ is not None
     readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     imports = re.findall(r"from benchmarks\.api import (.*)", api.__doc__ + readme)
-    assert len(imports) == 4
+    assert len(imports) == 5
     for name in ", ".join(imports).split(", "):
         assert name in api.__all__
         assert hasattr(api, name)

@@ -193,7 +193,6 @@ import json, math, sys
 from pathlib import Path
 import torch
 from benchmarks.arms.arm import ArmPlan
-from benchmarks.training import readings
 from benchmarks.training.learner import Learner, NonFiniteError, make_optimizer
 from tasks import distributed
 from tests.benchmarks import toy

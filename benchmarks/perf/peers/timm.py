@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from importlib import import_module, util
 
 import torch
 import torchvision
@@ -23,8 +22,10 @@ def fastest_kernels() -> Iterator[None]:
 
 def network(name: str) -> tuple[nn.Module, str]:
     """Return a network of 1,000 classes and the package that it comes from: timm, or torchvision where timm is absent."""
-    if util.find_spec("timm"):
-        return import_module("timm").create_model(name, num_classes=1000), "timm"
+    with contextlib.suppress(ImportError):
+        import timm
+
+        return timm.create_model(name, num_classes=1000), "timm"
     return getattr(torchvision.models, name)(num_classes=1000), "torchvision"
 
 

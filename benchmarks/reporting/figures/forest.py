@@ -42,9 +42,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         ax.set_ylim(len(names) + len(missing) - 0.5, -0.5)
         ax.margins(x=0.06)
         ax.set_xlabel("gain over the control, in units of the paper's claim")
-        small = (
-            "Dots: seeds. Diamond and line: mean and 95 % interval, from three seeds on."
-        )
+        small = "Dots: seeds. Diamond and line: mean and 95 % interval, from three seeds on."
         canvas.titled(figure, "Does DSD beat ordinary training of equal budget?", small)
         canvas.save(figure, path, canvas.records_of(groups))
 
