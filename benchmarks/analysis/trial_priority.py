@@ -83,9 +83,6 @@ def _standing(wanted: Wanted, records: Sequence[Record], running: set[int], gpu:
     members = [record for record in groups[-1].everything if set(record.arms) >= set(wanted.arms)] if groups else []
     have = {record.seed for record in members} & set(range(wanted.seeds))
     failed = {record.seed for record in covered if record.status == "failed"} - have
-    times = [
-        record.cost.seconds / 3600 for record in members if record.hardware.gpu == gpu and not record.interruptions
-    ]
     used = [record for record in groups[-1].records if record.seed in have] if groups else []
     control = [record.arms["control"].test[record.metric] for record in used]
     scale = sum(control) / len(control) if control else None
@@ -96,9 +93,17 @@ def _standing(wanted: Wanted, records: Sequence[Record], running: set[int], gpu:
         running=frozenset(running - have - failed),
         found=summary.compare(groups[-1], "dsd", "control") if groups else None,
         target=(wanted.claim * scale if scale else abs(paper.ROWS[wanted.row].gain)) / 2,
-        hours=sum(times) / len(times) if times else wanted.hours,
+        hours=mean_hours(members, gpu) or wanted.hours,
         gate=gate.check(used, wanted) if used else None,
     )
+
+
+def mean_hours(records: Sequence[Record], gpu: str | None) -> float | None:
+    """Return the mean hours of uninterrupted trials on `gpu` (None: on a CPU); None if there is none."""
+    times = [
+        record.cost.seconds / 3600 for record in records if record.hardware.gpu == gpu and not record.interruptions
+    ]
+    return sum(times) / len(times) if times else None
 
 
 def following(standings: Sequence[Standing]) -> Standing | None:

@@ -10,10 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from benchmarks import ROOT
-from benchmarks.campaign.trial import Result, Trial, run
-
-_PATIENCE = 600.0
-"""Seconds that a retried trial waits for the process of a killed worker to save and end."""
+from benchmarks.campaign.trial import PATIENCE, Result, Trial, run
 
 _STOPPING = 300.0
 """Seconds that trials have to save when the driver is interrupted."""
@@ -42,7 +39,7 @@ def submit(trials: Iterable[Trial]) -> Iterator[Result]:
     waiting: dict[Any, Trial] = {}
     try:
         for trial in trials:
-            waiting[_task(ray, trial).remote(trial, _PATIENCE)] = trial
+            waiting[_task(ray, trial).remote(trial, PATIENCE)] = trial
         while waiting:
             (ended,), _ = ray.wait(list(waiting), num_returns=1)
             yield _result(ray, ended, waiting.pop(ended))

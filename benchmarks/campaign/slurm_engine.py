@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.campaign.trial import Result, Running, Trial, run
+from benchmarks.campaign.trial import PATIENCE, Result, Running, Trial, run
 
 SAVING_SECONDS = 300
 """Seconds before the time limit at which Slurm asks a job to save; they cover a step, an evaluation and a checkpoint."""
 
 _REQUEUES = 1000  # as often as a trial needs
-_PATIENCE = 600.0  # see benchmarks.campaign.ray_engine
 _TICK = 1.0  # seconds between looks at the jobs
 
 
@@ -28,7 +27,7 @@ class Job:
 
     def __call__(self) -> Result:
         """Run the trial to its end."""
-        return run(self.trial, _PATIENCE, self._started)
+        return run(self.trial, PATIENCE, self._started)
 
     def checkpoint(self) -> Any:
         """Ask the trial to save and stop, wait until it has, and return the job that resumes it."""

@@ -23,7 +23,10 @@ from benchmarks.training.lock import TAKEN
 PROGRAM = (sys.executable, "-m", "benchmarks")
 """What runs a command of the suite."""
 
-_STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"
+_STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"  # as in benchmarks.training.interruption, which imports torch
+PATIENCE = 600.0
+"""Seconds that a retried trial waits for the process of a killed worker to save and end."""
+
 _TICK = 0.2  # seconds between looks at a process
 _BETWEEN_TRIES = 5.0  # seconds before a taken trial is tried again
 

@@ -12,6 +12,7 @@ import torch
 from rich.table import Table
 
 from benchmarks import rows
+from benchmarks.analysis.trial_priority import mean_hours
 from benchmarks.campaign import file
 from benchmarks.cli import named_inputs, option_checks, recorded_command
 from benchmarks.cli.display import duration
@@ -132,14 +133,15 @@ class CampaignQueue:
 
     def _entries(self) -> list[Entry]:
         folder = self.out / "records"
-        records = store.read_all(folder) if folder.is_dir() else []
+        records = store.read_all(folder)
         held = lock.commands(self.out / "checkpoints")
         return [self._entry(options, records, held) for options in self._options]
 
     def _entry(self, options: Run, records: list[Record], held: set[str]) -> Entry:
-        alike = [record for record in records if _covers(record, options)]
+        alike = _alike(records, options)
         own = [record for record in alike if record.seed == options.first_seed]
-        hours = _hours(alike, self.gpu) or self._campaign.rows[options.row].hours
+        finished = [record for record in alike if record.status == "finished"]
+        hours = mean_hours(finished, self.gpu) or self._campaign.rows[options.row].hours
         planned = Planned(options, f"{rows.row(options.row).title} seed {options.first_seed}", hours)
         if any(record.status == "finished" for record in own):
             return Entry(planned, "finished")
@@ -153,30 +155,29 @@ def _inside(root: Path, value: Any) -> Any:
     return str(root / value) if isinstance(value, str) and (root / value).is_file() else value
 
 
-def _covers(record: Record, options: Run) -> bool:
-    """Return whether a record, of any seed, is of the trials that `options` ask for."""
+def _alike(records: list[Record], options: Run) -> list[Record]:
+    """Return the records, of any seed, of the trials that `options` ask for."""
     row = rows.row(options.row)
-    own = option_checks.own(row, options)
-    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, **own)
-    facts = (record.numerics, record.row, record.scale, record.recipe_hash, tuple(record.custom), record.data.subset)
-    wanted = (row.numerics, row.name, options.scale, recipe.hash(), named_inputs.custom(row, options), options.subset)
-    given = record.dense is not None and record.dense.source != "trained"
-    autocast = own.get("precision") == "bfloat16"
-    return (
-        facts == wanted
-        and (options.data is None or record.data.name == options.data.name)
-        and set(record.arms) >= (set(options.arms) if record.status == "finished" else set())
-        and record.hardware.processes == 1
-        and given == (options.dense is not None)
-        and (record.precision == BFLOAT16) == autocast
-    )
+    recipe_hash = option_checks.recipe_of(row, options).hash()
+    wanted = (row.numerics, row.name, options.scale, recipe_hash, named_inputs.custom(row, options), options.subset)
+    given, autocast = options.dense is not None, option_checks.own(row, options).get("precision") == "bfloat16"
 
+    def covers(record: Record) -> bool:
+        facts = (
+            record.numerics,
+            record.row,
+            record.scale,
+            record.recipe_hash,
+            tuple(record.custom),
+            record.data.subset,
+        )
+        return (
+            facts == wanted
+            and (options.data is None or record.data.name == options.data.name)
+            and set(record.arms) >= (set(options.arms) if record.status == "finished" else set())
+            and record.hardware.processes == 1
+            and (record.dense is not None and record.dense.source != "trained") == given
+            and (record.precision == BFLOAT16) == autocast
+        )
 
-def _hours(records: list[Record], gpu: str | None) -> float | None:
-    """Return the mean hours of the finished trials on `gpu` (None: on a CPU); None if there is none."""
-    times = [
-        record.cost.seconds / 3600
-        for record in records
-        if record.status == "finished" and record.hardware.gpu == gpu and not record.interruptions
-    ]
-    return sum(times) / len(times) if times else None
+    return [record for record in records if covers(record)]

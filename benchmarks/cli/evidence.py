@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -141,10 +142,11 @@ class PlanQueue:
     def left(self) -> list[Planned]:
         """Return the missing trials in the order of their choice, as it is without further results."""
         found: list[Planned] = []
-        running: set[Trial] = set()
-        while (chosen := following(self._standings(running))) is not None:
+        standings = self._standings(())
+        while (chosen := following(standings)) is not None:
             found.append(self._planned(chosen))
-            running.add(self._trial(found[-1]))
+            started = dataclasses.replace(chosen, running=chosen.running | {found[-1].options.first_seed})
+            standings[standings.index(chosen)] = started
         return found
 
     def table(self) -> Table:
@@ -159,8 +161,7 @@ class PlanQueue:
     def _standings(self, running: Collection[Trial]) -> list[Standing]:
         folder = self.out / "records"
         elsewhere = running_elsewhere(self._given, self.out, self.wanted)
-        records = store.read_all(folder) if folder.is_dir() else []
-        return stand(records, self.wanted, elsewhere | set(running), self.gpu)
+        return stand(store.read_all(folder), self.wanted, elsewhere | set(running), self.gpu)
 
     def _planned(self, chosen: Standing) -> Planned:
         assert chosen.next_seed is not None, "a group without a next seed is never chosen"

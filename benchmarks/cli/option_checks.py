@@ -26,7 +26,7 @@ from benchmarks.cli.options import (
 )
 from benchmarks.rows import OPTIONS, ROWS
 from tasks.options import flag, require_network_file
-from tasks.recipe import Scale
+from tasks.recipe import Recipe, Scale
 from tasks.row import Row
 
 _RUNS = Path("runs")
@@ -62,6 +62,15 @@ def folder(options: Run) -> Path:
     return options.out or _RUNS
 
 
+def recipe_of(row: Row, options: Run) -> Recipe:
+    """Return the recipe that the options ask for.
+
+    Raises:
+        ValueError: the row has no such recipe.
+    """
+    return row.recipe(options.scale, options.sparsity, options.lr_factor, **own(row, options))
+
+
 def run(options: Run) -> None:
     """Check the options of `run` and `estimate`.
 
@@ -82,7 +91,7 @@ def run(options: Run) -> None:
     _check_device(options.device)
     _check_subset(options.subset)
     _check_own(row, options, options.scale)
-    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, **own(row, options))
+    recipe = recipe_of(row, options)
     for arm in options.arms:
         if reason := ARMS[arm].refusal(recipe):
             raise ValueError(f"--arms {arm}: {reason} in {row.name}'s recipe")

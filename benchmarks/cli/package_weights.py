@@ -76,7 +76,7 @@ def _evaluation(record: Record, options: PackageWeights) -> Evaluate:
     run: Run = command_line.parse(Run, words[words.index("benchmarks") + 2 :], "run")
     row = rows.row(run.row)
     values = option_checks.own(row, run)
-    recipe = row.recipe(run.scale, run.sparsity, run.lr_factor, **values)
+    recipe = option_checks.recipe_of(row, run)
     if (recipe.hash(), row.numerics) != (record.recipe_hash, record.numerics):
         raise ValueError(f"{record.id}: this checkout has another recipe or other numerics; use commit {record.commit}")
     for name, value in values.items():  # commands hold only the last part of a path

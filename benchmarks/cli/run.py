@@ -116,7 +116,7 @@ def ask(options: Run) -> Asked:
     option_checks.run(options)
     row = rows.row(options.row)
     own = option_checks.own(row, options)
-    recipe = row.recipe(options.scale, options.sparsity, options.lr_factor, **own)
+    recipe = option_checks.recipe_of(row, options)
     device = named_inputs.device(options.device)
     named_inputs.require_parts(recipe, distributed.world_size())
     data = distributed.rank_zero_first(lambda: named_inputs.data(row, options.data))
