@@ -23,7 +23,7 @@ from tests.benchmarks.test_trial import comparable
 ROOT = Path(__file__).parents[2]
 ROW = "imagenet_googlenet"  # the fastest of the four at 32 pixels
 CAPTIONS = "flickr8k_neuraltalk"
-RUN = ["run", ROW, "--subset", "0.2", "--device", "cpu"]
+RUN = ["run", ROW, "--subset", "0.1", "--device", "cpu"]
 
 RUN_FLAGS = [
     *("scale", "data", "seeds", "first-seed", "arms", "device", "precision", "subset", "out", "fresh"),
@@ -118,9 +118,9 @@ def test_a_run_leaves_a_record_tables_and_figures(finished: Path) -> None:
     record = only_record(finished)
     assert record.status == "finished"
     assert record.data.synthetic
-    assert record.data.counts == {"train": 144, "test": 300, "classes": 12}
+    assert record.data.counts == {"train": 72, "test": 300, "classes": 12}
     assert record.command == (
-        f"python -m benchmarks run {ROW} --arms control dsd llr random --device cpu --subset 0.2 "
+        f"python -m benchmarks run {ROW} --arms control dsd llr random --device cpu --subset 0.1 "
         f"--out {finished.name} --save-weights"
     )
     assert list(record.arms) == ["control", "dsd", "llr", "random"]

@@ -49,11 +49,13 @@ def test_the_sample_has_every_domain_signal_moment_and_number_of_processes_and_w
 
 @pytest.mark.promise(2)
 @pytest.mark.timeout(1200)  # seconds each on a free core, minutes on a busy machine
-def test_a_trial_that_was_killed_gives_the_same_record_and_weights() -> None:
-    done = python("-m", "tests.trust.matrix", *SAMPLE)
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_trial_that_was_killed_gives_the_same_record_and_weights(domain: str) -> None:
+    sample = [case for case in SAMPLE if case.startswith(domain)]
+    done = python("-m", "tests.trust.matrix", *sample)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line for line in done.stdout.splitlines() if line.endswith(": same record, same weights")] == [
-        f"{case}: same record, same weights" for case in sorted(SAMPLE, key=_place)
+        f"{case}: same record, same weights" for case in sorted(sample, key=_place)
     ]
 
 
