@@ -39,6 +39,8 @@ ARMS = {
     "imagenet_vgg16": {"control", "dsd", "llr", "random"},
 }
 """The planned arms of the rows with more than control, dsd and llr."""
+DENSE_EPOCHS = {"librispeech_deepspeech2": 40}
+"""Epochs of D where the row was planned again: trials of the earlier plan are not of the plan."""
 TESTED = {"imagenet": 18_000, "flickr8k": 1_000, "librispeech": 756}
 """Domain to the number of test examples."""
 GATES = {
@@ -223,6 +225,8 @@ def mean_sd(values: Sequence[float]) -> list[float]:
 def planned(row: str) -> list[Record]:
     """Return the trials of a planned row; empty if there are none."""
     like = [group for group in groups() if group[0]["row"] == row and group[0]["scale"] == "small" and is_result(group)]
+    if row in DENSE_EPOCHS:
+        like = [group for group in like if group[0]["recipe"]["schedule"]["phases"][0]["epochs"] == DENSE_EPOCHS[row]]
     return max(like, key=len, default=[])
 
 
