@@ -18,6 +18,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch.undo()
 
 
+@pytest.fixture(scope="module")
+def no_figures() -> Iterator[None]:
+    """Trials draw no figures: drawing takes longer than a short trial."""
+    from benchmarks.reporting.figures import files
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "write", lambda out, records: [])
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     """Networks this small only lose time to a second thread."""

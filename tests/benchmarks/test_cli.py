@@ -293,23 +293,22 @@ def test_a_run_whose_terminal_is_closed_saves(tmp_path: Path) -> None:
     assert not (tmp_path / "records").exists()
 
 
+SHORT = ["run", CAPTIONS, "--subset", "0.02", "--device", "cpu", "--arms", "control", "dsd", "llr"]  # a batch an epoch
+
+
+@pytest.fixture(scope="module")
+def whole(no_figures: None, tmp_path_factory: pytest.TempPathFactory) -> schema.Record:
+    """The record of a trial that nobody stopped."""
+    out = tmp_path_factory.mktemp("whole")
+    assert main([*SHORT, "--out", str(out)]) == 0
+    return only_record(out)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_was_stopped_goes_on_to_the_same_record(
-    finished: Path, tmp_path: Path, number: signal.Signals
+    whole: schema.Record, tmp_path: Path, number: signal.Signals
 ) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "benchmarks",
-        *RUN,
-        "--out",
-        str(tmp_path),
-        "--arms",
-        "control",
-        "dsd",
-        "llr",
-        "random",
-    ]
+    words = [sys.executable, "-m", "benchmarks", *SHORT, "--out", str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 120
@@ -323,7 +322,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_record(
     assert ("the same command resumes" in output) == (number == signal.SIGTERM)
     assert not (tmp_path / "records").exists()
     subprocess.run(words, cwd=ROOT, check=True, capture_output=True, env=environment)
-    resumed, whole = only_record(tmp_path), only_record(finished)
+    resumed = only_record(tmp_path)
     assert resumed.interruptions == 1
     ours, theirs = comparable(resumed), comparable(whole)
     assert isinstance(ours, dict)

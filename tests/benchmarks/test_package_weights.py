@@ -26,7 +26,7 @@ NAMES = ["dense", "control", "dsd-sparse1", "dsd"]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(no_figures: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of a trial with its weights."""
     out = tmp_path_factory.mktemp("runs")
     assert main(["run", ROW, "--subset", "0.2", "--device", "cpu", "--out", str(out), "--save-weights"]) == 0

@@ -49,6 +49,7 @@ def test_rows_whose_layers_are_written_for_float32_refuse(capsys: pytest.Capture
     )
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_record_says_so_and_such_trials_are_a_group_of_their_own(tmp_path: Path) -> None:
     common = ["run", "imagenet_resnet18", "--subset", "0.1", "--out", str(tmp_path)]
     assert main(common) == main([*common, "--precision", "bfloat16"]) == 0
