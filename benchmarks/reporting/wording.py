@@ -37,10 +37,13 @@ INTRODUCTIONS: dict[Section, str] = {
 }
 KINDS: dict[Section, str] = {
     "paper": "at paper scale",
-    "regime": "in the regime of the claim",
+    "regime": "planned",
     "custom": "of custom recipes",
     "small": "superseded",
     "smoke": "smoke tests (SYNTHETIC data, or a few steps)",
 }
 """What trials of a section are called in a list."""
+OUTSIDE = "outside the plan"
+"""What trials at small scale are called that follow no planned recipe."""
+OUTSIDE_INTRODUCTION = "Outside the plan, as an earlier recipe of a row planned again. No verdict."
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))

@@ -82,7 +82,7 @@ def test_the_page_of_the_row_shows_them_in_the_section_of_the_plan() -> None:
 
 
 def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
-    other = trial(0).model_copy(update={"recipe_hash": "0" * 12})
+    other = trial(0).model_copy(update={"id": "other", "recipe_hash": "0" * 12})
     group = only([other])
     assert answers.wanted_of(group) is None
     assert answers.standing(group, answers.rows([group])) == "not in the plan: none"
@@ -91,6 +91,15 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     blocks = overview.blocks([group], answers.rows([group]))
     others = texts(blocks[blocks.index(Heading(2, "Small scale: trials outside the plan")) + 1])
     assert others["gain over control [95 %]"] == ["+0.50"]
+    files = pages_of([other, trial(1)])
+    assert "ResNet-18; trials: 1 planned, 1 outside the plan\n" in files["README.md"]
+    page = files["tables/imagenet_resnet18.md"]
+    planned, outside = (
+        "\nA verdict applies to DSD on this data and at this size.",
+        "\nOutside the plan, as an earlier recipe",
+    )
+    assert page.count(planned) == page.count(outside) == 1
+    assert page.index(planned) < page.index(outside)
 
 
 def test_without_such_trials_there_is_no_table() -> None:
