@@ -21,15 +21,18 @@ from tasks.data.images import decode
 from tasks.data.loading import loaded
 from tasks.data.threads import processors
 from tasks.data.verification import threaded
+from tasks.imagenet import device_views
 from tasks.imagenet.dataset import Folder, Split
 from tasks.imagenet.settings import Augmentation
-from tasks.imagenet.transforms import Colour, augment, central_view, draws, finish
+from tasks.imagenet.transforms import Colour, augment, central_view, choose, draws, finish
 from tasks.task import Progress
 
 Batch = tuple[Tensor, Tensor]
 """x: (B, 3, side, side) float32, normalised, channels last; y: (B,) int64 class numbers. Both on the device."""
 
 _SAMPLED_HEADERS = 512
+_CROPPING = ("cuda",)  # kinds of devices that crop pictures themselves; on a CPU, Pillow is faster
+_DEVICE_PART = 0.25  # of a device's memory that pictures may take
 
 
 class Pictures:
@@ -70,6 +73,7 @@ class Pictures:
             needed = distributed.local_world_size() * estimated_bytes(self.root, self.names)
             cache = needed <= memory_part * memory_bytes()
         self.in_memory = cache
+        self._on_device: dict[torch.device, Tensor | None] = {}
         self._held: list[NDArray[np.uint8]] | None = None
         if cache:
             report = progress and partial(progress, f"decoding {split}")
@@ -87,13 +91,32 @@ class Pictures:
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers read files: sending them all pictures would cost more than it saves.
-        return {**self.__dict__, "_held": None}
+        return {**self.__dict__, "_held": None, "_on_device": {}}
+
+    def on_device(self, device: torch.device) -> Tensor | None:
+        """Return all pictures, (n, side, side, 3) uint8, on a device that crops them itself.
+
+        None if the device does not, or if they are not in memory, not square, of different sizes or larger than a quarter of its
+        memory.
+        """
+        if device.type not in _CROPPING or self._held is None:
+            return None
+        if device not in self._on_device:
+            shapes = {picture.shape for picture in self._held}
+            equal = len(shapes) == 1 and all(height == width for height, width, _ in shapes)
+            fits = sum(picture.nbytes for picture in self._held) <= _DEVICE_PART * _device_bytes(device)
+            self._on_device[device] = _moved(torch.from_numpy(np.stack(self._held)), device) if equal and fits else None
+        return self._on_device[device]
 
     def relabelled(self, labels: NDArray[np.int64]) -> Pictures:
         """Return the same pictures, sharing memory, with other labels (n,)."""
         other = copy(self)
-        other._held, other.labels = self._held, labels  # `__getstate__` drops the pictures
+        other.labels, other._held, other._on_device = labels, self._held, self._on_device  # `__getstate__` drops both
         return other
+
+
+def _device_bytes(device: torch.device) -> int:
+    return int(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else memory_bytes()
 
 
 def estimated_bytes(root: Path, names: Sequence[str]) -> float:
@@ -179,9 +202,40 @@ def train_batches(
         LoaderError: see `tasks.data.loading.loaded`.
     """
     plan = _plan(seed, len(pictures), batch_size, range(first_step, last_step))
-    for views, colour, labels in _loader(_Training(pictures, settings, seed), plan, workers, device):
-        moved = Colour(*(part.to(device, non_blocking=True) for part in colour))
-        yield finish(views.to(device, non_blocking=True), moved, settings), labels.to(device, non_blocking=True)
+    if pictures.in_memory and not workers:
+        made = _held_batches(pictures, settings, seed, plan, device)
+    else:
+        made = _loader(_Training(pictures, settings, seed), plan, workers, device)
+    for views, colour, labels in made:
+        moved = Colour(*(_moved(part, device) for part in colour))
+        yield finish(_moved(views, device), moved, settings), _moved(labels, device)
+
+
+def _held_batches(
+    pictures: Pictures, settings: Augmentation, seed: int, plan: Iterable[list[_Key]], device: torch.device
+) -> Iterator[tuple[Tensor, Colour, Tensor]]:
+    """Yield views, (B, 3, side, side) uint8, colours and labels of pictures in memory. A GPU makes the same views itself."""
+    held = pictures.on_device(device) if settings.resize == "pillow" else None
+    for keys in plan:
+        indices = [index for _, index in keys]
+        if held is None:
+            cropped, colour = augment([pictures.read(index) for index in indices], settings, seed, keys)
+            views = torch.from_numpy(cropped).permute(0, 3, 1, 2)
+        else:
+            height, width = held.shape[1:3]
+            boxes, flips, colour = choose([(width, height)] * len(keys), settings, seed, keys)
+            taps = device_views.most_taps(int((boxes[:, 2:] - boxes[:, :2]).max()), settings.crop)
+            where, flipped = _moved(torch.from_numpy(boxes), device), _moved(torch.from_numpy(flips), device)
+            chosen = held[_moved(torch.tensor(indices), device)]
+            views = device_views.views(chosen, where, flipped, settings.crop, taps)
+        yield views, colour, torch.from_numpy(pictures.labels[indices])
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return the tensor on the device. From pinned memory, the copy does not wait for the steps before it."""
+    if device.type == "cuda" and tensor.device.type == "cpu" and not tensor.is_pinned():
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def scoring_batches(
@@ -198,8 +252,16 @@ def scoring_batches(
     """
     keys = [(0, index) for index in which]
     plan = distributed.shard([keys[start : start + batch_size] for start in range(0, len(keys), batch_size)])
-    for views, _, labels in _loader(_Testing(pictures, settings), plan, workers, device):
-        yield finish(views.to(device, non_blocking=True), None, settings), labels.to(device, non_blocking=True)
+    held = pictures.on_device(device)
+    if held is None or held.shape[1:3] != (settings.test_resize, settings.test_resize):
+        for views, _, labels in _loader(_Testing(pictures, settings), plan, workers, device):
+            yield finish(_moved(views, device), None, settings), _moved(labels, device)
+        return
+    middle = slice(edge := (settings.test_resize - settings.test_crop) // 2, edge + settings.test_crop)
+    for batch in plan:
+        indices = [index for _, index in batch]
+        views = held[_moved(torch.tensor(indices), device)][:, middle, middle].permute(0, 3, 1, 2)
+        yield finish(views, None, settings), _moved(torch.from_numpy(pictures.labels[indices]), device)
 
 
 _Key = tuple[int, int]
@@ -214,8 +276,8 @@ class _Training(Dataset[_Sample]):
     def __getitem__(self, key: _Key) -> _Sample:
         epoch, index = key
         picture = self.pictures.read(index, quick=self.settings.resize == "torch")
-        view, colour = augment(picture, self.settings, self.seed, epoch, index)
-        return view, colour, int(self.pictures.labels[index])
+        views, colour = augment([picture], self.settings, self.seed, [(epoch, index)])
+        return views[0], colour, int(self.pictures.labels[index])
 
 
 class _Testing(Dataset[_Sample]):
@@ -237,7 +299,7 @@ def _collate(samples: list[_Sample]) -> tuple[Tensor, Colour | None, Tensor]:
     """Join samples into (B, 3, side, side) uint8, channels last in memory, with their colours and labels."""
     views = torch.from_numpy(np.stack([view for view, _, _ in samples])).permute(0, 3, 1, 2)
     colours = [colour for _, colour, _ in samples if colour is not None]
-    colour = Colour(*(torch.stack(parts) for parts in zip(*colours, strict=True))) if colours else None
+    colour = Colour(*(torch.cat(parts) for parts in zip(*colours, strict=True))) if colours else None
     return views, colour, torch.tensor([label for _, _, label in samples])
 
 

@@ -132,9 +132,9 @@ def test_a_batch_is_the_augmented_samples_that_its_ids_name(pictures: data.Pictu
         chosen = data.order(5, epoch, 33)[8 * position : 8 * position + 8]
         assert data.batch_ids(pictures, 5, 8, step) == [pictures.names[i] for i in chosen]
         assert y.tolist() == [pictures.labels[i] for i in chosen]
-        samples = [augment(pictures.read(i), AUGMENTATION, 5, epoch, int(i)) for i in chosen]
-        views = torch.from_numpy(np.stack([view for view, _ in samples])).permute(0, 3, 1, 2)
-        colour = Colour(*(torch.stack(parts) for parts in zip(*(colour for _, colour in samples), strict=True)))
+        samples = [augment([pictures.read(i)], AUGMENTATION, 5, [(epoch, int(i))]) for i in chosen]
+        views = torch.from_numpy(np.concatenate([view for view, _ in samples])).permute(0, 3, 1, 2)
+        colour = Colour(*(torch.cat(parts) for parts in zip(*(colour for _, colour in samples), strict=True)))
         assert torch.equal(x, finish(views, colour, AUGMENTATION))
         assert x.shape == (8, 3, 12, 12)
         assert x.dtype == torch.float32

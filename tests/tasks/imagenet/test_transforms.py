@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.perf.photographs import photograph
@@ -17,6 +18,17 @@ from tasks.imagenet.recipes import RECIPES
 from tasks.imagenet.settings import Augmentation
 
 PLAIN = Augmentation(crop=16, test_resize=20, test_crop=16)
+
+
+def augment(picture: NDArray[np.uint8], chosen: Augmentation, *key: int) -> tuple[NDArray[np.uint8], views.Colour]:
+    """One picture's view in a trial, an epoch and with a number."""
+    seed, epoch, index = key
+    made, colour = views.augment([picture], chosen, seed, [(epoch, index)])
+    return made[0], colour
+
+
+def boxes(width: int, height: int, chosen: Augmentation, *indices: int) -> NDArray[np.int64]:
+    return views.choose([(width, height)] * len(indices), chosen, 0, [(0, index) for index in indices]).boxes
 
 
 def test_random_numbers_are_pinned() -> None:
@@ -37,7 +49,7 @@ def test_random_numbers_are_pinned() -> None:
 @settings(max_examples=150, deadline=None)
 def test_crops_lie_within_the_picture_and_the_ranges(width: int, height: int, area: list[float], index: int) -> None:
     chosen = dataclasses.replace(PLAIN, area=tuple(area))
-    left, top, right, bottom = views._box(width, height, chosen, views.uniforms(views._UNIFORMS, index))
+    left, top, right, bottom = boxes(width, height, chosen, index)[0].tolist()
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
     w, h = right - left, bottom - top
@@ -51,40 +63,54 @@ def test_crops_lie_within_the_picture_and_the_ranges(width: int, height: int, ar
 
 def test_a_picture_that_no_crop_fits_gives_its_central_square() -> None:
     whole = dataclasses.replace(PLAIN, area=(1.0, 1.0))
-    assert views._box(100, 10, whole, views.uniforms(views._UNIFORMS, 3)) == (45, 0, 55, 10)
+    assert boxes(100, 10, whole, 3).tolist() == [[45, 0, 55, 10]]
+
+
+def test_choices_are_pinned_and_do_not_depend_on_the_batch() -> None:
+    """A trial begun by one version and resumed by another sees the same crops."""
+    chosen = dataclasses.replace(PLAIN, jitter=0.4, lighting=0.1)
+    samples = [(epoch, index) for epoch in range(2) for index in range(30)]
+    sizes = [(64 - index % 7, 48 + epoch) for epoch, index in samples]
+    whole = views.choose(sizes, chosen, 3, samples)
+    for k, (size, sample) in enumerate(zip(sizes, samples, strict=True)):
+        alone = views.choose([size], chosen, 3, [sample])
+        assert np.array_equal(alone.boxes[0], whole.boxes[k])
+        assert alone.flips[0] == whole.flips[k]
+        assert all(torch.equal(a[0], b[k]) for a, b in zip(alone.colour, whole.colour, strict=True))
+    first = views.choose([(64, 48)] * 10, PLAIN, 0, [(0, index) for index in range(10)])
+    assert first.boxes[:4].tolist() == [[1, 2, 35, 44], [24, 11, 45, 35], [3, 2, 46, 45], [5, 15, 40, 45]]
+    assert first.flips.tolist() == [True, True, True, True, False, True, True, False, False, True]
 
 
 def test_crops_spread_over_area_place_and_flip() -> None:
     ramp = np.broadcast_to(np.arange(64, dtype=np.uint8)[None, :, None], (64, 64, 3)).copy()
-    boxes = np.array(
-        [views._box(64, 64, PLAIN, views.uniforms(views._UNIFORMS, "augment", 0, 0, i)) for i in range(2000)]
-    )
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / 64**2
+    found = boxes(64, 64, PLAIN, *range(2000))
+    areas = (found[:, 2] - found[:, 0]) * (found[:, 3] - found[:, 1]) / 64**2
     # Large crops of an extreme ratio do not fit and are drawn again, so the mean lies below the middle of [0.08, 1].
     assert 0.45 < areas.mean() < 0.54
     assert areas.min() < 0.1
     assert areas.max() > 0.95
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    centres = (found[:, :2] + found[:, 2:]) / 2
     assert abs(centres.mean(0) - 32).max() < 1
-    seen = [views.augment(ramp, PLAIN, 0, 0, i)[0] for i in range(400)]
+    seen = [augment(ramp, PLAIN, 0, 0, i)[0] for i in range(400)]
     flipped = sum(view[0, 0, 0] > view[0, -1, 0] for view in seen)
     assert 160 < flipped < 240
     unflipped = dataclasses.replace(PLAIN, flip=False)
-    assert all(v[0, 0, 0] <= v[0, -1, 0] for v in (views.augment(ramp, unflipped, 0, 0, i)[0] for i in range(50)))
+    assert all(v[0, 0, 0] <= v[0, -1, 0] for v in (augment(ramp, unflipped, 0, 0, i)[0] for i in range(50)))
 
 
 def test_a_view_depends_on_seed_epoch_and_index_alone() -> None:
     noise = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (30, 50, 3), dtype=np.uint8)
     chosen = dataclasses.replace(PLAIN, jitter=0.4, lighting=0.1)
-    first, colour = views.augment(noise, chosen, 1, 2, 3)
-    again, colour_again = views.augment(noise, chosen, 1, 2, 3)
+    first, colour = augment(noise, chosen, 1, 2, 3)
+    again, colour_again = augment(noise, chosen, 1, 2, 3)
     assert first.shape == (16, 16, 3)
     assert np.array_equal(first, again)
     assert all(torch.equal(a, b) for a, b in zip(colour, colour_again, strict=True))
     for key in ((0, 2, 3), (1, 0, 3), (1, 2, 0)):
-        assert not np.array_equal(first, views.augment(noise, chosen, *key)[0])
+        assert not np.array_equal(first, augment(noise, chosen, *key)[0])
     # Turning jitter on does not move the crop.
-    assert np.array_equal(first, views.augment(noise, PLAIN, 1, 2, 3)[0])
+    assert np.array_equal(first, augment(noise, PLAIN, 1, 2, 3)[0])
 
 
 def test_central_view_resizes_the_short_side_then_cuts_the_centre() -> None:
@@ -101,7 +127,7 @@ def test_half_of_the_views_are_mirrored_exactly(resize: Any) -> None:
     either, never = (dataclasses.replace(PLAIN, resize=resize, flip=flip) for flip in (True, False))
     mirrored = 0
     for index in range(60):
-        view, plain = (views.augment(noise, chosen, 0, 0, index)[0] for chosen in (either, never))
+        view, plain = (augment(noise, chosen, 0, 0, index)[0] for chosen in (either, never))
         mirrored += not np.array_equal(view, plain)
         assert np.array_equal(view, plain) or np.array_equal(view, plain[:, ::-1])
     assert 15 < mirrored < 45
@@ -114,7 +140,7 @@ def test_torch_resizes_the_same_crop_to_nearly_the_same_pixels() -> None:
     apart = []
     for index in range(12):
         photo = photograph(index % 2)
-        expected, view = (views.augment(photo, chosen, 0, 0, index)[0].astype(int) for chosen in (pillow, quick))
+        expected, view = (augment(photo, chosen, 0, 0, index)[0].astype(int) for chosen in (pillow, quick))
         assert view.shape == (224, 224, 3)
         apart.append(abs(view - expected))
         assert apart[-1][2:-2, 2:-2].max() <= 2
@@ -126,7 +152,7 @@ def test_a_crop_that_needs_no_resizing_is_the_picture_itself() -> None:
     noise = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     for resize in ("pillow", "torch"):
         whole = dataclasses.replace(PLAIN, area=(1.0, 1.0), ratio=(1.0, 1.0), flip=False, resize=resize)
-        assert np.array_equal(views.augment(noise, whole, 0, 0, 0)[0], noise)
+        assert np.array_equal(augment(noise, whole, 0, 0, 0)[0], noise)
 
 
 def test_recipes_for_pictures_of_64_pixels_resize_by_pillow() -> None:
@@ -158,8 +184,7 @@ def test_finish_colours_each_picture_as_fb_resnet_torch_does_one() -> None:
     """Against a plain loop over pictures and changes."""
     chosen = dataclasses.replace(PLAIN, jitter=0.4, lighting=0.1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     batch = batch_of_noise(12)
-    colours = [views._colour(chosen, views.uniforms(views._UNIFORMS, "colour", i)) for i in range(12)]
-    colour = views.Colour(*(torch.stack(parts) for parts in zip(*colours, strict=True)))
+    colour = views._colour(chosen, np.stack([views.uniforms(views._UNIFORMS, "colour", i) for i in range(12)]))
     assert len({tuple(order.tolist()) for order in colour.order}) > 3
     result = views.finish(batch, colour, chosen)
     for i in range(12):
@@ -175,8 +200,8 @@ def test_finish_colours_each_picture_as_fb_resnet_torch_does_one() -> None:
 
 def test_colours_have_the_stated_distribution() -> None:
     chosen = dataclasses.replace(PLAIN, jitter=0.4, lighting=0.1)
-    colours = [views._colour(chosen, views.uniforms(views._UNIFORMS, i)) for i in range(3000)]
-    factors, order, lighting = (torch.stack(parts).double() for parts in zip(*colours, strict=True))
+    colours = views._colour(chosen, np.stack([views.uniforms(views._UNIFORMS, i) for i in range(3000)]))
+    factors, order, lighting = (part.double() for part in colours)
     assert 0.6 <= factors.min() < 0.61
     assert 1.39 < factors.max() <= 1.4
     torch.testing.assert_close(order.sort(1).values, torch.arange(3.0, dtype=torch.float64).expand(3000, 3))
