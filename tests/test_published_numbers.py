@@ -80,6 +80,7 @@ def test_the_sentences_of_the_answer(name: str) -> None:
     total = sum(seeds for _, seeds, *_ in PLAN.values())
     assert f" {sum(have.values())} of {total} planned trials are finished." in answer
     assert f"{len(PLAN)} planned rows" in answer
+    assert _told(answer) == given
     if total > sum(have.values()):
         hours, factor = _hours(), _factor()
         left = sum((PLAN[row][1] - have[row]) * (hours[row] or factor * PLAN[row][2]) for row in PLAN)
@@ -106,6 +107,17 @@ def test_the_sentences_of_the_answer(name: str) -> None:
         shares = re.search(rf"the gain is ({NUMBER}) % of the claim \[({NUMBER}) %, ({NUMBER}) %\]", answer)
         assert shares is not None
         check(" ".join(shares.groups()), [100 * value for value in _pool(list(given))], "the mean over rows")
+
+
+def _told(answer: str) -> dict[str, str]:
+    """Return row to its verdict, in the words of the tables, from sentences such as "ResNet-18: A, and B."."""
+    claims = {"half": "half excluded", "is reached": "reached", "not": "not excluded", "is excluded": "excluded"}
+    told = {}
+    for names, claim, direction in re.findall(r"(?<=\. )([^.:]+): ([^.]*?), and ([^.]*)\.", answer):
+        first = next(word for part, word in claims.items() if part in claim)
+        second = "no difference shown" if "no difference" in direction else f"DSD {direction.split()[2]}"
+        told |= dict.fromkeys(names.split(", "), f"claim {first}; {second}")
+    return {row: told.pop(network) for row, (network, *_) in PLAN.items() if network in told} | told
 
 
 def _hours() -> dict[str, float | None]:

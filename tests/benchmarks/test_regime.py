@@ -8,6 +8,7 @@ from benchmarks.evidence_plan import WANTED
 from benchmarks.records.schema import Record, Scores
 from benchmarks.reporting import group_names
 from benchmarks.reporting.document import Block, Heading, Table
+from benchmarks.reporting.figures import names
 from benchmarks.reporting.tables import gate, overview
 from benchmarks.rows import ROWS
 from tests.benchmarks.test_document import texts
@@ -91,6 +92,8 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     blocks = overview.blocks([group], answers.rows([group]))
     others = texts(blocks[blocks.index(Heading(2, "Small scale: trials outside the plan")) + 1])
     assert others["gain over control [95 %]"] == ["+0.50"]
+    planned = only([trial(1)])
+    assert names.shared([group, planned])[names.GAINS] == [planned]  # the forest plot
     files = pages_of([other, trial(1)])
     assert "ResNet-18; trials: 1 planned, 1 outside the plan\n" in files["README.md"]
     page = files["tables/imagenet_resnet18.md"]
@@ -98,8 +101,8 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
         "\nA verdict applies to DSD on this data and at this size.",
         "\nOutside the plan, as an earlier recipe",
     )
-    assert page.count(planned) == page.count(outside) == 1
-    assert page.index(planned) < page.index(outside)
+    assert page.count(inside) == page.count(outside) == 1
+    assert page.index(inside) < page.index(outside)
 
 
 def test_without_such_trials_there_is_no_table() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from benchmarks.analysis import mask_lineage, summary
+from benchmarks.analysis import answers, mask_lineage, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.reporting.tables import gate
 
@@ -39,7 +39,7 @@ def shared(all_groups: Sequence[Group]) -> dict[str, list[Group]]:
     Superseded trials are never drawn. The figure of the drop lists them because it counts the trials that it lacks.
     """
     both = _compared(all_groups)
-    results = [group for group in both if group.paper]
+    results = [group for group in both if group.section == "paper" or answers.wanted_of(group)]
     found = {GAINS: results, DROP: both if len(dropped(all_groups)) >= FEWEST_ROWS else []}
     return {name: groups for name, groups in found.items() if groups}
 

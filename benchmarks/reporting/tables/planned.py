@@ -5,11 +5,10 @@ Pure functions of `benchmarks.analysis.answers`. Rows without a trial have a lin
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 from benchmarks import paper
-from benchmarks.analysis import answers, metrics, summary
+from benchmarks.analysis import answers, metrics, summary, verdicts
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS, Average
@@ -148,20 +147,36 @@ def _hours(row: Row, factor: float | None) -> float:
     return (row.wanted.seeds - row.have) * (row.hours or (factor or 1.0) * row.wanted.hours)
 
 
+_CLAIMS: Mapping[verdicts.ClaimAnswer, str] = {
+    "reached": "the paper's gain is reached",
+    "not excluded": "the paper's gain is not excluded",
+    "excluded": "the paper's gain is excluded",
+    "half excluded": "even half of the paper's gain is excluded",
+}
+_DIRECTIONS: Mapping[verdicts.Direction, str] = {
+    "DSD better": "DSD is better than the control",
+    "DSD worse": "DSD is worse than the control",
+    "no difference shown": "no difference between DSD and the control is shown",
+}
+
+
 def _standing(rows: Mapping[str, Row]) -> str:
-    """Return how many rows have which verdict, and how many planned trials are finished."""
-    given = [row.answer for row in rows.values() if row.lacks is None]
+    """Return which rows have which verdict, and how many planned trials are finished."""
+    given = [row for row in rows.values() if row.lacks is None]
     have, planned = sum(row.have for row in rows.values()), sum(row.wanted.seeds for row in rows.values())
     finished = f"{have} of {planned} planned trials are finished."
     if not given:
         return f"No verdict yet on any of the {len(rows)} planned rows: {finished}"
-    told = [
-        "; ".join(f"{word} in {count}" for word, count in Counter(map(str, of)).items())
-        for of in ([answer.claim for answer in given], [answer.direction for answer in given])
-    ]
+    alike: dict[str, list[str]] = {}
+    for row in given:
+        claim, direction = row.answer.claim, row.answer.direction
+        assert claim is not None
+        assert direction is not None
+        said = f"{_CLAIMS[claim]}, and {_DIRECTIONS[direction]}"
+        alike.setdefault(said, []).append(paper.ROWS[row.wanted.row].network)
+    told = " ".join(f"{', '.join(names)}: {said}." for said, names in alike.items())
     return (
-        f"Of {len(rows)} planned rows, {len(given)} {'has' if len(given) == 1 else 'have'} a verdict. The paper's gain is "
-        f"{told[0]}. Direction: {told[1]}. {finished}"
+        f"{len(given)} of {len(rows)} planned rows {'has' if len(given) == 1 else 'have'} a verdict. {told} {finished}"
     )
 
 
