@@ -181,9 +181,15 @@ def test_arms_that_not_all_trials_have_say_so_in_the_curves(monkeypatch: pytest.
     assert "Means over different seeds are not comparable" in figure.get_supxlabel().replace("\n", " ")
     plain = saved(curves.curves, group_records(build.trio())[0], monkeypatch)
     assert "not comparable" not in plain.get_supxlabel()
-    assert plain.get_suptitle().startswith(
-        "Superseded: ResNet-18: after the last epoch DSD gains over the control: +0.30"
+    title = plain.get_suptitle().replace("\n", " ")
+    assert title.startswith(
+        "Superseded: ResNet-18: no clear difference between DSD and the control after the last epoch: +0.30"
     )
+    sure = [
+        build.record(seed=seed, arms={"dsd": (41.0, 38.0 + seed / 9), "control": (41.0, 41.0)}) for seed in range(3)
+    ]
+    title = saved(curves.curves, group_records(sure)[0], monkeypatch).get_suptitle().replace("\n", " ")
+    assert title.startswith("Superseded: ResNet-18: DSD gains over the control after the last epoch: +2.89")
 
 
 def test_what_follows_d_is_framed_on_dsd_and_control(monkeypatch: pytest.MonkeyPatch) -> None:

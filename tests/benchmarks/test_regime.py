@@ -97,7 +97,7 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     files = pages_of([other, trial(1)])
     assert "ResNet-18; trials: 1 planned, 1 outside the plan\n" in files["README.md"]
     page = files["tables/imagenet_resnet18.md"]
-    planned, outside = (
+    inside, outside = (
         "\nA verdict applies to DSD on this data and at this size.",
         "\nOutside the plan, as an earlier recipe",
     )

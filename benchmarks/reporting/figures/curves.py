@@ -76,8 +76,13 @@ def _finding(group: Group) -> str:
     gain = summary.primary(group)
     if gain is None:
         return f"{start}: no comparison of DSD with the control"
-    verb = "loses against the control" if gain.mean < 0 else "gains over the control"
-    return f"{start}: after the last epoch DSD {verb}: {formatting.gain(group)} points"
+    both = summary.crossed(group) if group.quotable else None
+    interval = (both.low, both.high) if both else gain.interval
+    if interval and interval[0] <= 0 <= interval[1]:
+        finding = "no clear difference between DSD and the control"
+    else:
+        finding = "DSD loses against the control" if gain.mean < 0 else "DSD gains over the control"
+    return f"{start}: {finding} after the last epoch: {formatting.gain(group)} points"
 
 
 def _line(record: Record, arm: str, metric: str | None) -> _Line:
