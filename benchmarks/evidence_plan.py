@@ -1,9 +1,9 @@
 """The evidence plan: rows, data, arms, seeds and gate thresholds. It is committed before a row's first trial.
 
 Each row is trained with its small-scale recipe, which states how it is reduced. A verdict needs a gate that holds and exactly
-the seeds 0 to `seeds` - 1. A row may be re-planned once, and only if its gate failed. The first attempt stays in the tables.
-The commit that a record names contains the plan that its trial follows. One row broke the rule: DeepSpeech 2 was planned three
-times (see `tasks/librispeech/README.md`, Probes).
+the seeds 0 to `seeds` - 1. A row may be re-planned once, and only if its gate failed. Finished trials of the first
+attempt stay in the tables. The commit that a record names contains the plan that its trial follows. One row broke the rule:
+DeepSpeech 2 was planned three times, and its first trial was stopped without a record (see `tasks/librispeech/README.md`, Probes).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Wanted:
 
     Attributes:
         data, weights: the data set's folder and the frozen network's file, inside the folder given by `--data`.
-        test: the number and kind of its test examples.
+        examples: the number and kind of its training and test examples.
         seeds: the number of seeds, starting at 0.
         hours: expected core-hours per trial; replaced by measurements once trials ran on the same kind of hardware.
         spread: expected standard deviation of the gain over seeds, in metric points; replaced by measurement from three seeds on.
@@ -57,7 +57,7 @@ class Wanted:
     data: str
     arms: tuple[ArmName, ...]
     gate: Gate
-    test: str
+    examples: str
     seeds: int = 5
     hours: float = 1.0
     spread: float = 0.3
@@ -96,7 +96,8 @@ class Wanted:
         return ROWS[self.row].title + (f" ({', '.join(kinds)})" if kinds else "")
 
 
-_TINY, _PICTURES, _UTTERANCES = "tiny-imagenet-50", "18,000 test pictures", "756 test utterances"
+_TINY, _PICTURES = "tiny-imagenet-50", "7,500 training, 18,000 test pictures"
+_UTTERANCES = "1,560 training, 756 test utterances"
 _TOP1 = Gate(chance=98.0, fit="top1_error", beside="top1_error")  # 50 equally frequent classes
 # exp(entropy) of Flickr8k's training captions: 345,249 words and end tokens, rare words dropped.
 _CAPTIONS = Gate(chance=175.4, fit="perplexity", beside="val_perplexity", saturated=None)
@@ -109,7 +110,7 @@ WANTED: tuple[Wanted, ...] = (
         _TINY,
         arms=("control", "dsd", "llr", "control-text", "dsd-text"),
         gate=_TOP1,
-        test=_PICTURES,
+        examples=_PICTURES,
         hours=1.1,
         spread=0.24,
     ),
@@ -118,7 +119,7 @@ WANTED: tuple[Wanted, ...] = (
         _TINY,
         arms=("control", "dsd", "llr"),
         gate=_TOP1,
-        test=_PICTURES,
+        examples=_PICTURES,
         hours=2.0,
         spread=0.32,
     ),
@@ -127,7 +128,7 @@ WANTED: tuple[Wanted, ...] = (
         _TINY,
         arms=("control", "dsd", "llr", "random"),
         gate=_TOP1,
-        test=_PICTURES,
+        examples=_PICTURES,
         hours=1.6,
         spread=0.32,
     ),
@@ -136,7 +137,7 @@ WANTED: tuple[Wanted, ...] = (
         _TINY,
         arms=("control", "dsd", "llr", "random"),
         gate=_TOP1,
-        test=_PICTURES,
+        examples=_PICTURES,
         hours=0.8,
         spread=0.8,
     ),
@@ -145,7 +146,7 @@ WANTED: tuple[Wanted, ...] = (
         "flickr8k",
         arms=("control", "dsd", "llr", "control-text", "dsd-text", "random"),
         gate=_CAPTIONS,
-        test="1,000 test pictures",
+        examples="6,000 training, 1,000 test pictures",
         hours=1.4,
         spread=0.32,
         weights="squeezenet1_0-imagenet-pruned.safetensors",
@@ -155,7 +156,7 @@ WANTED: tuple[Wanted, ...] = (
         "noisy-digits-10db",
         arms=("control", "dsd", "llr"),
         gate=_WORDS,
-        test=_UTTERANCES,
+        examples=_UTTERANCES,
         hours=2.8,
         spread=0.8,
     ),
@@ -164,7 +165,7 @@ WANTED: tuple[Wanted, ...] = (
         "noisy-digits-0db",
         arms=("control", "dsd", "llr"),
         gate=_WORDS,
-        test=_UTTERANCES,
+        examples=_UTTERANCES,
         seeds=10,
         hours=2.1,
         spread=0.55,

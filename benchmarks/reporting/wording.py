@@ -45,5 +45,8 @@ KINDS: dict[Section, str] = {
 """What trials of a section are called in a list."""
 OUTSIDE = "outside the plan"
 """What trials at small scale are called that follow no planned recipe."""
-OUTSIDE_INTRODUCTION = "Outside the plan, as an earlier recipe of a row planned again. No verdict."
+OUTSIDE_INTRODUCTION = (
+    "Outside the plan: another recipe than the planned one, such as an earlier one whose gate failed. The README of the row's "
+    "domain in `tasks/` says why it was replaced. No verdict."
+)
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))

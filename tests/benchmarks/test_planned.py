@@ -84,7 +84,7 @@ def test_every_cell_of_a_row_by_hand() -> None:
         "verdict": "claim excluded; DSD better",
         "gate": "holds",
         "n": "5 of 5",
-        "data, metric": "tiny-imagenet-50, 18,000 test pictures, top-1 error %",
+        "data, metric": "tiny-imagenet-50, 7,500 training, 18,000 test pictures, top-1 error %",
     }
     share = f"{100 * mean:+.2f} % [{100 * low:+.2f}, {100 * high:+.2f}], with one-sided bounds ["
     assert f"As a share of the control {share}" in files[f"tables/{ROW}.md"]
@@ -161,8 +161,8 @@ def test_what_is_missing_is_told_with_its_cost() -> None:
         f"**{NAME}** (tiny-imagenet-50): seeds 3 and 4 not run; 2 trials left, about {2 * seconds / 60:.0f} min" in part
     )
     assert (
-        f"**GoogLeNet, width 1/2, 64 pixels** (tiny-imagenet-50): no trial; 5 trials left, about {5 * 1.6 * factor:.1f} h by "
-        f"the plan, times {factor:.2g}, on one core." in part
+        f"**GoogLeNet, width 1/2, 64 pixels** (tiny-imagenet-50): no trial; 5 trials left, about {5 * 1.6 * factor:.1f} h "
+        f"({factor:.2g} times the plan's hours), on one core." in part
     )
     failed = pages_of(build.planned(train=60.0))["README.md"]
     assert (

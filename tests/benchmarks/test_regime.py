@@ -99,7 +99,7 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     page = files["tables/imagenet_resnet18.md"]
     inside, outside = (
         "\nA verdict applies to DSD on this data and at this size.",
-        "\nOutside the plan, as an earlier recipe",
+        "\nOutside the plan: another recipe",
     )
     assert page.count(inside) == page.count(outside) == 1
     assert page.index(inside) < page.index(outside)

@@ -27,7 +27,7 @@ COLOURS = {"dense": "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#
 
 _MARKS = {"smoke": "Smoke test: ", "small": "Superseded: ", "custom": "Custom recipe: "}
 
-DRAWING_VERSION = 12
+DRAWING_VERSION = 13
 """Raise this with every change of how figures look, so that `stale` finds figures drawn by older code."""
 
 _SOURCE = "dsd-source"  # the PNG text field with the hash of `source`

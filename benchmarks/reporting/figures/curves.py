@@ -78,6 +78,8 @@ def _finding(group: Group) -> str:
         return f"{start}: no comparison of DSD with the control"
     both = summary.crossed(group) if group.quotable else None
     interval = (both.low, both.high) if both else gain.interval
+    if gain.n == 1:
+        return f"{start}: DSD over the control after the last epoch, one seed: {formatting.gain(group)} points"
     if interval and interval[0] <= 0 <= interval[1]:
         finding = "no clear difference between DSD and the control"
     else:

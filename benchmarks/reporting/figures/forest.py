@@ -29,6 +29,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         for at, (label, colour, side) in enumerate(marks):
             ax.axvline(at, color=colour, linewidth=1, linestyle="--", zorder=0)
             ax.text(at, 1.01, label, transform=ax.get_xaxis_transform(), color=colour, ha=side)
+        ax.axvline(0.5, color=COLOURS["control"], linewidth=0.6, linestyle=":", zorder=0)
         for y, group in enumerate(groups):
             seeds, interval = _shares(group)
             canvas.gain(ax, y, seeds, interval, COLOURS["dsd"])
@@ -42,7 +43,9 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         ax.set_ylim(len(names) + len(missing) - 0.5, -0.5)
         ax.margins(x=0.06)
         ax.set_xlabel("gain over the control, in units of the paper's claim")
-        small = "Dots: seeds. Diamond and line: mean and 95 % interval, from three seeds on."
+        small = (
+            "Dots: seeds. Diamond and line: mean and 95 % interval, for three seeds or more. Dotted: half the claim."
+        )
         canvas.titled(figure, "Does DSD beat ordinary training of equal budget?", small)
         canvas.save(figure, path, canvas.records_of(groups))
 

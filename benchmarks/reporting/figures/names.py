@@ -39,15 +39,21 @@ def shared(all_groups: Sequence[Group]) -> dict[str, list[Group]]:
     Superseded trials are never drawn. The figure of the drop lists them because it counts the trials that it lacks.
     """
     both = _compared(all_groups)
-    results = [group for group in both if group.section == "paper" or answers.wanted_of(group)]
-    found = {GAINS: results, DROP: both if len(dropped(all_groups)) >= FEWEST_ROWS else []}
+    found = {GAINS: _results(both), DROP: both if len(dropped(all_groups)) >= FEWEST_ROWS else []}
     return {name: groups for name, groups in found.items() if groups}
 
 
 def dropped(all_groups: Sequence[Group]) -> set[str]:
     """Return the rows with a result that has a score right after pruning."""
-    results = [group for group in _compared(all_groups) if group.paper]
-    return {group.key.row for group in results if any(gate.drops(record) for record in group.records)}
+    return {
+        group.key.row
+        for group in _results(_compared(all_groups))
+        if any(gate.drops(record) for record in group.records)
+    }
+
+
+def _results(groups: Sequence[Group]) -> list[Group]:
+    return [group for group in groups if group.section == "paper" or answers.wanted_of(group)]
 
 
 def _compared(groups: Sequence[Group]) -> list[Group]:

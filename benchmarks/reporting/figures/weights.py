@@ -56,7 +56,7 @@ def draw(group: Group, path: Path) -> None:
         )
         if sized:
             _sizes(figure.add_subplot(grid[1, :]), group)
-        small = f"Bins: {len(told.points[0].counts)} over ± 4 standard deviations of D's weights, seed {record.seed}. "
+        small = f"Histograms: seed {record.seed}, {len(told.points[0].counts)} bins over ± 4 standard deviations of D's weights. "
         canvas.titled(figure, _finding(group), f"{small}{canvas.small_print(group)}.")
         canvas.save(figure, path, group.records)
 

@@ -26,9 +26,10 @@ RULE = (
     "NeuralTalk the paper compares DSD with its baseline D, which trained for fewer epochs. We compare with the control, which has "
     "DSD's epochs and learning rates, because longer training alone may explain a gain over D. For speech the claim is the gain at "
     "equal epochs after one iteration; our gain is after two.",
-    "*Reached*: the lower bound is above the claim. *Excluded*: the upper bound is below it. *Half excluded*: the upper bound is "
-    "below half of it. Otherwise *not excluded*. Bounds are one-sided, 95 %.",
-    "A verdict needs all planned seeds and a gate that holds. It applies to DSD on this data and at this size.",
+    "*Reached*: the lower bound is at least the claim. *Excluded*: the upper bound is below it. *Half excluded*: the upper bound "
+    "is below half of it. Otherwise *not excluded*. Bounds are one-sided, 95 %.",
+    "A verdict needs all planned seeds and a gate that holds (D has fitted its training data and levelled off). It applies "
+    "to DSD on this data and at this size.",
 )
 """How to read the table of answers."""
 _SPEECH = "Speech: test utterances share recordings. The interval ignores this and is somewhat too narrow."
@@ -82,7 +83,9 @@ def _factor(rows: Mapping[str, Row]) -> float | None:
 
 
 def _scaled(factor: float) -> str:
-    return f"rows without a trial: the plan's hours times {factor:.2g}, which is what the finished trials took"
+    return (
+        f"the finished trials took {factor:.2g} times their planned hours; so will the rows without a trial, we assume"
+    )
 
 
 def here(row: Row) -> float | None:
@@ -135,7 +138,11 @@ def _lacking(row: Row, factor: float | None) -> Text:
     if not left:
         return f"{said}."
     where = (
-        " by the finished trials" if row.hours else f" by the plan, times {factor:.2g}" if factor else " by the plan"
+        " by the finished trials"
+        if row.hours
+        else f" ({factor:.2g} times the plan's hours)"
+        if factor
+        else " by the plan"
     )
     hours = _hours(row, factor)
     time = Cell(_time(hours), hours, tuple(record.id for record in row.records))
@@ -191,7 +198,7 @@ def _claim(row: Row) -> Cell:
 
 
 def _data(row: Row) -> Cell:
-    return Cell(f"{row.wanted.data}, {row.wanted.test}, {metric(paper.ROWS[row.wanted.row])}")
+    return Cell(f"{row.wanted.data}, {row.wanted.examples}, {metric(paper.ROWS[row.wanted.row])}")
 
 
 _ANSWERS: tuple[Column[Row], ...] = (
@@ -206,6 +213,8 @@ _ANSWERS: tuple[Column[Row], ...] = (
 
 
 def _time(hours: float) -> str:
+    if hours >= 10:
+        return f"{hours:.0f} h"
     return f"{hours:.1f} h" if hours >= 0.1 else f"{60 * hours:.0f} min"
 
 

@@ -28,17 +28,19 @@ def _row(row: Row, group: Group) -> Text:
     parts: list[str | Cell] = [f"**{planned.network(row)}**: "]
     if summary.over_baseline(group):
         parts += [
-            f"training on after D {_effect(group)}: control over D ",
+            f"training on after D at DSD's learning rates {_effect(group)}: control over D ",
             _gain(group, "control", DENSE),
             ", DSD over D ",
             _gain(group, "dsd", DENSE),
             ". ",
         ]
     if summary.compare(group, "dsd", "llr"):
-        parts += ["DSD over LLR, the paper's own control: ", _gain(group, "dsd", "llr"), ". "]
+        parts += ["Training on at a tenth of D's last rate (LLR, which the paper reports too): "]
+        parts += ["LLR over D ", _gain(group, "llr", DENSE), ", "] if summary.compare(group, "llr", DENSE) else []
+        parts += ["DSD over LLR ", _gain(group, "dsd", "llr"), ". "]
     if summary.compare(group, "dsd-text", "control-text"):
         parts += [
-            "With D2 at the rate of the paper's text, DSD over its control: ",
+            "With D2 at the rate of the paper's text instead of its tables, DSD over its control: ",
             _gain(group, "dsd-text", "control-text"),
             ". ",
         ]
@@ -85,10 +87,10 @@ def turning(row: Row) -> str:
         return ""
     lower, upper = (number(end * row.control, True) for end in (share.lower, share.upper))
     if share.upper < row.claim.share:
-        return f"The upper bound, {upper}, would have to rise above {claim:+.2f} for the claim not to be excluded."
+        return f"The one-sided upper bound, {upper}, would have to rise above {claim:+.2f} for the claim not to be excluded."
     if share.lower >= row.claim.share:
-        return f"The lower bound, {lower}, would have to fall below {claim:+.2f} for the claim not to be reached."
+        return f"The one-sided lower bound, {lower}, would have to fall below {claim:+.2f} for the claim not to be reached."
     return (
-        f"The lower bound, {lower}, would have to rise above {claim:+.2f} to reach the claim, or the upper bound, {upper}, to fall "
-        "below it to exclude the claim."
+        f"The one-sided lower bound, {lower}, would have to rise above {claim:+.2f} to reach the claim, or the upper bound, "
+        f"{upper}, to fall below it to exclude the claim."
     )

@@ -52,13 +52,10 @@ def trials(group: Group) -> Table:
 
 def rerun(group: Group) -> Details:
     """Return how to run the trials of the group again: per seed the command, commit, data and threads."""
-    items: list[Text] = []
-    if group.section == "regime":
-        exact = f"python -m benchmarks evidence --rows {group.key.row} --data DIR --out OUT"
-        items.append(
-            f"The exact way is `{exact}` with an empty folder OUT: on a CPU it runs each trial on one thread. A command below, "
-            "given alone, takes as many threads as the process may use, and another number of threads may round differently."
-        )
+    items: list[Text] = [
+        "Check out the commit, and set OMP_NUM_THREADS to the number of threads: another number may round differently. Commands "
+        "name the last part of a path only. Data sets that `prepare` makes are the same at every commit."
+    ]
     items += [
         f"Seed {one.seed}: `{one.command}`; commit {formatting.commits([one])}, data {one.data.name} with fingerprint "
         f"{one.data.fingerprint}, threads: {one.hardware.threads}"
