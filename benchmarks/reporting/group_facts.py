@@ -97,16 +97,16 @@ def _test_set(group: Group) -> str:
     found, low, high = spread
     text = (
         f"bootstrap over test examples within each trial, mean 95 % interval {formatting.ends(low, high)}; standard deviation of "
-        f"the gain: from the test set {formatting.number(found.within)}"
+        f"the gain: within a trial, over test sets, {formatting.number(found.within)}"
     )
     if found.between is None:
         return text
-    text += f", between seeds {formatting.number(found.between)}"
+    text += f"; between trials {formatting.number(found.between)}"
     seeds, both = summary.primary(group), summary.crossed(group)
     if not group.quotable or both is None or seeds is None or not seeds.half_width:
         return text
     wider = (both.high - both.low) / (2 * seeds.half_width)
-    decides = "the spread between seeds decides the width" if wider < _SAME else "the test set widens the interval"
+    decides = "the interval is as wide as without the test set" if wider < _SAME else "the test set widens the interval"
     return f"{text}; with n = {both.n} {decides}"
 
 
@@ -156,4 +156,6 @@ def _cost(records: Sequence[Record]) -> str:
     for label, seconds in parts.items():
         some = f" in {len(seconds)} of {len(records)} trials" if len(seconds) < len(records) else ""
         shown += [f"{label} {fmean(seconds.values()):,.0f} s{some}"] if seconds else []
-    return f"{text}; of which {', '.join(shown)}"
+    overlap = sum(sum(part.values()) for part in parts.values()) > 1.01 * sum(c.seconds for c in whole)
+    shared = " (phases that arms share count for each)" if overlap else ""
+    return f"{text}; of which {', '.join(shown)}{shared}"
