@@ -38,6 +38,7 @@ class Row:
         answer: the two answers, or what is missing for them.
         text: the gain with D2 at the rate in the paper's text, over a control at that rate. No verdict.
         beam: the gain in the metric `BEAM`, with an interval over seeds only. No verdict.
+        outside: the number of finished trials at small scale that follow no planned recipe.
     """
 
     wanted: Wanted
@@ -48,6 +49,7 @@ class Row:
     answer: Answer
     text: Crossed | None
     beam: Paired | None
+    outside: int
 
     @property
     def claim(self) -> Claim:
@@ -63,7 +65,7 @@ class Row:
     def lacks(self) -> str | None:
         """What is missing for a verdict; None if there is a verdict."""
         if self.group is None:
-            return "no trial"
+            return f"no trial; {self.outside} outside the plan" if self.outside else "no trial"
         return self.answer.missing if self.records else summary.missing(self.group)
 
     @property
@@ -117,6 +119,7 @@ def rows(groups: Sequence[Group]) -> dict[str, Row]:
             answer=answered[name],
             text=summary.crossed(group, "dsd-text", "control-text") if group else None,
             beam=summary.compare(group, "dsd", "control", BEAM) if group else None,
+            outside=sum(len(one.records) for one in groups if one.key.row == name and outside(one)),
         )
         for name, group in chosen.items()
     }
@@ -125,6 +128,11 @@ def rows(groups: Sequence[Group]) -> dict[str, Row]:
 def wanted_of(group: Group) -> Wanted | None:
     """Return the planned group that a group's trials belong to; None if they are not in the plan."""
     return next((wanted for wanted in WANTED if group.section == "regime" and wanted.covers(group.sample)), None)
+
+
+def outside(group: Group) -> bool:
+    """Return whether trials at small scale follow no planned recipe, such as an earlier one."""
+    return group.section == "regime" and wanted_of(group) is None
 
 
 def gate_of(records: Sequence[Record], wanted: Wanted) -> gate.Result | None:

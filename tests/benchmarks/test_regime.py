@@ -92,6 +92,7 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     blocks = overview.blocks([group], answers.rows([group]))
     others = texts(blocks[blocks.index(Heading(2, "Small scale: trials outside the plan")) + 1])
     assert others["gain over control [95 %]"] == ["+0.50"]
+    assert answers.rows([group])["imagenet_resnet18"].verdict == "none yet (no trial; 1 outside the plan)"
     planned = only([trial(1)])
     assert names.shared([group, planned])[names.GAINS] == [planned]  # the forest plot
     files = pages_of([other, trial(1)])

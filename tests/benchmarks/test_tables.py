@@ -99,8 +99,7 @@ def test_a_group_of_three_by_hand() -> None:
     assert "DSD over control, top-1 error %: +0.30 ± 0.20 [-0.20, +0.80], n = 3. Verdict: superseded: none." in own
     assert (
         "mean 95 % interval [+0.00, +0.60]; standard deviation of the gain: within a trial, over test sets, 0.15; "
-        "between trials 0.20\n"
-        in own
+        "between trials 0.20\n" in own
     )
 
 
