@@ -37,7 +37,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
             text = f"{formatting.gain(group)}\n{unit}, n = {len(seeds)}"
             ax.text(1.01, y, text, transform=ax.get_yaxis_transform(), va="center")
         for y in range(len(groups), len(groups) + len(missing)):
-            ax.text(0.5, y, "no trial yet", color="#999999", ha="center", va="center")
+            ax.text(0.25, y, "no trial yet", color="#999999", ha="center", va="center")
         names = [display_names.network(group) for group in groups]
         ax.set_yticks(range(len(names) + len(missing)), [*names, *missing])
         ax.set_ylim(len(names) + len(missing) - 0.5, -0.5)
