@@ -20,7 +20,9 @@ CLAIM = 0.041 * 59.1
 
 def test_every_other_comparison_of_a_planned_row_stands_on_the_front() -> None:
     (text,) = map(plain, readings.secondary(results(build.planned()).rows))
-    start = "**ResNet-18, width 1/4, 64 pixels**: training on after D at DSD's learning rates helps: control over D +0.90 ["
+    start = (
+        "**ResNet-18, width 1/4, 64 pixels**: training on after D at DSD's learning rates helps: control over D +0.90 ["
+    )
     assert text.startswith(start)
     for words in (
         ", DSD over D +1.90 [",
