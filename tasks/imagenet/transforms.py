@@ -205,11 +205,10 @@ def _boxes(sizes: NDArray[np.int64], settings: Augmentation, u: NDArray[np.float
 def _colour(settings: Augmentation, u: NDArray[np.float64]) -> Colour:
     factors = 1 + settings.jitter * (2 * u[:, _FACTORS] - 1)
     order = np.argsort(u[:, _ORDER], axis=1, kind="stable")
-    radius, angle = (
-        np.sqrt(-2 * np.log(1 - u[:, _NORMAL][:, :3])),
-        2 * math.pi * u[:, _NORMAL][:, 3:],
-    )  # Box and Muller 1958
+    for_radius, for_angle = u[:, _NORMAL][:, :3], u[:, _NORMAL][:, 3:]
+    radius, angle = np.sqrt(-2 * np.log(1 - for_radius)), 2 * math.pi * for_angle  # Box and Muller 1958
     normal = settings.lighting * radius * np.cos(angle)
     # One product each: a product of all could add in another order.
-    lighting = np.stack([np.array(_COMPONENTS) @ one for one in normal * np.array(_WEIGHTS)])
+    components = np.array(_COMPONENTS)
+    lighting = np.stack([components @ one for one in normal * np.array(_WEIGHTS)])
     return Colour(torch.from_numpy(factors).float(), torch.from_numpy(order), torch.from_numpy(lighting).float())

@@ -293,7 +293,19 @@ def test_a_run_whose_terminal_is_closed_saves(tmp_path: Path) -> None:
     assert not (tmp_path / "records").exists()
 
 
-SHORT = ["run", CAPTIONS, "--subset", "0.02", "--device", "cpu", "--arms", "control", "dsd", "llr"]  # a batch an epoch
+SHORT = [
+    "run",
+    CAPTIONS,
+    "--subset",
+    "0.02",
+    "--device",
+    "cpu",
+    "--arms",
+    "control",
+    "dsd",
+    "llr",
+    "random",
+]  # a batch an epoch
 
 
 @pytest.fixture(scope="module")
