@@ -38,7 +38,7 @@ class Row:
         answer: the two answers, or what is missing for them.
         text: the gain with D2 at the rate in the paper's text, over a control at that rate. No verdict.
         beam: the gain in the metric `BEAM`, with an interval over seeds only. No verdict.
-        outside: the number of finished trials at small scale that follow no planned recipe.
+        outside: the number of its finished trials at small scale that are no planned ones.
     """
 
     wanted: Wanted
@@ -119,7 +119,7 @@ def rows(groups: Sequence[Group]) -> dict[str, Row]:
             answer=answered[name],
             text=summary.crossed(group, "dsd-text", "control-text") if group else None,
             beam=summary.compare(group, "dsd", "control", BEAM) if group else None,
-            outside=sum(len(one.records) for one in groups if one.key.row == name and outside(one)),
+            outside=sum(len(one.records) for one in groups if one.key.row == name and outside(one, groups)),
         )
         for name, group in chosen.items()
     }
@@ -130,9 +130,10 @@ def wanted_of(group: Group) -> Wanted | None:
     return next((wanted for wanted in WANTED if group.section == "regime" and wanted.covers(group.sample)), None)
 
 
-def outside(group: Group) -> bool:
-    """Return whether trials at small scale follow no planned recipe, such as an earlier one."""
-    return group.section == "regime" and wanted_of(group) is None
+def outside(group: Group, groups: Sequence[Group]) -> bool:
+    """Return whether trials at small scale are no planned ones: they follow another recipe, or another version of the data."""
+    wanted = wanted_of(group)
+    return group.section == "regime" and (wanted is None or _group(wanted, groups) is not group)
 
 
 def gate_of(records: Sequence[Record], wanted: Wanted) -> gate.Result | None:

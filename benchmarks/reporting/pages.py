@@ -62,7 +62,7 @@ def groups_by_page(results: Results) -> dict[str, list[Group]]:
         SMOKE: [group for group in results.groups if group.section == "smoke"],
     }
     rest = [group for group in results.groups if not any(group in groups for groups in apart.values())]
-    rest.sort(key=answers.outside)  # planned ones first
+    rest.sort(key=lambda group: answers.outside(group, results.groups))  # planned ones first
     rows = {row: [group for group in rest if group.key.row == row] for row in results.names}
     found = {row: groups for row, groups in rows.items() if groups or row in failed}
     return found | {name: groups for name, groups in apart.items() if groups}
@@ -118,7 +118,7 @@ def _contents(results: Results) -> Iterator[Block]:
     items: list[Text] = []
     for name, groups in groups_by_page(results).items():
         link = Cell(name, address=f"tables/{name}.md")
-        counts = Counter(_kind(group) for group in groups for _ in group.records)
+        counts = Counter(_kind(group, results) for group in groups for _ in group.records)
         trials = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "0"
         network = paper.ROWS[name].network if name in paper.ROWS else _APART.get(name, "not in the paper")
         items.append((link, f": {network}; trials: {trials}"))
@@ -206,7 +206,7 @@ def _group(group: Group, results: Results) -> Iterator[Block]:
 
     yield Heading(2, f"{group.key.row}: {group_names.title(group)}", group)
     if group.section not in _KINDS.values():  # otherwise their page says it once
-        yield Paragraph(_introduction(group))
+        yield Paragraph(_introduction(group, results))
     yield _verdict(group, results)
     yield from arms.tables(group)
     yield from picture("curves", "training loss, test metric and gain over the control by epoch")
@@ -230,13 +230,13 @@ def _formats(name: str) -> Paragraph:
     return Paragraph(("The same numbers as ", csv, " and ", latex, "."))
 
 
-def _kind(group: Group) -> str:
-    return wording.OUTSIDE if answers.outside(group) else wording.KINDS[group.section]
+def _kind(group: Group, results: Results) -> str:
+    return wording.OUTSIDE if answers.outside(group, results.groups) else wording.KINDS[group.section]
 
 
-def _introduction(group: Group) -> str:
+def _introduction(group: Group, results: Results) -> str:
     text, row = wording.INTRODUCTIONS[group.section], group.paper
-    if answers.outside(group):
+    if answers.outside(group, results.groups):
         text = wording.OUTSIDE_INTRODUCTION
     if row and group.section == "paper" and not group.comparable:
         text = "The paper's figures are not comparable: they are for other data or all of it. Not in the plan, so no verdict."

@@ -39,7 +39,7 @@ def shared(all_groups: Sequence[Group]) -> dict[str, list[Group]]:
     Superseded trials are never drawn. The figure of the drop lists them because it counts the trials that it lacks.
     """
     both = _compared(all_groups)
-    found = {GAINS: _results(both), DROP: both if len(dropped(all_groups)) >= FEWEST_ROWS else []}
+    found = {GAINS: _results(all_groups), DROP: both if len(dropped(all_groups)) >= FEWEST_ROWS else []}
     return {name: groups for name, groups in found.items() if groups}
 
 
@@ -52,8 +52,8 @@ def dropped(all_groups: Sequence[Group]) -> set[str]:
     }
 
 
-def _results(groups: Sequence[Group]) -> list[Group]:
-    return [group for group in groups if group.section == "paper" or answers.wanted_of(group)]
+def _results(all_groups: Sequence[Group]) -> list[Group]:
+    return [group for group in _compared(all_groups) if group.quotable and not answers.outside(group, all_groups)]
 
 
 def _compared(groups: Sequence[Group]) -> list[Group]:

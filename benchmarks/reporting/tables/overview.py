@@ -43,7 +43,7 @@ def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
     short = [
         column for column in _columns(groups) if column.key != "metric"
     ]  # else these tables are too wide for a page
-    published, outside = of("paper"), [group for group in of("regime") if answers.row_of(group, rows) is None]
+    published, outside = of("paper"), [group for group in of("regime") if answers.outside(group, groups)]
     scored = [row.group for row in rows.values() if row.group]
     paper: Column[Group] = Column("paper", "the paper: baseline to DSD", _papers)
     noise = "No verdict. The row's page compares them with training without noise."
