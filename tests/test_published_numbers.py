@@ -86,7 +86,7 @@ def test_the_sentences_of_the_answer(name: str) -> None:
         left = sum((PLAN[row][1] - have[row]) * (hours[row] or factor * PLAN[row][2]) for row in PLAN)
         last = re.search(
             rf"({NUMBER}) trials? (?:is|are) left, about ({NUMBER}) h on one core \(the finished trials took ({NUMBER}) times "
-            r"their planned hours; so will the rows without a trial, we assume\)\.$",
+            r"their planned hours; we assume the same for rows without a trial\)\.$",
             answer,
         )
         assert last is not None

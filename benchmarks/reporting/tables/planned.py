@@ -84,7 +84,7 @@ def _factor(rows: Mapping[str, Row]) -> float | None:
 
 def _scaled(factor: float) -> str:
     return (
-        f"the finished trials took {factor:.2g} times their planned hours; so will the rows without a trial, we assume"
+        f"the finished trials took {factor:.2g} times their planned hours; we assume the same for rows without a trial"
     )
 
 
