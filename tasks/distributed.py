@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -45,6 +46,7 @@ def joined(device: torch.device) -> Iterator[None]:
 
     Raises:
         ValueError: a machine has fewer GPUs than processes.
+        ConnectionError: within the context, another process ended or did not answer for `PATIENCE`.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
@@ -68,7 +70,14 @@ def joined(device: torch.device) -> Iterator[None]:
     # holds Python's lock, for which that thread may be waiting (seen with gloo in torch 2.11). The end of the group itself lets
     # the lock go. It must come before Python's own end: a thread that asks for the lock after that aborts the process.
     atexit.register(_release, [dist.group.WORLD])
-    yield
+    try:
+        yield
+    except RuntimeError as error:
+        # From a backward pass, gloo's error is a plain RuntimeError that begins with the place in its source.
+        if not isinstance(error, dist.DistError) and "gloo/" not in str(error):
+            raise
+        said = re.sub(r"^\[\S+\] ", "", str(error).splitlines()[0])
+        raise ConnectionError(f"another process of the run has ended or hangs ({said})") from None
     dist.destroy_process_group()  # not after an error: the others may be waiting for this process, and it would for them
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -155,6 +156,40 @@ def test_a_dead_process_ends_the_job_and_torchrun_restarts_it_to_the_same_record
     done = torchrun(tmp_path / "again", moment, "1", "SIGKILL", restarts=1)
     assert done.returncode == 0, done.stderr
     assert outcome(tmp_path / "again") == whole
+
+
+@pytest.mark.promise(9)
+def test_a_killed_loader_worker_of_one_process_ends_all_with_a_line_each(tmp_path: Path) -> None:
+    (tmp_path / "killed_worker.py").write_text("""
+import json, multiprocessing, os, signal, sys
+from pathlib import Path
+from tests.trust import matrix
+from tests.trust.forks import several
+
+def kill():
+    if os.environ["RANK"] == "1":
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+if __name__ == "__main__":
+    del __file__  # see tests.trust.matrix
+    out = Path(sys.argv[1])
+    matrix.shorten("imagenet")
+    options = ("imagenet", "--out", str(out), "--workers", "2")
+    status, outlived = several(2, lambda: matrix.run_and(kill, matrix.MOMENTS["mid_S"], *options), out / "log")
+    saved = len(list(out.glob("checkpoints/*/trial.pt")))
+    again, _ = several(2, lambda: matrix.run("imagenet", out, workers=2), out / "again")
+    print(json.dumps([status, outlived < matrix.LONGEST, saved, again, len(list(out.glob("records/*.json")))]))
+""")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(tmp_path / "killed_worker.py"), str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[1, 1], True, 1, [0, 0], 1]
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log
+    worker, other = sorted((line for line in log.splitlines() if line.startswith("error: ")), reverse=True)
+    assert re.fullmatch(r"error: loader process \d+ was killed \(SIGKILL\), .*", worker)
+    assert re.fullmatch(r"error: another process of the run has ended or hangs \([^()]+\)", other)
 
 
 @pytest.mark.promise(2)
