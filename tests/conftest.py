@@ -7,6 +7,12 @@ import pytest
 import torch
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules with a test that may take over five minutes start first, so that no worker waits long for another at the end."""
+    slow = {item.path for item in items for mark in item.iter_markers("timeout") if mark.args[0] > 300}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Tests neither read nor leave anything in the user's cache."""

@@ -169,6 +169,15 @@ def crossed(group: Group, arm: str = "dsd", over: str = "control") -> Crossed | 
     return contrast(gains_by_example) if gains_by_example else None
 
 
+def quoted(group: Group, arm: str = "dsd", over: str = "control") -> Crossed | Paired | None:
+    """Return the gain that pages and figures quote; None if no trial has both arms.
+
+    Its interval covers seeds and test examples. For non-results, and where examples were not kept, it covers seeds only.
+    """
+    found = crossed(group, arm, over) if group.quotable else None
+    return found or compare(group, arm, over)
+
+
 def over_baseline(group: Group) -> tuple[Paired, Paired] | None:
     """Return the gains of DSD and of the control over the baseline, in the trials that have both.
 

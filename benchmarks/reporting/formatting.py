@@ -63,8 +63,8 @@ def crossed(found: Crossed | None) -> str:
 
 def gain(group: Group, arm: str = "dsd", over: str = "control") -> str:
     """Return a gain with its interval over seeds and test examples; for non-results "mean ± sd [t interval over seeds]"."""
-    found = summary.crossed(group, arm, over) if group.quotable else None
-    return crossed(found) if found else interval(summary.compare(group, arm, over))
+    found = summary.quoted(group, arm, over)
+    return crossed(found) if isinstance(found, Crossed) else interval(found)
 
 
 def p_value(p: float | None) -> str:

@@ -80,6 +80,11 @@ class Crossed:
     groups: int
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of the two-sided 95 % interval."""
+        return self.low, self.high
+
+    @property
     def variance(self) -> float:
         """The variance of the mean, V. The estimate is unbiased, so it may be negative by chance."""
         return self.between_seeds + self.between_examples - self.interaction

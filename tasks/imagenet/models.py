@@ -1,4 +1,4 @@
-"""The four networks, from torchvision, initialised from a seed."""
+"""VGG-16, GoogLeNet and the ResNets, from torchvision, initialised from a seed."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def build(network: str, settings: Network, classes: int, seed: int) -> nn.Module
         if network == "googlenet":
             dropout, auxiliary = settings.dropout
             options = {"aux_logits": True, "init_weights": True, "dropout": dropout, "dropout_aux": auxiliary}
-        elif network not in ("resnet18", "resnet50"):
-            raise ValueError(f"unknown network {network!r}: one of resnet18, resnet50, googlenet, vgg16, vgg16_bn")
+        elif network not in (resnets := models.list_models(models, include="resnet*")):
+            raise ValueError(f"unknown network {network!r}: one of {', '.join(resnets)}, googlenet, vgg16, vgg16_bn")
         # `narrowed` replaces the weights, so a narrow network is built without them.
         with torch.device("cpu" if settings.width_factor == 1 else "meta"):
             whole = models.get_model(network, num_classes=classes, **options)

@@ -73,14 +73,12 @@ def curves(group: Group, path: Path) -> None:
 def _finding(group: Group) -> str:
     """Return the gain over the control after the last epoch as a title."""
     start = canvas.title(group)
-    gain = summary.primary(group)
+    gain = summary.quoted(group)
     if gain is None:
         return f"{start}: no comparison of DSD with the control"
-    both = summary.crossed(group) if group.quotable else None
-    interval = (both.low, both.high) if both else gain.interval
     if gain.n == 1:
         return f"{start}: DSD over the control after the last epoch, one seed: {formatting.gain(group)} points"
-    if interval and interval[0] <= 0 <= interval[1]:
+    if gain.interval and gain.interval[0] <= 0 <= gain.interval[1]:
         finding = "no clear difference between DSD and the control"
     else:
         finding = "DSD loses against the control" if gain.mean < 0 else "DSD gains over the control"

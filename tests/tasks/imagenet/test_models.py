@@ -24,6 +24,14 @@ def test_the_paper_networks_have_torchvisions_parameters(row: str) -> None:
     assert sum(p.numel() for p in network.parameters()) == PAPER_SIZES[recipe.network]
 
 
+@pytest.mark.parametrize(("network", "parameters"), [("resnet34", 21_797_672), ("resnet101", 44_549_160)])
+def test_a_new_row_may_use_any_resnet(network: str, parameters: int) -> None:
+    whole = models.build(network, Network(), 1000, seed=0)
+    assert sum(p.numel() for p in whole.parameters()) == parameters
+    narrow = models.build(network, Network(width_factor=0.25), 12, seed=0).eval()
+    assert narrow(torch.zeros(1, 3, 64, 64)).shape == (1, 12)
+
+
 @pytest.mark.parametrize("row", RECIPES)
 def test_everything_but_the_first_convolution_biases_and_norms_is_pruned(row: str) -> None:
     recipe = RECIPES[row]["smoke"]
