@@ -1,10 +1,11 @@
-"""The processes of one run, as `torchrun` starts them: who takes which part of the work, and what all must agree on.
+"""The processes of one run, as `torchrun` starts them: how they divide the work, and what all must agree on.
 
-A run of one process, which is what there is without `torchrun`, passes through all of this unchanged. With several, every
-process holds the whole network; each takes its part of every batch, and gradients are averaged before the step, so that all
-take the same one. What they compute together does not depend on which of them was fast.
+Without `torchrun` there is one process, and these functions change nothing. With several, every process holds the whole network
+and takes its part of each batch. Gradients are averaged before the step, so all processes take the same step. No result depends on
+which process is fast.
 
-Examples of a batch are dealt out like cards, and the mean over a batch is the mean of the parts' means: parts must be equal.
+Process r of n takes the examples r, r + n, r + 2n and so on of a batch. The parts must have equal sizes: only then is the mean of
+their means the mean of the batch.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 PATIENCE = timedelta(hours=2)
-"""How long a process waits for the others: the first one alone verifies a data set, which may be a million pictures.
+"""How long a process waits for the others. The first process alone verifies a data set, which may hold a million pictures.
 
-A process that dies ends the run at once all the same: its connections close, and `torchrun` looks after the rest.
+A process that dies still ends the run at once: its connections close, and `torchrun` ends the other processes.
 """
 
-TOLD = "raised in the first process, which tells of it"
-"""A note on exceptions that came from there."""
+TOLD = "raised in the first process, which reports it"
+"""A note on exceptions that came from the first process."""
 
 _Sliceable = TypeVar("_Sliceable", bound=Any)
 _Result = TypeVar("_Result")
@@ -40,9 +41,9 @@ _Result = TypeVar("_Result")
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Context in which the processes of `torchrun` know each other; nothing without it.
+    """Context in which the processes of `torchrun` can exchange data; without `torchrun` it does nothing.
 
-    On GPUs each takes the one of its number on the machine, and they speak through NCCL, else through gloo.
+    On GPUs, process k of a machine takes GPU k, and the processes use NCCL. On CPUs they use gloo.
 
     Raises:
         ValueError: a machine has fewer GPUs than processes.
@@ -56,14 +57,14 @@ def joined(device: torch.device) -> Iterator[None]:
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
             raise ValueError(
-                f"process {local} of this machine finds {torch.cuda.device_count()} GPUs: start one process a GPU"
+                f"process {local} of this machine finds {torch.cuda.device_count()} GPUs: start one process per GPU"
             )
         torch.cuda.set_device(local)
     backend = "cpu:gloo,cuda:nccl" if gpu else "gloo"
     store, number, count = next(rendezvous("env://", timeout=PATIENCE))
     if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) == count:
-        # torchrun starts processes again with the store of the dead ones, in which their addresses stand
-        # (github.com/pytorch/pytorch/issues/135712). On one machine all count the same lives.
+        # torchrun restarts processes with the old store, which still holds the addresses of the dead ones
+        # (github.com/pytorch/pytorch/issues/135712). On one machine all processes count the same restarts.
         store = PrefixStore(f"life {_lives()}", store)
     dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
     # The group must outlive every network. If a network is its last owner, the end of the network joins the group's thread and
@@ -101,7 +102,7 @@ def rank() -> int:
 
 
 def is_rank_zero() -> bool:
-    """Whether this is the process that speaks and writes."""
+    """Whether this is the process that prints and writes."""
     return rank() == 0
 
 
@@ -111,7 +112,7 @@ def local_world_size() -> int:
 
 
 def shard(things: _Sliceable) -> _Sliceable:
-    """Return what this process is dealt of a list or an array: of the examples of a batch, of the batches of a test set."""
+    """Return this process's part of a list or an array, such as the examples of a batch or the batches of a test set."""
     return cast("_Sliceable", things[rank() :: world_size()])
 
 
@@ -144,7 +145,7 @@ def on_rank_zero(make: Callable[[], _Result]) -> _Result:
 
 
 def rank_zero_first(make: Callable[[], _Result]) -> _Result:
-    """Return what this process makes, after the first has made it: what that one leaves in a cache is made once.
+    """Return what this process makes, after the first process has made it, so that a cache is filled only once.
 
     Raises:
         Exception: whatever `make` raises, in every process.
@@ -157,9 +158,9 @@ def rank_zero_first(make: Callable[[], _Result]) -> _Result:
 
 
 def gather(mine: Sequence[_Result]) -> list[_Result]:
-    """Return what all processes made of their `part` of some things, one result each, in the order of the things.
+    """Return the results of all processes in the order of the things that `shard` divided; `mine` are those of this process.
 
-    Evaluation deals out whole batches: as a batch is the same whatever the number of processes, so are the results.
+    Evaluation divides whole batches. A batch is the same for any number of processes, so its results are too.
     """
     if world_size() == 1:
         return list(mine)
@@ -170,9 +171,9 @@ def gather(mine: Sequence[_Result]) -> list[_Result]:
 
 
 def mean_over_ranks(values: Sequence[float]) -> list[float]:
-    """Return the mean over processes of each of `values`: no number anywhere is no number everywhere.
+    """Return the mean over processes of each of `values`. If one is NaN in one process, its mean is NaN in all.
 
-    Each sum is taken in the order of the processes, so that a mean does not depend on its place among `values`.
+    Each sum is taken in the order of the processes, so a mean does not depend on its place among `values`.
     """
     if world_size() == 1:
         return list(values)
@@ -218,7 +219,7 @@ def data_parallel(model: nn.Module, backward: Callable[[nn.Module], None]) -> nn
 
 
 def broadcast_buffers(model: nn.Module) -> None:
-    """Give every process the running averages of the first one: each has those of its own part of the batches."""
+    """Give every process the running averages of the first one. Before, each has those of its own part of the batches."""
     if world_size() > 1:
         for buffer in model.buffers():
             dist.broadcast(buffer, 0)
@@ -228,7 +229,7 @@ def require_same_weights(model: nn.Module) -> None:
     """Check that all processes hold the same network.
 
     Raises:
-        RuntimeError: they do not: the network they train together is none.
+        RuntimeError: they hold different weights.
     """
     if world_size() == 1:
         return
@@ -236,7 +237,6 @@ def require_same_weights(model: nn.Module) -> None:
     mine = torch.tensor(sums, dtype=torch.float64)
     theirs = mine.clone()
     dist.broadcast(theirs, 0)
-    if max_over_ranks(
-        int(not torch.allclose(mine, theirs, rtol=0, atol=0, equal_nan=True))
-    ):  # NaN is for others to tell of
+    same = torch.allclose(mine, theirs, rtol=0, atol=0, equal_nan=True)  # NaN is reported elsewhere
+    if max_over_ranks(int(not same)):
         raise RuntimeError(f"{world_size()} processes that train one network hold different weights")
