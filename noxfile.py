@@ -1,7 +1,7 @@
 """Sessions of the suite. `nox -l` lists them; it reads the registry and needs nothing but nox.
 
-Sessions run in one environment (torch with its CUDA libraries takes 5 GB), made on first use under .nox from
-pyproject.toml's groups and the versions pinned in requirements.lock. Those of the library alone have environments of their own.
+Most sessions share one environment (torch with its CUDA libraries takes 5 GB). It is made on first use under .nox, from the groups
+in pyproject.toml and the versions pinned in requirements.lock. Some sessions, such as those of the library, have their own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["tests"]
 
 PROJECT, LOCK = ROOT / "pyproject.toml", ROOT / "requirements.lock"
-# Not in the shared environment: they would decide its torch.
+# Not in the shared environment, because they would determine its version of torch.
 PYTEST = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis"]
 FRAMEWORKS = ["lightning", "transformers[torch]", "accelerate", "timm", "schedulefree", "fastai", "scikit-learn"]
 DOCS = [
@@ -52,7 +52,7 @@ def _requirements() -> list[str]:
 
 
 def _make(session: nox.Session, environment: Path, requirements: list[str], *options: str, beside: str = "") -> None:
-    """Make a virtual environment; `options` go to pip. It sees the packages in the folder `beside`, if there is one."""
+    """Make a virtual environment; `options` go to pip. It can also import the packages in the folder `beside`, if given."""
     shutil.rmtree(environment, ignore_errors=True)
     # virtualenv comes with nox; the standard library's venv needs a package of its own on Debian.
     session.run(sys.executable, "-m", "virtualenv", "--quiet", str(environment), external=True)
@@ -73,12 +73,13 @@ def _environment(
 ) -> str:
     """Return the python of an environment under .nox, making it first if it is not there.
 
-    Its folder is named after what is in it, so that an edit of the requirements never takes it from under a running trainer.
+    The folder's name has a hash of the requirements and pinned versions. After a change of these, sessions use a new environment,
+    and running trainers keep the old one.
     """
     contents = repr((requirements, pinned, sys.version, *([beside] if beside else [])))
     environment = ROOT / ".nox" / f"{name}-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
     environment.parent.mkdir(exist_ok=True)
-    with FileLock(f"{environment}.lock"):  # two first sessions at once would delete each other's
+    with FileLock(f"{environment}.lock"):  # else two first sessions at once would delete each other's
         finished = environment / "finished"
         if not finished.exists():
             session.log(f"making {environment.name} (torch is large: a few minutes, once)")
@@ -105,7 +106,7 @@ def _run(session: nox.Session, *arguments: str, env: dict[str, str] | None = Non
 
 
 def _run_row(session: nox.Session, name: str, *options: str) -> None:
-    """Train a row; the trainer stops by itself if nox dies without telling it."""
+    """Train a row. The trainer stops by itself if nox dies without stopping it."""
     arguments = ("-m", "benchmarks", "run", name, *options, *session.posargs)
     _run(session, *arguments, env={"DSD_STOP_WITH_PARENT": str(os.getpid())})
 
@@ -141,9 +142,9 @@ def tests(session: nox.Session) -> None:
 def integrations(session: nox.Session) -> None:
     """Run tests/integrations with current releases of the frameworks, in an environment of its own."""
     python = _environment(session, "integrations", [*FRAMEWORKS, *PYTEST])
-    # The scripts of examples/ use this wheel, as a stranger's would; the tests beside them import the checkout.
+    # The scripts of examples/ use this wheel, as a user's scripts would; the other tests import the checkout.
     session.run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", str(ROOT), external=True)
-    # The frameworks warn about much that is not ours; what dsd itself warns about is an error all the same.
+    # Many warnings of the frameworks are not about our code. The warnings of dsd itself are errors.
     warnings = ("-W", "default", "-W", "error:pruned weights")
     session.chdir(ROOT)
     test = (python, "-m", "pytest", "tests/integrations", *warnings, *session.posargs)

@@ -8,6 +8,4 @@ import tasks as tasks  # sets up the environment; must be the first import
 ROOT = Path(__file__).resolve().parent.parent
 """The root of the checkout."""
 
-os.environ["MPLBACKEND"] = (
-    "agg"  # a notebook sets its own backend for all commands; it is not installed here, and matplotlib would fail
-)
+os.environ["MPLBACKEND"] = "agg"  # notebooks set a backend that is not installed here, and matplotlib would fail

@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(command: Command) -> int:
-    """Run the function that has the command's name, in the module of that name. Other modules, and torch, are not loaded."""
+    """Run the function with the command's name from the module of that name. Only this module and its imports are loaded."""
     name = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(command).__name__).lower()
     return int(getattr(importlib.import_module(f"benchmarks.cli.{name}"), name)(command))
 

@@ -14,7 +14,7 @@ A campaign, as `python -m benchmarks evidence --campaign FILE --backend ray` run
     for result in submit(campaign("benchmarks/campaign/paper.toml", data="DATA", out="runs"), "ray"):
         print(result.trial.title, result.status, result.host)
 
-Trials of one's own choice, four at a time:
+Trials of your choice, four at a time:
 
     from benchmarks.api import Resources, Run, submit, trial
 
@@ -60,7 +60,7 @@ __all__ = [
 
 
 def trial(options: Run, resources: Resources | None = None) -> Trial:
-    """Return what `submit` takes for the options of `run`, which should name one seed.
+    """Return the trial for `submit` from options of `run`, which should have one seed.
 
     Raises:
         ValueError: an option is invalid.
@@ -77,7 +77,7 @@ def campaign(path: Path | str, data: Path | str = "data", out: Path | str = "run
     Args:
         path: the TOML file.
         data: the folder with its data sets.
-        out: the folder of records; trials that have one there are left out.
+        out: the output folder; trials with a record in it are left out.
 
     Raises:
         ValueError: the file or an option in it is wrong, or a data set is missing.

@@ -26,7 +26,7 @@ class Gate:
     """Whether a row's networks are in the regime of the claim, judged from D, `control` and `llr` only (see `analysis.gate`).
 
     Attributes:
-        chance: the `fit` score on training examples of a guess that knows only how frequent each answer is.
+        chance: the `fit` score, on training examples, of a prediction from the frequencies of the answers only.
         fit: the metric that, on training examples, must be at most half of chance and better than `beside` on test examples.
         beside: the name of the same metric on held-out examples; usually the same name.
         saturated: the control's error must be above this, in percent; None if the metric is not an error.
@@ -50,7 +50,7 @@ class Wanted:
         seeds: the number of seeds, starting at 0.
         hours: expected core-hours per trial; replaced by measurements once trials ran on the same kind of hardware.
         spread: expected standard deviation of the gain over seeds, in metric points; replaced by measurement from three seeds on.
-        secondary: whether the group asks a question beyond the answer. Its trials start when the others have started.
+        secondary: whether the group answers a secondary question. Its trials start after all trials of other groups have started.
     """
 
     row: str
@@ -178,10 +178,10 @@ PLANNED: Mapping[str, Wanted] = {name: wanted for name in paper.ROWS for wanted 
 
 
 def _sensitivity(row: str, sparsities: tuple[ArmName, ...], hours: float) -> Wanted:
-    """Return three seeds of a row with the arms of its answer and more. They repeat, and then replace, the answer's trials.
+    """Return a group of three seeds of a planned row with more arms. Its trials replace the planned ones with these seeds.
 
-    On the same kind of machine the repeated arms give the same results. On another one they do not, and the row loses its
-    verdict, because seeds were trained twice with different results.
+    The planned arms are trained again. On the same kind of machine they give the same results. On another kind they do not, and
+    the row loses its verdict, because seeds were trained twice with different results.
     """
     others = ("dsd-twice", "dsd-keep", "control-keep", "swa", "sam", "acdc")
     main = PLANNED[row]

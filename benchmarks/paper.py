@@ -51,7 +51,7 @@ class Row:
     """The paper's figures for a row.
 
     Attributes:
-        metric: the primary metric, with the task's name for it.
+        metric: the primary metric, under the task's name for it.
         stages: stage ("Baseline", "Sparse", "DSD", "LLR", "DSD, iteration 1") to metric to figure.
         same_data: whether our row uses the paper's data set at `paper` scale.
         equal_budget: the gain at equal numbers of epochs, if the headline compares unequal ones.

@@ -36,9 +36,9 @@ class Row:
         gate: the gate's result on the planned seeds among these; None if there are none.
         evidence: the measurements; None without a gain.
         answer: the two answers, or what is missing for them.
-        text: the gain with D2 at the rate in the paper's text, over a control at that rate. No verdict.
-        beam: the gain in the metric `BEAM`, with an interval over seeds only. No verdict.
-        outside: the number of its finished trials at small scale that are no planned ones.
+        text: the gain with D2 at the learning rate in the paper's text, over a control at that rate. It has no verdict.
+        beam: the gain in the metric `BEAM`, with an interval over seeds only. It has no verdict.
+        outside: the number of its finished trials at small scale that are not planned.
     """
 
     wanted: Wanted
@@ -83,7 +83,7 @@ class Row:
 
     @property
     def hours(self) -> float | None:
-        """The mean hours of the finished trials with the planned arms only; None without one."""
+        """The mean hours of the finished trials that have no other arms than the planned ones; None without such a trial."""
         found = [record.cost.seconds / 3600 for record in self.records if set(record.arms) <= set(self.wanted.arms)]
         return sum(found) / len(found) if found else None
 
@@ -131,7 +131,7 @@ def wanted_of(group: Group) -> Wanted | None:
 
 
 def outside(group: Group, groups: Sequence[Group]) -> bool:
-    """Return whether trials at small scale are no planned ones: they follow another recipe, or another version of the data."""
+    """Return whether a group at small scale is not planned: it has another recipe, or another version of the data."""
     wanted = wanted_of(group)
     return group.section == "regime" and (wanted is None or _group(wanted, groups) is not group)
 

@@ -33,10 +33,11 @@ _RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Line:
-    """One metric of one arm on both sides. `within` is None if the spread is unknown.
+    """One metric of one arm on both sides.
 
-    `within` applies Holm's correction over all lines of its kind (primary metric and gain, or the other metrics). A single
-    interval may therefore exclude zero although `within` is true.
+    `within`: whether the difference is within the spread; None if the spread is unknown. It applies Holm's correction over all
+    lines of its kind (primary metric and gain, or the other metrics). A single interval may therefore exclude zero although
+    `within` is true.
     """
 
     arm: str
@@ -53,8 +54,8 @@ class Line:
 class Comparison:
     """Two groups of one row: the facts that differ, a line per common arm and metric, and what cannot be compared.
 
-    `seeds` are on both sides; `identical` are those of them with bit-identical results. `alone` are the arms and metrics that
-    one side lacks.
+    `seeds` are the seeds that both sides have; `identical` are those with bit-identical results. `alone` lists the arms and
+    metrics that only one side has.
     """
 
     a: Group
@@ -80,8 +81,8 @@ class Comparison:
 def pair(a: Sequence[Group], b: Sequence[Group]) -> tuple[list[tuple[Group, Group]], list[Group], list[Group]]:
     """Return the pairs of groups to compare, then the groups of A and of B without a counterpart.
 
-    With one group per side, the two are a pair whatever differs. Otherwise groups with the same key are pairs, and then groups
-    that are the only ones left of their row, scale and overrides.
+    With one group per side, the two are always a pair. Otherwise, groups with the same key are pairs. Of the groups left, two
+    are a pair if each is the only one on its side with their row, scale and overrides.
 
     Raises:
         ValueError: there is one group per side but their rows differ, or there is no pair.
@@ -112,7 +113,7 @@ def pair(a: Sequence[Group], b: Sequence[Group]) -> tuple[list[tuple[Group, Grou
 
 
 def compare(a: Group, b: Group, known: Sequence[Group] = ()) -> Comparison:
-    """Return what differs between two groups of one row. Those of the `known` groups with A's or B's key give the spread.
+    """Return what differs between two groups of one row. `known` groups with A's or B's key help to estimate the spread.
 
     Raises:
         ValueError: the groups have different rows or primary metrics.
@@ -154,7 +155,7 @@ def _order(places: Iterable[_Place]) -> list[_Place]:
 
 
 def _alone(a: _Tests, b: _Tests) -> tuple[str, ...]:
-    """Return what one side lacks: whole arms, and metrics of common arms."""
+    """Return what only one side has: whole arms, and metrics of common arms."""
     lacking = []
     for side, ours, theirs in (("A", a, b), ("B", b, a)):
         arms = {arm for arm, _ in theirs}

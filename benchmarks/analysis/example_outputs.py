@@ -14,9 +14,9 @@ ARMS = ("dense", "control", "dsd")
 
 @dataclass(frozen=True)
 class Form:
-    """A form of samples: the key of the example's name, the key of the network's output, and its plural name.
+    """A form of samples: the plural name of outputs, the key of the example's name, and the key of the network's output.
 
-    `marked` says that the reference is the one correct text, so that word errors can be marked.
+    `marked`: whether the reference is the only correct text, so that word errors can be marked.
     """
 
     kind: Literal["captions", "transcripts"]
@@ -46,13 +46,13 @@ def form(group: Group) -> Form | None:
 
 
 def source(group: Group) -> Record | None:
-    """Return the record whose samples are shown: the lowest seed that has any."""
+    """Return the record whose samples are shown: the one with the lowest seed among those with samples; None without one."""
     known = form(group)
     return next((record for record in group.records if known and _said(record, known)), None)
 
 
 def shown(group: Group) -> list[Sample]:
-    """Return that record's first examples with an output from every network; empty if there are none."""
+    """Return the first examples of `source`'s record with an output from every network; empty if there are none."""
     record, known = source(group), form(group)
     return _said(record, known)[:SHOWN] if record and known else []
 

@@ -27,8 +27,8 @@ class Key:
 
     `data` is the name of a folder and only a label: it may differ between machines, and the fingerprint covers the contents.
     `numerics` is the version of the arithmetic; it is "suite 0.1" for records of 0.1, which had one version for all domains.
-    `processes` is how many shared each batch, which matters because batch norm sees only its part. `autocast` says whether
-    networks computed in bfloat16.
+    `processes` is the number of processes that shared each batch. It matters because batch norm uses only the part of one
+    process. `autocast`: whether networks computed in bfloat16.
     """
 
     numerics: str
@@ -115,7 +115,7 @@ class Group:
 
     @property
     def superseded(self) -> bool:
-        """Whether its trials are of suite 0.1, custom recipes included. They stand on a page of their own."""
+        """Whether its trials are of suite 0.1, custom recipes included. They have their own page."""
         return self.section in ("small", "custom") and self.key.scale == "small" and not self.sample.numerics
 
     @property
@@ -192,7 +192,7 @@ def group_records(records: Iterable[Record]) -> list[Group]:
 
 
 def failed_records(records: Iterable[Record]) -> list[Record]:
-    """Return the failed records by row and id. They enter no mean."""
+    """Return the failed records by row and id. No mean includes them."""
     return sorted((r for r in records if r.status == "failed"), key=lambda r: (row_order(r.row), r.id))
 
 
@@ -231,7 +231,7 @@ def _same_run(a: Record, b: Record) -> bool:
 
 
 def _in_use(trials: Sequence[Record]) -> Record:
-    """Return the trial of a seed that counts. `trials` are ordered from oldest to newest."""
+    """Return the trial in use of one seed. `trials` are ordered from oldest to newest."""
     chosen = trials[0]
     for newer in trials[1:]:
         if _replaces(newer, chosen):
@@ -244,7 +244,7 @@ def _replaces(newer: Record, older: Record) -> bool:
 
 
 def _why_unused(record: Record, chosen: Record) -> str:
-    """Return why a trial neither counts nor is replaced by `chosen`, which counts."""
+    """Return why a trial is neither used nor replaced by `chosen`, the trial in use."""
     lacks = ", ".join(sorted(set(chosen.arms) - set(record.arms)))
     assert lacks, "a trial with all of these arms would count, or be replaced"
     return f"not used: lacks {lacks}, which the trial of {chosen.finished} has"

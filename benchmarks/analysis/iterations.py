@@ -22,7 +22,7 @@ class Stage:
 
     `kind` and `iteration` describe the dsd arm's phase; D is iteration 0. `epochs` is the total so far, including D if it was
     trained here. `tests` has every arm's result at that step; D is one network shared by all arms. `gain` is DSD's gain over the
-    control at that step, so at equal epochs; None if no trial has both. `last` marks the primary figure.
+    control at that step, that is, at equal epochs; None if no trial has both. `last` marks the primary figure.
     """
 
     kind: Kind
@@ -81,9 +81,10 @@ def stages(group: Group) -> list[Stage]:
 
 
 def unequal(group: Group) -> Unequal | None:
-    """Return DSD at its end against the control after the paper's baseline epochs; None if there is no such point.
+    """Return DSD after its last phase against the control at an earlier point; None if there is no such point.
 
-    That point is the end of the paper's stage with as many total epochs as its Baseline: for two iterations, after the first.
+    The point corresponds to the paper's stage with as many total epochs as its Baseline. With two iterations, it is the end of
+    the first.
     """
     row = group.paper
     if row is None or not row.iterated or summary.count_iterations(group) < 2:

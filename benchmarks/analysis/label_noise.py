@@ -25,9 +25,9 @@ FIELD = "label_noise"
 class Course:
     """An arm at the ends of D, of the phase before D2, and of D2: means over seeds, (3,) each.
 
-    `train` is the training figure since the previous point of the curve, in `measure`, so with noisy labels; None if a curve has
-    no such point. `test` is the group's metric. `change` is the change of the test metric in D2, paired by seed (positive:
-    better).
+    `train` is the training score since the previous point of the curve, in the metric `measure`. It includes the wrong labels. It
+    is None if no curve has this point. `test` is the group's metric. `change` is the change of the test metric in D2, paired by
+    seed (positive: better).
     """
 
     measure: str

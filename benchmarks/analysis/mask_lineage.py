@@ -23,7 +23,7 @@ class Iteration:
         chance: percent of all weights that this S prunes, the expected `again` if it chose independently of the previous S.
         most: the maximum possible `again`, since this S may prune fewer weights than the previous one.
         below: percent of the weights pruned by this S that end D2 below its pruning threshold; empty without D2.
-        size: their mean magnitude at the end of D2, relative to that of the survivors.
+        size: mean magnitude of the weights pruned by this S at the end of D2, relative to that of the survivors.
     """
 
     again: dict[str, float] = field(default_factory=dict)

@@ -47,7 +47,7 @@ def unit(name: str, primary: str, primary_unit: str) -> str:
 
 
 def with_unit(name: str, of: str, short: bool = False) -> str:
-    """Return the display name with unit `of`, not repeated. BLEU is a percentage too but by convention has no unit."""
+    """Return the display name with the unit `of`, unless the name contains it. By convention, BLEU has no unit."""
     text = label(name, short)
     return text if not of or of.lower() in text.lower() or "bleu" in name else f"{text} {of}"
 

@@ -27,7 +27,7 @@ class Choice:
 
     `over` is the control or the arm's own control (see `registry.control_of`). `sparsity` is the sparsity of S in percent for
     DSD by sparsity (the mean, if the recipe's sparse phases differ); None for other arms. `gains` has one entry per seed.
-    `crossed` is the gain with its interval over seeds and test examples; None if the trials are no results, or below two seeds.
+    `crossed` is the gain with its interval over seeds and test examples; None if the trials are not results or have only one seed.
     `seconds` is the arm's mean time per trial.
     """
 

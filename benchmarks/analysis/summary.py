@@ -26,8 +26,8 @@ class Fit:
     """The fit at the end of D: means over the `n` seeds that have a curve of D.
 
     `train` are scores on training examples preprocessed like test examples; `epochs` is then None. Records of suite 0.1 lack
-    them. For these, `train` is the running training score over the last `epochs` of D, so with augmentation and dropout and
-    before the last step. `test` is the test result after the last step.
+    them. For these, `train` is the running training score over the last `epochs` of D. It is measured with augmentation and
+    dropout while the weights still change. `test` is the test result after the last step.
     """
 
     train: dict[str, float]
@@ -280,7 +280,7 @@ def phase_index(record: Record, arm: str, kind: str, number: int) -> int | None:
 
 
 def test_after(record: Record, arm: str, index: int) -> dict[str, float] | None:
-    """Return an arm's test result at the end of the dsd arm's phase `index`; None unless both took as many steps."""
+    """Return an arm's test result at the end of the dsd arm's phase `index`; None unless both took the same number of steps."""
     if {arm, "dsd"} - set(record.arms):
         return None
     steps = [[phase.steps for phase in record.arms[name].phases[: index + 1]] for name in (arm, "dsd")]

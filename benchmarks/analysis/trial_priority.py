@@ -2,8 +2,8 @@
 
 The plan is `benchmarks.evidence_plan`. A trial is done if a record with its recipe, data set (by folder name), numerics and seed
 has all its arms. Finished and failed trials are not run again. The first trial to run is the one that narrows its row's interval
-most per hour, in units of half the paper's claim. Significance never stops the search: stopping when an interval excludes zero
-would make it narrower than the stated 95 %. Each row gets exactly its planned seeds.
+most per hour, in units of half the paper's claim. Each row gets exactly its planned seeds. It is not stopped early when its
+interval excludes zero, because such intervals would cover the true gain less often than the stated 95 %.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Standing:
     def narrowing(self) -> float:
         """How much one more trial narrows the interval per hour, in units of the target.
 
-        Without a trial, the gain is assumed to be as uncertain as the claim is large.
+        Without a trial, the half-width of the interval is assumed to be the claim, or that of one trial if it is larger.
         """
         measured = self.found is not None and self.found.sd is not None and self.found.n >= MINIMUM_SEEDS
         sd = self.found.sd if measured and self.found and self.found.sd else self.wanted.spread

@@ -101,7 +101,7 @@ def _seeds(numbers: Sequence[int]) -> str:
 
 
 def claim_answer(measured: Measured, share: float) -> ClaimAnswer:
-    """Return what one-sided 95 % bounds say about a claimed gain of `share` times the control's metric.
+    """Return the answer of one-sided 95 % bounds on a claimed gain of `share` times the control's metric.
 
     Raises:
         ValueError: the share is not positive, or there is only one seed.

@@ -37,5 +37,5 @@ def marked(reference: str, transcript: str) -> list[Word]:
 
 
 def markdown(words: list[Word]) -> str:
-    """Return the words as Markdown, marked as `LEGEND` says."""
+    """Return the words as Markdown, marked as `LEGEND` describes."""
     return " ".join(_MARKS[word.kind] + _SPECIAL.sub(r"\\\1", word.text) + _MARKS[word.kind] for word in words)

@@ -37,10 +37,10 @@ class Entry:
 class CampaignQueue:
     """The trials of a campaign file, seed by seed: the first seed of every row, then the second.
 
-    Finished and failed trials are not run again, nor are those that another process is running.
+    Finished and failed trials are not run again. Trials that another process is running are not started.
 
     Raises:
-        ValueError: the file is wrong, or an option of `run` in it.
+        ValueError: the file, or an option of `run` in it, is invalid.
     """
 
     def __init__(self, given: Evidence) -> None:
@@ -78,7 +78,7 @@ class CampaignQueue:
         return self._pending.pop(0) if self._pending else None
 
     def ended(self, trial: Planned, status: int) -> None:
-        """Take note of nothing: a trial of a campaign runs once."""
+        """Do nothing: a trial of a campaign runs once."""
 
     def left(self) -> list[Planned]:
         """Return the trials that are left."""

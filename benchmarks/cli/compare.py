@@ -29,8 +29,8 @@ _YARDSTICKS = {
 class _Side:
     """What one path names.
 
-    `groups` are compared. `beside` are the groups of the records in the same folder as a single record; they only give the
-    spread. `notes` say what was left out.
+    `groups` are compared. `beside` are the groups of the other records in a single record's folder; they are used only for the
+    spread. `notes` list what was left out.
     """
 
     groups: list[Group]

@@ -33,7 +33,7 @@ class _Console(Console):
 
 
 def make() -> Console:
-    """Return a console on standard output. In a log, lines are never wrapped, whatever COLUMNS says."""
+    """Return a console on standard output. In a log, lines are never wrapped, even if COLUMNS is set."""
     console = _Console(file=cast("IO[str]", Output()))
     if not console.is_terminal:
         console.soft_wrap, console.size = True, ConsoleDimensions(_LONGEST, 100)
@@ -56,7 +56,7 @@ def write_json(value: object) -> None:
 
 @contextlib.contextmanager
 def quiet(asked: bool = True) -> Iterator[None]:
-    """Context in which nothing is printed if `asked`, so that JSON is all there is."""
+    """Context in which nothing is printed if `asked`, so that the output is only JSON."""
     before, CONSOLE.quiet = CONSOLE.quiet, CONSOLE.quiet or asked
     try:
         yield

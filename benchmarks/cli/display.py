@@ -15,7 +15,7 @@ from tasks.recipe import Metric
 
 PHASES = {"dense": "dense (D)", "sparse": "sparse (S)", "redense": "re-dense (D2)"}
 _BESIDE = ("unmasked (S)", "unmasked (D2)")
-"""Phase names of an arm without masks while the others are in S and in D2."""
+"""Phase names of an arm without masks while the arms with masks are in S and in D2."""
 
 _SMOOTHING = 0.95  # of the displayed training loss, per step
 _LINE_EVERY_SECONDS = 15.0  # when output is not a terminal
@@ -58,7 +58,7 @@ class Display:
         self._done += arm_steps
 
     def step(self, learners: Mapping[str, Learner], numbers: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
-        """Show the state after one step of each learner, with the numbers of all steps that were read since the last call."""
+        """Show the state after one step of each learner. `numbers` are those of all steps read since the last call, by learner."""
         self._done += len(learners)
         self._fresh += len(learners)
         for name, steps in numbers.items():

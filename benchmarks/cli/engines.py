@@ -25,7 +25,7 @@ from benchmarks.training.lock import TAKEN
 
 @dataclass(frozen=True)
 class Planned:
-    """A trial to run. `hours` is how long it is expected to take; None if nothing tells."""
+    """A trial to run. `hours` is its expected duration; None if it is unknown."""
 
     options: Run
     title: str
@@ -35,7 +35,8 @@ class Planned:
 class Queue(Protocol):
     """The trials of a plan or a campaign, in order.
 
-    `out` is their output folder, `resources` what each needs, `slurm` further options of sbatch, `price` what an hour costs.
+    `out` is their output folder, `resources` what each needs, `slurm` further options of sbatch, `price` the cost of one
+    trial-hour.
     """
 
     @property
@@ -51,10 +52,10 @@ class Queue(Protocol):
     def price(self) -> float | None: ...  # noqa: D102
 
     def next(self) -> Planned | None:
-        """Return the trial to start now; None if no other may start."""
+        """Return the trial to start now; None if no more trials may start."""
 
     def ended(self, trial: Planned, status: int) -> None:
-        """Take note of a trial that has ended."""
+        """Update the state after a trial has ended with the exit status `status`."""
 
     def left(self) -> list[Planned]:
         """Return the trials that would be submitted, in order."""
@@ -88,7 +89,7 @@ def run_all(queue: Queue, given: Evidence, inline: bool) -> int:
     Args:
         queue: the trials.
         given: the options of the command.
-        inline: one after another in this process, instead of each in a process of its own.
+        inline: whether trials run one after another in this process, not each in its own process.
     """
     worst = 0
     failures = 0
@@ -113,7 +114,7 @@ def run_all(queue: Queue, given: Evidence, inline: bool) -> int:
             yield by_trial[result.trial], result.status
 
     for planned, status in _inline(pulled()) if inline else engine():
-        if status not in (0, 1, TAKEN) and status >= 0:  # interrupted or invalid: start no other
+        if status not in (0, 1, TAKEN) and status >= 0:  # interrupted or invalid: start no more trials
             worst = worst or status
             continue
         failures += status not in (0, TAKEN)
@@ -125,14 +126,14 @@ def _inline(planned: Iterator[Planned]) -> Iterator[tuple[Planned, int]]:
     for one in planned:
         try:
             status = run.run(one.options)
-        except lock.TakenError as error:  # another process took it, perhaps started with other options
+        except lock.TakenError as error:  # another process runs it, perhaps one started with other options
             say(str(error))
             status = TAKEN
         yield one, status
 
 
 def as_trial(planned: Planned, resources: Resources, out: Path) -> Trial:
-    """Return the trial as an engine runs it: a command, and a log in `out`."""
+    """Return the trial in the form that engines run: a command, and a log in `out`."""
     options = planned.options
     log = out.absolute() / "logs" / f"{options.row}-{options.scale}-seed{options.first_seed}.log"
     return Trial(planned.title, tuple(_command(planned)), log, resources, planned.hours)

@@ -90,7 +90,7 @@ def facts(probe: Probe, total: Total, trials: int, opening: float, where: str) -
 
 
 def table(total: Total) -> Table:
-    """Return a table of the parts of total trial, at most 80 columns wide."""
+    """Return a table of the parts of one trial and their times, at most 80 columns wide."""
     grid = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("phase", "arm", "steps", "evaluations", "time"):
         grid.add_column(heading, justify="left" if heading in ("phase", "arm") else "right", no_wrap=True)
@@ -121,5 +121,5 @@ def sentences(probe: Probe, total: Total, trials: int, opening: float, where: st
 
 
 def _size(folder: Path) -> int:
-    """Return the bytes of all files in `folder`; 0 where it is absent."""
+    """Return the size in bytes of all files in `folder`; 0 if it does not exist."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -40,7 +40,7 @@ def evaluate(options: Evaluate) -> int:
 
 
 def load(options: Evaluate) -> nn.Module:
-    """Return the network in `options.model` on the device. The data at hand decide its shape (classes, words).
+    """Return the network in `options.model` on the device. The given data determine its shape (number of classes or words).
 
     Raises:
         ValueError: the network cannot be read, does not fit the row, or names other training data.
@@ -51,7 +51,7 @@ def load(options: Evaluate) -> nn.Module:
 
 
 def open_task(options: Evaluate, train: bool = False) -> Task:
-    """Open the test data and return the row's task. With `train`, its report is that of a run, training data included.
+    """Open the test data and return the row's task. With `train`, its report also covers the training data, as in a run.
 
     Raises:
         ValueError: the data cannot be used.

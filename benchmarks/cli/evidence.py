@@ -73,16 +73,16 @@ def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
 
 
 def _shown(queue: Queue, given: Evidence) -> bool:
-    """Show the plan if that is all that is asked for."""
+    """Show the plan if `--plan` or `--dry-run` asks for it, and return whether one does."""
     if given.plan or given.dry_run:
         engines.show_plan(queue, given)
     return given.plan or given.dry_run
 
 
 class PlanQueue:
-    """The planned trials. The records decide which comes next (see `benchmarks.analysis.trial_priority`).
+    """The planned trials. Which one is next depends on the records (see `benchmarks.analysis.trial_priority`).
 
-    Without `--resources`, each takes its share of this machine's GPUs.
+    Without `--resources`, a trial gets one of this machine's GPUs, or an equal share if there are fewer GPUs than jobs.
 
     Raises:
         ValueError: the file of resources is wrong.
@@ -100,7 +100,7 @@ class PlanQueue:
         self.gpu = (needs.gpu or here) if self.resources.gpus else None
         self._given = given
         self._began = time.monotonic()
-        self._running: set[Trial] = set()  # here, and those that other processes would not let go
+        self._running: set[Trial] = set()  # started here, or found locked by another process
         self._ran: set[Trial] = set()
 
     def next(self) -> Planned | None:
@@ -130,7 +130,7 @@ class PlanQueue:
         return planned
 
     def ended(self, trial: Planned, status: int) -> None:
-        """Take note of a trial that has ended. One that failed without a record, or is held elsewhere, is not run again."""
+        """Update the state. A trial that failed without a record, or that another process holds, is not run again."""
         one = self._trial(trial)
         others = self._running - {one}
         recorded = any(one == (of.wanted, seed) for of in self._standings(others) for seed in of.failed)
@@ -140,7 +140,7 @@ class PlanQueue:
             self._ran.add(one)
 
     def left(self) -> list[Planned]:
-        """Return the missing trials in the order of their choice, as it is without further results."""
+        """Return the missing trials in the order in which they would start if no further results came in."""
         found: list[Planned] = []
         standings = self._standings(())
         while (chosen := following(standings)) is not None:

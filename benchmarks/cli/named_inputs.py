@@ -30,7 +30,7 @@ def data(row: Row, given: Path | None) -> Path:
 def open_data(
     row: Row, recipe: Recipe, data: Path, options: Run | Evaluate, progress: Progress, train: bool = True
 ) -> Source:
-    """Verify and load the data. The domain gets those of its own options that affect how data is opened.
+    """Verify and load the data. The domain gets only those of its own options that affect how data is opened.
 
     Raises:
         ValueError: the data cannot be used; the message names the files.
@@ -81,7 +81,7 @@ def require_parts(recipe: Recipe, processes: int) -> None:
 
 
 def device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" is a GPU if one is available. A GPU of a given number becomes the current one.
+    """Return the device called `name`; "auto" is a GPU if one is available. A GPU with a number becomes the current device.
 
     Raises:
         ValueError: torch does not see the GPU that `name` asks for.
@@ -95,7 +95,7 @@ def device(name: str) -> torch.device:
     if found.type == "cuda" and found.index is not None:
         if found.index >= gpus:
             raise ValueError(f"--device {name}: torch sees {gpus} GPUs here, numbered from 0")
-        torch.cuda.set_device(found)  # events and memory counts are of the current one
+        torch.cuda.set_device(found)  # CUDA events and memory counts use the current device
     return found
 
 

@@ -33,7 +33,7 @@ _RUNS = Path("runs")
 
 
 def check(command: Any) -> None:
-    """Refuse options that are invalid whatever the data and hardware.
+    """Refuse options that are invalid for any data and hardware.
 
     Raises:
         ValueError: an option is invalid, alone or in combination; the message names it.
@@ -54,7 +54,7 @@ def check(command: Any) -> None:
         case PackageWeights():
             _package_weights(command)
         case Tables() | Report() | Compare():
-            pass  # they load no torch themselves
+            pass  # they load no torch, so they check their options themselves
 
 
 def folder(options: Run) -> Path:
@@ -144,7 +144,7 @@ def own(row: Row, options: Run | Evaluate) -> dict[str, Any]:
 
 
 def _check_own(row: Row, options: Run | Evaluate, scale: Scale) -> None:
-    """Refuse flags of other domains' rows, and values that are invalid whatever the data."""
+    """Refuse flags of other domains' rows, and values that are invalid for any data."""
     for one in OPTIONS:
         value = getattr(options, one.name, one.default)
         if value == one.default:
@@ -164,7 +164,7 @@ def _check_data(row: Row, given: Path | None, scale: Scale) -> None:
 
 
 def _check_names(options: Run) -> None:
-    """Refuse names that are not UTF-8: the record stores the command, and could not hold them."""
+    """Refuse names that are not UTF-8: a record stores the command, and cannot store such names."""
     for field in dataclasses.fields(options):
         word = str(getattr(options, field.name))
         try:

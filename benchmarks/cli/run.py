@@ -38,7 +38,7 @@ from tasks.task import Source, Task
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: the exit status of the command, and the paths of the records of its finished trials, by seed."""
+    """The result of a run: the exit status of the command, and the paths of the records of its finished trials, by seed."""
 
     status: int
     records: tuple[Path, ...]
@@ -218,7 +218,7 @@ def _trials(
 
 
 def ended_before(plan: Plan, task: Task, fresh: bool) -> tuple[Path, Record] | None:
-    """Return the record of a trial that has ended. None if `fresh` is set or a checkpoint exists: then it must run."""
+    """Return the record of a trial that has ended, with its path. None if the trial must run: with `fresh` or a checkpoint."""
     return None if fresh or plan.checkpoint(task).exists() else ended(plan, task)
 
 

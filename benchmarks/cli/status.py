@@ -1,4 +1,4 @@
-"""The command `status`: list the trials of every row, and where those that run now stand."""
+"""The command `status`: list the trials of every row, and the progress of unfinished trials."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Unfinished:
 
     Attributes:
         trial: its name.
-        alive: whether a process is running it: it holds the trial's lock, on whatever machine.
-        host, pid: of that process, or of the last one.
-        phase: of the arm with masks.
+        alive: whether a process, on any machine, is running it, that is, holds the trial's lock.
+        host, pid: the machine and id of that process, or of the last one.
+        phase: the phase of the arms with masks.
         done, total: arm-steps, one for each optimizer step of each arm.
-        seconds_left: as the process last said.
+        seconds_left: the process's last estimate.
         updated: the time of its last line of progress, UTC.
         metric, score: the last test score of DSD, or of the arm that was tested last.
     """
@@ -50,7 +50,7 @@ class Unfinished:
 
 
 def status(options: Status) -> int:
-    """Print for every row its finished seeds, failed trials and unfinished checkpoints, and where unfinished trials stand."""
+    """Print every row's finished seeds, failed trials and unfinished checkpoints, and the progress of unfinished trials."""
     folders = [options.out] if options.out else [Path("results"), Path("runs")]
     records = [record for folder in folders for record in store.read_all(folder / "records")]
     checkpoints = [path.parent.name for folder in folders for path in sorted(folder.glob("checkpoints/*/trial.pt"))]
@@ -105,7 +105,7 @@ def _unfinished(folder: Path) -> list[Unfinished]:
 def _one(name: str, folder: Path, owner: lock.Owner | None) -> Unfinished:
     try:
         lines = progress.latest(folder / "progress" / f"{name}.jsonl")
-    except (OSError, ValueError):  # of an older suite, or damaged: the lock still tells whether it runs
+    except (OSError, ValueError):  # missing (older suite) or damaged: the lock still shows whether it runs
         lines = []
     said: dict[str, Any] = {}
     for line in lines:

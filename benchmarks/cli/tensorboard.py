@@ -17,7 +17,7 @@ _SCALARS = ("lr", "loss", "samples_per_second", "memory", "device_memory")
 
 
 def tensorboard(options: Tensorboard) -> int:
-    """Write the logs of all trials in the output folder, and go on until interrupted (with `once`, only what is there).
+    """Write the logs of all trials in the output folder. Without `once`, follow their progress files until interrupted.
 
     Raises:
         ValueError: TensorBoard is not installed, or a progress file is damaged.
@@ -48,14 +48,14 @@ class _Trial:
         self._begin()
 
     def _begin(self) -> None:
-        """Forget what was written: logs cannot be cut as a progress file is when its trial resumes."""
+        """Delete the logs and start again. When a trial resumes, its progress file is cut, and logs cannot be cut."""
         for writer in self._writers.values():
             writer.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._writers, self._read, self._last = {}, 0, b""
 
     def follow(self) -> None:
-        """Write what is new in the file."""
+        """Write the new lines of the progress file to the logs."""
         for line in self._new():
             if "arm" not in line:
                 continue
@@ -69,9 +69,8 @@ class _Trial:
 
     def _new(self) -> Iterator[dict[str, Any]]:
         content = self._path.read_bytes()
-        if (
-            content[: self._read][-len(self._last) :] != self._last or len(content) < self._read
-        ):  # cut, and perhaps grown
+        # The file was cut, and may have become longer again.
+        if content[: self._read][-len(self._last) :] != self._last or len(content) < self._read:
             self._begin()
         new = content[self._read : content.rfind(b"\n") + 1]
         if new:

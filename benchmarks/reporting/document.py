@@ -54,7 +54,7 @@ class Column(Generic[Line]):
     where: frozenset[Format] = ALL
 
     def only(self, where: frozenset[Format]) -> Column[Line]:
-        """Return the column restricted to the formats of `where`. Use it twice to place a column differently by format."""
+        """Return the column restricted to the formats of `where`. So a column can have another position in another format."""
         return dataclasses.replace(self, where=self.where & where)
 
 
@@ -64,7 +64,7 @@ class Table:
 
     Attributes:
         sentences: the explanation shown with the table.
-        caption: title and explanation, where the table stands alone (LaTeX, terminal).
+        caption: title and explanation, for formats without text around the table (LaTeX, terminal).
         group: the group whose trials it lists; links to these trials lead here.
         words: whether its cells quote captions or transcripts.
     """
@@ -83,7 +83,7 @@ class Table:
 
 
 def table(columns: Iterable[Column[Line]], lines: Iterable[Line], where: frozenset[Format] = ALL, **said: Any) -> Table:
-    """Return the table that `columns` make of `lines`, for the formats of `where`; `said` are the other fields of `Table`."""
+    """Return the table with one row per line, for the formats of `where`; `said` gives the other fields of `Table`."""
     kept = tuple(column.only(where) for column in columns)
     return Table(kept, tuple(tuple(column.cell(line) for column in kept) for line in lines), **said)
 
@@ -113,7 +113,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Details:
-    """A list in small print: pages show its title and open it on request."""
+    """A collapsed list: pages show its title, and readers can open it."""
 
     title: str
     items: tuple[Text, ...]
@@ -162,7 +162,7 @@ def plain(text: Text) -> str:
 
 
 def joined(texts: Iterable[Text]) -> Text:
-    """Return one text of several, separated by spaces."""
+    """Return several texts as one, separated by spaces."""
     return tuple(piece for number, text in enumerate(texts) for piece in (*([" "] if number else []), *pieces(text)))
 
 

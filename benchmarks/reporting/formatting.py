@@ -68,7 +68,7 @@ def gain(group: Group, arm: str = "dsd", over: str = "control") -> str:
 
 
 def p_value(p: float | None) -> str:
-    """Return three decimals, "< 0.001" below that."""
+    """Return p with three decimals, or "< 0.001"; a dash for None."""
     if p is None:
         return NONE
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
@@ -87,7 +87,7 @@ def unique(values: Collection[str]) -> str:
 
 
 def commits(records: Sequence[Record]) -> str:
-    """Return the distinct short commits, marked if the checkout was dirty, with what differed before an interruption."""
+    """Return the distinct short commits, marked if the checkout was dirty, and what differed before an interruption."""
     states = {True: " (dirty)", False: "", None: " (state unknown)"}
     found = []
     for one in records:

@@ -51,13 +51,13 @@ def facts(group: Group) -> list[Text]:
             f"Data warning: {warning}{_wrong(warning)}"
             for warning in sorted({w for r in records for w in r.data.warnings})
         ),
-        *([f"Differs from the paper: {reduction}"] if reduction else []),  # otherwise the notes say what differs
+        *([f"Differs from the paper: {reduction}"] if reduction else []),  # without it, the notes say what differs
         *(f"Recipe: {note}" for note in sample.recipe.get("notes", [])),
     ]
 
 
 def _wrong(warning: str) -> str:
-    """Return what follows if the warning's equal pictures are in folders of two classes."""
+    """Return the consequence if equal pictures in the warning are in folders of two classes; otherwise an empty text."""
     pairs = re.findall(r"[(, ]\w+/([^/\s]+)/\S+ = \w+/([^/\s]+)/", warning)
     return "; their labels differ, so one copy always counts as wrong" if any(a != b for a, b in pairs) else ""
 
@@ -85,7 +85,7 @@ def _fit(group: Group) -> str:
 
 
 def _plainly(name: str) -> str:
-    """Return the name of a score; beside the word training or test, a loss is just a loss."""
+    """Return the name of a score. A loss is only called "loss", because the sentence already says training or test."""
     return "loss" if name.endswith("loss") else metrics.label(name)
 
 
@@ -143,7 +143,7 @@ def _machine(hardware: Hardware) -> str:
 
 
 def _cost(records: Sequence[Record]) -> str:
-    """Return the mean cost of a trial and of its parts. Parts that only some trials have state how many."""
+    """Return the mean cost of a trial and of its parts. If only some trials have a part, the text states their number."""
     whole = [r.cost for r in records]
     text = f"{fmean(c.seconds for c in whole):,.0f} s, {fmean(c.steps for c in whole):,.0f} steps, "
     text += f"{fmean(c.samples for c in whole):,.0f} samples"

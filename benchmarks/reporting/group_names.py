@@ -52,12 +52,12 @@ def numerics(group: Group) -> str:
 
 
 def caption(group: Group, name: str, sentences: str = "") -> str:
-    """Return title and explanation of a group's table, for use where the table stands alone."""
+    """Return title and explanation of a group's table, for formats without text around the table."""
     return f"{name}: {title(group)}. {INTRODUCTIONS[group.section]} {sentences}".rstrip()
 
 
 def _data(group: Group) -> str:
-    """Return a shorter form of `headings.data_name`."""
+    """Return a shorter form of `display_names.data_name`."""
     part = "" if group.key.subset == 1 else f"{100 * group.key.subset:g} % of "
     return f"{'SYNTHETIC ' if group.synthetic else ''}{part}{group.key.data}"
 

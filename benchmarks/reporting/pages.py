@@ -205,7 +205,7 @@ def _group(group: Group, results: Results) -> Iterator[Block]:
             yield Figure(names.figure_name(group, results.groups, kind), f"{of}: {words}")
 
     yield Heading(2, f"{group.key.row}: {group_names.title(group)}", group)
-    if group.section not in _KINDS.values():  # otherwise their page says it once
+    if group.section not in _KINDS.values():  # pages of smoke tests and superseded trials have it once at the top
         yield Paragraph(_introduction(group, results))
     yield _verdict(group, results)
     yield from arms.tables(group)

@@ -126,7 +126,7 @@ def publish(out: Path) -> tuple[list[Record], int]:
 
     Return the records and the number of figures. A lock serialises runs that finish at the same time in one folder.
     """
-    with FileLock(out / "records" / ".lock"):  # in the records folder: with a bad record, nothing else is created
+    with FileLock(out / "records" / ".lock"):  # in an existing folder: if a record is bad, nothing else is created
         found = store.read_all(out / "records")
         write(out, found)
         front = front_page(out)

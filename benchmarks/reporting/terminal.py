@@ -32,7 +32,7 @@ def _grid(table: Table) -> Grid:
     title = [part for line in table.caption.splitlines() for part in textwrap.wrap(line, _WIDTH)]
     # Use Text, not str: rich would parse names of arms and data as markup.
     grid = Grid(title=Text("\n".join(title)), box=SIMPLE, padding=(0, 1, 0, 0), min_width=_WIDTH)
-    # The labels of the main arms fit; break the verdict instead.
+    # Never break the labels of the main arms; break the verdict instead.
     longest = min(_LABEL, max(len(row[0].text) for row in rows))
     first, *numbers, last = [Text(column.heading) for column in columns]
     grid.add_column(first, min_width=longest, max_width=20, overflow="fold")

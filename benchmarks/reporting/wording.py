@@ -42,9 +42,9 @@ KINDS: dict[Section, str] = {
     "small": "superseded",
     "smoke": "smoke tests (SYNTHETIC data, or a few steps)",
 }
-"""What trials of a section are called in a list."""
+"""The name of a section's trials in a list."""
 OUTSIDE = "outside the plan"
-"""What trials at small scale are called that follow no planned recipe."""
+"""The name of trials at small scale that are not planned."""
 OUTSIDE_INTRODUCTION = (
     "Outside the plan: another recipe than the planned one, such as an earlier one whose gate failed. The README of the row's "
     "domain in `tasks/` says why it was replaced. No verdict."

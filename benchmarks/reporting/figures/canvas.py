@@ -1,4 +1,4 @@
-"""A blank figure independent of the user's settings, and its file, which names the records it was drawn from."""
+"""A blank figure that does not depend on the user's settings, and its file, which has a hash of the records it shows."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def records_of(groups: Sequence[Group]) -> list[Record]:
 
 
 def titled(figure: Figure, title: str, small: str) -> None:
-    """Set a title, the question or the finding, and the small print at the foot. Both are wrapped to the figure's width."""
+    """Set the title (a question or a finding) and the small print at the foot, both wrapped to the figure's width."""
     width = figure.get_figwidth()
     wrapped = textwrap.fill(title, round(11.5 * width), break_on_hyphens=False)
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=10, fontweight="bold")
@@ -77,7 +77,7 @@ def titled(figure: Figure, title: str, small: str) -> None:
 
 
 def title(group: Group) -> str:
-    """Return the start of a group's title: what kind of trials, if they are no result, and the network."""
+    """Return the start of a group's title: the kind of trials, if they are not results, and the network."""
     mark = _MARKS["small"] if group.superseded else _MARKS.get(group.section, "")
     return f"{mark}{display_names.network(group)}"
 
@@ -96,7 +96,7 @@ def gain(
     colour: str,
     upright: bool = False,
 ) -> None:
-    """Draw the gain of an arm at the position `at`: a dot per seed, and from three seeds on the mean and `interval`."""
+    """Draw the gain of an arm at the position `at`: a dot per seed and, for three or more seeds, the mean and `interval`."""
 
     def dots(values: Sequence[float], beside: float = 0.0, **look: Any) -> None:
         where = [at + beside] * len(values)

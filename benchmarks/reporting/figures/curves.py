@@ -25,8 +25,8 @@ _Line = dict[float, float]
 def curves(group: Group, path: Path) -> None:
     """Draw training loss, test metric and gain over the control of one group's main arms over epochs.
 
-    Lines are means over seeds. From three seeds on, bands are the range of the seeds; two seeds are dots. The panel of the gain is
-    framed on DSD; arms with far larger gains or losses leave it. Validation perplexity, if measured, has its own panel.
+    Lines are means over seeds. Three or more seeds have a band over their range; two seeds are dots. The y range of the gain's
+    panel is set by DSD; arms with far larger gains or losses leave it. Validation perplexity, if measured, has its own panel.
     """
     names = summary.main_arms(group)
     colours = COLOURS | dict(zip((n for n in names if n not in COLOURS), _SPARE, strict=False))
@@ -88,8 +88,8 @@ def _finding(group: Group) -> str:
 def _line(record: Record, arm: str, metric: str | None) -> _Line:
     """Return the test metric over epochs, or the training loss if `metric` is None.
 
-    Phases end with an evaluation that may follow the previous point by one step. Of two such points, the test's last one and the
-    training loss's first one are kept: the loss of a single step is noise.
+    Phases end with an evaluation that may follow the previous point by one step. Of two such points, the last test value and the
+    first training loss are kept, because the loss of a single step is noise.
     """
     source, dense = record.dense if arm == DENSE else record.arms.get(arm), record.dense
     if source is None:
@@ -129,7 +129,7 @@ def _frame(ax: Axes, gains: Mapping[str, Sequence[_Line]]) -> None:
 
 
 def _bundle(ax: Axes, lines: Sequence[_Line], label: str, colour: str, arm: str, framed: bool) -> None:
-    """Draw the mean of the lines, and their spread if the frame holds it."""
+    """Draw the mean of the lines and, if `framed`, their spread."""
     common = [epoch for epoch in lines[0] if all(epoch in line for line in lines)]
     values = np.array([[line[epoch] for epoch in common] for line in lines])
     top = 3 + (arm == "dsd")

@@ -20,9 +20,9 @@ _LOOKS = (
 
 
 def draw(groups: Sequence[Group], path: Path) -> None:
-    """Draw each trial of the results that has its score right after the first pruning, in percent of its own scores.
+    """Draw a dot for each trial of the results that has a score right after pruning (see `_point`).
 
-    Superseded trials, and trials that lack the score, are left out and counted.
+    Superseded trials, and trials without this score, are left out and counted.
     """
     shown = [(group, [one for one in group.records if _has(one)]) for group in groups if group.quotable]
     shown = [(group, records) for group, records in shown if records]
@@ -56,7 +56,7 @@ def _has(record: Record) -> bool:
 
 
 def _point(record: Record) -> tuple[float, float]:
-    """Return a trial's drop at its first pruning and its final gain, each in percent of the score before it."""
+    """Return a trial's drop at its first pruning in percent of D's score, and its final gain in percent of the control's."""
     assert record.dense is not None, "it has a drop"
     control, before = record.arms["control"].test, record.dense.test
     gain = summary.gain(record, control, record.arms["dsd"].test)

@@ -17,10 +17,10 @@ from benchmarks.statistics.crossed import relative
 
 
 def draw(groups: Sequence[Group], path: Path) -> None:
-    """Draw the gain of each group of results: a dot per seed, and from three seeds on mean and interval.
+    """Draw the gain of each group of results: a dot per seed and, for three or more seeds, mean and interval.
 
-    The unit is the paper's claim: 0 is no gain, 1 the claimed share of the control's metric. The frame holds every dot and
-    interval. Planned rows without a trial have a line that says so.
+    The unit is the paper's claim: 0 is no gain, 1 the claimed share of the control's metric. The x range covers every dot and
+    interval. Planned rows without a trial have a line without a gain.
     """
     missing = [paper.ROWS[row].network for row in PLANNED if all(group.key.row != row for group in groups)]
     with canvas.blank(6.0, 1.3 + 0.36 * (len(groups) + len(missing))) as figure:

@@ -20,7 +20,7 @@ SHARED = {
 """The figures over all rows, and what they show."""
 
 FEWEST_ROWS = 3
-"""The fewest rows with trials that the figure of the drop compares."""
+"""The minimum number of rows for the figure of the drop at pruning."""
 
 
 def kinds(group: Group) -> list[Kind]:
@@ -34,9 +34,9 @@ def kinds(group: Group) -> list[Kind]:
 
 
 def shared(all_groups: Sequence[Group]) -> dict[str, list[Group]]:
-    """Return the figures over all rows that there are, with their groups.
+    """Return the figures over all rows that can be drawn, with their groups.
 
-    Superseded trials are never drawn. The figure of the drop lists them because it counts the trials that it lacks.
+    Superseded trials are never drawn. They are among the groups of the drop's figure, which counts the trials that it leaves out.
     """
     both = _compared(all_groups)
     found = {GAINS: _results(all_groups), DROP: both if len(dropped(all_groups)) >= FEWEST_ROWS else []}

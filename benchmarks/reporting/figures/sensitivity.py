@@ -23,7 +23,8 @@ _SWEPT, _OTHER, _ZERO = "#A65E00", COLOURS["llr"], COLOURS["control"]
 def draw(group: Group, path: Path) -> None:
     """Draw the gains of one group's arms over the control: by sparsity on the left, the other arms on the right.
 
-    A dot per seed, and from three seeds on mean and 95 % interval. A single sparsity is listed among the others.
+    Each gain has a dot per seed and, for three or more seeds, mean and 95 % interval. If there is only one sparsity, it is listed
+    with the other arms.
 
     Raises:
         ValueError: no record of the group has both a sensitivity arm and the control.

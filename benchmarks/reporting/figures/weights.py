@@ -1,4 +1,4 @@
-"""The story of the weights: histograms as in the paper's Figure 2, and how far D2 regrows what S pruned."""
+"""What happens to the weights: histograms as in the paper's Figure 2, and how far D2 regrows the weights that S pruned."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def draw(group: Group, path: Path) -> None:
 
 
 def _finding(group: Group) -> str:
-    """Return as a title how far D2 regrows the weights that the last S pruned; a plain title if records do not say."""
+    """Return as a title how far D2 regrows the weights that the last S pruned; a general title if records lack this."""
     start = canvas.title(group)
     ends = [each[-1] for each in mask_lineage.by_seed(group).values() if ALL in each[-1].size]
     if not ends:

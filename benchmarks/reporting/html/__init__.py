@@ -1,1 +1,1 @@
-"""The report: one HTML page of all results that needs nothing beside it."""
+"""The report: one HTML page of all results that needs no other file."""

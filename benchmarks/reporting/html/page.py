@@ -80,7 +80,7 @@ def _fitting(found: Sequence[viewer.Trial], room: int) -> list[viewer.Trial]:
     """Return as many of the first trials as fit in `room` bytes, sorted by row and seed."""
     shown = []
     for one in found:
-        room -= len(one.packed) + 500  # its index in the page
+        room -= len(one.packed) + 500  # 500 bytes for its other fields
         if room < 0:
             break
         shown.append(one)

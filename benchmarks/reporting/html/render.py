@@ -18,7 +18,7 @@ from benchmarks.reporting.document import Block, Cell, Column, Document, Figure,
 TRIALS = "#trials-"
 """Prefix of the address of a group's trials, followed by its number."""
 _NARROW = 4
-"""The most columns that fit a phone."""
+"""The maximum number of columns that fit on a phone."""
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 
 

@@ -46,7 +46,7 @@ class Trial:
 
 
 def trials(groups: Sequence[Group], folder: Path) -> list[Trial]:
-    """Return the trials with captions or transcripts, from their outputs file or else from the samples in the record.
+    """Return the trials with captions or transcripts, from their outputs file or, if it is missing, from the record's samples.
 
     Trials come in order of priority: the lowest seed of every group, then the next seed of every group, and so on.
 

@@ -1,1 +1,1 @@
-"""The tables, a module each."""
+"""The tables, one module each."""

@@ -76,7 +76,7 @@ _CLAIMED: tuple[Column[Claim], ...] = (
 
 
 def _found(arms: Sequence[Arm], chosen: Sequence[Group], groups: Sequence[Group], sentences: str) -> Table:
-    """Return the gains of the arms in the `chosen` ones of all `groups`; empty for an arm without a reference, or without gains."""
+    """Return the gains of the arms in the `chosen` of all `groups`. An arm without a reference or without gains has no row."""
 
     def both(pair: _Pair) -> tuple[str, ...]:
         return summary.trials(pair[0], pair[1].name, pair[1].compared_with)

@@ -24,7 +24,7 @@ class Quantity:
         found: the average over seeds; for a gain, with interval and p-value from t.
         label: its name in tables of gains.
         crossed: the interval over seeds and test examples.
-        standing: its verdict column in tables of gains; exported to CSV only if `verdict`.
+        standing: the text of its verdict column in tables of gains; exported to CSV only if `verdict`.
         published: the paper's figure and its mark.
     """
 

@@ -18,7 +18,7 @@ _Held = tuple[Row, Condition]
 
 
 def blocks(group: Group, rows: Mapping[str, Row]) -> list[Block]:
-    """Return a planned group's table of trials and that of its gate; nothing for other groups."""
+    """Return the table of trials of a group at small scale and, if it is planned, that of its gate. Other tables are empty."""
     row = answers.row_of(group, rows)
     conditions = row.gate.conditions if row and row.gate else ()
     trials = [(group, record) for record in group.records] if group.section == "regime" else []

@@ -20,9 +20,9 @@ _End = Stage | Unequal
 
 
 def tables(group: Group) -> list[Table]:
-    """Return all arms at the end of every phase, gains at equal epochs, then the paper's unequal comparison.
+    """Return the table of iterations, and its quantities for CSV; both are empty if the recipe has one iteration.
 
-    Both are empty if the recipe has one iteration.
+    The table has all arms at the end of every phase, with gains at equal epochs, and then the paper's unequal comparison.
     """
     row, stages, unequal = group.paper, iterations.stages(group), iterations.unequal(group)
     lines: list[_End] = [*stages, *([unequal] if unequal else [])]
@@ -82,7 +82,7 @@ def _standing(end: _End) -> str:
 
 
 def _published(row: Published | None, metric: str) -> Column[_End]:
-    """Return the paper's figure with its total epochs and, where the paper compares it, its baseline and gain."""
+    """Return the column of the paper's figures with their total epochs and, if the paper compares them, baseline and gain."""
     assert row is not None
 
     def cell(end: _End) -> Cell:

@@ -34,7 +34,7 @@ _STAGES = {"baseline": DENSE, "control": "control", "dsd": "dsd"}
 
 
 def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
-    """Return the tables: one per kind of result, smoke tests excepted."""
+    """Return the tables: one per kind of result, except smoke tests."""
     noisy = [group for group in groups if label_noise.share(group)]
 
     def of(section: Section) -> list[Group]:
@@ -42,7 +42,7 @@ def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
 
     short = [
         column for column in _columns(groups) if column.key != "metric"
-    ]  # else these tables are too wide for a page
+    ]  # with it, these tables are too wide for a page
     published, outside = of("paper"), [group for group in of("regime") if answers.outside(group, groups)]
     scored = [row.group for row in rows.values() if row.group]
     paper: Column[Group] = Column("paper", "the paper: baseline to DSD", _papers)
@@ -63,7 +63,7 @@ def plain(heading: str, sentences: str, chosen: Sequence[Group], groups: Sequenc
 
 
 def _columns(groups: Sequence[Group]) -> list[Column[Group]]:
-    """Return the columns of every table of groups. The data are named as `groups` require to tell them apart."""
+    """Return the columns of every table of groups. The name of the data distinguishes each group from the others in `groups`."""
 
     def n(group: Group) -> Cell:
         both = summary.trials(group, *_BOTH)
@@ -168,7 +168,7 @@ def _of_row(row: Row | None) -> dict[str, Any]:
 
 
 def _parts(prefix: str, found: object, *names: str) -> dict[str, Any]:
-    """Return the named attributes of `found`, without the infinite ones."""
+    """Return the attributes `names` of `found`, with None for missing, infinite and NaN ones."""
     read = {f"{prefix}{name}": getattr(found, name, None) for name in names}
     return {name: None if isinstance(of, float) and not math.isfinite(of) else of for name, of in read.items()}
 

@@ -52,7 +52,7 @@ def metric(of: paper.Row) -> str:
 
 
 def answered(rows: Mapping[str, Row]) -> Paragraph:
-    """Return the answer: the verdicts, the gains that have none yet, and the cost of the rest."""
+    """Return the answer: the verdicts, the gains without a verdict, and the cost of the trials that are left."""
     standing = _standing(rows)
     parts: list[str | Cell] = [f"Does DSD beat ordinary training of equal budget? {standing}", *pool(rows)]
     for row in rows.values():
@@ -66,7 +66,7 @@ def answered(rows: Mapping[str, Row]) -> Paragraph:
 
 
 def _cost(rows: Mapping[str, Row]) -> str:
-    """Return the number of trials that are left and their time, and where the time comes from; empty if none is left."""
+    """Return the number of trials that are left, their expected time and its source; empty if none is left."""
     left = sum(row.wanted.seeds - row.have for row in rows.values())
     if not left:
         return ""
@@ -77,7 +77,7 @@ def _cost(rows: Mapping[str, Row]) -> str:
 
 
 def _factor(rows: Mapping[str, Row]) -> float | None:
-    """Return how many times their planned hours the finished trials took, over all rows; None without one."""
+    """Return the hours of the finished trials divided by their planned hours, over all rows; None without a finished trial."""
     done = [(row.have * row.hours, row.have * row.wanted.hours) for row in rows.values() if row.have and row.hours]
     return sum(took for took, _ in done) / sum(plan for _, plan in done) if done else None
 

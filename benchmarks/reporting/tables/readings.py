@@ -16,7 +16,7 @@ from benchmarks.reporting.tables import planned
 
 TITLE = "Secondary readings, without a verdict:"
 SMALL = 0.1
-"""Restored weights below this share of the others' mean magnitude count as hardly moved."""
+"""Restored weights are called hardly moved if their mean magnitude is below this share of the other weights'."""
 
 
 def secondary(rows: Mapping[str, Row]) -> tuple[Text, ...]:
@@ -60,7 +60,7 @@ def _effect(group: Group) -> str:
 
 
 def _restored(group: Group) -> tuple[str | Cell, ...]:
-    """Return the mean magnitude of the weights that S had pruned after D2, relative to the others'; nothing if unknown."""
+    """Return the mean magnitude after D2 of the weights that S had pruned, relative to the other weights; empty if unknown."""
     table, text = (_size(group, name) for name in ("dsd", "dsd-text"))
     if table is None:
         return ()
@@ -81,7 +81,7 @@ def _percent(share: float) -> str:
 
 
 def turning(row: Row) -> str:
-    """Return which bound would have to move where for another answer on the claim; empty without bounds."""
+    """Return which bound would have to pass the claim to change the answer on the claim; empty without bounds."""
     claim, share = planned.here(row), row.answer.share
     if claim is None or row.control is None or share is None or not math.isfinite(share.lower + share.upper):
         return ""

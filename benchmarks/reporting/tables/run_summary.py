@@ -64,6 +64,6 @@ def _others(group: Group) -> Iterator[_Ending]:
     for one in sensitivity.choices(group):
         if one.arm not in summary.main_arms(group):
             over, standing = None, f"over control, {ARMS[one.over].reference}"
-            if one.over == "control":  # otherwise no line shows the control's own gain over the baseline
+            if one.over == "control":  # only the control has a line with its own gain over the baseline
                 over, standing = summary.compare(group, one.arm, registry.DENSE), "secondary"
             yield _Ending(registry.label(one.arm), one.test, over, formatting.interval(one.gain), standing)

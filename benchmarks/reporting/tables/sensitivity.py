@@ -64,12 +64,12 @@ def own_sparsity(group: Group) -> str:
 
 
 def _quantities(group: Group) -> Iterator[Quantity]:
-    """Yield the means of the sensitivity arms, and the gains of all arms in that table over their controls."""
+    """Yield the means of the sensitivity arms, and the gains over their controls of all arms in the table but dsd."""
     for one in sensitivity.choices(group):
         name = registry.label(one.arm)
         if one.arm not in summary.main_arms(group):
             yield Quantity(group, name, group.metric, group.sample.unit, one.test)
-        if one.gain and one.arm != "dsd":  # that is the primary gain
+        if one.gain and one.arm != "dsd":  # the gain of dsd is the primary gain
             over = registry.label(one.over)
             yield Quantity(
                 *(group, f"gain of {name} over {over}", group.metric, group.sample.unit, one.gain), crossed=one.crossed
