@@ -8,18 +8,18 @@ import torch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules with a test that may take over five minutes start first, so that no worker waits long for another at the end."""
+    """Start modules with a test that may take over five minutes first, so that no worker waits long for another at the end."""
     slow = {item.path for item in items for mark in item.iter_markers("timeout") if mark.args[0] > 300}
     items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Tests neither read nor leave anything in the user's cache."""
+    """Tests neither read nor change the user's cache."""
     patch = pytest.MonkeyPatch()
     cache = tmp_path_factory.mktemp("cache")
     patch.setenv("DSD_CACHE", str(cache))
-    patch.delenv("DSD_STOP_WITH_PARENT", raising=False)  # of a nox session that runs us
+    patch.delenv("DSD_STOP_WITH_PARENT", raising=False)  # set by a nox session that runs the tests
     yield cache
     patch.undo()
 
@@ -36,5 +36,5 @@ def no_figures() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
-    """Networks this small only lose time to a second thread."""
+    """A second thread only slows down networks this small."""
     torch.set_num_threads(1)

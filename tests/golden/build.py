@@ -1,7 +1,7 @@
 """Golden results: FIXTURES with made-up numbers, not measurements, and the tables that they must give.
 
-`record` makes one valid record. The folder holds what `everything` makes (records/) and what follows from it
-(README.md, tables/). After a change of tables that is meant, run this from the root and read the difference:
+`record` makes one valid record. The folder has the records of `everything` (records/) and the pages made from them (README.md,
+tables/). After an intended change of tables, run this from the root and read the difference:
 
     python -m tests.golden.build
 """
@@ -53,8 +53,8 @@ def record(
 ) -> Record:
     """Return a finished record. `arms`: name to the test metric at the end of every phase after D, the last one final.
 
-    `half_width` is that of the bootstrap interval over test examples, None leaving it out. The outcomes of an arm are of
-    1,000 examples, as many right as its final metric says, the easiest first.
+    `half_width` is that of the bootstrap interval over test examples; None omits the interval. An arm has the outcomes of 1,000
+    examples. The first ones are right, and their number agrees with the arm's final metric.
     """
     arms = {"dsd": (41.0, 39.9), "control": (41.2, 40.0)} if arms is None else arms
     made = {name: _arm(name, metric, lower_is_better, values, other_metrics or {}) for name, values in arms.items()}
@@ -114,14 +114,14 @@ def record(
 
 
 def failed(**fields: Any) -> Record:
-    """Return a record of a trial that stopped by itself."""
+    """Return a record of a failed trial."""
     failure = Failure(arm="dsd", phase="sparse", step=17, message="the loss is nan\nin batch 3")
     empty: dict[str, Any] = {"dense": None, "arms": {}, "bootstrap": {}}
     return record().model_copy(update={"status": "failed", "failure": failure} | empty | fields).sealed()
 
 
 def trio(gains: tuple[float, ...] = (0.1, 0.5, 0.3), **fields: Any) -> list[Record]:
-    """Return one record a seed whose gains of DSD over control are `gains`."""
+    """Return one record per seed; `gains` are the gains of DSD over control."""
     controls = (40.0, 40.5, 40.4, 40.2, 40.3)
     return [
         record(seed=s, baseline=42.0 + 0.2 * s, arms={"dsd": (41.0, c - g), "control": (41.2, c)}, **fields)
@@ -154,9 +154,9 @@ def everything() -> list[Record]:
 def planned(
     gains: tuple[float, ...] = regime.GAINS, row: str = "imagenet_resnet18", train: float = 30.0, **fields: Any
 ) -> list[Record]:
-    """Return one record a seed of a planned row whose networks have converged; `gains` are those of DSD over control.
+    """Return one record per seed of a planned row whose networks have converged; `gains` are those of DSD over control.
 
-    The sixth seed and those that follow are of the fifth's other numbers.
+    From the sixth seed on, the other numbers are those of the fifth seed.
     """
     found = []
     for seed, gain in enumerate(gains):
@@ -175,9 +175,9 @@ OTHERS = {"llr": -0.3, "random": -0.4, "dsd-twice": 0.2, "control-keep": 0.1, "d
 
 
 def sweep(seeds: int = 3, row: str = "imagenet_resnet50", **fields: Any) -> list[Record]:
-    """Return one record a seed with every arm; gains are those of `SWEPT` and `OTHERS`, and 0.3 of DSD.
+    """Return one record per seed with every arm; gains are those of `SWEPT` and `OTHERS`, and 0.3 for DSD.
 
-    The k-th arm's gain is a tenth of k + 1 points higher in seed 1, and lower in seed 2.
+    The gain of arm k, counted from 0, is 0.1 (k + 1) points higher in seed 1, and lower by as much in seed 2.
     """
     found = []
     for seed in range(seeds):
@@ -191,10 +191,10 @@ def sweep(seeds: int = 3, row: str = "imagenet_resnet50", **fields: Any) -> list
 
 
 def noisy(seeds: int = 3, row: str = "imagenet_resnet50", overfits: bool = True, **fields: Any) -> list[Record]:
-    """Return one record a seed of the recipe of `sweep` with a fifth of the labels wrong.
+    """Return one record per seed of the recipe of `sweep` with a fifth of the labels wrong.
 
-    D2 lowers the training error of DSD from 50 to 20 %, the control's to 40, and where it `overfits` raises the test's by half
-    a point and a tenth a seed, which it else lowers by as much; the control's ends half a point lower.
+    D2 lowers the training error from 50 to 20 % for DSD, and to 40 % for the control. DSD's test error changes in D2 by
+    0.5 + 0.1 x seed points: it rises if DSD `overfits`, and falls otherwise. The control's falls by half a point.
     """
     found = []
     for seed in range(seeds):
@@ -233,7 +233,7 @@ def _trained(arm: Arm, values: tuple[float, ...]) -> Arm:
 
 
 def captions(gains: tuple[int, ...] = (1, 2, 3), scale: str = "paper", **fields: Any) -> list[Record]:
-    """Return one captioning record a seed; `gains` are by how many captions of DSD more than of the control match."""
+    """Return one captioning record per seed; `gains` are the differences in matching captions, DSD minus control."""
     found = []
     for seed, gain in enumerate(gains):
         end = 20 + seed
@@ -251,9 +251,9 @@ def captions(gains: tuple[int, ...] = (1, 2, 3), scale: str = "paper", **fields:
 def utterances(
     gains: tuple[int, ...] = (1, 2, 3), scale: str = "paper", data: str = "LibriSpeech", **fields: Any
 ) -> list[Record]:
-    """Return one record a seed of two iterations and all arms; `gains` are wrong words less of DSD than of the control.
+    """Return one speech record per seed, with two iterations; `gains` are the differences in wrong words, control minus DSD.
 
-    After the first iteration the control has 75 wrong words and the seed's number more, after the second 66 and that.
+    The control has 75 + seed wrong words after the first iteration, and 66 + seed after the second.
     """
     found = []
     for seed, gain in enumerate(gains):
@@ -307,7 +307,7 @@ def _arm(name: str, metric: str, lower_is_better: bool, values: tuple[float, ...
 
 
 def main() -> None:
-    """Write the records and the tables anew."""
+    """Write the records and the tables again."""
     for path in (FOLDER / "records").glob("*.json"):
         path.unlink()
     for made in everything():

@@ -1,4 +1,4 @@
-"""Golden records of the captioning row: made-up counts of matching words, and every score that follows from them."""
+"""Golden records of the captioning row: made-up counts of matching words, and the scores computed from them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PICTURES = (
     "a_picture_with_a_name_that_is_much_too_long_for_one_line_" * 2 + ".jpg",
 )
 _REFERENCE = "a child in a pink dress is climbing up a set of stairs in an entry way | with a pipe, $5 and $6 and 100 %"
-_POINTS = 2  # of the curve, in each phase
+_POINTS = 2  # points of the curve in each phase
 
 
 def counts(quality: int) -> NDArray[np.float64]:
-    """Return (100, 8) counts: matching n-grams of one to four words, then all; `quality` captions match four words."""
+    """Return (100, 8) counts: matching n-grams of one to four words, then all n-grams. `quality` captions match four words."""
     example = np.arange(100)
     totals = 8 + example[:, None] % 4 - np.arange(4)
     hits = np.stack([5 - example % 2, 2 + example % 2, 1 + (example < quality), example < quality], axis=1)
@@ -30,7 +30,7 @@ def counts(quality: int) -> NDArray[np.float64]:
 
 
 def metrics(quality: int, perplexity: float, thorough: bool) -> dict[str, float]:
-    """Return what the task reports, with the second beam where it is `thorough`."""
+    """Return the metrics that the task reports, with those of beam size 20 if `thorough`."""
     outcomes, penalty = counts(quality), 0.9
     plain = {f"bleu{n}": score(np.hstack([outcomes[:, :n], outcomes[:, 4 : 4 + n]])) for n in range(1, 5)}
     found = plain | {f"{name}_standard": value * penalty for name, value in plain.items()}
@@ -43,9 +43,9 @@ def metrics(quality: int, perplexity: float, thorough: bool) -> dict[str, float]
 
 
 def captioned(plain: Record, quality: Mapping[str, Sequence[tuple[int, float]]]) -> Record:
-    """Return `plain`, a record of the right arms and phases, as one of the captioning row.
+    """Return the record `plain`, which has the arms and phases, with the scores of the captioning row.
 
-    `quality` is, for every arm and for "dense", the quality and the perplexity at each of two points a phase.
+    `quality` maps every arm and "dense" to its quality and perplexity at each of two points per phase.
     """
     assert plain.dense is not None
     arms = {name: Arm(**_scored(arm, quality[name])) for name, arm in plain.arms.items()}

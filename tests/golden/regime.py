@@ -14,14 +14,14 @@ TEXT_GAINS = (0.2, 0.4, 0.1, 0.5, 0.3)
 
 
 def arms(control: float, gain: float, text_gain: float) -> dict[str, tuple[float, ...]]:
-    """Return the arms of a trial, with the error at the end of every phase after D; of the text's rate 0.3 points higher."""
+    """Return the errors at the end of every phase after D, by arm. The control at the text's rate is 0.3 points higher."""
     text = control + 0.3
     ends = {"control": control, "dsd": control - gain, "control-text": text, "dsd-text": text - text_gain}
     return {name: (58.0, round(end, 6)) for name, end in ends.items()} | {"llr": (59.8, 59.8)}
 
 
 def fields(row: str) -> dict[str, Any]:
-    """Return what a record of the plan has in common with all of its row."""
+    """Return the fields that all planned records of a row share."""
     (wanted,) = (one for one in WANTED if one.row == row)
     recipe = wanted.recipe
     return {
@@ -37,7 +37,7 @@ def fields(row: str) -> dict[str, Any]:
 
 
 def converged(plain: Record, train: float = 30.0) -> Record:
-    """Return the record with a D that rests from 75 % of it on, and a training error after D of `train` percent."""
+    """Return the record with a D that improves by only 0.2 points in its last quarter, and `train` % training error after D."""
     assert plain.dense is not None
     (last,), (phase,) = plain.dense.curve, plain.dense.phases
     before = {name: value + 0.2 for name, value in last.test.items()} if last.test else {}

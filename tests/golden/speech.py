@@ -1,4 +1,4 @@
-"""Golden records of a speech row, two iterations long: made-up counts of errors, and every rate that follows from them."""
+"""Golden records of a speech row with two iterations: made-up counts of errors, and the rates computed from them."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ TRANSCRIPTS = {
 _SPARSITIES = (0.5, 0.25)  # of the first and the second sparse phase
 _LAYERS = {"recurrent.weight": 400, "fc.weight": 200}
 _AGAIN = {"recurrent.weight": 80, "fc.weight": 30}
-"""Of the 200 and 100 weights that the first sparse phase pruned, how many the second prunes again."""
+"""The numbers of weights that the second sparse phase prunes again, of the 200 and 100 that the first one pruned."""
 
 
 def counts(errors: int) -> NDArray[np.float64]:
-    """Return (40, 2) counts, right words and words; the first utterance of five words has eight of the `errors` in 260."""
+    """Return (40, 2) counts of right words and of all words (260). Eight of the `errors` are added to the first utterance."""
     example = np.arange(UTTERANCES)
     wrong = np.bincount((7 * np.arange(errors - 8) + 3) % UTTERANCES, minlength=UTTERANCES) + 8 * (example == 0)
     words = 5 + example % 4
@@ -50,7 +50,7 @@ def counts(errors: int) -> NDArray[np.float64]:
 
 
 def metrics(errors: int) -> dict[str, float]:
-    """Return what the task reports; the two folders are the halves of the test set."""
+    """Return the metrics that the task reports; the two folders are the halves of the test set."""
     outcomes = counts(errors)
     parts = {"": outcomes, "_test-clean": outcomes[: UTTERANCES // 2], "_test-other": outcomes[UTTERANCES // 2 :]}
     rates = {folder: round(100 - score(part), 6) for folder, part in parts.items()}
@@ -59,9 +59,9 @@ def metrics(errors: int) -> dict[str, float]:
 
 
 def spoken(plain: Record, errors: Mapping[str, Sequence[int]]) -> Record:
-    """Return `plain`, a record of the right arms and phases, as one of a speech row.
+    """Return the record `plain`, which has the arms and phases, with the scores of a speech row.
 
-    `errors` is, for every arm and for "dense", the number of wrong words at the end of each phase.
+    `errors` maps every arm and "dense" to the number of wrong words at the end of each phase.
     """
     assert plain.dense is not None
     arms = {name: Arm(**_scored(name, arm, errors[name])) for name, arm in plain.arms.items()}
@@ -113,7 +113,7 @@ def _scored(name: str, arm: Arm, errors: Sequence[int]) -> dict[str, Any]:
 
 
 def histograms() -> Histograms:
-    """Return those of 400 weights spread as a normal distribution is: half are pruned, the others grow by a tenth in S."""
+    """Return the histograms of 400 normally distributed weights: half are pruned, and the others grow by a tenth in S."""
     dense = np.array([NormalDist().inv_cdf((i + 0.5) / 400) for i in range(400)])
     pruned = np.where(np.abs(dense) < np.median(np.abs(dense)), 0, dense)
     regrown = np.where(pruned == 0, dense / 4, 1.1 * pruned)
@@ -129,7 +129,7 @@ def _histogram(moment: Moment, weights: NDArray[np.float64]) -> Histogram:
 
 
 def _regrown(sparsity: float) -> list[Regrown]:
-    """Return 90 % of the weights of each tensor below the threshold, with a fifth of the survivors' magnitude."""
+    """Return regrown weights: in each tensor 90 % are below the threshold, with a fifth of the survivors' mean magnitude."""
     pruned = {name: round(weights * sparsity) for name, weights in _LAYERS.items()}
     return [
         Regrown(name=n, weights=w, below=round(0.9 * w), threshold=0.5, magnitude=0.25, survivors=1.25)

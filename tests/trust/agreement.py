@@ -1,8 +1,9 @@
-"""Promises 2 and 6: what several processes give beside one. `python -m tests.trust.agreement FOLDER` prints it as JSON.
+"""Promises 2 and 6: the results of several processes and of one. `python -m tests.trust.agreement FOLDER` prints them as JSON.
 
-`evaluation`: by domain and number of processes, the scores of the same networks on a test set whose size is a prime.
-`weights`: by number of processes, how far the weights are from one process's after a few steps without dropout and batch norm.
-It also checks that the group of processes outlives its networks (see `tasks.distributed.joined`).
+`evaluation`: by domain, number of processes and rank, the scores of the same network on a test set whose size is a prime.
+`weights`: by number of processes, the largest difference from the weights of one process, relative to the tensor's largest weight,
+after a few steps without dropout and batch norm. It also checks that the group of processes outlives its networks (see
+`tasks.distributed.joined`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: threads of its own would not survive a fork
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, because its threads do not survive a fork
 
 import torch
 import torch.distributed as dist
@@ -43,14 +44,14 @@ from tests.trust.matrix import DOMAINS, shorten
 
 SIZES = (1, 2, 3, 4)
 PRIMES = {"imagenet": 293, "flickr8k": 97, "librispeech": 113}
-"""Of the 300, 100 and 120 test examples of the embedded sets; batches of 10 make the last one smaller."""
+"""The numbers of test examples used, of the embedded sets' 300, 100 and 120. With batches of 10, the last batch is smaller."""
 _BATCH = 10
 
 
 def prime_set(name: str, folder: Path) -> Path:
-    """Return a copy of the embedded set whose test set has a prime number of examples: the others are in quarantine."""
+    """Return a copy of the embedded set with a prime number of test examples. The other test examples are in quarantine."""
     root = folder / name
-    # `shorten` replaces the embedded speech by less of it.
+    # `shorten` replaces the embedded speech with a smaller set, so ask for the whole one.
     whole = synthetic.ensure() if name == "librispeech" else domain(rows.ROWS[DOMAINS[name]]).embedded()
     shutil.copytree(whole, root)
     if name == "imagenet":
@@ -64,7 +65,7 @@ def prime_set(name: str, folder: Path) -> Path:
 
 
 def evaluate(name: str, root: Path, out: Path) -> int:
-    """Score a fresh network, and write what every process of the run was told."""
+    """Score a new network, and write the results of this process to `out`."""
     imagenet._TEST_BATCH = librispeech._TEST_BATCH = _BATCH
     flickr8k._DECODED_AT_ONCE = flickr8k._VALIDATION_BATCH = _BATCH
     with _joined():
@@ -81,7 +82,7 @@ def evaluate(name: str, root: Path, out: Path) -> int:
 
 
 def train(out: Path, steps: int) -> int:
-    """Take a few steps of captioning without dropout (which each process draws for itself) and leave the weights."""
+    """Train captioning for a few steps and save the weights. Without dropout, because each process draws its own."""
     with _joined():
         row = rows.ROWS["flickr8k_neuraltalk"]
         recipe = dataclasses.replace(row.recipes["smoke"], model=Network(size=16, dropout=0.0), clip_norm=1.0)
@@ -116,7 +117,7 @@ def _joined() -> Iterator[None]:
 
 
 def report(folder: Path) -> dict[str, Any]:
-    """Return what the head of this file says."""
+    """Return the results described at the top of this module."""
     found: dict[str, Any] = {"evaluation": {}, "weights": {}}
     for name in DOMAINS:
         shorten(name)

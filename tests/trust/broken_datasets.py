@@ -15,12 +15,12 @@ from torch.utils.data import Dataset
 
 
 def join(samples: list[Any]) -> Any:
-    """Join samples as tensors are joined."""
+    """Stack samples into one tensor."""
     return torch.stack(samples)
 
 
 class Broken(Dataset[Tensor]):
-    """Gives (1024,) float32 for a key; at the key `at` the process does what `how` says first."""
+    """Returns (1024,) float32 for a key. At the key `at`, it first calls its method with the name `how`."""
 
     def __init__(self, how: str, at: int, path: Path = Path()) -> None:
         self.how, self.at, self.path = how, at, path
@@ -31,52 +31,52 @@ class Broken(Dataset[Tensor]):
         return torch.full((1024,), float(key))
 
     def nothing(self) -> None:
-        """Break nothing."""
+        """Do nothing."""
 
     def killed(self) -> None:
-        """Be killed, as the kernel does where memory runs out."""
+        """Kill this process, as the kernel does when memory runs out."""
         os.kill(os.getpid(), signal.SIGKILL)
 
     def no_shared_memory(self) -> None:
-        """Touch shared memory that a full /dev/shm does not have."""
+        """Send this process SIGBUS, which it gets when it writes to shared memory and /dev/shm is full."""
         os.kill(os.getpid(), signal.SIGBUS)
 
     def no_space(self) -> None:
-        """Have no room for a file in shared memory."""
+        """Limit the size of files to 16 bytes, so that shared memory cannot hold a batch."""
         resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
 
     def no_descriptors(self) -> None:
-        """Have no file descriptor left for what is handed over."""
-        limit = os.dup(0)  # the lowest that is free
+        """Leave no free file descriptor for sending the batch."""
+        limit = os.dup(0)  # the lowest free descriptor
         os.close(limit)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
     def no_memory(self) -> None:
-        """Have no memory left."""
+        """Raise MemoryError."""
         raise MemoryError
 
     def bug(self) -> None:
-        """Raise what nobody thought of."""
+        """Raise an unexpected error with a message of two lines."""
         raise KeyError("first line\nsecond line")
 
     def vanished(self) -> None:
-        """Read a file that is gone."""
+        """Read a file that does not exist."""
         (self.path / "gone.jpg").read_bytes()
 
     def damaged(self) -> None:
-        """Read a file that is no picture."""
+        """Read a file that is not a picture."""
         from tasks.data.images import decode
 
         decode(self.path / "damaged.jpg")
 
     def stuck(self) -> None:
-        """Wait for a file that never comes."""
+        """Read a pipe that nobody writes to."""
         (self.path / "pipe").read_bytes()
 
     def stopped(self) -> None:
-        """Be stopped, as by a debugger."""
+        """Stop this process, as a debugger does."""
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def slow(self) -> None:
-        """Take a while."""
+        """Wait for three seconds."""
         time.sleep(3)

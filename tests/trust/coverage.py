@@ -41,9 +41,9 @@ _CHUNK = 200
 Cell = dict[str, Any]
 """A world, a number of seeds and the simulated coverage.
 
-`ratio` is the standard deviation of a seed's effect divided by the standard error that the examples give one seed's gain.
+`ratio` is the standard deviation of a seed's effect, divided by the standard error of one seed's gain due to the examples.
 `coverage`, `width` (the mean, divided by the oracle's width) and `others` are of two-sided 95 % intervals. `below` and `above`
-are the shares of one-sided 95 % bounds on the right side of the true gain. `oracle` is the oracle's coverage.
+are the shares of correct one-sided 95 % lower and upper bounds. `oracle` is the oracle's coverage.
 """
 
 
@@ -77,7 +77,7 @@ def _of_world(world: World, replications: int, generator: np.random.Generator) -
 
 
 def _error(world: World, generator: np.random.Generator) -> float:
-    """Return the standard error that the examples give the gain of one seed without an effect."""
+    """Return the standard error of one seed's gain due to the examples, for a seed without an effect."""
     _, parts = world.gains(world.draw(_CHUNK, generator), np.zeros((_CHUNK, SEEDS)))
     return float(np.sqrt(parts.var(axis=-1, ddof=1).mean() / world.examples))
 

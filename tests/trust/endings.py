@@ -1,6 +1,6 @@
-"""Whole trials with loader processes that come to grief: how each ends, what it says, and what it leaves behind.
+"""Whole trials with loader processes that end early: exit status, error lines, and the processes and files that are left.
 
-`python -m tests.trust.endings [NAME...]` prints a line of JSON for each.
+`python -m tests.trust.endings [NAME...]` prints a line of JSON for each ending.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOMENT = matrix.MOMENTS["mid_S"]
 
 
 def killed_worker(data: Path) -> None:
-    """Kill a worker, as the kernel does where memory runs out."""
+    """Kill a worker, as the kernel does when memory runs out."""
     del data
     worker = multiprocessing.active_children()[0]
     assert worker.pid is not None
@@ -34,13 +34,13 @@ def killed_worker(data: Path) -> None:
 
 
 def killed_forkserver(data: Path) -> None:
-    """Kill what the workers are started by."""
+    """Kill the forkserver, which starts the workers."""
     del data
     os.kill(multiprocessing.forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
 
 
 def vanished(data: Path) -> None:
-    """Take every picture away, as an unmounted disk does."""
+    """Delete every picture, as if the disk were unmounted."""
     for picture in data.glob("*/*/*"):
         picture.unlink()
 
@@ -62,11 +62,11 @@ def terminated(data: Path) -> None:
     """Send SIGTERM to every process of the job, as Slurm does."""
     del data
     os.killpg(0, signal.SIGTERM)
-    time.sleep(1)  # let it arrive everywhere
+    time.sleep(1)  # until every process has received it
 
 
 def hung_up(data: Path) -> None:
-    """Send SIGHUP to every process of the terminal, twice, as its end does."""
+    """Send SIGHUP twice to every process of the job, as a terminal does when it closes."""
     del data
     for _ in range(2):
         os.killpg(0, signal.SIGHUP)
@@ -80,7 +80,7 @@ ENDINGS: dict[str, Callable[[Path], None]] = {
 
 
 def end(name: str, out: Path) -> dict[str, object]:
-    """Run a trial to its end, and return what became of it."""
+    """Run a trial with the ending `name`, and return what the module's docstring lists."""
     out.mkdir()
     data = out / "data"
     shutil.copytree(domain(rows.ROWS[matrix.DOMAINS["imagenet"]]).embedded(), data)
@@ -92,7 +92,7 @@ def end(name: str, out: Path) -> dict[str, object]:
         os.dup2(log, 1)
         os.dup2(log, 2)
         options = ("--out", str(out / "runs"), "--data", str(data), "--workers", "2")
-        # Not os._exit: how Python ends is what is tested.
+        # Not os._exit, because the normal exit of Python is tested too.
         sys.exit(matrix.run_and(lambda: ENDINGS[name](data), MOMENT, "imagenet", *options))
     started = time.monotonic()
     _, code = os.waitpid(child, 0)
@@ -112,7 +112,7 @@ def end(name: str, out: Path) -> dict[str, object]:
 
 
 def main(names: list[str]) -> None:
-    """Run them all."""
+    """Run the endings `names`."""
     matrix.shorten("imagenet")
     folder, parent = Path(tempfile.mkdtemp()), os.getpid()
     try:
@@ -120,7 +120,7 @@ def main(names: list[str]) -> None:
             sys.stdout.write(json.dumps(end(name, folder / name)) + "\n")
             sys.stdout.flush()
     finally:
-        if os.getpid() == parent:  # a fork, too, passes here as it ends
+        if os.getpid() == parent:  # forks also run this when they end
             shutil.rmtree(folder)
 
 

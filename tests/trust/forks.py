@@ -1,4 +1,4 @@
-"""Processes of one run without `torchrun`'s seconds of start-up: forks of a process that has imported everything."""
+"""The processes of one run, as forks of a process that has imported everything. They start faster than with `torchrun`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 
 
 def several(size: int, work: Callable[[], int], log: Path, patience: float = 600.0) -> tuple[list[int], float]:
-    """Run `work` in `size` processes that know each other, as under `torchrun`.
+    """Run `work` in `size` processes that can form a group, as under `torchrun`.
 
     Returns:
-        The exit status of each, minus the number of the signal where one killed it, and the seconds between the end of the
-        first and that of the last, or of the last process that any of them started.
+        The exit status of each process, or minus the number of the signal that killed it. Then the seconds from the end of the
+        first process until all, and all processes that they started, have ended.
 
     Raises:
-        TimeoutError: one did not end, or left a process behind; it was killed.
+        TimeoutError: a process did not end, or left another one behind. All these have been killed.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -53,7 +53,7 @@ def several(size: int, work: Callable[[], int], log: Path, patience: float = 600
 
 
 def left_behind(sessions: Collection[int], patience: float = 60.0) -> list[str]:
-    """Return the command lines of the processes of these sessions that are still there after a while, and kill them."""
+    """Wait for the processes of these sessions for up to `patience` seconds, kill the rest and return their command lines."""
     deadline = time.monotonic() + patience
     while (found := _alive(sessions)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -74,10 +74,10 @@ def _alive(sessions: Collection[int]) -> dict[int, str]:
 
 
 def _become(rank: int, size: int, port: str, work: Callable[[], int], log: Path) -> None:
-    """Turn this fork into process `rank`, and end it."""
+    """Run `work` in this fork as process `rank`, and exit."""
     status = 1
     try:
-        os.setsid()  # signals to the one who forked are not for it
+        os.setsid()  # signals to the parent's process group must not reach it
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)

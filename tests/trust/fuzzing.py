@@ -1,7 +1,7 @@
-"""What the fuzz tests share: how long they search, bytes of every unpleasant kind, and what a reader may answer.
+"""Shared parts of the fuzz tests: the number of inputs, strategies for unusual input, and checks of what a reader returns.
 
-CI tries the same inputs every time. `DSD_FUZZ_EXAMPLES=5000 pytest tests/trust -k fuzz` searches anew, and longer; what it
-finds belongs into an `@example` of the test that found it.
+CI tries the same inputs every time. `DSD_FUZZ_EXAMPLES=5000 pytest tests/trust -k fuzz` tries more and different ones. If one
+fails, add it to its test as an `@example`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CHARACTERS = st.one_of(
     st.sampled_from("ab'#. \t\r\n\0\v\f\x1b\x85\u2028\u00a0\ufeff\\/\u0130\u212a\u0301\u202e"),
     st.characters(exclude_categories=["Cs"]),
 )
-"""Any character of Unicode, but rather one that breaks lines, ends words or moves the cursor."""
+"""Any Unicode character, often one that breaks lines, ends words or moves the cursor."""
 
 TEXT = st.text(CHARACTERS, max_size=40)
 
@@ -40,12 +40,12 @@ FILE_NAMES = st.one_of(
     st.text(CHARACTERS.filter(lambda character: character not in "/\0"), min_size=1, max_size=12).map(str.encode),
     st.binary(min_size=1, max_size=8).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_")),
 ).filter(lambda name: name not in (b".", b".."))
-"""As Linux has them: any bytes but NUL and the slash, mostly UTF-8."""
+"""File names on Linux: any bytes except NUL and the slash, mostly UTF-8."""
 
 
 @st.composite
 def damaged(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
-    """Return what `whole` gives, or with some bytes changed, cut out, doubled or cut off."""
+    """Return a value of `whole`, unchanged or with some bytes changed, removed, doubled or cut off."""
     data = draw(whole)
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, len(data)))
@@ -57,7 +57,7 @@ def damaged(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
 
 
 def encoded(text: st.SearchStrategy[str]) -> st.SearchStrategy[bytes]:
-    """Return text in UTF-8, or rarely in another encoding, its lines ended by LF, CR LF or CR."""
+    """Return text in UTF-8 or another encoding, with lines that end in LF, CR LF or CR."""
 
     def encode(text: str, encoding: str, end: str) -> bytes:
         return text.replace("\n", end).encode(encoding, "replace")
@@ -67,7 +67,7 @@ def encoded(text: st.SearchStrategy[str]) -> st.SearchStrategy[bytes]:
 
 
 def answer(reader: Callable[[], _Result], *names: str | Path) -> _Result | None:
-    """Return what `reader` returns; None where it refuses by a ValueError of its own that names one of `names`."""
+    """Return what `reader` returns; None if it raises a ValueError that is not a UnicodeError and names one of `names`."""
     try:
         return reader()
     except ValueError as error:
@@ -78,13 +78,13 @@ def answer(reader: Callable[[], _Result], *names: str | Path) -> _Result | None:
 
 
 def assert_sentences(sentences: Iterable[str]) -> None:
-    """Fail unless each can be shown in a line of a terminal and kept in a record."""
+    """Fail unless a terminal can show each sentence in one line, and a record can store it."""
     for sentence in sentences:
         assert sentence.isprintable(), ascii(sentence)
 
 
 def lines_of(data: bytes) -> list[str] | None:
-    """Return the lines of UTF-8 text that hold more than white space; None where it is none."""
+    """Return the lines with more than white space; None if `data` is not UTF-8 text."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

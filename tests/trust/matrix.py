@@ -1,8 +1,8 @@
-"""Promise 2: a trial that is killed and run again gives the record and the weights of one that was not.
+"""Promise 2: a trial that is stopped and run again gives the record and the weights of an uninterrupted one.
 
-`python -m tests.trust.matrix` kills small trials of every domain at six moments by three signals, alone and as one of two or
-three processes, with no and with two loader workers; `nox -s resume` runs it. With words such as `imagenet-2-0-SIGKILL-mid_S`
-only these cases run. What a trial leaves behind is compared with one without workers, and no process may be left.
+`python -m tests.trust.matrix` (`nox -s resume`) stops small trials of every domain at six moments with three signals. Trials have
+one, two or three processes, and no or two loader workers. With arguments such as `imagenet-2-0-SIGKILL-mid_S`, only these cases
+run. The output is compared with that of an uninterrupted trial with as many processes and no workers. No process may be left.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# Before torch is imported: threads of its own would not survive a fork.
+# Before torch is imported, because its threads do not survive a fork.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 from torch import nn
 
-import benchmarks.cli.run  # noqa: F401 - otherwise every fork would import it anew
+import benchmarks.cli.run  # noqa: F401 - otherwise every fork would import it again
 from benchmarks import rows
 from benchmarks.__main__ import main
 from benchmarks.cli.display import Display
@@ -48,21 +48,21 @@ SUBSETS = {"imagenet": 0.1, "flickr8k": 0.1, "librispeech": 1.0}
 SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL")
 SIZES = (1, 2, 3)
 BATCH = 12
-"""Samples of a batch: any of the numbers of processes here, and four, divides it."""
+"""Samples in a batch: a multiple of four and of all numbers in `SIZES`."""
 WORKERS = (0, 2)
-"""Loader processes of each trainer; only pictures have any."""
+"""Loader processes of each trainer. Only picture rows start them."""
 LONGEST = 60.0
-"""Seconds that the others of a run may live on after one was killed."""
+"""Maximum seconds until the other processes of a run have ended after one was killed."""
 EPOCH = 6
-"""Steps of D; all other phases have half of them."""
+"""Steps of D. Each other phase has half as many."""
 MOMENTS = {"mid_D": 3, "D_S": 6, "mid_S": 8, "S_D2": 9, "second_iteration": 14, "last_step": 18}
-"""Steps of the data stream after which the signal comes. Phases end at 6, 9, 12, 15 and 18."""
+"""Steps of the data stream after which the signal is sent. Phases end at 6, 9, 12, 15 and 18."""
 _UNLIKE = {"id", "started", "finished", "seconds", "content_hash", "interruptions", "earlier", "command"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way to be stopped. Of several processes the first one, which writes, is killed; others are signalled to the last."""
+    """One way to stop a trial. SIGKILL goes to the first process, which writes the files; other signals go to the last."""
 
     domain: str
     processes: int
@@ -71,7 +71,7 @@ class Case:
     moment: str
 
     def __str__(self) -> str:
-        """Name it."""
+        """Return the name of the case."""
         return f"{self.domain}-{self.processes}-{self.workers}-{self.signal}-{self.moment}"
 
 
@@ -79,7 +79,7 @@ CASES = [Case(d, n, w, s, m) for d in DOMAINS for n in SIZES for w in WORKERS fo
 
 
 def tiny(recipe: Recipe, steps_per_epoch: int) -> Recipe:
-    """Return the recipe with two short iterations, so short that a case takes a second or two."""
+    """Return the recipe with two iterations that are so short that a case takes a second or two."""
     whole, half = EPOCH / steps_per_epoch, EPOCH / 2 / steps_per_epoch
     rate = recipe.schedule.phases[0].lr
     phases = (
@@ -106,7 +106,7 @@ def tiny(recipe: Recipe, steps_per_epoch: int) -> Recipe:
 
 
 def small_network(network: str, settings: imagenet.Network, classes: int, seed: int) -> nn.Module:
-    """Return a network with all that a picture row's have, and few weights: they are written at every kill."""
+    """Return a network with the layer types of a picture row's, but few weights, because checkpoints are frequent."""
     del network, settings
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -118,12 +118,12 @@ def small_network(network: str, settings: imagenet.Network, classes: int, seed: 
 
 
 def shorten(name: str) -> None:
-    """Put the tiny recipe in the place of the row's own, and a small network in that of the picture rows'. Draw no figures.
+    """Replace the row's recipe with the tiny one and the networks of picture rows with a small one, and draw no figures.
 
-    Drawing them takes longer than such a trial.
+    Drawing figures takes longer than such a trial.
     """
     models.build = small_network
-    # Scoring speech would take most of a trial's time.
+    # Scoring all embedded speech would take most of a trial's time.
     librispeech.embedded = partial(synthetic.ensure, None, 72, 16, 24)
     figure_files.write = lambda out, records: []
     row = rows.ROWS[DOMAINS[name]]
@@ -134,7 +134,7 @@ def shorten(name: str) -> None:
 
 
 def run(name: str, out: Path, moment: int | None = None, number: int = 0, workers: int = 0) -> int:
-    """Run the row's trial as a user would, and send this process the signal `number` after the step `moment`."""
+    """Run the row's trial as a user would. After the step `moment`, its `victim` sends the signal `number` to itself."""
 
     def act() -> None:
         if int(os.environ.get("RANK", "0")) == victim(number):
@@ -144,7 +144,7 @@ def run(name: str, out: Path, moment: int | None = None, number: int = 0, worker
 
 
 def run_and(act: Callable[[], None], moment: int | None, name: str, *options: str) -> int:
-    """Run the row's trial as a user would, with checkpoints at every other step, and `act` after the step `moment`."""
+    """Run the row's trial as a user would, with a checkpoint after every other step. Call `act` after the step `moment`."""
     original = Display.step
 
     def step(self: Display, learners: Any, shown: Any) -> None:
@@ -154,7 +154,7 @@ def run_and(act: Callable[[], None], moment: int | None, name: str, *options: st
             act()
 
     Display.step = step  # type: ignore[method-assign]
-    # A checkpoint after every other step, so that a killed trial goes on from within a phase.
+    # With a checkpoint after every other step, a killed trial resumes within a phase.
     trial.CHECKPOINT_EVERY_SECONDS = 0.0
     trial.CHECKPOINT_SHARE = 1e9
     save = trial.Trial._save_due
@@ -164,12 +164,12 @@ def run_and(act: Callable[[], None], moment: int | None, name: str, *options: st
 
 
 def victim(number: int) -> int:
-    """Return which process gets the signal."""
+    """Return the rank of the process that gets the signal `number`."""
     return 0 if number == signal.SIGKILL else int(os.environ.get("WORLD_SIZE", "1")) - 1
 
 
 def outcome(out: Path) -> dict[str, Any]:
-    """Return everything that a trial left behind which must not depend on time or on interruptions."""
+    """Return the outputs of a trial that must not depend on time or interruptions."""
 
     def strip(value: Any) -> Any:
         if isinstance(value, dict):
@@ -187,10 +187,10 @@ def outcome(out: Path) -> dict[str, Any]:
 
 
 def check(case: Case, folder: Path, whole: dict[str, Any], mutate: Callable[[Path], None] | None = None) -> float:
-    """Stop a trial as `case` says, go on, and compare with `whole`; return the seconds for which survivors lived on.
+    """Stop a trial as in `case`, resume it, and compare it with `whole`; return the seconds from the first process's end to the last.
 
     Raises:
-        AssertionError: something differs, or a process ended in another way than it should.
+        AssertionError: a result differs, or a process has an unexpected exit status.
     """
     number = signal.Signals[case.signal]
     log = folder / "log"
@@ -213,7 +213,7 @@ def check(case: Case, folder: Path, whole: dict[str, Any], mutate: Callable[[Pat
 
 
 def matrix(cases: list[Case]) -> int:
-    """Run the cases, a line each; return how many failed."""
+    """Run the cases, print a line for each, and return the number of failed ones."""
     failed, slowest, started = 0, 0.0, time.monotonic()
     wholes: dict[tuple[str, int], dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -248,7 +248,7 @@ def matrix(cases: list[Case]) -> int:
 
 
 if __name__ == "__main__":
-    del __file__  # else every loader process imports all of this again; it needs none of it
+    del __file__  # else every loader process would import this module, which it does not need
     __spec__ = None  # type: ignore[assignment]
     torch.set_num_threads(1)
     asked = sys.argv[1:]

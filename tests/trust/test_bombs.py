@@ -1,4 +1,4 @@
-"""Small files that claim to be, or inflate to, what no machine holds: refused by name before they are read."""
+"""Small files that claim a huge size, or inflate to one: they are refused by name before they are read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MIB = 1 << 20
 
 
 def recompressed(data: bytes) -> bytes:
-    """A zip archive with its members deflated."""
+    """Return the zip archive with its members deflated."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
@@ -101,14 +101,14 @@ def test_a_safetensors_header_that_claims_more_than_the_file_is_refused(tmp_path
 
 @pytest.mark.parametrize("shape", [(), (1 << 16,), (1 << 16, 1, 1, 1)])
 def test_a_last_layer_that_does_not_fit_decides_no_size(shape: tuple[int, ...]) -> None:
-    """Of SqueezeNet's, with 512 inputs: as many outputs as the file says would make a network of 134 MB out of 262 kB."""
+    """SqueezeNet's last layer has 512 inputs. With the 65,536 outputs of a file of 262 kB, it would take 134 MB."""
     hostile = pretrained.Weights("a.pt", "0", {"classifier.1.weight": torch.zeros(shape)})
     with pytest.raises(ValueError, match=r"network='squeezenet1_0': a\.pt does not fit") as caught:
         backbone.load("squeezenet1_0", hostile, CPU)
     assert "the shape in current model is torch.Size([1000, 512, 1, 1])" in str(caught.value)
 
 
-# MATLAB: "MAT-File Level 5 File Format" (MathWorks) has the numbers of the types.
+# The numbers of the types are from "MAT-File Level 5 File Format" (MathWorks).
 HEAD = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
 DOUBLE, MATRIX, DEFLATED = 9, 14, 15
 
@@ -118,7 +118,7 @@ def element(kind: int, data: bytes, claimed: int | None = None) -> bytes:
 
 
 def variable(columns: int, data: bytes, name: bytes = b"feats", kind: int = 6, claimed: int | None = None) -> bytes:
-    """A matrix (4096, columns) of class `kind`: mxDOUBLE is 6."""
+    """Return a matrix (4096, columns) of class `kind`: mxDOUBLE is 6."""
     flags = element(6, struct.pack("<II", kind, 0)) + element(5, struct.pack("<ii", 4096, columns))
     return element(MATRIX, flags + element(1, name) + element(DOUBLE, data, claimed))
 
@@ -136,7 +136,7 @@ BOMBS: dict[str, Callable[[bytes], bytes]] = {
 )
 def test_a_matlab_file_that_inflates_is_refused_unread(tmp_path: Path, bomb: str, mark: bytes) -> None:
     packed = zlib.compress(BOMBS[bomb](bytes(96 * MIB)))
-    order = "<" if mark == b"IM" else ">"  # as scipy reads any other mark
+    order = "<" if mark == b"IM" else ">"  # scipy reads any other mark as big-endian
     path = tmp_path / "vgg_feats.mat"
     head = HEAD[:124] + struct.pack(f"{order}H", 0x0100) + mark
     path.write_bytes(head + struct.pack(f"{order}II", DEFLATED, len(packed)) + packed)
@@ -179,7 +179,7 @@ def test_a_matlab_file_that_lies_or_holds_objects_is_refused(
 
 
 def test_what_else_a_matlab_file_holds_is_not_read(tmp_path: Path) -> None:
-    """Objects, functions and a function's workspace (which has no name) lie beside the matrix."""
+    """The file also has an object, a function and a function's workspace (which has no name)."""
     values = np.arange(4096.0)
     others = b"".join(variable(1, bytes(64), name, kind) for name, kind in ((b"a", 3), (b"b", 16), (b"", 9)))
     path = tmp_path / "vgg_feats.mat"
@@ -188,7 +188,7 @@ def test_what_else_a_matlab_file_holds_is_not_read(tmp_path: Path) -> None:
 
 
 def test_compressed_features_of_an_honest_size_are_read(tmp_path: Path) -> None:
-    """Two thirds of VGG-16's fc7 are zeros after its ReLU."""
+    """Two thirds of VGG-16's fc7 features are zeros, because they follow a ReLU."""
     values = np.random.default_rng(0).standard_normal((4096, 100)).clip(0.4).astype(np.float32) - np.float32(0.4)
     scipy.io.savemat(tmp_path / "vgg_feats.mat", {"feats": values}, do_compression=True)
     assert (tmp_path / "vgg_feats.mat").stat().st_size > values.nbytes / 4
@@ -196,7 +196,7 @@ def test_compressed_features_of_an_honest_size_are_read(tmp_path: Path) -> None:
 
 
 def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG file that says it has width x height pixels, RGB."""
+    """Return a PNG file whose header claims width x height RGB pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     every = [(b"IHDR", header), *chunks, (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -207,7 +207,7 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [9_500, 13_000, 20_000, (1 << 31) - 1])
 def test_a_picture_above_the_limit_is_refused_undecoded(tmp_path: Path, side: int) -> None:
-    """Pillow warns above 89,478,485 pixels and refuses twice as many; both are too many here, whatever the file holds."""
+    """Pillow warns above 89,478,485 pixels and refuses twice as many. The suite refuses both before it decodes."""
     (tmp_path / "a.png").write_bytes(png(side, side, (b"IDAT", zlib.compress(bytes(100)))))
     with pytest.raises(
         ValueError, match=r"a\.png is not a readable image \(.*pixels.* limit of (89,478,485|178956970)"
@@ -226,7 +226,7 @@ def test_a_picture_whose_texts_inflate_is_refused(tmp_path: Path, chunk: tuple[b
 
 
 def flac(samples: int = 20_000, rate: int = 16_000, channels: int = 1, bits: int = 16) -> bytes:
-    """20,000 samples whose STREAMINFO says something else (RFC 9639, section 8.2)."""
+    """Return a FLAC file of 20,000 samples with another STREAMINFO (RFC 9639, section 8.2)."""
     buffer = io.BytesIO()
     noise = np.random.default_rng(0).integers(-3000, 3000, 20_000, dtype=np.int16)
     soundfile.write(buffer, noise, 16_000, format="FLAC")

@@ -68,4 +68,4 @@ def test_a_worlds_true_gain_is_its_mean(world: Binary | Corpus) -> None:
     values, parts = world.gains(drawn, effects)
     error = values.mean(axis=1).std() / np.sqrt(200)
     assert (values - effects).mean() == pytest.approx(world.truth, abs=4 * error)
-    assert parts.mean(axis=-1) == pytest.approx(values, abs=0.3)  # but for the ratio's bias
+    assert parts.mean(axis=-1) == pytest.approx(values, abs=0.3)  # equal except for the ratio's bias

@@ -1,4 +1,4 @@
-"""Promise 9, by whole trials with loader processes: exit status, one line of error, nothing left, the checkpoint alive."""
+"""Promise 9 for whole trials with loader processes: exit status, one error line, no process left, a usable checkpoint."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def test_a_trial_that_comes_to_grief_ends(name: str, endings: dict[str, Any]) ->
     assert error is None or re.search(error, found["errors"][0])
     assert not found["traceback"]
     assert found["left"] == []
-    # It can be loaded, and is of the arms. Batches that wait in the queue are still trained on after a worker's end.
+    # The checkpoint can be loaded and has the arms. After a worker has ended, batches in the queue are still trained on.
     assert 0 <= found["step"] <= matrix.MOMENTS["mid_S"] - matrix.EPOCH + PREPARED

@@ -1,4 +1,4 @@
-"""Environments that users have: each works, or one line says what is wrong with it before anything slow."""
+"""Unusual environments: each works, or one line reports what is wrong with it before anything slow."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ pwd.getpwuid = absent
 
 
 def run(words: list[str], prelude: str = "", **variables: str | None) -> subprocess.CompletedProcess[str]:
-    """Run a command with some variables of the environment set, or taken away, its output no terminal."""
+    """Run a command whose output is not a terminal, with these environment variables set, or removed if None."""
     kept = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     environ = {k: v for k, v in {**kept, **variables}.items() if v is not None}
     code = f"{prelude}\nimport sys\nfrom benchmarks.__main__ import main\nsys.exit(main({words!r}))"
@@ -55,7 +55,7 @@ def run(words: list[str], prelude: str = "", **variables: str | None) -> subproc
 
 @pytest.fixture
 def records(tmp_path: Path) -> Path:
-    """One record of generated pictures, in a folder of its own."""
+    """A folder with one golden record of ResNet-18."""
     folder = tmp_path / "records"
     folder.mkdir()
     shutil.copy(sorted(RECORDS.glob("imagenet_resnet18-*.json"))[0], folder)
@@ -94,9 +94,9 @@ def test_a_user_without_name_or_home_verifies_data(tmp_path: Path) -> None:
             Image.new("RGB", (8, 8), (number, len(split), 0)).save(path)
     nothing = dict.fromkeys(("HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "TORCHINDUCTOR_CACHE_DIR", "DSD_CACHE"))
     words = ["verify", "imagenet_resnet18", "--data", str(tmp_path / "set")]
-    with tempfile.TemporaryDirectory() as short:  # a long TMPDIR is not used: sockets' names have a limit
+    with tempfile.TemporaryDirectory() as short:  # a long TMPDIR is not used, because sockets' names have a limit
         done = run(words, NOBODY, **nothing, XDG_CACHE_HOME=None, TMPDIR=short)
-        assert (done.returncode, done.stderr) == (1, "")  # of so few pictures no batch can be made
+        assert (done.returncode, done.stderr) == (1, "")  # too few pictures for a batch
         assert "set: 4 train, 4 test, 2 classes" in done.stdout
         assert list((Path(short) / f"dsd-{os.getuid()}" / "verified").iterdir())
 
@@ -126,7 +126,7 @@ def test_settling_changes_nothing_that_serves(monkeypatch: pytest.MonkeyPatch, t
     assert Path(os.environ["TMPDIR"]).is_dir()
 
     def unknown() -> str:
-        raise OSError("No username set in the environment")  # Python 3.13's
+        raise OSError("No username set in the environment")  # as in Python 3.13
 
     monkeypatch.setattr(getpass, "getuser", unknown)
     monkeypatch.setenv("LOGNAME", "")
@@ -148,7 +148,7 @@ def test_without_any_folder_for_temporary_files_one_line_says_so(
 
 
 class TestCache:
-    """Where the suite keeps what it can make again."""
+    """The folder of the suite's cache."""
 
     @pytest.fixture(autouse=True)
     def _usual(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ class TestCache:
 
     def test_usual(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert cache.cache_dir() == tmp_path / "home" / ".cache" / "dsd"
-        monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which the specification has ignored
+        monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # the specification requires that relative paths are ignored
         assert cache.cache_dir() == tmp_path / "home" / ".cache" / "dsd"
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
         assert cache.cache_dir() == tmp_path / "x" / "dsd"
@@ -283,7 +283,7 @@ def test_a_log_keeps_every_name_whole(columns: str, monkeypatch: pytest.MonkeyPa
     said = written(out)
     for name in ("imagenet_googlenet", "librispeech_deepspeech2", "a" * 200, "b" * 300, "c" * 300):
         assert name in said
-    assert "\x1b" not in said  # FORCE_COLOR makes no terminal of a log
+    assert "\x1b" not in said  # even with FORCE_COLOR, a log is not a terminal
 
 
 def test_a_dumb_terminal_is_written_to_as_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +292,7 @@ def test_a_dumb_terminal_is_written_to_as_a_log(monkeypatch: pytest.MonkeyPatch)
     for name, live in (("dumb", False), ("xterm-256color", True)):
         monkeypatch.setenv("TERM", name)
         assert console._Console(file=terminal).is_terminal is live
-    assert Console(file=terminal).is_terminal  # as rich has it: nothing would be shown at all
+    assert Console(file=terminal).is_terminal  # rich itself treats it as a live terminal, and would show nothing
 
 
 @pytest.mark.timeout(60)
@@ -305,7 +305,7 @@ def test_beside_a_bar_on_a_terminal_every_line_comes_out_once(monkeypatch: pytes
     with console.bars() as bar:
         console.progress(bar)("verifying pictures", 1_000, 3_000)
         console.say("a line")
-        sys.stdout.write("a library's\n")  # rich takes it, lest it break the bar
+        sys.stdout.write("a library's\n")  # rich redirects it, so that it does not break the bar
         assert sys.stdout is not terminal
     assert sys.stdout is terminal
     assert [terminal.getvalue().count(text) for text in ("a line", "a library's")] == [1, 1]
@@ -333,7 +333,7 @@ def test_a_log_hears_of_what_takes_long(monkeypatch: pytest.MonkeyPatch, capsys:
 
 
 def test_hidden_files_and_pipes_among_records_are_passed_over_or_named(records: Path) -> None:
-    (records / "._a.json").write_bytes(b"\0\5\x16\7")  # macOS leaves such on other file systems
+    (records / "._a.json").write_bytes(b"\0\5\x16\7")  # macOS creates such files on other file systems
     (records / "notes.txt").touch()
     assert len(store.read_all(records)) == 1
     os.mkfifo(records / "pipe.json")

@@ -1,4 +1,4 @@
-"""Captions, whatever the bytes: official lists and Karpathy's JSON are read whole, complained of, or refused by name."""
+"""Caption files with any bytes: every entry of official lists and Karpathy's JSON is used or reported, or the file is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LISTS = damaged(encoded(st.lists(st.one_of(st.sampled_from(PICTURES), TEXT), max
 
 
 def flickr8k(folder: str) -> Path:
-    """Return a folder with pictures that are not one, and no lists."""
+    """Return a folder with empty files named like pictures, and no lists."""
     root = Path(folder)
     for name in (*PICTURES, "5.jpg"):
         (root / "Images" / name).parent.mkdir(exist_ok=True)
@@ -53,7 +53,7 @@ def test_every_line_of_the_official_lists_counts_or_is_complained_of(text: bytes
         assert listing is not None
         unread = [] if said is not None else [official.TOKENS]
         unread += list(official.LISTS.values()) if names is None else []
-        for source in unread:  # not UTF-8: one problem among others
+        for source in unread:  # not UTF-8: one problem for each file
             assert sum(problem.startswith(f"{source} is not UTF-8 text") for problem in listing.problems) == 1
         if said is None or names is None:
             return
@@ -66,13 +66,13 @@ def test_every_line_of_the_official_lists_counts_or_is_complained_of(text: bytes
 
 
 def assert_nothing_is_lost(root: Path) -> None:
-    """Fail unless every picture that a list or the folder has is used, or is in a problem or a warning."""
+    """Fail unless every picture of a list or of the folder is used, or is in a problem or a warning."""
     found = dataset.scan(root)
     used = [picture for split in SPLITS for picture in found.pictures(split)]
     for picture in used:
         assert not unsafe(picture.name)
         assert all(word and word.split() == [word] for words in picture.captions for word in words)
-        if not picture.captions:  # where no caption could be read at all, the file of captions is complained of, once
+        if not picture.captions:  # if no caption could be read, the only problem names the file of captions
             of = (f"{picture.name}, of the ", official.TOKENS)
             assert any(problem.startswith(of) for problem in found.problems)
     loose = {*PICTURES, "5.jpg"} - {picture.name for picture in used}
@@ -132,12 +132,12 @@ PICTURE = b'{"images": [{"filename": "1.jpg", "split": "train", "sentences": [{"
 @given(DOCUMENTS)
 @example(b"[" * 100_000)
 @example(b"1" * 5_000)
-@example(b'{"images": [3, {"filename": "1.jpg", "split": "val", "sentences": []}]}')  # once the end of the report
-@example(PICTURE % b"\\ud800")  # once a word, which no UTF-8 record could hold
+@example(b'{"images": [3, {"filename": "1.jpg", "split": "val", "sentences": []}]}')  # this once ended the report
+@example(PICTURE % b"\\ud800")  # once accepted as a word, which a UTF-8 record cannot store
 @example(PICTURE % b"a\\u0000\\u001b[2J")
 @example(
     b'{"images": [{"filename": "1.jpg", "filename": "2.jpg", "split": "val", "sentences": []}]}'
-)  # once: 1.jpg lost
+)  # 1.jpg was once lost
 def test_every_entry_of_karpathys_json_counts_or_is_complained_of(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = flickr8k(folder)
@@ -147,7 +147,7 @@ def test_every_entry_of_karpathys_json_counts_or_is_complained_of(data: bytes) -
         if listing is None:
             return
         bad = [int(m[1]) for p in listing.problems if (m := re.match(rf"{path.name}, images\[(\d+)\]", p))]
-        assert len(set(bad)) == len(bad)  # an entry is one problem
+        assert len(set(bad)) == len(bad)  # at most one problem per entry
         images = [entry for index, entry in enumerate(json.loads(data)["images"]) if index not in bad]
         assert [name for split in SPLITS for name in listing.names[split]] == [
             entry["filename"] for split in SPLITS for entry in images if entry["split"] == split

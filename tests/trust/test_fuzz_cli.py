@@ -1,4 +1,4 @@
-"""The command line, whatever the words: an exit status and a sentence, never a traceback; and what a record says it was."""
+"""The command line with any words: it ends with an exit status and a sentence, never a traceback. And the command in records."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROW = "imagenet_googlenet"
 COMMANDS = {"run": Run, "tables": Tables, "verify": Verify, "status": Status, "evaluate": Evaluate}
 FLAGS = sorted({"--" + field.name.replace("_", "-") for one in COMMANDS.values() for field in dataclasses.fields(one)})
 
-# What a shell can pass: no NUL; bytes that are not UTF-8 come as lone surrogates.
+# Words that a shell can pass: they have no NUL, and bytes that are not UTF-8 become lone surrogates.
 SHELL = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from("\udcff-=#'\"\n"), max_size=12
 )
@@ -83,7 +83,7 @@ def ended(arguments: list[str]) -> object:
 
 
 class _ReachedError(Exception):
-    """The command got as far as opening data, with whatever it was told before."""
+    """The command has passed all checks and opens data."""
 
 
 EARLY = st.fixed_dictionaries(
@@ -175,13 +175,13 @@ def parsed(line: str) -> Any:
 @FUZZ
 @given(OPTIONS)
 @example(Run(ROW, dense="-x"))  # once printed as a flag of that name
-@example(Run(ROW, data=Path("None")))  # once read back as no data at all
+@example(Run(ROW, data=Path("None")))  # once read back as no data
 @example(Run(ROW, data=Path("--fresh")))
 @example(Run(ROW, sparsity=-1e-9, first_seed=-5))
 @example(Run(ROW, data=Path()))
 @example(Run(ROW, dense="."))
 def test_the_command_that_a_record_keeps_gives_the_same_options(options: Run) -> None:
-    assume(options.weights != "None" and options.network != "None" and options.dense != "None")  # no word says so
+    assume(options.weights != "None" and options.network != "None" and options.dense != "None")  # recorded as ./None
     assert parsed(recorded_command.command("run", options)) == options
 
 

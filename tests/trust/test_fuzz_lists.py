@@ -1,4 +1,4 @@
-"""Lists of names, whatever the bytes: every line counts or is complained of, and every file can be left out."""
+"""Lists of names with any bytes: every line is used or reported, and every file can be left out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LINES = st.one_of(TEXT, st.sampled_from(NAMES), st.builds("{}{}".format, st.samp
 @given(damaged(encoded(st.lists(LINES, max_size=6).map("\n".join))))
 @example(b"\xef\xbb\xbf\xef\xbb\xbfa\n")
 @example(b"a\r\r\nb\rc")
-@example(b"\xef")  # once read as nothing: the decoder of text files waits for the rest of a byte order mark
+@example(b"\xef")  # once read as empty: the decoder of text files waits for the rest of a byte order mark
 def test_lines_are_the_texts_or_the_file_is_named(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "list.txt"
@@ -38,7 +38,7 @@ def test_lines_are_the_texts_or_the_file_is_named(data: bytes) -> None:
 
 @FUZZ
 @given(damaged(encoded(st.lists(LINES, max_size=6).map("\n".join))))
-@example("train/a/1.jpg\n".encode("utf-16-le"))  # text, to UTF-8: every other character is NUL
+@example("train/a/1.jpg\n".encode("utf-16-le"))  # valid UTF-8, in which every other character is NUL
 def test_every_line_of_a_quarantine_list_counts_or_is_complained_of(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / QUARANTINE).write_bytes(data)
@@ -55,7 +55,7 @@ def test_every_line_of_a_quarantine_list_counts_or_is_complained_of(data: bytes)
 
 @FUZZ
 @given(st.lists(FILE_NAMES, min_size=1, max_size=6, unique=True), st.sampled_from(("\n", "\r\n")))
-@example([b"a #1.jpg"], "\n")  # once taken for the name "a" and a comment
+@example([b"a #1.jpg"], "\n")  # once read as the name "a" and a comment
 def test_every_file_whose_name_is_a_line_can_be_left_out(names: list[bytes], end: str) -> None:
     written = [name for name in (f"c/{raw.decode('utf-8', 'surrogateescape')}.jpg" for raw in names) if _is_line(name)]
     with tempfile.TemporaryDirectory() as folder:

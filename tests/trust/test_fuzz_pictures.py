@@ -1,4 +1,4 @@
-"""Folders of pictures, whatever their names and bytes: every picture is used, or it is said why not."""
+"""Folders of pictures with any names and bytes: every picture is used, or the reason is reported."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ FILES = st.lists(
 @given(FILES)
 @example(
     [(b"train", b"a", b"\xff.txt", b""), (b"val", b"a", b"b.jpg", b"")]
-)  # once a warning that no record could hold: found after training
+)  # once a warning that a record cannot store, found only after training
 @example([(b"train", b"caf\xe9\n", b"\x1b[2J.jpg", b""), (b"val", b"a", b"b.jpg", b"")])
 @example([(b"val", b"a", b" # b.jpg", b""), (b"val", b"a", b"\n.jpg", b"\xff\xd8\xff")])
 def test_every_picture_is_used_or_it_is_said_why_not(files: list[tuple[bytes, bytes, bytes, bytes]]) -> None:

@@ -1,4 +1,4 @@
-"""Records, whatever the bytes: the same record, or a refusal that names the file; and nothing but what was packed unpacks."""
+"""Records with any bytes: the same record, or a refusal that names the file. And outcomes unpack only to what was packed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def golden(path: Path) -> bytes:
 
 
 def changed(content: Any, draw: st.DrawFn) -> Any:
-    """Return `content` with one thing in it, at some depth, replaced, left out or added."""
+    """Return `content` with one value, at any depth, replaced, removed or added."""
     if isinstance(content, dict) and content and draw(st.integers(0, 5)):
         key = draw(st.sampled_from(sorted(content)))
         if not draw(st.integers(0, 5)):
@@ -89,7 +89,7 @@ def test_anything_else_is_no_record(data: bytes) -> None:
     st.sampled_from(GOLDEN).flatmap(
         lambda path: st.tuples(
             st.just(path), damaged(st.builds(golden, st.just(path)))
-        )  # bytes, without regard to JSON
+        )  # any bytes, so the result need not be JSON
     )
 )
 def test_damaged_bytes_are_the_same_record_or_none(case: tuple[Path, bytes]) -> None:
@@ -117,7 +117,7 @@ def test_no_table_is_made_of_an_edited_record(case: tuple[Path, bytes]) -> None:
 
 
 def _exact(content: Any) -> str:
-    """Return JSON that tells 1 from 1.0 and from true, which Python holds equal."""
+    """Return JSON, in which 1, 1.0 and true differ. In Python they are equal."""
     return json.dumps(content, sort_keys=True)
 
 
@@ -149,7 +149,7 @@ BOMB = base64.b64encode(bz2.compress(bytes(50_000_000))).decode()
 @example("uint8:1x1:moA=")  # once an OSError
 @example("uint8:1x2:" + base64.b64encode(bz2.compress(b"ab")[:-6]).decode())
 @example(f"uint8:2x4:{BOMB}")  # once 50 MB
-@example("uint8:0x0:")  # once a table of nothing, which could not be packed again
+@example("uint8:0x0:")  # once an empty table, which could not be packed again
 def test_outcomes_are_as_many_as_they_say_or_refused(text: str) -> None:
     found = answer(lambda: unpack_outcomes(text), f"outcomes {text[:40]!r}")
     if found is not None:

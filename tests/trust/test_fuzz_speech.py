@@ -1,4 +1,4 @@
-"""Speech, whatever the bytes and names: every line and file counts or is complained of, and what is remembered is the same."""
+"""Speech with any bytes and names: every line and file is used or reported, and the cached contents are the same."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TRANSCRIPTS = damaged(encoded(st.lists(LINES, max_size=6).map("\n".join)))
 
 @cache
 def flac() -> bytes:
-    """A tenth of a second of noise."""
+    """Return a FLAC file with a tenth of a second of noise."""
     with tempfile.TemporaryDirectory() as folder:
         noise = np.random.Generator(np.random.PCG64(0)).integers(-9000, 9000, 1600, dtype=np.int16)
         soundfile.write(Path(folder) / "a.flac", noise, 16_000)
@@ -75,7 +75,8 @@ def test_every_line_of_a_transcript_counts_or_is_complained_of(train: bytes, tes
         assert found is not None
         usable = {one.file for one in (*found.train, *found.test)}
         assert all(alphabet.encode(one.transcript) for one in (*found.train, *found.test))
-        # One sentence at least for each line that is no usable utterance, each text that is none and each recording without.
+        # At least one problem for each line without a usable utterance, each transcript file that is not text, and each recording
+        # without a line.
         broken = sum(lines_of(data) is None for data in (train, test))
         mute = len(contents.recordings.keys() - spoken.keys()) - broken
         assert len(found.problems) >= len(again) + len(spoken.keys() - usable) + broken + max(mute, 0)

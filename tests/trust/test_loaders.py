@@ -1,4 +1,4 @@
-"""Promise 9, inside one trainer: whatever happens to a loader process or thread, one line says so, and nothing is left."""
+"""Promise 9 inside one trainer: if a loader process or thread fails, one line reports it, and no process is left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.trust.broken_datasets import Broken, join
 
 pytestmark = [
     pytest.mark.promise(9),
-    # Of a process that is gone while another thread of this one reads from it; and on a machine of one core.
+    # torch warns on a machine with one core.
     pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes"),
 ]
 
@@ -31,7 +31,7 @@ def files_of(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8\xff and no more")
     os.mkfifo(tmp_path / "pipe")
     yield tmp_path
-    with contextlib.suppress(OSError):  # let go of threads that still wait
+    with contextlib.suppress(OSError):  # release threads that still wait
         os.close(os.open(tmp_path / "pipe", os.O_WRONLY | os.O_NONBLOCK))
 
 

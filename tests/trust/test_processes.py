@@ -1,4 +1,4 @@
-"""Promises 2, 6 and 9, by real processes: what is killed goes on to the same record, and several give what one gives."""
+"""Promises 2, 6 and 9 with real processes: a killed trial resumes to the same record, and several processes agree with one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAMPLE = (
     ),
     *("imagenet-1-2-SIGTERM-mid_S", "imagenet-2-0-SIGTERM-second_iteration", "imagenet-2-2-SIGKILL-D_S"),
     *("librispeech-1-0-SIGKILL-last_step", "librispeech-2-2-SIGINT-last_step"),
-    # The order of a sum over three depends on where in its bucket a number stands.
+    # With three processes, the order of a sum depends on the position of the number in its bucket.
     *("imagenet-3-0-SIGKILL-mid_S", "flickr8k-3-0-SIGINT-second_iteration", "librispeech-3-0-SIGTERM-mid_D"),
 )
 
@@ -119,7 +119,7 @@ def test_any_number_of_processes_scores_every_example_once_and_alike(report: Any
 
 
 def test_several_processes_take_the_steps_of_one(report: Any) -> None:
-    # The sums are the same ones in another order: 8 steps of float32, the largest weight being 1.
+    # The sums are the same, in another order, over 8 steps of float32. Differences are relative to the largest weight.
     assert report["weights"]["2"] < 1e-4
     assert report["weights"]["4"] < 1e-4
 
@@ -151,7 +151,7 @@ def test_a_dead_process_ends_the_job_and_torchrun_restarts_it_to_the_same_record
     assert done.returncode != 0
     assert alive(tmp_path / "once") == []
     assert not list((tmp_path / "once").glob("records/*.json"))
-    assert torchrun(tmp_path / "once").returncode == 0  # the same command goes on
+    assert torchrun(tmp_path / "once").returncode == 0  # the same command resumes
     assert outcome(tmp_path / "once") == whole
     done = torchrun(tmp_path / "again", moment, "1", "SIGKILL", restarts=1)
     assert done.returncode == 0, done.stderr
@@ -215,7 +215,7 @@ def test_trainers_whose_torchrun_was_killed_save_and_end(tmp_path: Path, whole: 
 
 
 def test_processes_that_cannot_share_a_batch_are_refused_before_anything_is_read(tmp_path: Path) -> None:
-    for split in ("train", "val"):  # a layout without a picture: reading it would be another error
+    for split in ("train", "val"):  # a layout without pictures: reading it would give another error
         (tmp_path / split).mkdir()
     words = ("--nproc-per-node", "3", "-m", "benchmarks", "run", "imagenet_resnet18", "--data", str(tmp_path))
     done = python("-m", "torch.distributed.run", *words)

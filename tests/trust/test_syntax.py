@@ -1,6 +1,6 @@
-"""No code of the suite can execute what a file holds: its syntax trees are searched for every call that would.
+"""No code of the suite can execute the content of a file: the tests search its syntax trees for every call that could.
 
-The suite extracts no archive either; the day it does, tarfile's data filter is the only way that passes.
+The suite does not extract archives either. If it ever does, the tests accept only tarfile's data filter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CODE = sorted(path for folder in ("dsd", "tasks", "benchmarks") for path in (ROO
 CODE.append(ROOT / "noxfile.py")
 
 MODULES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "tarfile", "zipfile"}
-"""Modules that unpickle, or that unpack archives by other means than `shutil.unpack_archive` with its filter."""
+"""Modules that unpickle, or that unpack archives without the filter of `shutil.unpack_archive`."""
 
 NAMES = {
     "builtins.eval",
@@ -40,7 +40,7 @@ NAMES = {
     "yaml.load",
     "yaml.unsafe_load",
 }
-"""What executes a file, or code from one; with a module's name, all that is in it."""
+"""Functions that execute a file or code from one. The name of a module stands for everything in it."""
 
 ENDINGS = ("_object", "_object_list")  # torch.distributed's collectives that unpickle what another process sent
 COLLECTIVES = ("all_gather", "broadcast", "gather", "recv", "scatter", "send")
@@ -50,17 +50,17 @@ ARGUMENTS = {
     "numpy.load": ("allow_pickle", False, True),
     "shutil.unpack_archive": ("filter", "data", False),
 }
-"""Calls that are safe with one value of one argument, and whether it may be left out."""
+"""Calls that are safe with one value of one argument: the argument, the value, and whether it may be left out."""
 
 ALLOWED = {
     ("dsd/parameters.py", "torch.jit.ScriptModule"),  # a type to refuse
     ("benchmarks/training/checkpoint.py", "zipfile"),  # compares checksums, extracts nothing
-    ("tasks/flickr8k/layouts/feature_matrix.py", "scipy.io.loadmat"),  # the one reader: of a matrix of numbers, by name
+    ("tasks/flickr8k/layouts/feature_matrix.py", "scipy.io.loadmat"),  # reads only a matrix of numbers, by name
     (
         "tasks/distributed.py",
         "torch.distributed.all_gather_object",
-    ),  # between the processes of one run, which trust each
-    ("tasks/distributed.py", "torch.distributed.broadcast_object_list"),  # other; no file takes that way
+    ),  # between processes of one run, which trust each other
+    ("tasks/distributed.py", "torch.distributed.broadcast_object_list"),  # the same
     ("tasks/pretrained.py", "torch.hub.download_url_to_file"),  # a download checked against its SHA-256
     ("tasks/pretrained.py", "torch.hub.get_dir"),
     ("tasks/pretrained.py", "zipfile"),  # lists sizes, extracts nothing
@@ -68,7 +68,7 @@ ALLOWED = {
 
 
 def offences(source: str, file: str = "") -> list[str]:
-    """Return what in `source` could execute or unpack what a file holds: line and name, in order."""
+    """Return the line and name of all calls in `source` that could execute or unpack the content of a file, in order."""
     tree = ast.parse(source)
     imported = dict(_imports(tree))
     inner = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
@@ -100,7 +100,7 @@ def offences(source: str, file: str = "") -> list[str]:
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """Yield the names that imports bind, and what they stand for."""
+    """Yield the names that imports bind, and the full names that they refer to."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -112,7 +112,7 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def _full_name(node: ast.expr, imported: dict[str, str]) -> str:
-    """Return the dotted name behind a.b.c, its module's own; of another expression's attribute, the part after it."""
+    """Return the full dotted name of a.b.c, with imports resolved; of an attribute of another expression, only the attribute."""
     if isinstance(node, ast.Attribute):
         return f"{_full_name(node.value, imported)}.{node.attr}"
     if isinstance(node, ast.Name):
@@ -128,8 +128,8 @@ def _forbidden(name: str) -> bool:
 
 
 def _has(call: ast.Call | None, argument: str, value: object, optional: bool) -> bool:
-    """Return whether a call gives `argument` as the constant `value`, or leaves it out where it may. No call: no."""
-    if call is None or any(word.arg is None for word in call.keywords):  # **settings may hold anything
+    """Return whether a call passes the constant `value` as `argument`, or omits it if `optional`. False without a call."""
+    if call is None or any(word.arg is None for word in call.keywords):  # **settings may contain anything
         return False
     given = [word.value for word in call.keywords if word.arg == argument]
     return all(_is(one, value) for one in given) and (optional or bool(given))
@@ -144,7 +144,7 @@ def _last(node: ast.expr) -> str:
 
 
 def _of_ours(call: ast.Call) -> bool:
-    """Return whether the module that is imported lies in this suite by what the source says: a table, or a fixed prefix."""
+    """Return whether the source shows that the imported module is in this suite: by a fixed prefix, or the table `_LAZY`."""
     name = call.args[0] if call.args else None
     if isinstance(name, ast.JoinedStr):
         start = name.values[0]

@@ -1,6 +1,6 @@
-"""Files made to run code: each is refused by name, through the functions that the suite itself reads with.
+"""Files made to run code: the functions with which the suite reads files refuse each of them by name.
 
-Whatever could carry a pickle carries one that leaves a mark when it is executed.
+Each format that can contain a pickle contains one that creates a file when it is executed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def by_numpy(bomb: Bomb, save: Callable[..., None]) -> bytes:
 
 
 def torchscript(bomb: Bomb) -> bytes:
-    """A TorchScript archive whose constants are a pickle of ours."""
+    """Return a TorchScript archive whose constants are the pickle of `bomb`."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in ("data.pkl", "constants.pkl"):
@@ -67,7 +67,7 @@ def torchscript(bomb: Bomb) -> bytes:
 
 
 def tar(bomb: Bomb) -> bytes:
-    """What torch wrote before 2017: a tar archive of pickles, here with a path out of the folder it is unpacked to."""
+    """Return a tar archive of pickles, torch's format before 2017. One path leads out of the folder it is unpacked to."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name in ("sys_info", "pickle", "storages", "tensors", f"../..{bomb.path}"):
@@ -79,7 +79,7 @@ def tar(bomb: Bomb) -> bytes:
 
 
 def in_safetensors(bomb: Bomb) -> bytes:
-    """Valid but for its contents: a tensor whose bytes are a pickle, under a type that does not exist."""
+    """Return a safetensors file with one tensor, whose bytes are a pickle and whose type does not exist."""
     body = pickled(bomb, 4)
     header = json.dumps({"weight": {"dtype": "PICKLE", "shape": [len(body)], "data_offsets": [0, len(body)]}}).encode()
     return struct.pack("<Q", len(header)) + header + body
@@ -115,7 +115,7 @@ CARRIERS: dict[str, tuple[Callable[[Bomb], bytes], Callable[[bytes], Any]]] = {
     "safetensors": (in_safetensors, first_pickle),
     "HDF5": (lambda bomb: b"\x89HDF\r\n\x1a\n" + pickled(bomb, 4), first_pickle),
 }
-"""Every format that could carry a pickle: how it is made, and how a careless reader would read it."""
+"""Every format that can contain a pickle: a function that makes it, and one that reads it without care."""
 
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "weights.pt": ("is not a readable file of weights", lambda path: pretrained.read(str(path))),
@@ -133,7 +133,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 @pytest.mark.filterwarnings("ignore:.*TypedStorage is deprecated")
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_a_careless_reader_executes_the_pickle(tmp_path: Path, carrier: str) -> None:
-    """Else the next test would prove nothing."""
+    """Otherwise the next test would prove nothing."""
     make, careless = CARRIERS[carrier]
     careless(make(Bomb(tmp_path / "executed")))
     assert (tmp_path / "executed").exists()

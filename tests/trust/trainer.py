@@ -1,7 +1,7 @@
 """One process of a trial that `torchrun` starts: `torchrun ... tests/trust/trainer.py DOMAIN OUT [MOMENT VICTIM SIGNAL]`.
 
-After the step MOMENT, in the first life of the run, process VICTIM sends SIGNAL to itself, or to torchrun where VICTIM is -1.
-Each leaves OUT/pid-RANK, and OUT/ended-RANK with what its run returned.
+After the step MOMENT, if the run has not been restarted, process VICTIM sends SIGNAL to itself. If VICTIM is -1, process 0 sends
+it to torchrun. Each process writes its id to OUT/pid-RANK, and the exit status of its run to OUT/ended-RANK.
 """
 
 from __future__ import annotations
