@@ -1,6 +1,6 @@
 """The checkpoint that NeuralTalk's own code would keep: the one with the best validation perplexity.
 
-It is chosen within the last phase of every arm. Over the whole curve, DSD's best point could lie in S, where the network is
+It is chosen within the last phase of every arm. Over the whole curve, DSD's best point could be in S, where the network is
 sparse and not a result of DSD. This is secondary to the primary result, the last epoch. It is computed from the records' curves.
 """
 

@@ -57,7 +57,7 @@ def custom(row: Row, options: Run) -> tuple[str, ...]:
 
 
 def require_same_data(row: Row, given: Weights, report: DataReport) -> None:
-    """Refuse weights whose recorded training data is not the data at hand.
+    """Refuse weights whose recorded training data is not the given data.
 
     Raises:
         ValueError: the fingerprints differ.

@@ -79,7 +79,7 @@ def _evaluation(record: Record, options: PackageWeights) -> Evaluate:
     recipe = option_checks.recipe_of(row, run)
     if (recipe.hash(), row.numerics) != (record.recipe_hash, record.numerics):
         raise ValueError(f"{record.id}: this checkout has another recipe or other numerics; use commit {record.commit}")
-    for name, value in values.items():  # commands hold only the last part of a path
+    for name, value in values.items():  # commands contain only the last part of a path
         if isinstance(value, str) and (options.data / value).is_file():
             values[name] = str(options.data / value)
     data = options.data / run.data if run.data else None

@@ -10,7 +10,7 @@ from tasks import distributed
 
 
 def command(name: str, options: object) -> str:
-    """Return the command line that gives `options`, a dataclass of `benchmarks.cli.options`, run from the root of a checkout.
+    """Return the command line that parses to `options`, a dataclass of `benchmarks.cli.options`, for the root of a checkout.
 
     Only the last part of a path is kept: folders differ between machines.
 
@@ -26,7 +26,7 @@ def command(name: str, options: object) -> str:
 
 
 def words(name: str, options: object, whole_paths: bool = False) -> list[str]:
-    """Return the words after `python -m benchmarks` that give `options`, with only the last part of each path, or absolute paths.
+    """Return the words after `python -m benchmarks` that parse to `options`. Of each path, keep the last part or the absolute path.
 
     Raises:
         ValueError: a name is not UTF-8.

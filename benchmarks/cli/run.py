@@ -96,7 +96,7 @@ def _train(options: Run) -> Outcome:
 class Asked:
     """The checked inputs that a run's options name.
 
-    `dense` is the given network to start from, if any; `autocast` says whether networks compute in bfloat16.
+    `dense` is the given network to start from, if any; `autocast`: whether networks compute in bfloat16.
     """
 
     row: Row

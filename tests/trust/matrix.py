@@ -187,7 +187,7 @@ def outcome(out: Path) -> dict[str, Any]:
 
 
 def check(case: Case, folder: Path, whole: dict[str, Any], mutate: Callable[[Path], None] | None = None) -> float:
-    """Stop a trial as in `case`, resume it, and compare it with `whole`; return the seconds from the first process's end to the last.
+    """Stop a trial as in `case`, resume it, and compare with `whole`; return the seconds from the first process's end to the last.
 
     Raises:
         AssertionError: a result differs, or a process has an unexpected exit status.

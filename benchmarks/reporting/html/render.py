@@ -64,7 +64,7 @@ def inline(text: Text, place: Place) -> Markup:
     (token,) = _PARSER.parseInline(marked)
     children = token.children or []
     for number, child in enumerate(children):
-        if child.type == "image":  # never fetch anything, whatever the text
+        if child.type == "image":  # never fetch anything, for any text
             children[number] = Token("text", "", 0, content=child.content)
     return Markup(_PARSER.renderer.render([token], _PARSER.options, {}))  # noqa: S704 - the parser escapes HTML
 
