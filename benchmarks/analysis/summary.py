@@ -164,7 +164,7 @@ def measured(group: Group, arm: str = "dsd", over: str = "control") -> Measured 
 
 
 def crossed(group: Group, arm: str = "dsd", over: str = "control") -> Crossed | None:
-    """Return the mean gain with its interval over seeds and test examples; None below two seeds, or where `measured` is None."""
+    """Return the mean gain with its interval over seeds and test examples; None below two seeds, or if `measured` is None."""
     gains_by_example = measured(group, arm, over)
     return contrast(gains_by_example) if gains_by_example else None
 
@@ -172,7 +172,7 @@ def crossed(group: Group, arm: str = "dsd", over: str = "control") -> Crossed | 
 def quoted(group: Group, arm: str = "dsd", over: str = "control") -> Crossed | Paired | None:
     """Return the gain that pages and figures quote; None if no trial has both arms.
 
-    Its interval covers seeds and test examples. For non-results, and where examples were not kept, it covers seeds only.
+    Its interval covers seeds and test examples. For non-results, and if outcomes by example were not kept, it covers seeds only.
     """
     found = crossed(group, arm, over) if group.quotable else None
     return found or compare(group, arm, over)
@@ -267,7 +267,7 @@ def _test(record: Record, arm: str) -> dict[str, float] | None:
 
 
 def _after(record: Record, arm: str, kind: str, number: int) -> dict[str, float] | None:
-    """Return an arm's test result where the dsd arm ends its phase `number` of a kind; None if there is none."""
+    """Return an arm's test result at the end of the dsd arm's phase `number` of a kind; None if there is none."""
     index = phase_index(record, "dsd", kind, number)
     return None if index is None else test_after(record, arm, index)
 

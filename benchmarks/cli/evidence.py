@@ -54,7 +54,7 @@ def evidence(given: Evidence, wanted: Sequence[Wanted] | None = None) -> int:
     Returns 1 if a trial failed. A failure does not stop the remaining trials.
 
     Raises:
-        ValueError: a required data set is missing, a row does not exist, or a trial left no record that counts.
+        ValueError: a required data set is missing, a row does not exist, or a trial ended without a record for the plan.
     """
     if given.campaign is not None:
         campaign = CampaignQueue(given)
@@ -107,7 +107,7 @@ class PlanQueue:
         """Return the trial that narrows its row's interval most per hour; None if none is left or time is up.
 
         Raises:
-            ValueError: it has run before and left no record that counts.
+            ValueError: it has already run and ended without a record for the plan.
         """
         standings = self._standings(self._running)
         chosen = following(standings)

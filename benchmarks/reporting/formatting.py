@@ -21,7 +21,7 @@ def number(value: float, signed: bool = False, digits: int = 2) -> str:
 
 
 def ends(low: float, high: float) -> str:
-    """Return "[low, high]", with more than two decimals where an end would otherwise round to zero."""
+    """Return "[low, high]", with more than two decimals for an end that would otherwise round to zero."""
     shown = []
     for end in (low, high):
         # Rounding errors are about 1e-16, so at most six decimals are shown.

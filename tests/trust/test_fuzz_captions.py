@@ -72,7 +72,7 @@ def assert_nothing_is_lost(root: Path) -> None:
     for picture in used:
         assert not unsafe(picture.name)
         assert all(word and word.split() == [word] for words in picture.captions for word in words)
-        if not picture.captions:  # if no caption could be read, the only problem names the file of captions
+        if not picture.captions:  # if no caption could be read at all, one problem names the file of captions
             of = (f"{picture.name}, of the ", official.TOKENS)
             assert any(problem.startswith(of) for problem in found.problems)
     loose = {*PICTURES, "5.jpg"} - {picture.name for picture in used}

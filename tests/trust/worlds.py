@@ -1,6 +1,6 @@
 """Simulated trials with known true gain and seed effects: binary outcomes, a word error rate, or a BLEU score.
 
-A replication has `SEEDS` seeds on the same examples. Every seed draws a share `interaction` of the examples anew. The other
+A replication has `SEEDS` seeds on the same examples. Every seed draws a share `interaction` of the examples again. The other
 examples differ between seeds only by the seed's effect. All results are in points.
 
 A world has the following members. `tails` are the tails of the example effects; `examples` is the number of test examples per
