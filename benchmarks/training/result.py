@@ -19,9 +19,9 @@ from tasks.task import DataReport, Task
 
 @dataclass(frozen=True)
 class History:
-    """How a trial was run: when it started, how often it was interrupted, what differed in the processes before this one.
+    """How a trial was run: its start time (UTC), its number of interruptions, and the provenance of earlier processes if different.
 
-    `met` are the operations without a deterministic algorithm that it has run.
+    `met` are the operations without a deterministic algorithm that the trial has run.
     """
 
     started: str
