@@ -96,9 +96,8 @@ class Trial:
                 return self._run()
             finally:
                 if distributed.is_rank_zero() and not self.path.exists():
-                    shutil.rmtree(
-                        self.path.parent, ignore_errors=True
-                    )  # some file systems delete an open lock file only later
+                    # Some file systems delete an open lock file only later, so removing its folder may fail.
+                    shutil.rmtree(self.path.parent, ignore_errors=True)
 
     def _take(self, holding: contextlib.ExitStack) -> None:
         """Lock the trial until `holding` is closed."""
