@@ -1,8 +1,8 @@
 """The exact `count` smallest magnitudes among CPU tensors, in little more than one pass over memory.
 
-A sample gives two pivots around the wanted rank. A pass over the values, in blocks that fit in the cache, keeps values at or above
-the low pivot, counts the rest, and collects the candidates between the pivots. Only the candidates, a few per cent of the values,
-are partially sorted. If the pivots miss the rank, a second pass takes all values as candidates, so the result is always exact.
+A sample gives two pivots around the wanted rank. A pass over the values reads blocks that fit in the cache. It keeps values at or
+above the low pivot, counts the rest, and collects the candidates between the pivots. Only the candidates, a few per cent of the
+values, are partially sorted. If the pivots miss the rank, a second pass takes all values as candidates, so the result is exact.
 
 Magnitudes are compared as integers. In every IEEE format, the bits without the sign bit have the same order as the magnitudes, with
 inf below NaN. Processor modes that flush denormals do not affect integers.
@@ -108,7 +108,7 @@ def _widest(dtype: np.dtype[Any]) -> tuple[Any, Any]:
 
 
 def _pivots(bits: list[Bits], count: int, total: int) -> tuple[Any, Any]:
-    """Return two doubled magnitudes that very likely enclose that of rank `count`. For few values they enclose all."""
+    """Return two doubled magnitudes that very likely enclose the value of rank `count`. For few values they enclose all."""
     low, high = _widest(bits[0].dtype)
     wanted = min(SAMPLE, total // 64)
     sample = np.concatenate([each[_spread(-(-wanted * each.size // total), each.size)] for each in bits])

@@ -57,8 +57,8 @@ def restart(
 
     "keep": the state continues. Changes are made only if `masks` are given. The momentum of pruned entries becomes zero. Their
     decaying averages (`exp_avg_sq`, `square_avg` and so on), which fall towards zero during the phase, are set to the mean over the
-    kept entries of the tensor, so that newly kept weights move as fast as the other weights. LBFGS drops its curvature pairs, which
-    mix kept and pruned weights.
+    kept entries of the tensor. So newly kept weights move as fast as the other weights. LBFGS drops its curvature pairs, which mix
+    kept and pruned weights.
 
     Learning rates and other settings do not change.
 

@@ -16,7 +16,7 @@ INSIDE = ("optimizer", "opt", "optim", "base_optimizer", "inner_optimizer", "_op
 
 
 def followed(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
-    """Return those of `optimizer` and the optimizers inside it that have step hooks, the outermost first.
+    """Return the optimizers that have step hooks, from `optimizer` itself to the innermost inside it.
 
     Raises:
         ValueError: there is no such optimizer, also for a single entry of a list.

@@ -14,7 +14,7 @@ from torch import Tensor
 from dsd.kth_smallest import INTEGERS, in_memory_order
 from dsd.sharding import local, total
 
-BUFFER = 1024  # values
+BUFFER = 1024  # values in numpy's buffer
 PART = 1 << 16  # values checked together; their flags fit in the L1 cache
 
 

@@ -165,7 +165,7 @@ class Arm:
         listed: the heading for `meaning` in lists, if it is not the label. Arms of one file share it.
         short: the name in figures, with line breaks.
         rank: the display position among all arms; arms of equal rank are sorted by name.
-        main: whether the arm is in the main tables; all other arms share a separate table.
+        main: whether the arm is in the main tables; the other arms are in separate tables.
         compared_with: the arm that its gain is measured against.
         reference: its name in the column of comparison arms, if other arms are compared with it.
         sparsity: the sparsity in percent, if that is the only difference from `dsd`.

@@ -17,7 +17,7 @@ _TOLERANCE = 1e-5  # in percentage points; one test example in ten million
 
 
 class NotApplicableError(Exception):
-    """The record has nothing to check. The message says why."""
+    """The check does not apply to the record. The message gives the reason."""
 
 
 def close(a: float, b: float) -> bool:

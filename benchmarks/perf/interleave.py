@@ -47,7 +47,7 @@ def report(
     patience: float = math.inf,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Print and return the ratio of each candidate's median to that of `unit`. Save the first (ours) divided by each other one.
+    """Print and return each candidate's median divided by `unit`'s. Save the first median (ours) divided by each other one.
 
     Args:
         benchmark: pytest-benchmark's fixture; `benchmarks.perf.baseline` reads the saved ratios.

@@ -56,13 +56,13 @@ def over_test_set(gain: Bootstrap) -> Difference:
 def score(outcomes: ArrayLike) -> float:
     """Return the score of a set of examples in percent. Higher is better.
 
-    Outcomes are a vector (n,) of hits (1.0 right, 0.0 wrong), scored by their mean, or a matrix (n, 2k) of counts, k columns of
-    hits and then k of totals. Counts are summed over examples and scored by the geometric mean of the k rates hits / totals. With
-    n-grams of one to four words, this is corpus BLEU-4 without brevity penalty. With k = 1 it is a plain rate, such as
-    (words - errors) / words. A rate without hits gives 0.
+    Outcomes are a vector (n,) of hits (1.0 right, 0.0 wrong), scored by their mean, or a matrix (n, 2k) of counts. A matrix has k
+    columns of hits and then k of totals. They are summed over examples and scored by the geometric mean of the k rates
+    hits / totals. With n-grams of one to four words, this is corpus BLEU-4 without brevity penalty. With k = 1 it is a plain rate,
+    such as (words - errors) / words. A rate without hits gives 0.
 
     Raises:
-        ValueError: the outcomes have another shape, are not finite, or have negative counts.
+        ValueError: the outcomes have another shape, are not finite, or have negative counts (except hits with k = 1).
     """
     checked = _checked("score", outcomes)
     return OUTCOME_SCALE * float(checked.mean() if checked.ndim == 1 else geometric_mean(checked.sum(axis=0)))

@@ -21,7 +21,7 @@ _OPTIONS = (
 
 
 class _NoAnswerError(Exception):
-    """Git gave no answer; the message says why."""
+    """Git gave no answer; the message gives the reason."""
 
 
 def state() -> tuple[str | None, bool | None, str]:

@@ -194,7 +194,7 @@ class Learner:
                 self.model,
                 lambda network: self.task.loss(network, batch)[0].backward(),  # type: ignore[no-untyped-call]
             )
-        # All arms, and resumed runs, draw the same dropout noise. Each process draws its own.
+        # All arms, and resumed runs, draw the same dropout noise. Each process of a run draws different noise.
         torch.manual_seed(derive(noise_seed, distributed.rank()) if distributed.rank() else noise_seed)
         return self.task.loss(self._parallel, batch)
 
@@ -205,7 +205,7 @@ class Learner:
         loss.backward(loss.detach() * 0 + 1)  # type: ignore[no-untyped-call]
 
     def _clip(self) -> Tensor:
-        """Clip the gradient as the recipe says. Return the norm before clipping. It is finite only if all elements are."""
+        """Clip the gradient as in the recipe. Return the norm before clipping. It is finite only if all elements are."""
         recipe, parameters = self.task.recipe, list(self.model.parameters())
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if recipe.clip_norm is not None:

@@ -50,7 +50,7 @@ def write(
         arms: the results of the arms; empty if the trial failed.
         failure: where the trial failed, if it did.
         costs: the arms' costs, without phases that another arm trained.
-        said: run to its outputs for the test examples, if the row has any.
+        said: the outputs for the test examples by run, if the row has any.
     """
     metric, origin = task.metric, plan.provenance
     parts = [dense.cost, *costs] if dense else list(costs)
