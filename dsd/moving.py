@@ -15,7 +15,7 @@ def drop_and_grow(weight: Tensor, kept: Tensor, score: Tensor, share: float) -> 
         weight: the weights, any shape.
         kept: the current mask: bool, the same shape, True where kept.
         score: the same shape, finite; scores of kept weights are ignored.
-        share: the share of the kept weights to drop, in [0, 1]. At most as many are dropped as there are pruned weights.
+        share: the share of the kept weights to drop, in [0, 1]. Never more weights are dropped than are pruned.
 
     Returns:
         the new mask: bool, the same shape, with the same number of kept weights.

@@ -138,7 +138,7 @@ _Owners = list[tuple[nn.Module, str]]
 
 
 def _owners(model: nn.Module) -> dict[int, _Owners]:
-    """Return by id of each parameter the modules that hold it, each with the parameter's name there."""
+    """Return the modules that contain each parameter, with its name there, by the parameter's id."""
     owners: dict[int, _Owners] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):

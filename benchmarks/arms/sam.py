@@ -17,7 +17,7 @@ RADIUS = 0.05
 
 
 class Sharpness(Hooks):
-    """Uses the gradients at the point that a step of length `RADIUS` along the gradient reaches."""
+    """Uses the gradients at the weights after a step of length `RADIUS` along the gradient."""
 
     def gradients(self, model: nn.Module, backward: Callable[[], None]) -> None:
         """Replace the gradients of `model`. `backward` recomputes those of the same batch from zero."""
@@ -25,7 +25,7 @@ class Sharpness(Hooks):
 
 
 def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> None:
-    """Replace the gradients of `model` by those at the point that a step of length `radius` along the gradient reaches.
+    """Replace the gradients of `model` by the gradients after a step of length `radius` along the gradient.
 
     The weights and batch norm's running statistics are restored bit for bit.
 

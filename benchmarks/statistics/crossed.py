@@ -221,7 +221,7 @@ def half_width(
 
 
 def _p_value(width: Callable[[float], float], distance: float) -> float:
-    """Return the probability `tails` at which the half-width `width(tails)` equals `distance`, the distance of the mean from zero."""
+    """Return the `tails` at which the half-width, `width(tails)`, equals `distance`, the distance of the mean from zero."""
     if distance == 0:
         return 1.0
     if width(_SMALLEST_P) <= distance:

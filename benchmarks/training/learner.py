@@ -172,8 +172,8 @@ class Learner:
         """Count the steps since the last reading in the journal. Several processes must call this at the same step.
 
         Raises:
-            NonFiniteError: the loss or gradient of a step was NaN or infinite. The weights and `step` are
-                those before that step.
+            NonFiniteError: the loss or gradient of a step was NaN or infinite. The weights and `step` are those
+                before that step.
         """
         readings = self._readings.take()
         self.journal.spend(self._stopwatch.take())

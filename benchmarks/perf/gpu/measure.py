@@ -52,7 +52,7 @@ def operations(work: Callable[[], object]) -> int:
 
 
 def peak(device: torch.device, dtype: torch.dtype, size: int) -> float:
-    """Return the operations per second in a product of two random (size, size) matrices, as the device's peak.
+    """Return the device's peak operations per second, measured in a product of two random (size, size) matrices.
 
     In float32 a GPU may round inputs to TF32, as its convolutions do by default.
     """
