@@ -174,7 +174,7 @@ class Arm(Part):
 
     `outcomes` are the packed outcomes of the test examples (see `pack_outcomes`); `samples` are a few outputs as text.
     `first_step_in_lr` is the mean size of the first update of each phase, in units of the learning rate. `histograms` are those of
-    one tensor's weights, for arms that follow their weights. If another arm, `forked_from`, starts with the same phases, it trained
+    one tensor's weights, for arms with `follow_weights`. If another arm, `forked_from`, starts with the same phases, it trained
     the first `shared_phases` for both. The `cost` of each arm includes them.
     """
 

@@ -28,10 +28,7 @@ from tasks.task import Batch, Evaluation, Shown, Task
 
 
 class NonFiniteError(RuntimeError):
-    """A training loss or gradient (before the update) or a test score was NaN or infinite.
-
-    `step` is the step of the arm, counted from 0.
-    """
+    """A training loss, a gradient (before the update) or a test score was not finite. `step` counts the arm's steps from 0."""
 
     def __init__(self, learner: Learner, what: str, step: int, rest: str) -> None:
         """Name the arm, the phase and the step."""
@@ -112,9 +109,8 @@ class Learner:
         self._parallel: nn.Module | None = None  # made with the first batch
         device = next(model.parameters()).device
         self._readings, self._stopwatch = Readings(), Stopwatch(device)
-        # It becomes 1.0 at the first step that is not finite, and stays 1.0. Fused optimizers read it as a float32 and then skip
-        # their steps, at no cost. (In torch 2.12, skipping the very first step leaves momentum uninitialised, but no later step
-        # uses it.)
+        # 1.0 after the first step that is not finite. Fused optimizers read it (float32) and skip steps, at no cost. (In torch
+        # 2.12, skipping the very first step leaves momentum uninitialised, but no later step uses it.)
         found_inf = torch.zeros((), dtype=torch.float32, device=device)
         self._found_inf = optimizer.found_inf = found_inf  # type: ignore[attr-defined]
         # Hooks after a step could change the weights although the step was skipped.
@@ -172,8 +168,7 @@ class Learner:
         """Count the steps since the last reading in the journal. Several processes must call this at the same step.
 
         Raises:
-            NonFiniteError: the loss or gradient of a step was NaN or infinite. The weights and `step` are those
-                before that step.
+            NonFiniteError: the loss or gradient of a step was not finite. The weights and `step` are those before that step.
         """
         readings = self._readings.take()
         self.journal.spend(self._stopwatch.take())
