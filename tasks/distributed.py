@@ -79,7 +79,7 @@ def joined(device: torch.device) -> Iterator[None]:
             raise
         said = re.sub(r"^\[\S+\] ", "", str(error).splitlines()[0])
         raise ConnectionError(f"another process of the run has ended or hangs ({said})") from None
-    dist.destroy_process_group()  # not after an error: the others may be waiting for this process, and it would for them
+    dist.destroy_process_group()  # not after an error: other processes may wait for this one, and it would wait for them
 
 
 def _release(groups: list[Any]) -> None:
@@ -117,7 +117,7 @@ def shard(things: _Sliceable) -> _Sliceable:
 
 
 def barrier() -> None:
-    """Wait for all the others."""
+    """Wait for all other processes."""
     if world_size() > 1:
         dist.barrier()
 
@@ -196,8 +196,8 @@ def data_parallel(model: nn.Module, backward: Callable[[nn.Module], None]) -> nn
     """Return a network of the same weights whose gradients are averaged over processes during the backward pass.
 
     With three or more processes the order of a sum depends on where in its bucket a number stands, and DDP rearranges its buckets
-    after its first backward pass. A resumed run must give the same sums. So two passes come first, and leave no trace
-    but the final buckets.
+    after its first backward pass. A resumed run must give the same sums. So this function does two passes first; they change
+    nothing except the buckets.
 
     Args:
         model: the network, in training mode. Every parameter must take part in the loss. Other hooks on its gradients run
