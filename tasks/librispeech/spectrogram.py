@@ -10,9 +10,9 @@ from tasks.librispeech.settings import HOP, WINDOW, SpecAugment
 FLOOR = 1e-8
 """Minimum power of a bin.
 
-This is about the quantisation noise of 16-bit samples: 2 ** -30 / 12 per sample, summed over the squared window, 120. With it,
-digital silence and the empty band of a recording made at a lower rate look like a quiet recording, not like outliers that dominate
-mean and standard deviation.
+This is about the quantisation noise of 16-bit samples: 2 ** -30 / 12 per sample, times 120, the sum of the squared window. With
+this minimum, digital silence and the empty band of a recording made at a lower rate look like a quiet recording. Without it, they
+would be outliers that dominate mean and standard deviation.
 """
 
 
@@ -46,7 +46,7 @@ def features(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     count = frames * log.shape[2]
     centred = (log - (log.sum((1, 2)) / count)[:, None, None]).masked_fill_(past, 0)
     deviation = (centred.square().sum((1, 2)) / count).sqrt()
-    deviation = torch.where(deviation > 1e-3, deviation, 1)  # the deviation of silence is only rounding
+    deviation = torch.where(deviation > 1e-3, deviation, 1)  # silence has only rounding errors
     return centred / deviation[:, None, None], frames
 
 
