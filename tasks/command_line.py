@@ -64,7 +64,7 @@ def _read(form: Any, words: Sequence[str], prog: str, description: str | None = 
 
 
 def _sentence(event: ParseErrorEvent, form: Any, words: Sequence[str]) -> str:
-    """Return the message about an error of tyro."""
+    """Return the message for an error that tyro reports."""
     commands = [note.name for annotated in get_args(form) for note in get_args(annotated)[1:]]
     if commands and not words:
         return f"expected a command: {', '.join(commands)}"

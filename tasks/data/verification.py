@@ -100,7 +100,7 @@ def require(report: DataReport) -> None:
 
 
 def telling(problems: Sequence[str], count: int = SHOWN) -> list[str]:
-    """Return at most `count` problems, in their original order. The first three of each kind are preferred to all others.
+    """Return at most `count` problems, in their original order. The first three of each kind have priority.
 
     Sentences of the same kind differ only in names and numbers. Thousands of similar problems must not hide their cause.
     """

@@ -29,7 +29,8 @@ class Bleu:
         neuraltalk: without the penalty, which is commented out in NeuralTalk's script.
         brevity_penalty: between 0 and 1; `standard` is `brevity_penalty` times `neuraltalk`.
         hypothesis_length: words in all hypotheses.
-        reference_length: words in the reference closest in length to each hypothesis (the shorter one on a tie).
+        reference_length: words in all chosen references. For each hypothesis the reference closest in length is chosen (the
+            shorter one on a tie).
         counts: the result of `counts`.
     """
 

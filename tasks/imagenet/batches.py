@@ -46,8 +46,8 @@ class Pictures:
     Args:
         folder: result of `scan`.
         split: "train" or "val".
-        cache: whether to hold pictures in memory. None means: if the estimated size, for all processes of the run on this machine,
-            is at most `memory_part` of its memory.
+        cache: whether to hold pictures in memory. None means yes if the estimated size, for all processes of the run on this
+            machine, is at most `memory_part` of its memory.
         memory_part: a share of the memory of the machine or container.
         workers: threads that decode at the start; 0 means one per processor.
         progress: called with ("decoding SPLIT", done, total) as pictures are decoded at the start.

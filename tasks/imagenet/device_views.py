@@ -1,8 +1,8 @@
 """Training views of a batch, made on the device that holds the pictures. They equal those of Pillow's bilinear filter bit for bit.
 
-Pillow computes with integers (src/libImaging/Resample.c). It rounds weights to 22 binary places, and rounds pixels after the
-horizontal and after the vertical pass. Products and sums of these numbers are exact in float64, so the order of additions does not
-matter. The order of the passes does matter. If a picture is much taller than wide, Pillow 13 does the vertical pass first
+Pillow antialiases and computes with integers (src/libImaging/Resample.c). It rounds weights to 22 binary places, and rounds pixels
+after the horizontal and after the vertical pass. Products and sums of these numbers are exact in float64, so the order of additions
+does not matter. The order of the passes does matter. If a picture is much taller than wide, Pillow 13 does the vertical pass first
 (python-pillow/Pillow#9549). So equality is guaranteed only for square pictures.
 """
 

@@ -178,8 +178,8 @@ def smoke(recipe: Recipe, lr: float) -> Recipe:
 # 1,100, ResNet-50 400, GoogLeNet 280, VGG-16 680). GoogLeNet keeps the batch size of its solver.
 _SMALL = {
     "imagenet_googlenet": small(GOOGLENET, width_factor=0.5, batch_size=32),
-    # The paper's 1.25 epochs of S are 6,255 steps on ImageNet but only 146 here. In suite 0.1 these were too few to recover from
-    # pruning. So S is as long as D2; this was decided before the first trial.
+    # The paper's 1.25 epochs of S are 6,255 steps on ImageNet but only 146 here. In suite 0.1, 146 steps were too few to recover
+    # from pruning. So S is as long as D2; this was decided before the first trial.
     "imagenet_vgg16": small(VGG16, width_factor=0.25, pixels=32, width=512, sparse=18.0),
     "imagenet_resnet18": small(RESNET18, width_factor=0.25),
     "imagenet_resnet50": small(RESNET50, width_factor=0.25),

@@ -138,8 +138,8 @@ def verify(found: Speech, progress: Progress, stride: int = 2, workers: int = 0)
     Args:
         found: result of `scan`.
         progress: called with ("verifying recordings", done, total).
-        stride: of the network in time: spectrogram frames, 10 ms apart, per output frame. A transcript that CTC cannot align
-            with so few output frames is a problem.
+        stride: stride of the network in time: spectrogram frames, 10 ms apart, per output frame. A transcript that CTC cannot
+            align with so few output frames is a problem.
         workers: threads; 0 means one per processor.
 
     Returns:

@@ -30,8 +30,8 @@ _BITS = 15
 LOW_PASS: Samples = np.array([*_HALF, 14952, *reversed(_HALF)], dtype=np.int64)
 """A low-pass filter (95,) for halving 16 kHz, in units of 2^-15: flat to 0.01 dB below 3.3 kHz, 60 dB down from 4 kHz.
 
-The numbers are scipy.signal.firwin(95, 3650, window=("kaiser", 6), fs=16000) times 2^15, rounded; the middle one is raised by 1,
-so that the sum is 2^15.
+The numbers are scipy.signal.firwin(95, 3650, window=("kaiser", 6), fs=16000) times 2^15, rounded; the middle one is increased by
+1, so that the sum is 2^15.
 """
 
 _LEVEL = 1 << 15  # root mean square of every recording in a mixture, before the mixture is scaled to PEAK

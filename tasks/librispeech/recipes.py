@@ -96,8 +96,7 @@ def small(
         momentum: replaces the published one.
         clip_norm: replaces the published one.
         dense_epochs: length of D; all phases and their decay are shortened in proportion. None keeps the paper's.
-        longer: number of epochs of D only, and epochs after which D's rate is divided by 1.2, again and again. None treats D like
-            the other phases.
+        longer: epochs of D, and epochs between divisions of D's rate by 1.2. Other phases keep theirs. None treats D like them.
     """
     dense = recipe.schedule.phases[0]
     length = dense.epochs if dense_epochs is None else dense_epochs
