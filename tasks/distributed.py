@@ -195,9 +195,9 @@ def max_over_ranks(value: int) -> int:
 def data_parallel(model: nn.Module, backward: Callable[[nn.Module], None]) -> nn.Module:
     """Return a network of the same weights whose gradients are averaged over processes during the backward pass.
 
-    With three or more processes, the order of a sum depends on the position of the number in its bucket, and DDP rearranges its
-    buckets after its first backward pass. A resumed run must give the same sums. So this function does two passes first; they
-    change nothing except the buckets.
+    With three or more processes, the order of a sum depends on the position of the number in its bucket. DDP rearranges its buckets
+    after its first backward pass, but a resumed run must give the same sums. So this function does two passes first; they change
+    nothing except the buckets.
 
     Args:
         model: the network, in training mode. Every parameter must take part in the loss. Other hooks on its gradients run

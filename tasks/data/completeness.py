@@ -17,8 +17,8 @@ def totals(dataset: str, published: Mapping[str, int], found: Mapping[str, int])
         found: examples by part in the user's data set, including those that are left out. Only parts in both mappings are compared.
 
     Returns:
-        A line about the parts that have the published number ("" if there are none), and a list of at most one warning, about the
-        parts that have another number.
+        A line about the parts that have the published number, "" if there are none. A list of at most one warning, about the parts
+        that have another number.
     """
     parts = [part for part in published if part in found]
     same = [f"{part} {found[part]:,}" for part in parts if found[part] == published[part]]

@@ -1,8 +1,8 @@
 """The NeuralTalk captioner: an LSTM with output o * c whose first input is the features of a picture.
 
 The function is that of karpathy/neuraltalk (imagernn/lstm_generator.py, generic_batch_generator.py, driver.py). For speed,
-captions are packed without padding, and everything that does not depend on the previous step is a single matrix product for the
-whole batch, forward and backward.
+captions are packed without padding. Everything that does not depend on the previous step is a single matrix product for the whole
+batch, forward and backward.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def finish(batch: Tensor, colour: Colour | None, settings: Augmentation) -> Tens
     """Change the colours of a batch and normalise it, on its device.
 
     As in fb.resnet.torch, brightness, contrast and saturation blend with black, with the mean grey of the picture and with its
-    grey version, in an order drawn for each sample. Lighting noise is added last. Values are not clipped.
+    grey version. Their order is drawn for each sample. Lighting noise is added last. Values are not clipped.
 
     Args:
         batch: (N, 3, height, width) uint8 RGB.

@@ -21,7 +21,7 @@ def features(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
 
     Frame i has samples [160 i, 160 i + 320) under a Hann window. Samples that do not fill a window are dropped, and no frame
     extends beyond the end of an utterance. Each utterance is standardised to mean 0 and standard deviation 1 over all its frames
-    and bins together, which removes loudness and keeps the shape of the spectrum. Frames after its end are exactly 0.
+    and bins together. This removes loudness and keeps the shape of the spectrum. Frames after its end are exactly 0.
 
     Args:
         waveforms: (batch, samples) float32 in [-1, 1] at 16 kHz; samples after the end of an utterance are ignored.
