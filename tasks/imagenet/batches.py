@@ -97,8 +97,8 @@ class Pictures:
     def on_device(self, device: torch.device) -> Tensor | None:
         """Return all pictures, (n, side, side, 3) uint8, on a device that crops them itself.
 
-        Return None if the device does not crop pictures, or if they are not in memory, not square or of different sizes. Also return
-        None if they need more than a quarter of the device's memory.
+        Return None if the device does not crop pictures, or if they are not in memory, not square or of different sizes. Also
+        return None if they need more than a quarter of the device's memory.
         """
         if device.type not in _CROPPING or self._held is None:
             return None
