@@ -174,9 +174,11 @@ class Phases:
                 changed then.
         """
         if missing := {"step", "begun", "masks", "generator"} - state.keys():
-            raise ValueError(f"this is no state of dsd.Phases: it lacks {', '.join(sorted(missing))}")
+            raise ValueError(f"this is not a state_dict of dsd.Phases: it lacks {', '.join(sorted(missing))}")
         if state["begun"] > len(self.begin):
-            raise ValueError(f"the state has begun {state['begun']} sparse phases, and here are {len(self.begin)}")
+            raise ValueError(
+                f"the state has begun {state['begun']} sparse phases, but this dsd.Phases has only {len(self.begin)}"
+            )
         generator = self.options["generator"]
         if generator is not None:
             if state["generator"] is None:
@@ -194,18 +196,18 @@ class Phases:
     def _require_next(self, step: int) -> None:
         if self._step is None and step > self.begin[0]:
             raise RuntimeError(
-                f"step {step} comes first, and a sparse phase began at {self.begin[0]}: load the state_dict of dsd.Phases that "
+                f"step {step} comes first, but a sparse phase began at {self.begin[0]}: load the state_dict of dsd.Phases that "
                 "was saved with the model's (its masks cannot be drawn again), or begin later"
             )
         if self._step is not None and step < self._step:
             raise RuntimeError(
-                f"step {step} comes after step {self._step}: to go back, load the state_dict of that time"
+                f"step {step} comes after step {self._step}: to go back, load the state_dict saved at that step"
             )
 
     @staticmethod
     def _require_same(holding: Holding, model: nn.Module, optimizer: Optimizers) -> None:
         if unwrap(model) is not holding.plain:
-            raise ValueError("this is another model than the one whose masks are held")
+            raise ValueError("this is not the model whose masks are held")
         given = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
         if given is not holding.optimizers[0] and followed(optimizer) != holding.optimizers:
-            raise ValueError(f"{type(optimizer).__name__} is another optimizer than the one whose steps are followed")
+            raise ValueError(f"{type(optimizer).__name__} is not the optimizer whose steps are followed")

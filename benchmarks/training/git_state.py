@@ -47,7 +47,7 @@ def _dirty() -> bool:
     # Lower case: assumed unchanged. S: skipped in the working tree, unless the file exists.
     overlooked = [name for tag, _, name in tags if tag.islower() or (tag == "S" and os.path.lexists(ROOT / name))]
     if overlooked:
-        raise _NoAnswerError(f"git was told to overlook changes in {len(overlooked)} files, {overlooked[0]} for one")
+        raise _NoAnswerError(f"git is set to ignore changes in {len(overlooked)} files, such as {overlooked[0]}")
     changes = _git("status", "--porcelain", "--untracked-files=no", *ours)
     new = _git("ls-files", "--others", "--exclude-standard", "--", "*.py")
     return bool(changes or new)

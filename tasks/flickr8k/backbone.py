@@ -37,7 +37,7 @@ def require_known(network: str) -> None:
     if network not in _NETWORKS:
         close = difflib.get_close_matches(network, _NETWORKS, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "vgg16, resnet50 and squeezenet1_0 are some"
-        raise ValueError(f"network={network!r} is no torchvision classifier that is supported; {hint}")
+        raise ValueError(f"network={network!r} is not a supported torchvision classifier; {hint}")
 
 
 @lru_cache(maxsize=16)

@@ -82,7 +82,7 @@ def scan(root: Path, subset: float = 1.0) -> Captions:
             not text, or its JSON has no list of images.
     """
     if not 0 < subset <= 1:
-        raise ValueError(f"subset={subset}: expected the part of the training pictures to use, above 0 and at most 1")
+        raise ValueError(f"subset={subset}: expected the share of the training pictures to use, above 0 and at most 1")
     listing = _listing(root)
     present = _pictures(listing.folder)
     excluded = _leave_out(root, listing, present)

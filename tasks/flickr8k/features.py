@@ -155,7 +155,7 @@ def _extract(extractor: Extractor, folder: Path, names: Sequence[str], progress:
     finite = features.isfinite().all(dim=1)
     if not finite.all():
         name = names[int(finite.int().argmin())]
-        raise ValueError(f"{extractor.describe()}: the features of {name} are no numbers; are these weights damaged?")
+        raise ValueError(f"{extractor.describe()}: the features of {name} are not finite; are these weights damaged?")
     return features
 
 

@@ -51,7 +51,7 @@ def prepare(source: Path, target: Path, sha256: str | None = None) -> None:
     try:
         tensors = decode(data)
     except ValueError as error:
-        raise ValueError(f"{path} is no compressed SqueezeNet: {error}") from error
+        raise ValueError(f"{path} is not a compressed SqueezeNet: {error}") from error
     write_whole(target, save(tensors))
 
 
@@ -106,7 +106,7 @@ def _take(file: BinaryIO, kind: str, count: int, what: str) -> NDArray[Any]:
     """
     data = file.read(count * np.dtype(kind).itemsize)
     if len(data) < count * np.dtype(kind).itemsize:
-        raise ValueError(f"it ends after {file.tell():,} bytes, in the midst of {what}")
+        raise ValueError(f"it ends after {file.tell():,} bytes, in the middle of {what}")
     return np.frombuffer(data, kind)
 
 

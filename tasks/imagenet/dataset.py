@@ -115,7 +115,7 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS, divi
         ValueError: `subset` is out of range, or `root` is not such a folder (the message suggests another).
     """
     if not 0 < subset <= 1:
-        raise ValueError(f"subset={subset}: expected the part of the training pictures to use, above 0 and at most 1")
+        raise ValueError(f"subset={subset}: expected the share of the training pictures to use, above 0 and at most 1")
     asked, splits = splits, division.splits(splits)
     _check_layout(root, splits)
     found = {split: _list(root, split) for split in splits}

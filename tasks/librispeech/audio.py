@@ -86,7 +86,7 @@ def samples_of(data: bytes) -> tuple[NDArray[np.int16], int]:
     if kind == "PCM_16" and data.startswith(b"fLaC") and any(data[_MD5]):
         little_endian = samples.astype("<i2", copy=False)
         if hashlib.md5(little_endian.tobytes(), usedforsecurity=False).digest() != data[_MD5]:
-            raise ValueError(f"its {len(samples):,} samples are not those that its header gives the MD5 of")
+            raise ValueError(f"its {len(samples):,} samples do not have the MD5 in its header")
     return samples, stated.rate
 
 
@@ -165,7 +165,7 @@ def _header(sound: soundfile.SoundFile) -> Header:
     if stated.samples <= 0:
         raise ValueError("it is empty: 0 samples")
     if stated.samples > _UNKNOWN:
-        raise ValueError("its header does not say how long it is")
+        raise ValueError("its header does not state its length")
     return stated
 
 

@@ -94,7 +94,9 @@ def scan(
             suggests another), or its quarantine.txt is not text.
     """
     if not 0 < subset <= 1:
-        raise ValueError(f"subset={subset}: expected the part of the training utterances to use, above 0 and at most 1")
+        raise ValueError(
+            f"subset={subset}: expected the share of the training utterances to use, above 0 and at most 1"
+        )
     root = layout.find(root)
     chosen = {split: layout.folders(root, split) if split in splits else [] for split in SPLITS}
     if train is not None:

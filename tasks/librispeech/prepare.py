@@ -95,7 +95,9 @@ def _recordings(source: Path, expected: str | None, progress: Progress) -> dict[
         samples[name] = _decode(folder / name, files[name], RATE)
         progress("reading recordings", done, len(names))
     if expected and (found := recordings_digest(files)) != expected:
-        raise ValueError(f"{folder} has the SHA-256 {found} over all recordings; expected {expected}: some are others")
+        raise ValueError(
+            f"{folder} has the SHA-256 {found} over all recordings; expected {expected}: some recordings differ"
+        )
     return samples
 
 

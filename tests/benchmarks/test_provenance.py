@@ -150,7 +150,7 @@ def test_changes_that_git_was_told_to_overlook_are_not_taken_for_none(checkout: 
     head, dirty, said = git_state.state()
     assert head is not None
     assert dirty is None
-    assert "overlook changes in 1 files, code/a.py for one" in said
+    assert "ignore changes in 1 files, such as code/a.py" in said
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9", b"line\nend", "\u00fc b".encode()])

@@ -125,7 +125,7 @@ def test_masks_cannot_be_lost_without_a_word(model: nn.Module) -> None:
     optimizer = MAKE["momentum"](model.parameters())
     before = bits(model, optimizer)
     for step in (3, 7):
-        with pytest.raises(RuntimeError, match=rf"step {step} comes first, and a sparse phase began at 2: load"):
+        with pytest.raises(RuntimeError, match=rf"step {step} comes first, but a sparse phase began at 2: load"):
             phases().at(step, model, optimizer)
     one = phases()
     one.at(1, model, optimizer)
@@ -135,17 +135,17 @@ def test_masks_cannot_be_lost_without_a_word(model: nn.Module) -> None:
         one.at(6, model, optimizer)
     assert all(torch.equal(a, b) for a, b in zip(before, bits(model, optimizer), strict=True))
     one.at(2, model, optimizer)
-    with pytest.raises(ValueError, match="another model"):
+    with pytest.raises(ValueError, match="not the model whose masks are held"):
         one.at(2, copy.deepcopy(model), optimizer)
-    with pytest.raises(ValueError, match="SGD is another optimizer"):
+    with pytest.raises(ValueError, match="SGD is not the optimizer whose steps are followed"):
         one.at(2, model, MAKE["momentum"](model.parameters()))
 
 
 def test_a_state_that_does_not_fit_is_refused(model: nn.Module) -> None:
     state = phases().state_dict()
-    with pytest.raises(ValueError, match=r"no state of dsd\.Phases: it lacks masks"):
+    with pytest.raises(ValueError, match=r"not a state_dict of dsd\.Phases: it lacks masks"):
         phases().load_state_dict({k: v for k, v in state.items() if k != "masks"})
-    with pytest.raises(ValueError, match="has begun 2 sparse phases, and here are 1"):
+    with pytest.raises(ValueError, match=r"has begun 2 sparse phases, but this dsd\.Phases has only 1"):
         dsd.Phases(0.5, 2, 4).load_state_dict(state | {"begun": 2})
     with pytest.raises(ValueError, match="saved without a generator"):
         phases(select="random", generator=torch.Generator()).load_state_dict(state)

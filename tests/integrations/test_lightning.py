@@ -130,5 +130,5 @@ def test_a_checkpoint_without_masks_is_refused(tmp_path: Path) -> None:
         logger=False,
         default_root_dir=tmp_path / "again",
     )
-    with pytest.raises(RuntimeError, match=r"step 3 comes first, and a sparse phase began at 2: load"):
+    with pytest.raises(RuntimeError, match=r"step 3 comes first, but a sparse phase began at 2: load"):
         again.fit(Module(), data, ckpt_path=tmp_path / "without.ckpt")

@@ -96,7 +96,7 @@ def test_a_checkpoint_without_masks_is_refused(tmp_path: Path) -> None:
     data = [{"x": row} for row in runs.BATCHES.flatten(0, 1)]
     Trainer(Model(), arguments(tmp_path), train_dataset=data).train()
     again = Trainer(Model(), arguments(tmp_path), train_dataset=data, callbacks=[DSD(runs.phases())])
-    with pytest.raises(RuntimeError, match=r"step 3 comes first, and a sparse phase began at 2: load"):
+    with pytest.raises(RuntimeError, match=r"step 3 comes first, but a sparse phase began at 2: load"):
         again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
 
 

@@ -238,10 +238,10 @@ def flac(samples: int = 20_000, rate: int = 16_000, channels: int = 1, bits: int
 @pytest.mark.parametrize(
     ("lie", "reason"),
     [
-        ({"samples": 100}, "its 100 samples are not those that its header gives the MD5 of"),
-        ({"samples": 19_999}, "its 19,999 samples are not those"),
+        ({"samples": 100}, "its 100 samples do not have the MD5 in its header"),
+        ({"samples": 19_999}, "its 19,999 samples do not have the MD5 in its header"),
         ({"samples": 20_001}, "cut short"),
-        ({"samples": 0}, "its header does not say how long it is"),
+        ({"samples": 0}, "its header does not state its length"),
         ({"samples": 60 * 16_000 + 1}, "its header says 960,001 samples, more than 60 s"),
         ({"samples": (1 << 36) - 1}, "its header says 68,719,476,735 samples, more than 60 s"),
         ({"samples": (1 << 36) - 1, "channels": 8}, "its header says 68,719,476,735 samples, more than 60 s"),

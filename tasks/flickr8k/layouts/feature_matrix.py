@@ -90,6 +90,6 @@ def load(path: Path, columns: Mapping[str, int]) -> Tensor:
     if not finite.all():
         name = list(columns)[int(np.argmin(finite))]
         raise ValueError(
-            f"{path.name}: column {columns[name]} of {_VARIABLE} (imgid of {name}) holds a value that is no number"
+            f"{path.name}: column {columns[name]} of {_VARIABLE} (imgid of {name}) holds a value that is not finite"
         )
     return torch.from_numpy(np.ascontiguousarray(chosen))

@@ -79,7 +79,7 @@ def _entry(entry: Any, where: str) -> tuple[str, Split, list[Tokens], int | None
         raise ValueError(f"{where}: filename {name[:80]!r} {reason}")
     split = _field(entry, "split", str, where)
     if split not in SPLITS:
-        raise ValueError(f"{where}: split {split[:80]!r} is none of {', '.join(SPLITS)}")
+        raise ValueError(f"{where}: split {split[:80]!r} is not one of {', '.join(SPLITS)}")
     sentences = _field(entry, "sentences", list, where)
     captions = [_tokens(sentence, f"{where}.sentences[{k}]") for k, sentence in enumerate(sentences)]
     column = _field(entry, "imgid", int, where) if "imgid" in entry else None

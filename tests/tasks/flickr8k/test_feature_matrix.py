@@ -81,7 +81,7 @@ def test_a_value_that_is_no_number_is_refused_where_it_is_asked_for(tmp_path: Pa
     path = _save(tmp_path / "f.mat", value=values)
     assert feature_matrix.load(path, {"a.jpg": 0, "b.jpg": 1, "d.jpg": 3}).shape == (3, 4096)
     with pytest.raises(
-        ValueError, match=r"f\.mat: column 2 of feats \(imgid of c\.jpg\) holds a value that is no number"
+        ValueError, match=r"f\.mat: column 2 of feats \(imgid of c\.jpg\) holds a value that is not finite"
     ):
         feature_matrix.load(path, {"e.jpg": 4, "c.jpg": 2})
 

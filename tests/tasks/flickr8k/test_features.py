@@ -181,7 +181,10 @@ def test_loading_uses_up_nobodys_random_numbers(squeezenet: Weights) -> None:
 
 
 def test_what_cannot_be_used_is_refused(squeezenet: Weights, folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"network='sqeezenet1_0' is no torchvision classifier .* mean squeezenet1_0"):
+    with pytest.raises(
+        ValueError,
+        match=r"network='sqeezenet1_0' is not a supported torchvision classifier; did you mean squeezenet1_0",
+    ):
         Extractor("sqeezenet1_0", squeezenet, 40, 36, CPU)
     with pytest.raises(ValueError, match="inception_v3"):
         Extractor("inception_v3", squeezenet, 299, 299, CPU)
@@ -343,5 +346,5 @@ def test_a_broken_picture_is_named(extractor: Extractor, folder: Path, cache: Pa
 def test_weights_that_give_no_numbers_are_refused(extractor: Extractor, squeezenet: Weights, folder: Path) -> None:
     state = {name: torch.full_like(value, float("nan")) for name, value in squeezenet.state.items()}
     damaged = dataclasses.replace(extractor, weights=dataclasses.replace(squeezenet, state=state))
-    with pytest.raises(ValueError, match=r"the features of a\.png are no numbers; are these weights damaged"):
+    with pytest.raises(ValueError, match=r"the features of a\.png are not finite; are these weights damaged"):
         extract(damaged, folder, NAMES, FINGERPRINT, Steps())

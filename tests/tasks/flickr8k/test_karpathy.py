@@ -187,7 +187,7 @@ def test_his_captions_are_taken_where_both_layouts_are(root: Path) -> None:
         ({"filename": "a\0.jpg"}, "is empty or holds characters"),
         ({"filename": "\ud800.jpg"}, "is empty or holds characters"),
         ({"filename": "x" * 256}, "is longer than a file name can be"),
-        ({"split": "restval"}, r"images\[1\]: split 'restval' is none of train, val, test"),
+        ({"split": "restval"}, r"images\[1\]: split 'restval' is not one of train, val, test"),
         ({"split": 1}, r"images\[1\]: 'split' should be of type str, got int"),
         ({"imgid": "1"}, r"images\[1\]: 'imgid' should be of type int, got str"),
         ({"imgid": True}, r"images\[1\]: 'imgid' should be of type int, got bool"),

@@ -65,8 +65,8 @@ def test_the_first_convolution_takes_what_torchvision_gives() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "it ends after 0 bytes, in the midst of the numbers of stored weights"),
-        (packed({})[:-1], "bytes, in the midst of the biases of classifier.1"),
+        (b"", "it ends after 0 bytes, in the middle of the numbers of stored weights"),
+        (packed({})[:-1], "bytes, in the middle of the biases of classifier.1"),
         (packed({}) + b"\0", "bytes, 1 too many"),
         (struct.pack("<26I", *[2**32 - 1] * 26), "4,294,967,295 weights are stored of features.0, which has 14,112"),
         (packed({"features.0": [(15, 1)] * 900}), "a weight of features.0 lies at 14,399, beyond its 14,112"),
@@ -77,7 +77,7 @@ def test_a_damaged_file_is_told(data: bytes, message: str, tmp_path: Path) -> No
         squeezenet.decode(data)
     path = tmp_path / squeezenet.NAME
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=f"{path} is no compressed SqueezeNet: "):
+    with pytest.raises(ValueError, match=f"{path} is not a compressed SqueezeNet: "):
         squeezenet.prepare(tmp_path, tmp_path / "out.safetensors")
     with pytest.raises(
         ValueError, match=f"{path} has {len(data):,} bytes and the SHA-256 {hashlib.sha256(data).hexdigest()}"

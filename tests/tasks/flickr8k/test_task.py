@@ -192,7 +192,10 @@ def test_a_named_network_takes_the_place_of_the_recipes_and_changes_the_fingerpr
         task.open_data(recipe, root, 1.0, quiet)
     with pytest.raises(ValueError, match=r"resnet18 needs weights: .* ResNet18_Weights\.IMAGENET1K_V1; --network NAME"):
         task.open_data(recipe, root, 1.0, quiet, network="resnet18")
-    with pytest.raises(ValueError, match=r"network='sqeezenet1_0' is no torchvision classifier .* mean squeezenet1_0"):
+    with pytest.raises(
+        ValueError,
+        match=r"network='sqeezenet1_0' is not a supported torchvision classifier; did you mean squeezenet1_0",
+    ):
         task.open_data(recipe, root, 1.0, quiet, network="sqeezenet1_0")
 
 

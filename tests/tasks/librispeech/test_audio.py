@@ -23,7 +23,7 @@ def test_a_length_that_the_header_does_not_know_is_refused(tmp_path: Path) -> No
     data[22:26] = bytes(4)
     path.write_bytes(data)
     for read in (audio.header, audio.load):
-        with pytest.raises(ValueError, match="its header does not say how long it is"):
+        with pytest.raises(ValueError, match="its header does not state its length"):
             read(path)
 
 
