@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +16,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Tests neither read nor change the user's cache."""
+    """Tests neither read nor change the user's cache. All workers of pytest-xdist use one cache: each set is generated once."""
     patch = pytest.MonkeyPatch()
-    cache = tmp_path_factory.mktemp("cache")
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    cache.mkdir(exist_ok=True)
     patch.setenv("DSD_CACHE", str(cache))
     patch.delenv("DSD_STOP_WITH_PARENT", raising=False)  # set by a nox session that runs the tests
     yield cache
