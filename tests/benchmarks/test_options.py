@@ -1,4 +1,4 @@
-"""Flags that domains declare: where they stand, what is recorded of them, and how little a domain writes for one."""
+"""Flags that domains declare: where help shows them, what records contain, and the declaration itself, which is short."""
 
 from __future__ import annotations
 

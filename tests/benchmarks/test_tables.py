@@ -27,21 +27,21 @@ def golden() -> list[Record]:
 
 KINDS = ("csv", "md", "tex")
 LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\([^()]*(?:#t\d+|overview\.md)\)")
-"""A number that leads to its trials."""
+"""A link from a number to its trials."""
 
 
 def unlinked(files: dict[str, str]) -> dict[str, str]:
-    """Return pages without the links of their numbers, and without the places that those lead to."""
+    """Return pages without the links from numbers to trials, and without the targets of these links."""
     return {name: re.sub(r'<a id="t\d+"></a>\n\n', "", LINK.sub(r"\1", text)) for name, text in files.items()}
 
 
 def pages_of(found: Sequence[Record]) -> dict[str, str]:
-    """Return the files of a results folder, the links of numbers left out."""
+    """Return the files of a results folder, without the links from numbers."""
     return unlinked(results_folder.render(found))
 
 
 def headline_of(found: Sequence[Record]) -> str:
-    """Return the headline, the links of numbers left out."""
+    """Return the headline, without the links from numbers."""
     return unlinked({"": results_folder.headline(found)})[""]
 
 
