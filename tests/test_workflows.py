@@ -35,7 +35,8 @@ def test_a_workflow_is_valid_yaml_with_jobs_that_run_something_and_may_do_little
         assert job["runs-on"]
         assert job["timeout-minutes"] <= 60
         assert all(("uses" in step) != ("run" in step) for step in job["steps"])
-        assert not any("${{" in step.get("run", "") for step in job["steps"])  # names of tags and branches must not run as code
+        # Names of tags and branches must not run as code.
+        assert not any("${{" in step.get("run", "") for step in job["steps"])
     commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
     assert [re.findall(r"nox -s (\w+)", command) for command in commands] == [[CALLS[path.stem]]]
 

@@ -52,7 +52,8 @@ def test_dsd_twice_prunes_twice_within_the_same_steps(tmp_path: Path) -> None:
     record, _ = run(toy.ToyTask(), tmp_path, arms=("control", "dsd-twice"))
     phases = record.arms["dsd-twice"].phases
     shape = [(phase.kind, phase.steps) for phase in phases]
-    assert shape == [("sparse", 3), ("redense", 3), ("sparse", 3), ("redense", 3)]  # ends: 3.5, 6, 9.5 and 12, rounded down
+    # Ends: 3.5, 6, 9.5 and 12, rounded down.
+    assert shape == [("sparse", 3), ("redense", 3), ("sparse", 3), ("redense", 3)]
     assert [phase.mask is not None for phase in phases] == [True, False, True, False]
     assert record.arms["dsd-twice"].cost.steps == record.arms["control"].cost.steps == 12
 
@@ -155,7 +156,8 @@ def test_the_arm_sam_uses_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise(2)
-@pytest.mark.parametrize("step", [13, 20, 21, 22])  # in the arms' first phase, twice while weights are averaged, at the end
+# In the arms' first phase, twice while weights are averaged, at the end.
+@pytest.mark.parametrize("step", [13, 20, 21, 22])
 def test_stopping_changes_nothing_in_any_arm(tmp_path: Path, step: int) -> None:
     arms = ("control", "dsd-90", "dsd-twice", "control-keep", "dsd-keep", "swa", "sam")
     whole, _ = run(toy.ToyTask(), tmp_path / "whole", arms=arms)

@@ -64,7 +64,8 @@ def test_a_writer_killed_at_any_byte_leaves_the_previous_checkpoint(tmp_path: Pa
         assert leftover.stat().st_size == offset  # killed at the intended byte
         checkpoint.save(state(3), folder / "trial.pt")
         require_step(folder / "trial.pt", 3)
-        assert [path.name for path in folder.iterdir()] == ["trial.pt"]  # the incomplete file of the killed writer was deleted
+        # The incomplete file of the killed writer was deleted.
+        assert [path.name for path in folder.iterdir()] == ["trial.pt"]
 
 
 def test_a_writer_killed_between_writing_and_renaming_leaves_one_of_the_two(tmp_path: Path) -> None:
@@ -121,7 +122,8 @@ def test_a_full_disk_ends_the_command_with_1_and_loses_no_record(tmp_path: Path)
     (tmp_path / "records").mkdir()
     shutil.copy(finished, tmp_path / "records")
     words = ["run", "imagenet_resnet18", "--subset", "0.1", "--device", "cpu", "--out", str(tmp_path)]
-    done = python("-c", RUN_FULL, "1000000", *words)  # files of up to 1 MB: enough for records and tables, not for a checkpoint
+    # Files of up to 1 MB: enough for records and tables, not for a checkpoint.
+    done = python("-c", RUN_FULL, "1000000", *words)
     assert done.returncode == 1, done.stderr
     assert "trial.pt could not be written: File too large; there is none of this trial" in done.stderr
     assert "Traceback" not in done.stderr
@@ -153,7 +155,9 @@ def test_a_damaged_checkpoint_stops_the_trial_and_says_what_to_do(tmp_path: Path
     with zipfile.ZipFile(path) as archive:
         largest = max(archive.infolist(), key=lambda entry: entry.file_size)
     name, extra = struct.unpack("<HH", content[largest.header_offset + 26 : largest.header_offset + 30])
-    content[largest.header_offset + 30 + name + extra + largest.file_size // 2] ^= 1  # a byte inside an entry, not padding
+    content[largest.header_offset + 30 + name + extra + largest.file_size // 2] ^= (
+        1  # a byte inside an entry, not padding
+    )
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"{path} is not a readable checkpoint: .*delete it, or run with --fresh"):
         trial(tmp_path).run()

@@ -232,7 +232,8 @@ def test_status_tells_finished_from_missing(finished: Path) -> None:
     lines = {line.split()[0]: line for line in shown.splitlines()}
     assert re.search(r"smoke +tiny-imagenet-shapes\S+ +0 +0 +-", lines[ROW])
     assert lines["imagenet_vgg16"].split()[1:] == ["-"] * 5
-    assert {"librispeech_deepspeech", "librispeech_deepspeech2"} <= set(lines)  # names are not cut off, even in a narrow log
+    # Names are not cut off, even in a narrow log.
+    assert {"librispeech_deepspeech", "librispeech_deepspeech2"} <= set(lines)
 
 
 def test_verify_passes_the_embedded_set_and_fails_a_damaged_one(

@@ -295,10 +295,8 @@ def test_the_same_seed_gives_the_same_bits(twice: tuple[Path, Path]) -> None:
     [
         (lambda r: r["arms"]["dsd"]["cost"].update(seconds=9e9), True),
         (lambda r: r.update(started="2000-01-01T00:00:00Z"), True),
-        (
-            lambda r: r["arms"]["dsd"]["phases"][0].update(clipping=CLIPPING),
-            True,
-        ),  # the other record may be older than this field
+        # The other record may be older than this field.
+        (lambda r: r["arms"]["dsd"]["phases"][0].update(clipping=CLIPPING), True),
         (lambda r: r["arms"]["dsd"]["curve"][-1].update(test=None), False),
         (lambda r: r["arms"]["dsd"]["curve"][-1]["test"].update(more=0.0), False),
         (lambda r: r["arms"]["dsd"]["curve"][0]["train"].update(loss=0.1), False),

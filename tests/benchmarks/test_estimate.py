@@ -130,9 +130,8 @@ def test_a_probe_takes_a_minute_of_steps_but_some_at_least(
     tmp_path: Path, clock: Clock, factor: float, steps: int
 ) -> None:
     found = timing.measure(TimedToy(clock, factor), ARMS, None, 0, False, tmp_path)
-    assert (
-        found.steps == steps
-    )  # at factor 1 a step of both networks takes 4.25 s, the first one 5 s more; two steps are not counted
+    # At factor 1 a step of both networks takes 4.25 s, the first one 5 s more; two steps are not counted.
+    assert found.steps == steps
     assert found.masked == 3 * factor
 
 
@@ -174,9 +173,8 @@ def test_a_trial_is_the_sum_of_its_steps_batches_evaluations_and_checkpoints() -
 
 
 def test_checkpoints_are_written_every_two_minutes_or_so_rarely_that_they_cost_little() -> None:
-    slow = dataclasses.replace(
-        FOUND, thorough=500.0, writing=1e-9
-    )  # D: 517.5 s; S: 512.875 + 528.875 s; D2: 2 x 506.625 s
+    # D: 517.5 s; S: 512.875 + 528.875 s; D2: 2 x 506.625 s.
+    slow = dataclasses.replace(FOUND, thorough=500.0, writing=1e-9)
     one = trial(slow, toy.ToyTask(), ARMS, given=False, save_weights=False)
     assert one.checkpoints == pytest.approx((4 * 8 + (1 + 8 + 1 + 8) * 18) * 1e-9)
     large = dataclasses.replace(slow, writing=0.5)  # 4 s for one network, 9 s for both: at most every 200 and 450 s

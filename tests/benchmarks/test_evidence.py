@@ -166,7 +166,8 @@ def test_several_trials_at_a_time_are_each_asked_for_once(
 ) -> None:
     (tmp_path / SMALL.data).mkdir()
     records, done = {seed: trial(seed) for seed in (2, 4)}, []
-    ends = {0: 75, 1: 1, 2: 0, 3: -9, 4: 0}  # by seed: taken by another process; full disk; finished; killed too often; finished
+    # By seed: taken by another process; full disk; finished; killed too often; finished.
+    ends = {0: 75, 1: 1, 2: 0, 3: -9, 4: 0}
 
     def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
         assert (backend, options["jobs"]) == ("local", 2)

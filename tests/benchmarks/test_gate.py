@@ -70,10 +70,8 @@ def test_a_network_that_fits_has_levelled_off_and_gains_little_from_llr_passes()
     [
         ({"train": 49.1}, ("fit",)),
         ({"train": 49.0}, ()),
-        (
-            {"train": 48.0, "dense": 47.0, "at_three_quarters": 47.0, "llr": 46.0},
-            ("fit",),
-        ),  # below chance, but above the test error
+        # Below chance, but above the test error.
+        ({"train": 48.0, "dense": 47.0, "at_three_quarters": 47.0, "llr": 46.0}, ("fit",)),
         ({"at_three_quarters": 61.3}, ("plateau",)),
         ({"at_three_quarters": 61.1}, ()),
         ({"at_three_quarters": 58.7}, ("plateau",)),

@@ -121,10 +121,8 @@ def test_small_scale_keeps_the_papers_epochs_and_reduces_width_and_pixels(name: 
     small, paper = rows.row(name).recipe("small"), rows.row(name).recipe("paper")
     for ours, theirs in zip(small.schedule, paper.schedule, strict=True):
         assert (ours.kind, ours.sparsity) == (theirs.kind, theirs.sparsity)
-        if (name, ours.kind) != (
-            "imagenet_vgg16",
-            "sparse",
-        ):  # 1.25 epochs are too few on so few pictures: see tasks/imagenet/README.md
+        # 1.25 epochs are too few on so few pictures: see tasks/imagenet/README.md.
+        if (name, ours.kind) != ("imagenet_vgg16", "sparse"):
             assert ours.epochs == theirs.epochs
         assert ours.lr * paper.batch_size == pytest.approx(theirs.lr * small.batch_size)
     assert small.model.width_factor < 1 == paper.model.width_factor

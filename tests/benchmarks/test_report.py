@@ -200,9 +200,8 @@ def test_a_number_of_a_single_trial_leads_to_its_record(page: Page, html: str, g
 def test_a_share_of_the_data_is_no_number_of_ours(tmp_path: Path) -> None:
     half = build.trio()[0].data.model_copy(update={"subset": 0.5})
     content = html_page.page([one.model_copy(update={"data": half}) for one in build.trio()], tmp_path)
-    assert (
-        len(re.findall(r"<td[^>]*>50 % of fixture-pictures</td>", content)) == 2
-    )  # in the tables of superseded trials and of findings about DSD
+    # In the tables of superseded trials and of findings about DSD.
+    assert len(re.findall(r"<td[^>]*>50 % of fixture-pictures</td>", content)) == 2
 
 
 def test_the_check_against_wrong_labels_leads_to_both_groups(html: str, golden: list[Record]) -> None:
@@ -294,7 +293,7 @@ def test_figures_follow_the_page_in_colour_and_share_no_id() -> None:
     )
     assert html_svg.inline(svg, "f3-") == (
         '<svg viewBox="0 0 540 9.5"><defs></defs><g><path id="f3-m1" d="M 1.23 2" style="stroke: var(--ink)"/>'
-        '<use href="#f3-m1" clip-path="url(#f3-p1)"/><text x="1.23">0.0075 %</text></g></svg>'  # numbers in texts are not rounded
+        '<use href="#f3-m1" clip-path="url(#f3-p1)"/><text x="1.23">0.0075 %</text></g></svg>'  # numbers in texts stay
     )
 
 

@@ -32,13 +32,8 @@ pytestmark = pytest.mark.promise(2)
 CPU = torch.device("cpu")
 ARMS = ("control", "dsd", "random")
 STEPS_PER_EPOCH = 4  # 37 utterances: four batches of 8; every epoch leaves out five others
-ENDS = (
-    5,
-    10,
-    15,
-    20,
-    25,
-)  # ends of D, S1, D1, S2 and D2: 1, 2, 3, 4 (a whole epoch) and 1 steps into an epoch
+# Ends of D, S1, D1, S2 and D2: 1, 2, 3, 4 (a whole epoch) and 1 steps into an epoch.
+ENDS = (5, 10, 15, 20, 25)
 # In D and on its end, in S1 and on its end, in D1 and on its end, in S2 and on its end, and before the last step.
 STOPS = (3, 5, 7, 10, 12, 15, 17, 20, 24)
 

@@ -93,7 +93,8 @@ def test_the_earliest_step_of_any_arm_is_reported(
     for arm, step in (("dsd", 70), ("control", 80)):
         assert unchanged(*weights[arm, step])
     (path,) = (tmp_path / "records").glob("*.json")
-    assert store.read(path).cost.steps == 60 + 10 + 20 + 49  # read after the control's step 50, before that of the last arm
+    # Read after the control's step 50, before that of the last arm.
+    assert store.read(path).cost.steps == 60 + 10 + 20 + 49
 
 
 @pytest.mark.promise(8)

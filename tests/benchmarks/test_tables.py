@@ -188,9 +188,8 @@ def test_suite_and_earlier_processes_are_shown() -> None:
     found = [build.record(suite="0.7", earlier=[changed]), build.record(seed=1, suite="0.7")]
     page = pages_of(found)["tables/superseded.md"]
     assert "- Software: suite 0.7, torch 2.12.0, float32; commit f1c710f1c710, f1c710f1c710 (before an inter" in page
-    assert (
-        page.count(f"f1c710f1c710 (before an interruption: {changed})") == 3
-    )  # the facts, the record's line and how to rerun it
+    # The facts, the record's line and how to rerun it.
+    assert page.count(f"f1c710f1c710 (before an interruption: {changed})") == 3
 
 
 def test_synthetic_results_have_no_paper_cells_and_nothing_to_quote() -> None:

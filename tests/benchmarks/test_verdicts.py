@@ -157,7 +157,8 @@ def test_the_pool_takes_rows_with_a_verdict() -> None:
     rows = {FAMILY[0]: evidence(1.0), FAMILY[1]: evidence(3.0), FAMILY[2]: evidence(9.0, gate=False)}
     found = effects(rows, answers(rows))
     assert [one.row for one in found] == list(FAMILY[:2])
-    assert [one.share for one in found] == pytest.approx([0.5, 1.5])  # gains of 1 and 3 points; the claim is 2 points (5 % of 40)
+    # Gains of 1 and 3 points; the claim is 2 points (5 % of 40).
+    assert [one.share for one in found] == pytest.approx([0.5, 1.5])
     assert found[0].error == pytest.approx(0.1 * 0.5**0.5 / 2)
     pooled = pool(found)
     assert pooled is not None

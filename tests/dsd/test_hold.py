@@ -58,9 +58,8 @@ def test_dense_sparse_dense(name: str, state, model: nn.Module, step, positive_z
             assert (weight[kept] != 0).all()
     assert no_hook_is_left(model, optimizer)
     assert all(model.get_parameter(n) is parameter for n, parameter in before.items())
-    assert all(
-        positive_zero(model.get_parameter(n)[~kept]) for n, kept in masks.items()
-    )  # revived weights start at zero
+    # Revived weights start at zero.
+    assert all(positive_zero(model.get_parameter(n)[~kept]) for n, kept in masks.items())
     for i in range(2):
         step(model, optimizer, i)
     for n, kept in masks.items():

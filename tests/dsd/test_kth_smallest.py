@@ -94,9 +94,8 @@ def test_a_sample_that_misleads_costs_a_second_pass_and_nothing_else(
     sweep = kth_smallest._sweep
     monkeypatch.setattr(kth_smallest, "_sweep", lambda *args: sweeps.append(args[-2:]) or sweep(*args))
     largest = values.abs().argmax()
-    monkeypatch.setattr(
-        kth_smallest, "_spread", lambda number, size: largest.repeat(number).numpy()
-    )  # the sample is only one weight
+    # The sample is only one weight.
+    monkeypatch.setattr(kth_smallest, "_spread", lambda number, size: largest.repeat(number).numpy())
     mask = all_but_smallest({"w": values}, count)["w"]
     assert torch.equal((~mask).nonzero().flatten(), pruned_by_sorting(values, count))
     assert len(sweeps) == (2 if count in (5_000,) else 1)

@@ -91,7 +91,8 @@ def test_sgd_momentum_starts_from_rest_when_fresh() -> None:
     kept_on = first_update(*copy.deepcopy((layer, optimizer))).mean() / layer.weight.grad.abs().mean()
     dsd.restart(optimizer)
     update = first_update(layer, optimizer)
-    torch.testing.assert_close(update, layer.weight.grad.abs(), rtol=1e-2, atol=1e-2)  # the update is exactly one gradient
+    # The update is exactly one gradient.
+    torch.testing.assert_close(update, layer.weight.grad.abs(), rtol=1e-2, atol=1e-2)
     assert kept_on > 1.5
 
 
@@ -180,7 +181,9 @@ def test_without_history_the_mean_square_starts_at_the_gradients_own(make) -> No
     mean_square = float(layer.weight.grad.double().square().mean())
     torch.testing.assert_close(made["square_avg"], torch.full((32, 32), mean_square))
     if "capturable" in make.keywords:
-        optimizer.param_groups[0]["capturable"] = False  # capturable has no CPU kernel; only the shape of its state matters
+        optimizer.param_groups[0]["capturable"] = (
+            False  # capturable has no CPU kernel; only the shape of its state matters
+        )
     assert first_update(layer, optimizer).mean() < 1.05
     new = make(layer.parameters())
     new.param_groups[0]["capturable"] = False

@@ -44,9 +44,8 @@ def test_weights_are_taken_in_order_and_the_rest_has_reasons(model: nn.Module) -
         "3.bias": "fewer than two dimensions (a bias or a normalisation's scale)",
         "6.bias": "fewer than two dimensions (a bias or a normalisation's scale)",
     }
-    assert list(dsd.prunable(nn.Sequential(nn.Conv2d(3, 4, 3))).weights) == [
-        "0.weight"
-    ]  # the first layer is not skipped by default
+    # The first layer is not skipped by default.
+    assert list(dsd.prunable(nn.Sequential(nn.Conv2d(3, 4, 3))).weights) == ["0.weight"]
 
 
 def test_a_layer_that_has_no_shape_yet_is_refused_unless_it_is_skipped() -> None:

@@ -1,4 +1,4 @@
-"""The fingerprint of speech changes with what is used, and the manifest of verified files serves until a file changes."""
+"""The fingerprint of speech depends on the data used, and the manifest of verified files is valid until a file changes."""
 
 import hashlib
 import json
