@@ -155,9 +155,8 @@ def test_a_damaged_checkpoint_stops_the_trial_and_says_what_to_do(tmp_path: Path
     with zipfile.ZipFile(path) as archive:
         largest = max(archive.infolist(), key=lambda entry: entry.file_size)
     name, extra = struct.unpack("<HH", content[largest.header_offset + 26 : largest.header_offset + 30])
-    content[largest.header_offset + 30 + name + extra + largest.file_size // 2] ^= (
-        1  # a byte inside an entry, not padding
-    )
+    # Damage a byte inside an entry, not padding.
+    content[largest.header_offset + 30 + name + extra + largest.file_size // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"{path} is not a readable checkpoint: .*delete it, or run with --fresh"):
         trial(tmp_path).run()

@@ -212,7 +212,7 @@ def test_scores_are_called_as_in_the_tables_a_family_at_a_time() -> None:
         "brevity penalty: 0.900",
         "BLEU-4 (no penalty), beam 20: 15.000",
     ]
-    # A heading before its scores.
+    # Each heading comes before its scores.
     assert [place for place, line in enumerate(lines) if line.endswith("in percent.")] == [0, 4, 7]
     assert lines[0].endswith("without the brevity penalty, in percent.")
     assert lines[4].endswith("with the brevity penalty, in percent.")

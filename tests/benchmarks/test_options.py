@@ -1,4 +1,4 @@
-"""Flags that domains declare: where help shows them, what records contain, and the declaration itself, which is short."""
+"""Flags that domains declare: their place in the help, their entries in records, and the short code that declares one."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def test_a_number_of_a_single_trial_leads_to_its_record(page: Page, html: str, g
 def test_a_share_of_the_data_is_no_number_of_ours(tmp_path: Path) -> None:
     half = build.trio()[0].data.model_copy(update={"subset": 0.5})
     content = html_page.page([one.model_copy(update={"data": half}) for one in build.trio()], tmp_path)
-    # In the tables of superseded trials and of findings about DSD.
+    # One cell is about superseded trials, one about findings on DSD.
     assert len(re.findall(r"<td[^>]*>50 % of fixture-pictures</td>", content)) == 2
 
 

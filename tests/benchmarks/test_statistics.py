@@ -228,7 +228,7 @@ def test_an_end_of_an_interval_never_hides_its_side_of_zero() -> None:
 def test_what_decides_the_width_of_the_interval_is_said_beside_the_two_spreads() -> None:
     # Standard deviation over test sets: 0.3 / 1.96.
     page = pages_of(build.trio((0.1, 0.12, 0.11)))["tables/superseded.md"]
-    # Over seeds only.
+    # The value between trials is over seeds only.
     assert "standard deviation of the gain: within a trial, over test sets, 0.15; between trials 0.01\n" in page
     near, far = ((0.99, 1.0, 1.01, 1.0, 1.0), (-5.0, 7.0, 1.0, -3.0, 5.0))
     for gains, words in (

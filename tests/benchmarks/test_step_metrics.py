@@ -93,7 +93,7 @@ def test_the_earliest_step_of_any_arm_is_reported(
     for arm, step in (("dsd", 70), ("control", 80)):
         assert unchanged(*weights[arm, step])
     (path,) = (tmp_path / "records").glob("*.json")
-    # Read after the control's step 50, before that of the last arm.
+    # Numbers are read after the control's step 50, before that of the last arm.
     assert store.read(path).cost.steps == 60 + 10 + 20 + 49
 
 

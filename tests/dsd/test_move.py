@@ -90,7 +90,7 @@ def test_grown_weights_move_at_their_neighbours_pace() -> None:
         grown = ~held["weight"]
         held.move({"weight": torch.ones(32, 32, dtype=torch.bool)})
         steps(1)
-        # In learning rates; 10 from zero state.
+        # The step in learning rates. From zero state it would be 10.
         assert 0.5 < float(layer.weight.detach()[grown].abs().mean()) / 1e-4 < 1.1
         assert not optimizer.state[layer.weight]["square_avg"].isnan().any()
 

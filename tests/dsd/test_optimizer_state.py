@@ -181,9 +181,8 @@ def test_without_history_the_mean_square_starts_at_the_gradients_own(make) -> No
     mean_square = float(layer.weight.grad.double().square().mean())
     torch.testing.assert_close(made["square_avg"], torch.full((32, 32), mean_square))
     if "capturable" in make.keywords:
-        optimizer.param_groups[0]["capturable"] = (
-            False  # capturable has no CPU kernel; only the shape of its state matters
-        )
+        # capturable has no CPU kernel; only the shape of its state matters here.
+        optimizer.param_groups[0]["capturable"] = False
     assert first_update(layer, optimizer).mean() < 1.05
     new = make(layer.parameters())
     new.param_groups[0]["capturable"] = False
@@ -258,7 +257,7 @@ def test_complex_weights_have_a_mean_square_in_both_parts() -> None:
     wanted = torch.full((4, 4, 2), 5.0)  # (9 + 1) / 2
     torch.testing.assert_close(torch.view_as_real(optimizer.state[weight]["square_avg"]), wanted)
     torch.view_as_real(optimizer.state[weight]["square_avg"])[..., 0] = 9.0
-    dsd.restart(optimizer)  # with
+    dsd.restart(optimizer)  # with history
     torch.testing.assert_close(torch.view_as_real(optimizer.state[weight]["square_avg"]), torch.full((4, 4, 2), 7.0))
 
 

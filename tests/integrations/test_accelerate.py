@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState
 
 
 def train(folder: Path, first: int, each: int, **options: Any) -> list[Tensor]:
-    # Otherwise the process keeps the precision of its first run.
+    # Without this, the process keeps the precision of its first run.
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=True, gradient_accumulation_steps=each, **options)
     plain = runs.network()

@@ -55,7 +55,7 @@ def test_makers_at_once_do_not_clash(tmp_path: Path) -> None:
 
     def together(root: Path) -> None:
         make(root)
-        start.wait(timeout=30)  # all four have made theirs before the first is renamed
+        start.wait(timeout=30)  # all four have made their folder before the first rename
 
     def one() -> None:
         made.append(made_once(tmp_path / "set", together))

@@ -67,7 +67,7 @@ def _picture(index: int) -> Image.Image:
 
 
 def _random(network: str, **settings: object) -> nn.Module:
-    """Return a network with random weights. Its batch norm has the pictures' statistics, so that they reach the last layer."""
+    """Return a network with random weights. Its batch norm has the pictures' statistics, so that its features differ by picture."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(3)
         model: nn.Module = backbone._construct(network, **settings)

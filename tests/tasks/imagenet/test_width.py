@@ -1,4 +1,4 @@
-"""Narrower networks: `width_factor` scales the channels of every layer but the last; weights are drawn as in torchvision."""
+"""Narrower networks: `width_factor` scales the channels of all convolutions; weights are drawn as in torchvision."""
 
 from __future__ import annotations
 
