@@ -1,6 +1,6 @@
 """Dense-Sparse-Dense training (Han et al., ICLR 2017) for any PyTorch model and optimizer.
 
-Schedules are pure data and need no torch. Everything else loads torch on first use.
+Schedules are pure data and do not need torch. Everything else imports torch on first use.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# No module has the name of a function: an imported module `dsd.sparse` would shadow the function.
+# No module has the name of a public function, because an imported module `dsd.sparse` would shadow the function.
 from dsd.schedule import Constant, Phase, PolynomialDecay, Position, Schedule, StepDecay
 
 __version__ = "0.1.0"

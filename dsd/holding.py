@@ -1,4 +1,4 @@
-"""Hooks on gradients and optimizer steps that hold pruned weights at zero and detect other changes of them."""
+"""Hooks on gradients and optimizer steps that hold pruned weights at zero, and detect if anything else changes these."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from dsd.wrapped_optimizers import names, others, stepped
 from dsd.zeroing import GradientMask, any_pruned, held_mask, prunes, zero_pruned_
 
 PACE = 100
-"""Steps between two checks on a GPU, since a check waits for the GPU."""
+"""Steps between two routine checks of values on a GPU, because each check waits for the GPU."""
 
 
 class Held(Mapping[str, Tensor]):
     """The masks of a sparse phase by parameter name, during the phase and afterwards.
 
-    These are the tensors in use: replace them with `move`, never write to them. A copy or pickle is a plain dict.
+    These are the tensors in use. Replace them with `move`; never write to them. A copy or pickle is a plain dict.
     """
 
     def __init__(self, masks: dict[str, Tensor], holding: Holding) -> None:
@@ -49,20 +49,20 @@ class Held(Mapping[str, Tensor]):
     def move(self, masks: Masks) -> None:
         """Replace masks between two steps.
 
-        Newly pruned weights become +0.0, with their gradient and optimizer state. Newly kept weights and their momentum start at
-        +0.0. Their decaying averages (`exp_avg_sq`, `square_avg` and so on) start at the mean over the weights of the tensor that
-        both masks keep: from zero, the first step would be 3 learning rates under Adam and 10 to 32 under RMSprop. Step counts
-        continue. LBFGS drops its curvature pairs.
+        Newly pruned weights, their gradients and their optimizer state become +0.0. Newly kept weights and their momentum start at
+        +0.0. Their decaying averages (`exp_avg_sq`, `square_avg` and so on) start at the mean over those weights of the tensor that
+        both masks keep. If they started at zero, the first step would be 3 learning rates with Adam and 10 to 32 with RMSprop. Step
+        counts continue. LBFGS drops its curvature pairs.
 
-        Under `torch.distributed` with more than one process, every process must call this with masks of the same names; all
-        use those of rank 0.
+        Under `torch.distributed` with more than one process, every process must call this with masks of the same names. All use
+        the masks of rank 0.
 
         Args:
-            masks: bool, of the weights' shapes, True where kept. Masks of other names do not change.
+            masks: bool masks by name, of the weights' shapes, True where kept. Masks that are not given do not change.
 
         Raises:
-            ValueError: a name is not held, a mask is not bool of the weight's shape, or the optimizer's state holds a name
-                that `torch.optim` does not use (see `restart`). Nothing is changed then.
+            ValueError: a name has no mask, a mask is not bool of the weight's shape, or the optimizer's state has a name that
+                `torch.optim` does not use (see `restart`). Nothing is changed then.
             RuntimeError: the sparse phase is over.
         """
         self._holding.move(masks)
@@ -71,8 +71,8 @@ class Held(Mapping[str, Tensor]):
 class Holding:
     """Zeroes pruned weights after every step of `optimizers`, and checks whether anything else has changed them.
 
-    The check is cheap. Before each step it compares the version of every tensor, which most writes change, and reads all values
-    of a single tensor, in turn; on a GPU only every hundredth step.
+    The check is cheap. Before each step it compares the version counter of every tensor, which most writes increase. It also reads
+    all values of one tensor per step, in rotation; on a GPU only in every hundredth step.
     """
 
     def __init__(self, plain: nn.Module, optimizers: list[torch.optim.Optimizer], masks: Masks) -> None:
@@ -80,15 +80,15 @@ class Holding:
         self.parameters: dict[str, nn.Parameter] = {}
         self.masks: dict[str, Tensor] = {}
         self.held = Held(self.masks, self)
-        self._pruned: list[str] = []  # masks that prune nothing need no hooks
+        self._pruned: list[str] = []  # without masks that prune nothing, which need no hooks
         self._on_steps: list[RemovableHandle] = []
         self._on_gradients: dict[str, RemovableHandle] = {}
         self._versions: dict[str, int] = {}
         self._over = False
         self._pace = 1
         self._steps = 0
-        self._moved = 0  # how often something else has changed pruned weights
-        self._moved_now: set[str] = set()  # since the last step
+        self._moved = 0  # how often something other than the optimizers changed pruned weights
+        self._moved_now: set[str] = set()  # names of weights changed since the last step
         self._raised = False  # whether an error was raised
         known, reached = dict(all_names(plain)), stepped(optimizers)
         for name, mask in masks.items():
@@ -144,7 +144,7 @@ class Holding:
                 raise ValueError(f"{name} is not held, so its mask cannot move{did_you_mean(name, self.masks)}")
             self._require_fit(name, mask, self.parameters[name])
             GradientMask.check(name, self.parameters[name])
-            own = mask.detach().clone()  # the caller may change its tensor afterwards
+            own = mask.detach().clone()  # a copy, because the caller may change its tensor afterwards
             own = mask_like(self.parameters[name], own if sharded(own) else from_rank_0(own))
             changes += moved(self.optimizers, self.parameters[name], name, self.masks[name], own)
             arrived[name] = own

@@ -1,11 +1,11 @@
 """The exact `count` smallest magnitudes among CPU tensors, in little more than one pass over memory.
 
-A sample gives two pivots around the wanted rank. A pass over the values, in parts that fit in the cache, keeps values at or above
-the low pivot, counts the rest, and collects the candidates between the pivots. Only these, a few per cent, are sorted. If the
-pivots miss the rank, a second pass takes all values as candidates, so the result is always exact.
+A sample gives two pivots around the wanted rank. A pass over the values reads blocks that fit in the cache. It keeps values at or
+above the low pivot, counts the rest, and collects the candidates between the pivots. Only the candidates, a few per cent of the
+values, are partially sorted. If the pivots miss the rank, a second pass takes all values as candidates, so the result is exact.
 
-Magnitudes are compared as integers: the bits of an IEEE number without the sign bit have the order of the magnitudes in every
-format, with inf below NaN, and no processor mode flushes denormals.
+Magnitudes are compared as integers. In every IEEE format, the bits without the sign bit have the same order as the magnitudes, with
+inf below NaN. Processor modes that flush denormals do not affect integers.
 """
 
 from __future__ import annotations
@@ -23,29 +23,28 @@ Bits: TypeAlias = np.ndarray[tuple[int], np.dtype[np.unsignedinteger[Any]]]
 Flags: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Positions: TypeAlias = np.ndarray[tuple[int], np.dtype[np.intp]]
 
-INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by element size: a view of a float's bits
-PART = 1 << 17  # values per part of a pass: 512 KiB of float32, within the second cache of a core
-SAMPLE = 1 << 17  # maximum number of values; for small tensors, one in 64
-DEVIATIONS = 4  # standard deviations of the sampled rank, to either side: misses once in about 16,000
-GOLDEN = np.uint64(
-    0x9E3779B97F4A7C15
-)  # fraction of the golden ratio in units of 2 ** -64; its multiples are evenly spread
+INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by element size: the integer type to view a float's bits
+PART = 1 << 17  # values per block of a pass: 512 KiB of float32, which fits in a core's L2 cache
+SAMPLE = 1 << 17  # maximum number of sampled values; small tensors use one in 64
+DEVIATIONS = 4  # standard deviations of the sampled rank on each side; a miss about once in 16,000
+# The fractional part of the golden ratio in units of 2 ** -64. Its multiples are evenly spread.
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def all_but_smallest(values: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
     """Return masks that are False at the `count` smallest magnitudes of all `values` together.
 
-    Of equal magnitudes, that in the earliest tensor, and there that of the lowest row-major index, comes first.
+    Equal magnitudes are pruned in the order of the tensors, and within a tensor in row-major order.
 
     Args:
-        values: floating point, on the CPU, of any shapes, strides and types; compared in the widest type.
+        values: floating point, on the CPU, of any shapes, strides and types; compared in the narrowest type that holds all.
         count: from 0 to the number of values.
 
     Returns:
-        bool, of the shapes of `values`, with the strides of those without gaps in memory.
+        bool, with the shapes of `values`; also with their strides if they have no gaps in memory.
 
     Raises:
-        ValueError: a tensor (named) holds NaN.
+        ValueError: a tensor (named) contains NaN.
     """
     if not values:
         return {}
@@ -80,7 +79,7 @@ def all_but_smallest(values: Mapping[str, Tensor], count: int) -> dict[str, Tens
 
 
 def in_memory_order(tensor: Tensor) -> list[int]:
-    """Return the dimensions from the slowest in memory to the fastest."""
+    """Return the dimensions sorted by stride, from the largest to the smallest."""
     if tensor.is_contiguous():
         return list(range(tensor.ndim))
     return sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
@@ -104,12 +103,12 @@ def _flat(tensor: Tensor) -> Tensor:
 
 
 def _widest(dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    """Return the pivots between which everything lies."""
+    """Return the pivots that enclose all values."""
     return dtype.type(0), dtype.type(np.iinfo(dtype).max)
 
 
 def _pivots(bits: list[Bits], count: int, total: int) -> tuple[Any, Any]:
-    """Return two doubled magnitudes that very likely enclose the one of rank `count`; the widest pair for few values."""
+    """Return two doubled magnitudes that very likely enclose the value of rank `count`. For few values they enclose all."""
     low, high = _widest(bits[0].dtype)
     wanted = min(SAMPLE, total // 64)
     sample = np.concatenate([each[_spread(-(-wanted * each.size // total), each.size)] for each in bits])
@@ -122,7 +121,7 @@ def _pivots(bits: list[Bits], count: int, total: int) -> tuple[Any, Any]:
 
 
 def _spread(count: int, size: int) -> Positions:
-    """Return `count` indices below `size`, evenly spread without a period that a layout could share."""
+    """Return `count` indices below `size`, evenly spread, but without a period that could match the tensor's layout."""
     fractions = np.arange(count, dtype=np.uint64) * GOLDEN >> np.uint64(32)  # modulo 1, in units of 2 ** -32
     return (fractions * np.uint64(size) >> np.uint64(32)).astype(np.intp)
 
@@ -130,7 +129,7 @@ def _spread(count: int, size: int) -> Positions:
 def _sweep(
     values: Mapping[str, Tensor], bits: list[Bits], kept: list[Flags], low: Any, high: Any
 ) -> tuple[int, list[tuple[Bits, Positions]]]:
-    """Fill `kept` with magnitude >= low; return how many lie below, and by tensor the candidates and where they are."""
+    """Set `kept` where magnitude >= low. Return how many are below, and each tensor's candidates with their positions."""
     first = next(iter(values.values()))
     infinity = 2 * int(torch.tensor(math.inf, dtype=first.dtype).view(INTEGERS[first.element_size()]).item())
     doubled, between = np.empty(PART, bits[0].dtype), np.empty(PART, np.bool_)
@@ -139,7 +138,7 @@ def _sweep(
         candidates, positions = [each[:0]], [np.empty(0, np.intp)]
         for start in range(0, each.size, PART):
             part = each[start : start + PART]
-            magnitudes = np.add(part, part, out=doubled[: part.size])  # shifts the sign bit out
+            magnitudes = np.add(part, part, out=doubled[: part.size])  # shifts out the sign bit
             if magnitudes.max() > infinity:
                 raise ValueError(f"{name} holds NaN, which has no magnitude to prune by")
             part_kept = np.greater_equal(magnitudes, low, out=flags[start : start + PART])

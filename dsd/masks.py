@@ -1,6 +1,6 @@
 """Masks with an exact count of pruned weights.
 
-A mask is a bool tensor with the shape and strides of its weight, True where the weight is kept: one byte per weight.
+A mask is a bool tensor with the shape and strides of its weight, True where the weight is kept. It takes one byte per weight.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Selection: TypeAlias = Literal["magnitude", "random"]
 def magnitude_mask(weight: Tensor, sparsity: float, *, name: str = "weight") -> Tensor:
     """Return the mask that prunes exactly `pruned_count` weights, those with the smallest magnitude.
 
-    Of equal magnitudes, the one with the lowest index (in logical, row-major order) is pruned first, so the mask depends neither
-    on memory format nor on device.
+    Of equal magnitudes, the one with the lowest index in logical (row-major) order is pruned first. So the mask does not depend on
+    memory format or device.
 
     Args:
         weight: floating point, any shape and size.
@@ -38,7 +38,7 @@ def magnitude_mask(weight: Tensor, sparsity: float, *, name: str = "weight") -> 
         bool, with shape, device and strides of `weight`; True where kept.
 
     Raises:
-        ValueError: `weight` holds NaN, or `sparsity` lies outside [0, 1].
+        ValueError: `weight` contains NaN, or `sparsity` is outside [0, 1].
     """
     return mask_like(weight, _kept({name: weight.detach()}, pruned_count(weight.numel(), sparsity))[name])
 
@@ -52,26 +52,26 @@ def select(
     select: Selection = "magnitude",
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
-    """Draw a mask for every prunable weight of `model` without changing the model.
+    """Select a mask for every prunable weight of `model` without changing the model.
 
-    Under `torch.distributed` with more than one process, every process must call this; all get the masks of rank 0.
+    Under `torch.distributed` with more than one process, every process must call this. All get the masks of rank 0.
 
     Args:
         model: see `prunable`.
-        sparsity: the share to prune, in [0, 1]; or shares by name or pattern of parameters or modules, as in
-            {"fc*": 0.9, "*": 0.3}: every prunable weight uses the first match.
+        sparsity: the share to prune, in [0, 1]; or shares by name or pattern of parameters or modules, such as
+            {"fc*": 0.9, "*": 0.3}. Every prunable weight uses the first match.
         skip: parameters not to prune; see `prunable`.
-        scope: "layer" prunes this share of each weight tensor, "global" this share of all together.
-        select: "magnitude" prunes the smallest weights; "random" as many random ones (the paper's ablation).
-        generator: for "random"; numbers are drawn on its device, by default the CPU, so that a seed gives the same mask on
-            every device and in every memory format.
+        scope: "layer" prunes this share of each weight tensor, "global" this share of all weights together.
+        select: "magnitude" prunes the smallest weights; "random" prunes the same number of random weights (the paper's ablation).
+        generator: for "random". Numbers are drawn on its device, by default the CPU. So a seed gives the same mask on every device
+            of the weights and in every memory format.
 
     Returns:
         mask by parameter name.
 
     Raises:
-        ValueError: a weight (named) holds NaN and is ranked by magnitude; nothing is prunable and `sparsity` > 0; an argument is
-            invalid; a pattern matches no weight, or a weight no pattern; or see `prunable`.
+        ValueError: a weight (named) that is ranked by magnitude contains NaN; nothing is prunable and `sparsity` > 0; an argument
+            is invalid; a pattern matches no weight; a weight matches no pattern; or see `prunable`.
     """
     if scope not in ("layer", "global"):
         raise ValueError(f"scope must be 'layer' or 'global', got {scope!r}")
@@ -105,10 +105,10 @@ def select(
 
 
 def _kept(scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
-    """Return masks with the shapes of the scores, False at the `count` smallest magnitudes of all, the first of equals.
+    """Return masks with the shapes of the scores, False at the `count` smallest magnitudes of all, earliest first if equal.
 
     Raises:
-        ValueError: a tensor (named) holds NaN.
+        ValueError: a tensor (named) contains NaN.
     """
     if not scores or next(iter(scores.values())).device.type == "cpu":
         return all_but_smallest({name: score.cpu() for name, score in scores.items()}, count)
@@ -119,7 +119,7 @@ def _kept(scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
         threshold = every.kthvalue(count).values
         kept = every > threshold
         surplus = every.numel() - int(kept.count_nonzero()) - count
-        if surplus:  # several values equal the threshold: keep the last
+        if surplus:  # several values equal the threshold: keep the last ones
             ties = (every == threshold).nonzero().view(-1)
             kept[ties[-surplus:]] = True
     parts = torch.split(kept, [score.numel() for score in scores.values()])
@@ -136,7 +136,7 @@ def _magnitudes(name: str, weight: Tensor) -> Tensor:
 
 
 def from_rank_0(kept: Tensor) -> Tensor:
-    """Return the mask (n,) of rank 0: replicas whose weights differ in the last bit must have equal masks."""
+    """Return the mask (n,) of rank 0. Replicas need equal masks even if their weights differ in the last bit."""
     if (
         torch.distributed.is_available()
         and torch.distributed.is_initialized()

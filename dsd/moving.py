@@ -7,18 +7,18 @@ from torch import Tensor
 
 
 def drop_and_grow(weight: Tensor, kept: Tensor, score: Tensor, share: float) -> Tensor:
-    """Drop the smallest kept weights and grow as many pruned weights, those with the highest score.
+    """Drop the smallest kept weights and grow the same number of pruned weights, those with the highest score.
 
-    Random scores give SET (Mocanu et al., 2018), the magnitude of gradients RigL (Evci et al., 2020).
+    Random scores give SET (Mocanu et al., 2018), gradient magnitudes as scores give RigL (Evci et al., 2020).
 
     Args:
-        weight: any shape.
-        kept: bool, the same shape.
+        weight: the weights, any shape.
+        kept: the current mask: bool, the same shape, True where kept.
         score: the same shape, finite; scores of kept weights are ignored.
-        share: of the kept weights to drop, in [0, 1]; fewer are dropped if fewer are pruned.
+        share: the share of the kept weights to drop, in [0, 1]. Never more weights are dropped than are pruned.
 
     Returns:
-        bool, the same shape, with as many kept as before.
+        the new mask: bool, the same shape, with the same number of kept weights.
     """
     count = min(round(share * int(kept.count_nonzero())), int((~kept).count_nonzero()))
     magnitude = weight.detach().abs().masked_fill(~kept, torch.inf).flatten()

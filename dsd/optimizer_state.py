@@ -1,9 +1,11 @@
 """Restart of an optimizer's state at the start of a phase.
 
-All arms call the same function, with or without masks, so that arms differ only in the mask. Mean size of the first update
-after 5,000 steps, in learning rates: fresh Adam 1.00; Adam with zero moments and the old step count 3.15; fresh RMSprop without
-correction 10 (alpha 0.99) or 32 (alpha 0.999). Here all weights under "fresh" and newly kept weights under "keep" move at most 1.06
-on average (tests/dsd/test_optimizer_state.py), given about 2 / (1 - alpha) steps of history for RMSprop.
+All arms call the same function, with or without masks, so that arms differ only in the mask.
+
+After 5,000 steps, the mean size of the first update is 1.00 learning rates for fresh Adam, and 3.15 for Adam with zero moments and
+the old step count. It is 10 (alpha 0.99) or 32 (alpha 0.999) for fresh RMSprop without correction. With this module, it is at most
+1.06 for all weights with "fresh", and for newly kept weights with "keep" (tests/dsd/test_optimizer_state.py). For RMSprop, this
+needs a history of about 2 / (1 - alpha) steps.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ Change: TypeAlias = Callable[[], Any]
 _FIRST_MOMENTS = ("momentum_buffer", "exp_avg", "grad_avg")
 _DECAYING_AVERAGES = ("exp_avg_sq", "square_avg", "exp_inf", "acc_delta")
 _KEPT_AS_THEY_ARE = ("max_exp_avg_sq", "sum", "prev", "step_size", "ax")
-"""Other state of `torch.optim` per weight. It does not decay and does not move a weight whose gradient is zero."""
+"""Other state per weight in `torch.optim`. It does not decay, and it does not change a weight whose gradient is zero."""
 _COUNTERS = ("step", "k", "weight_sum", "lr_max", "lookahead_step")
 """Counters of a parameter group: timm's Adan and LAMB, schedule-free optimizers, timm's Lookahead."""
 
@@ -47,30 +49,30 @@ def restart(
 ) -> None:
     """Prepare the state of `optimizer` for a new phase, in place.
 
-    "fresh": the state of a new optimizer, with an exception. A mean square without bias correction (`square_avg` of RMSprop and
-    Adadelta) restarts at its mean over the kept entries of the tensor; from zero, the first step would be 1 / sqrt(1 - alpha)
-    learning rates. (A wholly pruned tensor uses its own mean, which has decayed in S, so its first update is larger.) Without
-    history it starts at the mean square of `.grad`, and without a gradient the optimizer creates it. Counters of parameter groups
-    restart.
+    "fresh": the state of a new optimizer, with one exception. A mean square without bias correction (`square_avg` of RMSprop and
+    Adadelta) restarts at its mean over the kept entries of the tensor. If it started at zero, the first step would be
+    1 / sqrt(1 - alpha) learning rates. (A completely pruned tensor uses the mean over all entries, which has decayed in S, so its
+    first update is larger.) If there is no mean square yet, it starts at the mean square of `.grad`. If there is no gradient
+    either, the optimizer creates the state itself. Counters of parameter groups restart.
 
-    "keep": the state continues. Only if `masks` are given, pruned entries lose their momentum. Their decaying averages
-    (`exp_avg_sq`, `square_avg` and so on), which fall towards zero during the phase, are set to the mean over the kept entries of
-    the tensor, so that newly kept weights move as fast as the others. LBFGS drops its curvature pairs, which mix kept and pruned
-    weights.
+    "keep": the state continues. Changes are made only if `masks` are given. The momentum of pruned entries becomes zero. Their
+    decaying averages (`exp_avg_sq`, `square_avg` and so on), which fall towards zero during the phase, are set to the mean over the
+    kept entries of the tensor. So newly kept weights move as fast as the other weights. LBFGS drops its curvature pairs, which mix
+    kept and pruned weights.
 
     Learning rates and other settings do not change.
 
     Args:
-        optimizer: any of `torch.optim`, or under "keep" another one whose state has the same names; a wrapper, with all
-            optimizers inside; or a list.
+        optimizer: any optimizer of `torch.optim`, or with "keep" another one whose state has the same names; a wrapper, including
+            all optimizers inside it; or a list of these.
         state: "fresh" or "keep".
         masks: the masks of the sparse phase that begins or ends here, if any.
         model: the model to which the names of the masks refer.
 
     Raises:
-        ValueError: unknown `state`; masks without a model; a mask's name is no parameter; neither `optimizer` nor an optimizer
-            inside it has step hooks; under "keep", the state of a weight with a mask has a tensor of its shape under a name that
-            `torch.optim` does not use. Nothing is changed then.
+        ValueError: `state` is unknown; there are masks but no model; a mask's name is not a parameter; neither `optimizer` nor an
+            optimizer inside it has step hooks; or, with "keep", the state of a weight with a mask has a tensor of its shape with a
+            name that `torch.optim` does not use. Nothing is changed then.
     """
     for change in planned(followed(optimizer), state, masks, model):
         change()
@@ -79,7 +81,7 @@ def restart(
 def planned(
     optimizers: list[torch.optim.Optimizer], state: Policy, masks: Masks | None, model: nn.Module | None
 ) -> list[Change]:
-    """Return the changes that `restart` makes, without making them. Everything that can fail is checked.
+    """Return the changes that `restart` makes, without making them. All checks that can fail run here.
 
     Raises:
         ValueError: see `restart`.
@@ -96,7 +98,7 @@ def planned(
             for parameter in group["params"]:
                 kept = kept_by_id.get(id(parameter))
                 if state == "fresh":
-                    # The mask of another sparse phase tells which entries have decayed.
+                    # If no mask is given, a mask that is held (of another sparse phase) shows which entries have decayed.
                     mask = held_mask(parameter) if kept is None else kept
                     changes.append(_fresh(optimizer, group, parameter, mask))
                 elif kept is not None:
@@ -119,7 +121,7 @@ def _kept_by_id(masks: Masks, model: nn.Module | None) -> dict[int, Tensor]:
 
 
 def check_names(optimizer: torch.optim.Optimizer, parameter: Tensor, name: str) -> None:
-    """Raise ValueError if the state of `parameter` holds a tensor of its shape with an unknown name."""
+    """Raise ValueError if the state of `parameter` has a tensor of its shape with an unknown name."""
     known = (*_FIRST_MOMENTS, *_DECAYING_AVERAGES, *_KEPT_AS_THEY_ARE)
     for key, entry in optimizer.state.get(parameter, {}).items():
         if isinstance(entry, Tensor) and entry.shape == parameter.shape and entry.ndim and key not in known:
@@ -224,12 +226,12 @@ def _fill_pruned(entry: Tensor, kept: Tensor, value: float) -> None:
 
 
 def _real(values: Tensor) -> Tensor:
-    """Return a view of complex numbers as pairs, as optimizers treat them; other values unchanged."""
+    """Return a view of complex numbers as pairs of real numbers, as optimizers treat them. Return other values unchanged."""
     return torch.view_as_real(values) if values.is_complex() else values
 
 
 def _kept_mean(values: Tensor, kept: Tensor | None) -> float:
-    """Return the mean over the kept entries, since pruned entries have decayed.
+    """Return the mean over the kept entries, because pruned entries have decayed.
 
     If `values` do not have the shape of the mask, or the mask keeps nothing, return the mean over all values.
     """

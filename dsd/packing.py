@@ -18,9 +18,9 @@ Masks: TypeAlias = Mapping[str, Tensor]
 
 
 def pack(masks: Masks) -> dict[str, dict[str, Any]]:
-    """Return the masks as bits, an eighth of their size, in types that `torch.load` with `weights_only=True` accepts.
+    """Return the masks as bits, with an eighth of their size, in types that `torch.load` with `weights_only=True` accepts.
 
-    Sharded masks are gathered, so every process must call this. All get the same bits, which fit the unsharded model too.
+    Sharded masks are gathered, so every process must call this. All get the same bits, which also fit the unsharded model.
 
     Returns:
         by name: "bits", uint8 (ceil(n / 8),), row-major, lowest bit first; "shape", a list of integers.
@@ -42,11 +42,11 @@ def unpack(
 
     Args:
         packed: the result of `pack`.
-        device: of the masks; by default that of the weight in `like`, or the CPU.
+        device: the device of the masks; by default that of the weight in `like`, or the CPU.
         like: a model; the masks get the memory format (for speed) and the sharding of its weights.
 
     Raises:
-        ValueError: the number of bits of a mask does not fit its shape.
+        ValueError: the number of bytes of a mask does not fit its shape.
     """
     parameters = dict(all_names(like)) if like is not None else {}
     masks = {}
@@ -64,7 +64,7 @@ def unpack(
 
 
 def mask_like(weight: Tensor, kept: Tensor) -> Tensor:
-    """Return `kept` with the shape, strides, device and sharding of `weight`, without a copy if it has them."""
+    """Return `kept` with the shape, strides, device and sharding of `weight`, without a copy if it has these already."""
     if sharded(weight):
         from dsd.sharding import shard_like
 
@@ -79,17 +79,17 @@ def mask_like(weight: Tensor, kept: Tensor) -> Tensor:
 
 
 def apply(masks: Masks, model: nn.Module) -> None:
-    """Set the pruned weights of another model to exactly +0.0, once, for example of a running average (EMA, SWA).
+    """Set the pruned weights of another model, such as a running average (EMA, SWA), to exactly +0.0, once.
 
-    In an average that began before the sparse phase, pruned weights are not zero. Apply the masks to the average or to a copy
-    before evaluating or saving it; averaging may continue.
+    In an average that started before the sparse phase, pruned weights are not zero. Apply the masks to the average or to a copy
+    before evaluating or saving it. Averaging may continue afterwards.
 
     Args:
-        masks: by parameter name.
+        masks: bool masks by parameter name, True where kept.
         model: a model with the same parameter names, directly or in its `module` (`AveragedModel`, timm's `ModelEmaV3`).
 
     Raises:
-        ValueError: the model lacks the parameter of a mask, or its shape differs. Nothing is changed then.
+        ValueError: the model lacks the parameter of a mask, or the parameter has another shape. Nothing is changed then.
     """
     parameters = dict(all_names(model))
     while not masks.keys() <= parameters.keys() and isinstance(inner := model._modules.get("module"), nn.Module):
@@ -108,7 +108,7 @@ def apply(masks: Masks, model: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class MaskRow:
-    """A pruned tensor: number of weights, of weights that the mask keeps, and of zeros in the parameter."""
+    """A pruned tensor: the numbers of its weights, of weights that the mask keeps, and of zeros in the parameter."""
 
     name: str
     weights: int

@@ -1,4 +1,4 @@
-"""The rule for which parameters are pruned, and a reason for each exclusion."""
+"""The rule that decides which parameters are pruned, and the reason for each exclusion."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _NORMALISATIONS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm,
 
 @dataclass(frozen=True)
 class Prunable:
-    """The parameters that are pruned, and the others.
+    """The parameters that are pruned, and the excluded ones.
 
     Attributes:
         weights: parameters by name, in the order of `named_parameters`; a tied tensor occurs once, under its first name.
-        excluded: for every other parameter name, the reason.
+        excluded: all other parameter names, each with the reason.
     """
 
     weights: dict[str, nn.Parameter]
@@ -49,25 +49,27 @@ def unwrap(model: nn.Module) -> nn.Module:
 def all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     """Yield every name of every parameter of the plain model, including all names of tied tensors."""
     for name, parameter in unwrap(model).named_parameters(remove_duplicate=False):
-        yield name.replace("_orig_mod.", ""), parameter  # added by a compiled submodule
+        yield name.replace("_orig_mod.", ""), parameter  # a compiled submodule adds this to names
 
 
 def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
-    """Return which parameters of `model` are pruned, and why the others are not.
+    """Return which parameters of `model` are pruned, and why the other parameters are not.
 
     Every trained floating-point parameter with at least two dimensions is pruned, except biases, scales of normalisations and
-    parameters with one number per channel. The rule does not guess which layer comes first: use `skip` to exclude a layer.
+    parameters with one number per channel. The rule does not use the order of layers: use `skip` to exclude a layer, such
+    as the first one.
 
     Args:
         model: any module; wrappers (DistributedDataParallel, `torch.compile`) are removed.
-        skip: names of parameters ("conv1.weight") or modules ("conv1": all below it), or patterns of either
+        skip: names of parameters ("conv1.weight") or modules ("conv1": all parameters in it), or patterns of either
             ("layer?.*.downsample"). An entry that matches any name of a tied tensor skips the tensor.
 
     Raises:
         ValueError: an entry of `skip` matches nothing; the model is wrapped in FullyShardedDataParallel (FSDP1); or a trained
-            tensor that is not skipped has no shape yet (a lazy module before its first batch), is the input of a
-            parametrization or hook that computes a weight (`weight_norm`, `orthogonal`, `torch.nn.utils.prune` and so on), is in
-            a scripted module, or is neither a plain tensor (but quantised, sparse and so on) nor sharded by `fully_shard`.
+            tensor cannot be pruned and is not skipped. A tensor cannot be pruned in these cases: it has no shape yet (a lazy module
+            before its first batch); it is the input of a parametrization or hook that computes a weight (`weight_norm`,
+            `orthogonal`, `torch.nn.utils.prune` and so on); it is in a scripted module; or it is neither a plain tensor (but for
+            example quantised or sparse) nor sharded by `fully_shard`.
     """
     if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):
         raise ValueError("FullyShardedDataParallel flattens weights, which cannot be pruned: use fully_shard (FSDP2)")
@@ -105,7 +107,7 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
             raise ValueError(f"{name} {refusal}, or add {name} to `skip`")
         elif reason := _spared(owners[id(parameter)], parameter):
             excluded[name] = reason
-        elif not parameter.is_meta and (refusal := unfit(parameter)):  # a model on the meta device is accepted
+        elif not parameter.is_meta and (refusal := unfit(parameter)):  # models on the meta device are accepted
             raise ValueError(f"{name} {refusal}, or add {name} to `skip`")
         else:
             weights[name] = parameter
@@ -136,7 +138,7 @@ _Owners = list[tuple[nn.Module, str]]
 
 
 def _owners(model: nn.Module) -> dict[int, _Owners]:
-    """Return the modules of each parameter, by id, with its name in each."""
+    """Return the modules that contain each parameter, with its name there, by the parameter's id."""
     owners: dict[int, _Owners] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
@@ -145,7 +147,7 @@ def _owners(model: nn.Module) -> dict[int, _Owners]:
 
 
 def _spared(owners: _Owners, parameter: nn.Parameter) -> str | None:
-    """Return why a parameter with at least two dimensions is not the weight of a layer; None if it is."""
+    """Return why a parameter with at least two dimensions is not the weight of a layer; None if it is one."""
     if all(isinstance(module, _NORMALISATIONS) or type(module).__name__.endswith("Norm") for module, _ in owners):
         return "a normalisation's scale or bias"
     if all(name == "bias" or name.startswith("bias_") or name.endswith("_bias") for _, name in owners):
@@ -156,7 +158,7 @@ def _spared(owners: _Owners, parameter: nn.Parameter) -> str | None:
 
 
 def _refused(owners: _Owners) -> str | None:
-    """Return why a zero in a parameter may not be a zero in a weight, and what to do; None if it is."""
+    """Return why a zero in a parameter may not be a zero in a weight, and what to do; None if it is always one."""
     for module, name in owners:
         if isinstance(module, torch.jit.ScriptModule):
             return "is in a scripted module, whose weights cannot be held: prune first, then script"
@@ -174,7 +176,7 @@ def _refused(owners: _Owners) -> str | None:
 
 
 def matches(entry: str, name: str) -> bool:
-    """Return whether an entry is the name of a parameter or of a module that holds it, or a pattern of either."""
+    """Return whether `entry` is `name` or the name of a module that contains it, or a pattern that matches one of these names."""
     return any(entry == path or fnmatchcase(path, entry) for path in _paths(name))
 
 
@@ -185,6 +187,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _paths(name: str) -> list[str]:
-    """Return "a.b.c" as ["a", "a.b", "a.b.c"]: the modules that hold a parameter, and the parameter."""
+    """Return the names of the modules that contain a parameter, and its name: ["a", "a.b", "a.b.c"] for "a.b.c"."""
     parts = name.split(".")
     return [".".join(parts[: end + 1]) for end in range(len(parts))]

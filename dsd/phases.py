@@ -22,22 +22,22 @@ from dsd.wrapped_optimizers import Optimizers, followed
 
 
 class Phases:
-    """Dense, sparse and re-dense phases by step number, run on a model; a `Phase` is data, one phase of a `Schedule`.
+    """Dense, sparse and re-dense phases by step number, run on a model; a `Phase` is only data, one phase of a `Schedule`.
 
         phases = dsd.Phases(sparsity=0.3, begin=10_000, end=15_000)
         for step, batch in enumerate(batches, start):
             phases.at(step, model, optimizer)
             ...
 
-    Call `at` before every step. At `begin` masks are drawn and held, and at `end` released, as by entering and leaving `sparse`.
-    Save `state_dict()` with the state of model and optimizer and the number of steps taken: a run resumed at that step equals an
-    uninterrupted run. If training ends inside a sparse phase, call `close`. With a sparsity of 0 nothing is pruned but the
-    optimizer restarts, as in the equal-budget control.
+    Call `at` before every step. Step `begin` does the same as entering `sparse` (select and hold masks), and step `end` the same as
+    leaving it (release the weights). Save `state_dict()` together with the state of model and optimizer and the number of steps
+    taken. A run resumed at that step equals an uninterrupted run. If training ends inside a sparse phase, call `close`. With a
+    sparsity of 0, nothing is pruned, but the optimizer restarts, as in the equal-budget control.
 
     Args:
-        sparsity: the share to prune, or shares by pattern (see `select`); for several phases a list, or the same for all.
+        sparsity: the share to prune, or shares by pattern (see `select`); for several phases a list, or one value for all.
         begin: the first step of the sparse phase, counted from 0; for several phases a list.
-        end: the first step after it; for several phases a list.
+        end: the first step after the sparse phase; for several phases a list.
         skip: parameters not to prune; see `prunable`.
         scope: "layer" or "global"; see `select`.
         select: "magnitude" or "random"; see `select`.
@@ -45,8 +45,8 @@ class Phases:
         state: treatment of the optimizer's state at the start and end of a phase; see `restart`.
 
     Raises:
-        ValueError: a phase ends before it begins, or begins before the last one has ended; lists of different lengths; a share
-            outside [0, 1]; an unknown `state`.
+        ValueError: a phase ends before it begins, or begins before the previous one has ended; lists have different lengths; a
+            share is outside [0, 1]; or `state` is unknown.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Phases:
 
     @classmethod
     def of(cls, schedule: Schedule, steps_per_epoch: int, **options: Any) -> Phases:
-        """Return the sparse phases of a schedule. `options` are arguments of the class.
+        """Return the sparse phases of a schedule. `options` are further arguments of `Phases`.
 
         Raises:
             ValueError: `steps_per_epoch` is not positive.
@@ -100,18 +100,20 @@ class Phases:
         """Begin, continue or end a sparse phase according to the step number. Call this before the step.
 
         Args:
-            step: optimizer steps taken so far; the loop decides whether a step that GradScaler skips counts. A number may be
-                repeated (accumulated gradients) or left out, but not a whole phase. So resuming one step early is not noticed.
-            model: see `sparse`; the same during a phase.
-            optimizer: see `sparse`; the same during a phase.
+            step: the number of optimizer steps taken so far; your loop decides whether a step that GradScaler skips counts. Numbers
+                may be repeated (accumulated gradients), so resuming one step too early raises no error. Numbers may be left out,
+                but not a whole sparse phase.
+            model: see `sparse`; it must be the same during a phase.
+            optimizer: see `sparse`; it must be the same during a phase.
 
         Returns:
-            the masks in use, which can `move`; None in a dense phase.
+            the masks in use (see `Held.move`); None in a dense phase.
 
         Raises:
-            ValueError: see `sparse`; the model or optimizer changed during a phase. Model and optimizer are unchanged then.
-            RuntimeError: the first call comes after the beginning of a sparse phase and no state was loaded; step numbers
-                decrease; at the end of a phase, see `hold`.
+            ValueError: see `sparse`; or another model or optimizer is passed during a phase. Model and optimizer are unchanged
+                then.
+            RuntimeError: the first call comes after the beginning of a sparse phase and no state was loaded; a whole sparse phase
+                was left out; step numbers decrease; or, at the end of a phase, see `hold`.
         """
         self._require_next(step)
         if self._saved is not None:
@@ -138,9 +140,9 @@ class Phases:
         return self._holding.held if self._holding is not None else None
 
     def close(self) -> None:
-        """End training: check pruned weights and remove hooks, without a restart.
+        """End training: check pruned weights and remove hooks, without restarting the optimizer.
 
-        The state still holds the masks, and `at` can continue with them.
+        The state still contains the masks, and `at` can continue with them.
 
         Raises:
             RuntimeError: see `hold`.
@@ -151,9 +153,10 @@ class Phases:
             holding.let_go()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return position and masks, packed into bits, in types that `torch.load` with `weights_only=True` accepts.
+        """Return the position and the masks, packed into bits, in types that `torch.load` with `weights_only=True` accepts.
 
-        If weights are sharded (FSDP2), every process must call this; all get the same state. A call on one process waits forever.
+        If weights are sharded (FSDP2), every process must call this, and all get the same state. A call in only one process never
+        returns.
         """
         generator = self.options["generator"]
         return {
@@ -164,10 +167,10 @@ class Phases:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`, loaded before or after those of model and optimizer.
+        """Continue from `state`. Load it before or after the states of model and optimizer.
 
         Raises:
-            ValueError: `state` is not a state of `Phases`, or has more phases; the state of the generator is missing. Nothing is
+            ValueError: `state` is not a state of `Phases`, or has more phases; or the state of the generator is missing. Nothing is
                 changed then.
         """
         if missing := {"step", "begun", "masks", "generator"} - state.keys():
@@ -185,7 +188,7 @@ class Phases:
         self._saved = dict(state["masks"]) if state["masks"] is not None else None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state of a copy or pickle, which continues from here with its own model and optimizer."""
+        """Return the state for a copy or pickle, which continues from here with its own model and optimizer."""
         return vars(self) | {"_holding": None, "_saved": self.state_dict()["masks"]}
 
     def _require_next(self, step: int) -> None:

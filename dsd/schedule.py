@@ -1,7 +1,7 @@
 """Phases and schedules of Dense-Sparse-Dense training, as pure data (standard library only).
 
-A schedule gives phase and learning rate of every optimizer step. Boundaries are exact for phases of any length (VGG-16's sparse
-phase takes 1.25 epochs).
+A schedule gives the phase and the learning rate of every optimizer step. Phases may have any length (VGG-16's sparse phase takes
+1.25 epochs), without accumulated rounding errors.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class StepDecay:
 
     def factor(self, epoch: float, epochs: float) -> float:
         """Return the factor of the phase's rate at `epoch` (since the start of the phase)."""
-        # 1e-9 corrects rounding: without it, step 3 x every may come before the third drop.
+        # 1e-9 corrects rounding errors. Without it, the third drop may come one step after 3 x every.
         return float(self.factor_each ** int(epoch / self.every + 1e-9))
 
 
@@ -54,7 +54,7 @@ class PolynomialDecay:
 
 @dataclass(frozen=True)
 class Continued:
-    """Part of a longer decay: the rate falls as in a phase of `whole` epochs from epoch `start` on."""
+    """A part of a longer decay: the rate decays as from epoch `start` of a phase of `whole` epochs."""
 
     decay: Decay
     start: float
@@ -70,11 +70,11 @@ Decay = Constant | StepDecay | PolynomialDecay | Continued
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a `Schedule`, as data: kind, length, learning rate and sparsity. `Phases` runs sparse phases on a model.
+    """One phase of a `Schedule`, as pure data: kind, length, learning rate and sparsity. `Phases` runs sparse phases on a model.
 
     Raises:
-        ValueError: `kind` is unknown, `epochs` or `lr` is not positive and finite, `sparsity` is outside [0, 1] or not 0 in a
-            phase that is not sparse.
+        ValueError: `kind` is unknown, `epochs` or `lr` is not positive and finite, `sparsity` is outside [0, 1], or is not 0
+            in a phase that is not sparse.
     """
 
     kind: PhaseKind
@@ -98,7 +98,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Position:
-    """Position of a step: phase, step within the phase, number of steps of the phase, learning rate."""
+    """The position of a step: phase and its index, step within the phase (from 0), number of steps in the phase, learning rate."""
 
     index: int
     phase: Phase
@@ -139,7 +139,8 @@ class Schedule:
     def boundaries(self, steps_per_epoch: int) -> tuple[int, ...]:
         """Return the step at which each phase ends (exclusive); the last is the total.
 
-        Ends are rounded from the sum of epochs so far, so rounding does not add up. Each phase has at least one step.
+        Each end is rounded from the exact sum of epochs so far, so rounding errors do not accumulate. Each phase has at least one
+        step.
 
         Raises:
             ValueError: `steps_per_epoch` is not positive.

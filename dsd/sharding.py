@@ -1,4 +1,4 @@
-"""Sharded tensors (FSDP2's `DTensor`): local parts, gathered values, and masks with the same sharding."""
+"""Sharded tensors (FSDP2's `DTensor`): local shards, gathered values, and masks with the same sharding."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 
 def sharded(tensor: Tensor) -> bool:
-    """Return whether `tensor` is a DTensor, without importing the module: if it is not loaded, there is none."""
+    """Return whether `tensor` is a DTensor. If the module of DTensor is not loaded, no tensor is one, so it is not imported."""
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)
 
 
 def local(tensor: Tensor) -> Tensor:
-    """Return this process's shard, sharing its memory; a plain tensor unchanged."""
+    """Return this process's shard, without a copy. Return a plain tensor unchanged."""
     if not sharded(tensor):
         return tensor
     shards: Any = tensor
@@ -26,7 +26,7 @@ def local(tensor: Tensor) -> Tensor:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return the gathered values of all shards (every process must call this); a plain tensor unchanged."""
+    """Return the gathered values of all shards; every process must call this. Return a plain tensor unchanged."""
     if not sharded(tensor):
         return tensor
     if tensor.dtype != torch.bool:
@@ -38,7 +38,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def shard_like(weight: Tensor, values: Tensor) -> Tensor:
-    """Return `values`, of the whole shape and equal in every process, with the sharding and memory layout of `weight`."""
+    """Return `values` (whole shape, equal in all processes) with the sharding and memory layout of `weight`."""
     from torch.distributed.tensor import DTensor, Replicate
 
     mesh, placements = weight.device_mesh, weight.placements  # type: ignore[attr-defined]
@@ -49,7 +49,7 @@ def shard_like(weight: Tensor, values: Tensor) -> Tensor:
 
 
 def total(part: Tensor, like: Tensor) -> Tensor:
-    """Return the sum of `part` over the shards of `like`; `part` itself for a plain tensor."""
+    """Return the sum of `part` over the shards of `like`. If `like` is a plain tensor, return `part`."""
     if not sharded(like):
         return part
     from torch.distributed.tensor import DTensor, Partial, Replicate

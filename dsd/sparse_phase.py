@@ -1,4 +1,4 @@
-"""Sparse phases: context managers, and the beginning and end that `Phases` shares with them."""
+"""Sparse phases as context managers, and the functions that begin and end a phase, which `Phases` uses too."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def sparse(
     generator: torch.Generator | None = None,
     state: Policy = "fresh",
 ) -> Iterator[Held]:
-    """Run a sparse phase: draw masks, hold them while the body trains, then release the weights.
+    """Run a sparse phase: select masks, hold them while the body trains, then release the weights.
 
         with dsd.sparse(model, optimizer, sparsity=0.3) as masks:
             train(model, optimizer, ...)
 
-    Entering and leaving start a phase, so both `restart` the optimizer with `state`, with all its parameters, masked or not.
-    Leaving by an exception does not. The model remains plain, and nothing is left on model or optimizer afterwards. To continue
-    a sparse phase from a checkpoint, use `Phases`; or `hold`, and after it `restart`.
+    A new phase starts both on entering and on leaving. Both `restart` the optimizer with `state`, for all its parameters, with or
+    without a mask. Leaving by an exception does not restart it. The model gets no wrappers or parametrizations, and nothing remains
+    on model or optimizer afterwards. To continue a sparse phase from a checkpoint, use `Phases`, or `hold` followed by `restart`.
 
     Args:
         model: the model, wrapped or not.
-        optimizer: the optimizer of its weights, a wrapper around it, or a list of these.
+        optimizer: the optimizer of the model's weights, a wrapper around it, or a list of these.
         sparsity: the share of weights to prune, in [0, 1], or shares by pattern; see `select`.
         skip: parameters not to prune; see `prunable`.
         scope: "layer" or "global"; see `select`.
@@ -54,7 +54,7 @@ def sparse(
         masks by parameter name; see `Held`.
 
     Raises:
-        ValueError: see `select`, `hold` and `restart`; model and optimizer are unchanged then.
+        ValueError: see `select`, `hold` and `restart`. Model and optimizer are unchanged then.
         RuntimeError: see `hold`.
     """
     options = {"skip": skip, "scope": scope, "select": select, "generator": generator}
@@ -68,30 +68,31 @@ def sparse(
 def hold(model: nn.Module, optimizer: Optimizers, masks: Masks) -> Iterator[Held]:
     """Hold pruned weights at exactly +0.0 while the body runs: on entry and after every step.
 
-    Draws no masks and does not change the optimizer's state; use it to continue a sparse phase. At the end of the phase,
-    `restart(optimizer, masks=masks, model=model)` does the same as leaving `sparse`.
+    This selects no masks and does not change the optimizer's state. Use it to continue a sparse phase. After the phase, call
+    `restart(optimizer, masks=masks, model=model)`, as leaving `sparse` does.
 
     Gradients of pruned weights are zeroed when they are accumulated, before gradient clipping, GradScaler or
-    DistributedDataParallel reads them, and the weights after `optimizer.step`. A mask that prunes nothing costs nothing and
-    changes nothing.
+    DistributedDataParallel reads them. Pruned weights are zeroed after `optimizer.step`. A mask that prunes nothing has no effect
+    and no cost.
 
     Args:
         model: the model, wrapped or not.
-        optimizer: the optimizer of its weights, a wrapper around it, or a list of these. The hooks run at every step of the
-            wrapper or of the optimizers inside, if they have torch's step hooks.
-        masks: by parameter name, of the weight's shape, True where kept. A mask with the strides and device of the weight is
-            used without a copy: do not write to it.
+        optimizer: the optimizer of the model's weights, a wrapper around it, or a list of these. The hooks run at every step of
+            the wrapper and of the optimizers inside it, as far as they have torch's step hooks.
+        masks: bool masks by parameter name, of the weight's shape, True where kept. A mask with the strides and device of the
+            weight is used without a copy: do not write to it.
 
     Yields:
-        the masks in use, which can `move`.
+        the masks in use; `Held.move` replaces them.
 
     Raises:
-        ValueError: a mask names no parameter, or is not bool of the parameter's shape; the optimizer does not hold the weight;
-            neither it nor an optimizer inside has step hooks; the weight is held already, or is not a plain tensor; a gradient is
-            sparse. Nothing is changed then. (If a gradient becomes sparse later, `backward` raises this.)
-        RuntimeError: a parameter was replaced or removed during the phase (raised by `step`), as by
-            `load_state_dict(..., assign=True)` or a parametrization; or something other than the optimizer, such as a second
-            optimizer, changed pruned weights (a warning the first time, then raised by `step` or `backward`, or on leaving).
+        ValueError: a mask's name is not a parameter, or the mask is not bool of the parameter's shape; the optimizer does not hold
+            the weight; neither the optimizer nor an optimizer inside it has step hooks; the weight already has a mask, or is not a
+            plain tensor; a gradient is sparse. Nothing is changed then. (If a gradient becomes sparse later, `backward` raises
+            this.)
+        RuntimeError: a parameter was replaced or removed during the phase, for example by `load_state_dict(..., assign=True)` or a
+            parametrization (raised by `step`); or something other than the optimizer, such as a second optimizer, changed pruned
+            weights (the first time a warning, then raised by `step` or `backward`, or on leaving).
     """
     holding = take_hold(model, optimizer, masks)
     with _released_on_error(holding):
@@ -109,13 +110,13 @@ def _released_on_error(holding: Holding) -> Iterator[None]:
 
 
 def begin(model: nn.Module, optimizer: Optimizers, sparsity: Sparsity, state: Policy, **options: Any) -> Holding:
-    """Begin a sparse phase: draw masks, restart the optimizer, hold the masks. `options` are those of `select`.
+    """Begin a sparse phase: select masks, restart the optimizer, hold the masks. `options` are arguments of `select`.
 
     Raises:
         ValueError: see `select`, `hold` and `restart`. Model and optimizer are unchanged then.
     """
     check_policy(state)
-    followed(optimizer)  # refused before masks are drawn
+    followed(optimizer)  # raises before masks are selected
     return take_hold(model, optimizer, select_masks(model, sparsity, **options), state)
 
 
@@ -130,7 +131,7 @@ def end(holding: Holding, model: nn.Module, optimizer: Optimizers, state: Policy
 
 
 def take_hold(model: nn.Module, optimizer: Optimizers, masks: Masks, state: Policy | None = None) -> Holding:
-    """Hold the masks and, if `state` is given, restart the optimizer with it. All checks come first.
+    """Hold the masks and, if `state` is given, restart the optimizer with it. All checks run before any change.
 
     Raises:
         ValueError: see `hold` and `restart`. Nothing is changed then.

@@ -1,4 +1,4 @@
-"""The share to prune of each layer: the same for all, by pattern, or Erdos-Renyi-kernel shares."""
+"""The share of each layer to prune: the same for all, by pattern, or Erdos-Renyi-kernel shares."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from dsd.parameters import did_you_mean, matches, prunable
 
 Sparsity: TypeAlias = float | Mapping[str, float]
-"""A share in [0, 1], or shares by name or pattern; a weight uses the first match."""
+"""A share in [0, 1], or shares by name or pattern. A weight uses the first entry that matches."""
 
 
 def pruned_count(weights: int, sparsity: float) -> int:
@@ -32,7 +32,7 @@ def check_sparsity(sparsity: Sparsity) -> None:
 
 
 def shares(weights: Iterable[str], sparsity: Sparsity) -> dict[str, float]:
-    """Return the share to prune of each of the named weights.
+    """Return the share to prune for each of the named weights.
 
     Raises:
         ValueError: a share is outside [0, 1]; a pattern matches no weight; a weight matches no pattern.
@@ -62,13 +62,14 @@ def erk(model: nn.Module, sparsity: float, *, skip: Iterable[str] = ()) -> dict[
     Args:
         model: see `prunable`.
         sparsity: the share to prune of all weights, in [0, 1].
-        skip: parameters not to prune; see `prunable`. They do not count. Pass the same to `select` or `sparse`.
+        skip: parameters not to prune; see `prunable`. They do not count towards `sparsity`. Pass the same `skip` to
+            `select` or `sparse`.
 
     Returns:
         shares by parameter name, for `sparsity` of `select`, `sparse` and `Phases`.
 
     Raises:
-        ValueError: `sparsity` lies outside [0, 1], or see `prunable`.
+        ValueError: `sparsity` is outside [0, 1]; or see `prunable`.
     """
     check_sparsity(sparsity)
     shapes = {name: weight.shape for name, weight in prunable(model, skip).weights.items() if weight.numel()}

@@ -1,4 +1,4 @@
-"""Optimizers inside wrappers: which ones have step hooks, and which others hold a weight."""
+"""Optimizers inside wrappers: which of them have step hooks, and which other optimizers hold a weight."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ INSIDE = ("optimizer", "opt", "optim", "base_optimizer", "inner_optimizer", "_op
 
 
 def followed(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
-    """Return the optimizers with step hooks among `optimizer` and those inside it, the outermost first.
+    """Return the optimizers that have step hooks, from `optimizer` itself to the innermost inside it.
 
     Raises:
-        ValueError: there is none, for the optimizer or for one in a list.
+        ValueError: there is no such optimizer, also for a single entry of a list.
     """
     by_id: dict[int, torch.optim.Optimizer] = {}
     for given in optimizer if isinstance(optimizer, list | tuple) else (optimizer,):
@@ -41,12 +41,12 @@ def stepped(optimizers: Iterable[torch.optim.Optimizer]) -> set[int]:
 
 
 def names(optimizers: Iterable[torch.optim.Optimizer]) -> str:
-    """Return the names of their step methods, for messages."""
+    """Return the names of the optimizers' step methods, for messages."""
     return " and ".join(dict.fromkeys(f"{type(optimizer).__name__}.step" for optimizer in optimizers))
 
 
 def others(parameter: torch.Tensor, optimizers: list[torch.optim.Optimizer]) -> list[torch.optim.Optimizer]:
-    """Return the other optimizers of this process that hold `parameter`. Slow, since it searches all objects: for errors only."""
+    """Return the other optimizers of this process that hold `parameter`. Slow, because it searches all objects; for errors only."""
     alive = [o for o in gc.get_objects() if issubclass(type(o), torch.optim.Optimizer) and _has_step_hooks(o)]
     return [o for o in alive if not any(o is known for known in optimizers) and id(parameter) in stepped([o])]
 
@@ -63,7 +63,7 @@ def _layers(optimizer: Any) -> list[Any]:
 
 
 def _inside(layer: Any) -> Iterator[Any]:
-    """Yield the optimizers inside a wrapper: attributes that are optimizers, lists of them, or have a name in INSIDE."""
+    """Yield the optimizers inside a wrapper: attributes that are optimizers, lists of optimizers, or named in INSIDE."""
     for name, value in list(getattr(layer, "__dict__", {}).items()):
         for inner in value if isinstance(value, list | tuple) else (value,):
             if isinstance(inner, torch.optim.Optimizer) or (name in INSIDE and hasattr(inner, "step")):
@@ -74,6 +74,6 @@ def _has_step_hooks(layer: Any) -> bool:
     """Return whether hooks can be registered and will run.
 
     A subclass that does not call Optimizer's __init__ (Accelerate) has the methods but no hooks. A wrapper that forwards
-    attributes (Lightning, Fabric) has only the hooks of the inner optimizer, which is in the list itself.
+    attributes (Lightning, Fabric) has only the hooks of the inner optimizer, which `followed` returns itself.
     """
     return isinstance(layer, torch.optim.Optimizer) and isinstance(vars(layer).get("_optimizer_step_post_hooks"), dict)

@@ -14,19 +14,19 @@ from torch import Tensor
 from dsd.kth_smallest import INTEGERS, in_memory_order
 from dsd.sharding import local, total
 
-BUFFER = 1024  # values
-PART = 1 << 16  # values checked together; their flags fit in the first cache
+BUFFER = 1024  # values in numpy's buffer
+PART = 1 << 16  # values checked together; their flags fit in the L1 cache
 
 
 def zero_pruned_(tensor: Tensor, kept: Tensor) -> None:
     """Set the pruned entries of `tensor` to exactly +0.0, in place, including NaN and negative numbers.
 
-    If both have the same memory order, this is one pass over the bits: an integer times 0 is 0 for any float. On one core it
-    takes 1.6 times as long as reading the weights, `masked_fill_` 24 times (11 and 103 million float32 weights, torch 2.12,
-    numpy 2.4).
+    If both have the same memory order, this is one pass that multiplies the bits of each value, as an integer, by 1 or 0. So the
+    result is +0.0 for any float, including NaN. On one core it takes 1.6 times as long as reading the weights; `masked_fill_` takes
+    24 times as long (11 and 103 million float32 weights, torch 2.12, numpy 2.4).
 
     Args:
-        tensor: floating point, any shape; of a sharded tensor, each process zeroes its shard.
+        tensor: floating point, any shape. For a sharded tensor, each process zeroes its shard.
         kept: bool, the same shape and device.
     """
     tensor, kept = local(tensor), local(kept)
@@ -41,13 +41,14 @@ def zero_pruned_(tensor: Tensor, kept: Tensor) -> None:
         bits.mul_(ones)
         return
     if torch.get_num_threads() == 1:
-        # numpy widens the mask in buffers; with this size they fit in the first cache; numpy's default takes twice as long
+        # numpy converts the mask to the wider type in buffers. With this size they fit in the L1 cache; the default takes twice as
+        # long.
         before = np.setbufsize(BUFFER)
         np.multiply(bits.numpy(), ones.numpy(), out=bits.numpy())
         np.setbufsize(before)
         torch.autograd.graph.increment_version(tensor)
         return
-    # torch uses several threads but multiplies mixed types slowly (5 to 16 reads), so the mask is widened first.
+    # torch uses several threads but multiplies mixed types slowly (5 to 16 times a read), so the mask is converted first.
     scratch = _scratch(integer, threading.get_ident())
     for start in range(0, bits.numel(), scratch.numel()):
         part = bits[start : start + scratch.numel()]
@@ -63,13 +64,12 @@ def any_pruned(tensor: Tensor, kept: Tensor) -> bool:
         return bool((tensor != 0).logical_and_(~kept).any())
     assert values is not None
     assert mask is not None
-    return any(
-        _looked_at(values.numpy(), mask.numpy())
-    )  # by parts: 2 reads, where whole tensors take 14 and their memory
+    # In blocks, this takes as long as 2 reads of the values. On whole tensors it takes 14 reads, and memory of their size.
+    return any(_looked_at(values.numpy(), mask.numpy()))
 
 
 def prunes(kept: Tensor) -> bool:
-    """Return whether a mask prunes anything, in any process. Takes a sixth of a read of the weights; `all` takes four."""
+    """Return whether a mask prunes anything, in any process. Takes a sixth of the time to read the weights; `all` takes 4 reads."""
     shard = local(kept)
     pruning = bool(shard.numel()) and not bool(shard.view(torch.uint8).min())
     if shard is kept:
@@ -78,7 +78,7 @@ def prunes(kept: Tensor) -> bool:
 
 
 class GradientMask:
-    """A hook that masks `.grad` when it is accumulated, before gradient clipping and DistributedDataParallel."""
+    """A hook that masks `.grad` when it is accumulated, before gradient clipping and DistributedDataParallel read it."""
 
     def __init__(self, name: str, kept: Tensor, look: Callable[[str], None] = lambda name: None) -> None:
         self.name, self.kept, self.look = name, kept, look
@@ -108,7 +108,7 @@ class GradientMask:
 def held_mask(parameter: Tensor) -> Tensor | None:
     """Return the mask held on a parameter; None if there is none.
 
-    It comes from the hook of the parameter, so copies and abandoned models cannot interfere.
+    The mask is found through the hook of the parameter, so copies and abandoned models cannot interfere.
     """
     hooks = (parameter._post_accumulate_grad_hooks or {}).values()
     return next((hook.kept for hook in hooks if isinstance(hook, GradientMask)), None)
@@ -130,5 +130,5 @@ def _in_memory_order(tensor: Tensor) -> Tensor | None:
 
 @functools.lru_cache(maxsize=8)
 def _scratch(dtype: torch.dtype, thread: int) -> Tensor:
-    """Return a buffer for this thread; allocating it each time would cost a page fault per 4 KiB."""
+    """Return a buffer for this thread. It is reused, because each new allocation would cost a page fault per 4 KiB."""
     return torch.empty(1 << 20, dtype=dtype)

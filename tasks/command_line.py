@@ -1,4 +1,4 @@
-"""Command lines, parsed by tyro, with errors as one-line messages instead of tyro's boxes."""
+"""Parses command lines with tyro. Errors are one-line messages instead of tyro's boxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 import tyro
-from tyro._errors import (  # private: requirements.lock pins the version, and tests fail if a newer one moves them
+from tyro._errors import (  # private: requirements.lock pins tyro's version, and tests fail if a newer version moves these names
     BadValue,
     InstantiationFailure,
     InvalidChoice,
@@ -26,7 +26,7 @@ _CONVERSIONS = {
     r"^invalid literal for int\(\) with base 10:": "expected a whole number, got",
     r"^could not convert string to float:": "expected a number, got",
 }
-"""Messages of tyro and Python about a value, and their replacements."""
+"""Patterns of messages of tyro and Python about a value, and their replacements."""
 
 
 class _RefusedError(Exception):
@@ -41,7 +41,7 @@ def parse(form: Any, words: Sequence[str], prog: str, description: str | None = 
     Args:
         form: a dataclass, or a union of dataclasses, each annotated as a subcommand.
         words: the command line without the program.
-        prog: the program as typed.
+        prog: the program as the user types it.
         description: for help; by default the docstring of the dataclass.
 
     Raises:
@@ -64,7 +64,7 @@ def _read(form: Any, words: Sequence[str], prog: str, description: str | None = 
 
 
 def _sentence(event: ParseErrorEvent, form: Any, words: Sequence[str]) -> str:
-    """Return the message."""
+    """Return the message for an error that tyro reports."""
     commands = [note.name for annotated in get_args(form) for note in get_args(annotated)[1:]]
     if commands and not words:
         return f"expected a command: {', '.join(commands)}"
@@ -93,7 +93,7 @@ def _name(argument: Any) -> str:
 
 
 def _unknown(tokens: Sequence[str], form: Any, words: Sequence[str]) -> str:
-    """Return the message about words that are no known argument: unknown flags, their values, extra words."""
+    """Return the message about unknown arguments: unknown flags and their values, or extra words."""
     unknown = [token.partition("=")[0] for token in tokens if re.match(r"--?[^\W\d]", token)]
     if not unknown:
         return f"there is no place for {tokens[0]!r}"
@@ -102,7 +102,7 @@ def _unknown(tokens: Sequence[str], form: Any, words: Sequence[str]) -> str:
 
 
 def _flags(form: Any, words: Sequence[str]) -> list[str]:
-    """Return the flags in the help of the command. tyro has no other list."""
+    """Return the flags that the help of the command lists, because tyro has no other list of them."""
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit, _RefusedError):
         _read(form, [*words[: len(get_args(form)) > 0], "--help"], "")

@@ -63,23 +63,23 @@ def joined(device: torch.device) -> Iterator[None]:
     backend = "cpu:gloo,cuda:nccl" if gpu else "gloo"
     store, number, count = next(rendezvous("env://", timeout=PATIENCE))
     if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) == count:
-        # torchrun restarts processes with the old store, which still holds the addresses of the dead ones
+        # torchrun restarts processes with the old store, which still holds the addresses of the ended ones
         # (github.com/pytorch/pytorch/issues/135712). On one machine all processes count the same restarts.
         store = PrefixStore(f"life {_lives()}", store)
     dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
     # The group must outlive every network. If a network is its last owner, the end of the network joins the group's thread and
-    # holds Python's lock, for which that thread may be waiting (seen with gloo in torch 2.11). The end of the group itself lets
-    # the lock go. It must come before Python's own end: a thread that asks for the lock after that aborts the process.
+    # holds Python's lock, for which that thread may be waiting (seen with gloo in torch 2.11). The end of the group itself
+    # releases the lock. It must come before Python's own end: a thread that asks for the lock after that aborts the process.
     atexit.register(_release, [dist.group.WORLD])
     try:
         yield
     except RuntimeError as error:
-        # From a backward pass, gloo's error is a plain RuntimeError that begins with the place in its source.
+        # From a backward pass, gloo's error is a plain RuntimeError that begins with a file and line of gloo's source.
         if not isinstance(error, dist.DistError) and "gloo/" not in str(error):
             raise
         said = re.sub(r"^\[\S+\] ", "", str(error).splitlines()[0])
         raise ConnectionError(f"another process of the run has ended or hangs ({said})") from None
-    dist.destroy_process_group()  # not after an error: the others may be waiting for this process, and it would for them
+    dist.destroy_process_group()  # not after an error: other processes may wait for this one, and it would wait for them
 
 
 def _release(groups: list[Any]) -> None:
@@ -117,7 +117,7 @@ def shard(things: _Sliceable) -> _Sliceable:
 
 
 def barrier() -> None:
-    """Wait for all the others."""
+    """Wait for all other processes."""
     if world_size() > 1:
         dist.barrier()
 
@@ -173,7 +173,7 @@ def gather(mine: Sequence[_Result]) -> list[_Result]:
 def mean_over_ranks(values: Sequence[float]) -> list[float]:
     """Return the mean over processes of each of `values`. If one is NaN in one process, its mean is NaN in all.
 
-    Each sum is taken in the order of the processes, so a mean does not depend on its place among `values`.
+    Each sum is taken in the order of the processes, so a mean does not depend on its position in `values`.
     """
     if world_size() == 1:
         return list(values)
@@ -195,9 +195,9 @@ def max_over_ranks(value: int) -> int:
 def data_parallel(model: nn.Module, backward: Callable[[nn.Module], None]) -> nn.Module:
     """Return a network of the same weights whose gradients are averaged over processes during the backward pass.
 
-    With three or more processes the order of a sum depends on where in its bucket a number stands, and DDP rearranges its buckets
-    after its first backward pass. A resumed run must give the same sums. So two passes come first, and leave no trace
-    but the final buckets.
+    With three or more processes, the order of a sum depends on the position of the number in its bucket. DDP rearranges its buckets
+    after its first backward pass, but a resumed run must give the same sums. So this function does two passes first; they change
+    nothing except the buckets.
 
     Args:
         model: the network, in training mode. Every parameter must take part in the loss. Other hooks on its gradients run
@@ -219,7 +219,7 @@ def data_parallel(model: nn.Module, backward: Callable[[nn.Module], None]) -> nn
 
 
 def broadcast_buffers(model: nn.Module) -> None:
-    """Give every process the running averages of the first one. Before, each has those of its own part of the batches."""
+    """Give every process the running averages of the first one. Before, each process has those of its own part of the batches."""
     if world_size() > 1:
         for buffer in model.buffers():
             dist.broadcast(buffer, 0)

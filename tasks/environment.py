@@ -8,18 +8,18 @@ import tempfile
 from pathlib import Path
 
 _LONGEST = 64
-"""Maximum length of the path for temporary files, in bytes. Socket paths in it are some 35 bytes longer; their limit is 104 (macOS)
-or 108."""
+"""Maximum length of the path for temporary files, in bytes. Paths of sockets in this folder are about 35 bytes longer, and the
+system limits them to 104 bytes (macOS) or 108."""
 
-_SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - tempfile chooses the names in it
+_SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - tempfile chooses the names in them
 
 
 def settle() -> None:
     """Set a user name and temporary folders if those of the process are unusable.
 
-    Without a name for the user id (in a container) torch cannot name its cache. Programs fail if TMPDIR does not exist, and
-    processes cannot connect through sockets in a folder with a long path. If the home folder is not writable, matplotlib warns
-    and rebuilds its font list at each start.
+    If the user id has no name (in a container), torch cannot name its cache. If TMPDIR does not exist, programs fail. If its path
+    is long, processes cannot connect through sockets in it. If the home folder is not writable, matplotlib warns and rebuilds its
+    font list at each start.
     """
     try:
         getpass.getuser()
@@ -42,7 +42,7 @@ def home_cache() -> Path | None:
     """Return the user's cache folder, $XDG_CACHE_HOME or ~/.cache; None if it is not writable."""
     given = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        usual = Path(given) if os.path.isabs(given) else Path.home() / ".cache"  # noqa: PTH117 - "" is not
+        usual = Path(given) if os.path.isabs(given) else Path.home() / ".cache"  # noqa: PTH117 - "" is not absolute
     except RuntimeError:  # no HOME, and a user id without a name
         return None
     return usual if can_be_written(usual) else None

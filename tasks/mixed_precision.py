@@ -1,4 +1,4 @@
-"""Training in mixed precision: products in bfloat16; weights, gradients, optimizer and scoring in float32."""
+"""Mixed precision: matrix products and convolutions in bfloat16; weights, gradients, optimizer and scoring in float32."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tasks.task import Batch, Shown, Task
 
 
 def train_in_bfloat16(task: Task, device: torch.device) -> None:
-    """Let the networks of `task` train under `torch.autocast` in bfloat16 on `device`. Losses remain float32.
+    """Make the networks of `task` train under `torch.autocast` in bfloat16 on `device`. Losses remain float32.
 
-    Scoring stays in float32: bfloat16 has 8 bits, so two classes often share the highest score. Losses need no scaling, since
-    bfloat16 has the range of float32.
+    Scoring stays in float32: bfloat16 has only 8 significant bits, so two classes often share the highest score. Losses need no
+    scaling, because bfloat16 has the range of float32.
     """
     in_float32 = task.loss
 

@@ -46,7 +46,7 @@ def notes(recipe: Recipe, published: Recipe, sources: Mapping[str, str], remarks
     Args:
         recipe: the recipe to describe.
         published: the recipe of the same row at paper scale.
-        sources: source of a published value, by the first words of the field's name; the longest match counts.
+        sources: the first words of a field's name, and the source of its published value. The longest match is used.
         remarks: sentences that are true at every scale and that no field expresses.
     """
     mine, theirs = fields(recipe), fields(published)

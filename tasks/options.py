@@ -1,11 +1,11 @@
 """Command-line flags that only some domains have: names, help and effect (standard library only).
 
-A domain declares its own in its `rows.py` and lists them as `options` of its rows:
+A domain declares its own flags in its `rows.py` and lists them as `options` of its rows:
 
     LABEL_NOISE = Option("label_noise", float | None, "Give this share of the pictures a wrong class.", recipe=_noisy)
 
-Then `run` and `estimate` have `--label-noise` and `Row.recipe` takes `label_noise=`. Rows of other domains refuse the flag and
-name the rows that have it. Domains share a flag by listing the same object.
+Then `run` and `estimate` have `--label-noise` and `Row.recipe` takes `label_noise=`. For rows of other domains the flag is an
+error; the message names the rows that have it. Domains share a flag by listing the same object.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Option:
         name: name of the field; the flag has dashes instead of underscores.
         type: annotation of the value: `float | None`, `bool`, `Literal["a", "b"]`.
         metavar: name of the value in help; by default the type.
-        after: the flag that precedes it in help and in recorded commands; of several, the last declared comes first. By default
-            the flag comes last.
+        after: name of the flag that precedes it in help and in recorded commands. If several flags have the same `after`, the one
+            declared last comes first. By default the flag comes at the end.
         recipe: returns the recipe for a value other than the default.
         custom: the scales at which such a recipe makes the record `custom`.
-        opens: whether `open_data` of the domain takes the value, by name.
-        scores: whether `evaluate` has the flag too.
-        check: raises ValueError for (flag, value, scale) that are invalid whatever the data; called before torch is loaded.
+        opens: whether `open_data` of the domain takes the value, as a keyword argument of this name.
+        scores: whether the command `evaluate` has the flag too.
+        check: called with (flag, value, scale) before torch is loaded. Raises ValueError if they are invalid for every data set.
     """
 
     name: str
@@ -84,7 +84,7 @@ PROBE = Option(
     after="lr_factor",
     recipe=lambda recipe, probing: with_data(recipe, probing=probing),
 )
-"""For domains whose recipes have `probing` in their data."""
+"""For domains whose recipes have the field `probing` in `data`."""
 
 PRECISION = Option(
     "precision",

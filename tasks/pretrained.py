@@ -18,7 +18,7 @@ from torchvision import models
 from tasks.data.cache import sha256
 
 _REASONS = 3  # listed in a message, which must stay readable
-_WRAPPERS = {"module.": "DataParallel", "_orig_mod.": "torch.compile"}  # prefix of every name: the wrapper that adds it
+_WRAPPERS = {"module.": "DataParallel", "_orig_mod.": "torch.compile"}  # prefix of all names: the wrapper that adds it
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Weights:
 
     Attributes:
         source: name of the file, or torchvision's name.
-        sha256: of the file.
+        sha256: SHA-256 of the file.
         state: weights by name.
-        transform_input: whether the network expects inputs in [-1, 1], as torchvision's GoogLeNet does, and therefore converts
-            its normalised input. (The auxiliary heads of that GoogLeNet are untrained.)
-        data: fingerprint of the data that the network was trained on, if the file of a captioner has it; else "".
+        transform_input: whether the network expects inputs in [-1, 1], as torchvision's GoogLeNet does, and therefore converts its
+            normalised input. (The auxiliary heads of torchvision's GoogLeNet are untrained.)
+        data: fingerprint of the data that the network was trained on, if the file holds it (files of captioners do); else "".
     """
 
     source: str
@@ -74,7 +74,7 @@ def _brief(line: str) -> str:
 
 
 def read(source: str) -> Weights:
-    """Return the weights in a file, or torchvision's weights of a name.
+    """Return the weights in the file `source`, or torchvision's weights of this name.
 
     Args:
         source: a .safetensors file, a state_dict saved by torch.save, or a name such as "ResNet18_Weights.IMAGENET1K_V1".
@@ -128,10 +128,10 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             state = load_file(path)
         else:
             refuse_compressed(path)
-            with warnings.catch_warnings():  # about content that is refused or irrelevant
+            with warnings.catch_warnings():  # they are about content that is rejected or not used
                 warnings.simplefilter("ignore")
                 state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # parsers raise anything on damaged or hostile files
+    except Exception as error:  # parsers may raise any error on damaged or hostile files
         raise ValueError(f"{path} is not a readable file of weights: {reason(error)}") from error
     if not isinstance(state, dict) or not all(isinstance(name, str) and _is_plain(v) for name, v in state.items()):
         raise ValueError(f"{path} does not hold a state_dict: names and plain tensors")
@@ -158,7 +158,7 @@ _FORBIDDEN = re.compile(r"GLOBAL ([A-Za-z_][\w.]*)")
 
 
 def refuse_compressed(path: Path) -> None:
-    """Check that a file of torch.save is not compressed: torch.save never compresses, but a zip bomb does.
+    """Check that a file of torch.save is not compressed. torch.save never compresses, but a zip bomb is compressed.
 
     Raises:
         ValueError: the content would be larger than the file.
@@ -172,7 +172,7 @@ def refuse_compressed(path: Path) -> None:
 
 
 def _is_plain(value: object) -> bool:
-    """Return whether this is a tensor with a number in the file for every element."""
+    """Return whether `value` is a tensor and the file holds a number for each of its elements."""
     return (
         isinstance(value, Tensor)
         and value.device.type == "cpu"  # not meta

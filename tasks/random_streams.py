@@ -1,4 +1,4 @@
-"""Seeds: every random stream of the suite is derived from its purpose (standard library only)."""
+"""Seeds of random streams, derived from the purpose of each stream (standard library only)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from dsd.schedule import Phase, Schedule, StepDecay
 
 LATER = "later"
-"""Metadata of a field added later: hashes and records omit the field if it has its default."""
+"""Metadata key of a field that was added after the first records. Hashes and records omit the field if it has its default."""
 
 Scale = Literal["smoke", "small", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "small", "paper")
@@ -33,7 +33,7 @@ class Sgd:
 class RmsProp:
     """RMSprop: `alpha` is the decay of the mean square, `eps` is added to its root.
 
-    Before anything else, each element of the gradient is clipped to [-clip_value, clip_value].
+    First, each element of the gradient is clipped to [-clip_value, clip_value].
     """
 
     alpha: float
@@ -58,7 +58,8 @@ class Metric:
 class Recipe:
     """How a row is trained at a scale.
 
-    The class names of settings are part of the hash: renaming `Network` or `Augmentation` would orphan all records.
+    The class names of settings are part of the hash. If `Network` or `Augmentation` were renamed, the hashes of their recipes would
+    change, and existing records would no longer match them.
 
     Attributes:
         network: name of the network.
@@ -88,19 +89,23 @@ class Recipe:
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values (dicts, lists, strings, numbers); unions carry their class name under `type`."""
+        """Return plain values (dicts, lists, strings, numbers). The dict of a dataclass has the class name under `type`."""
         plain = _plain(self)
         assert isinstance(plain, dict)
         return plain
 
     def hash(self) -> str:
-        """Return 12 hexadecimal digits over everything that can change the outcome, so not over `notes` and `reduction`."""
+        """Return a hash, 12 hexadecimal digits, of all fields that can change the outcome: all except `notes` and `reduction`."""
         facts = {k: v for k, v in self.as_dict().items() if k not in ("notes", "reduction")}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def require(settings: object, **rules: tuple[bool, str]) -> None:
-    """Check the values of `settings`: for each field, whether its value is allowed, and the allowed values in words.
+    """Check the values of `settings`.
+
+    Args:
+        settings: a dataclass.
+        rules: for each field, whether its value is allowed, and the allowed values in words.
 
     Raises:
         ValueError: names the first field whose value is not allowed.

@@ -18,14 +18,15 @@ class Row:
 
     Attributes:
         title: name of the network in tables.
-        domain: the package in `tasks` that builds it.
+        domain: the package in `tasks` that defines network, data and recipe.
         layout: the files that a folder passed as `--data` must hold.
-        train_examples, test_examples: size of the full data set, to recognise an incomplete one.
+        train_examples, test_examples: sizes of the full data set, to recognise an incomplete one.
         sources, remarks: sources of the published values, and sentences for the notes (see `tasks.notes`).
         frozen: whether the network is trained on the features of a frozen network.
         options: the flags of this row that other rows may lack.
-        small_flags: flags that a command at small scale needs beside `--data`.
-        version: raised with any change that alters results but no recipe: random streams, metrics, loading, training steps.
+        small_flags: flags that a command at small scale needs in addition to `--data`.
+        version: increased with every change that alters results but no recipe, such as a change of random streams, metrics, loading
+            or training steps.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Row:
 
     @property
     def numerics(self) -> str:
-        """Domain and version. Trials share a table cell if these, the recipe hash and the data fingerprint agree."""
+        """Domain and version. Trials share a table cell if these, the recipe hash and the data fingerprint are equal."""
         return f"{self.domain} {self.version}"
 
     def recipe(
@@ -56,7 +57,7 @@ class Row:
 
         Args:
             scale: selects the recipe.
-            sparsity: of every sparse phase.
+            sparsity: replaces the sparsity of every sparse phase.
             lr_factor: multiplies every learning rate.
             values: values of the row's options, by name.
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tasks.recipe import Metric, Recipe
 
 Batch = Any
-"""A batch as `Task.batches` yields it and `Task.loss` takes it, on the device."""
+"""A batch on the device. `Task.batches` yields it and `Task.loss` takes it."""
 
 
 def _unchanged(value: float) -> float:
@@ -22,11 +22,11 @@ def _unchanged(value: float) -> float:
 
 @dataclass(frozen=True)
 class Shown:
-    """A number of a training step. It stays on the device until it is read: a step on a GPU must not wait for the host.
+    """A number to show for a training step. It stays on the device until it is read, because every read from a GPU delays training.
 
     Attributes:
         value: a scalar without gradient.
-        finish: makes the number to show of the value that was read.
+        finish: returns the number to show for the value.
     """
 
     value: Tensor
@@ -41,13 +41,13 @@ class DataReport:
     """The result of verifying a data set, for the record.
 
     Attributes:
-        name: of the data set's folder.
-        fingerprint: changes with any file name, size or content that training uses, with the subset and with `features`.
+        name: name of the data set's folder.
+        fingerprint: changes with the name or content of any file used in training or testing, with the subset and with `features`.
         counts: numbers such as {"train": 20000, "test": 7500, "classes": 50}.
         synthetic: whether the data is generated.
-        subset: the part of the training data that is used.
-        problems: sentences that name files. Training does not start while there are any.
-        warnings: sentences that readers of the results need: files left out or duplicated, counts that differ from the published.
+        subset: the share of the training data that is used, in (0, 1].
+        problems: sentences that name files. Training does not start if there are any.
+        warnings: sentences that readers of the results need: files left out or duplicated, counts that differ from published ones.
         features: a line about the frozen network that computed features, if any, and the fingerprint of the files alone.
         published: a line about the parts whose counts equal the published ones.
     """
@@ -68,9 +68,10 @@ class Evaluation:
     """Scores of a network on the whole test set.
 
     Attributes:
-        metrics: by name, the row's primary metric among them.
-        outcomes: per test example, in the order of the data set, for the paired bootstrap: (n,) 1.0 if a classification is right,
-            else 0.0; or (n, 2 k) counts, k columns of hits and k of totals, for a geometric mean of k corpus-wide rates.
+        metrics: values by name; the row's primary metric is one of them.
+        outcomes: a row per test example, in the order of the data set, for the paired bootstrap. For classification: (n,), 1.0 if
+            the prediction is right, else 0.0. For a geometric mean of k corpus-wide rates: (n, 2 k) counts, first k columns of
+            hits, then k columns of totals.
         samples: the output for every test example, in words, with the example's name under the first key; [] for classification.
     """
 
@@ -97,7 +98,7 @@ class Task(Protocol):
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
         """Yield the training batches of steps [first_step, last_step). The batch of a step does not depend on `first_step`.
 
-        With several processes (see `tasks.distributed`) each yields its part; the parts have equal size.
+        With several processes (see `tasks.distributed`), each process yields its part; the parts have equal size.
         """
         ...
 
@@ -108,7 +109,7 @@ class Task(Protocol):
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Shown]]:
         """Return the training loss, a scalar, and numbers to show, such as {"accuracy": Shown(share)}.
 
-        The loss is a mean over the batch, so the loss of a batch is the mean of the losses of its equal parts.
+        The loss is a mean over the batch. So if a batch is divided into equal parts, its loss is the mean of their losses.
         """
         ...
 
@@ -145,7 +146,11 @@ class Domain(Protocol):
         ...
 
     def verify(self, recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
-        """Return a report on the data set as the recipe uses it. Its content raises nothing."""
+        """Return a report on the data set as the recipe uses it. It lists errors in files instead of raising them.
+
+        Raises:
+            ValueError: `data` is not a data set of this domain.
+        """
         ...
 
     def open_data(
@@ -161,8 +166,8 @@ class Domain(Protocol):
         """Verify the data set and load what fits in memory.
 
         Without `train`, load only what `evaluate` needs: for pictures and speech the test examples; for captions everything,
-        because vocabulary and standardisation come from the training examples. `device` computes features; `own` are the
-        domain's options that open data (see `tasks.options`).
+        because vocabulary and standardisation come from the training examples. A frozen network computes features on `device`.
+        `own` are the values of the domain's options that have `opens` (see `tasks.options`).
 
         Raises:
             ValueError: the data cannot be used; the message names the files.

@@ -1,1 +1,1 @@
-"""The arms: uses of the budget after D."""
+"""The arms: ways to use the training budget after D."""

@@ -15,7 +15,7 @@ PAIRS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class AcDc(Arm):
-    """Each phase of the control, divided into `PAIRS` pairs of a sparse and a dense half. The last half is dense."""
+    """Each phase of the control, divided into `PAIRS` pairs of a sparse and then a dense part of equal length."""
 
     def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:
         """Return the phases after D, with the control's rates and the sparsity of the recipe's first sparse phase."""

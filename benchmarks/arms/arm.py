@@ -1,6 +1,6 @@
-"""The interface of an arm: a use of the budget after D. One file per method; the folder is the registry.
+"""The interface of an arm: a way to use the training budget after D. There is one file per method; the folder is the registry.
 
-This module does not load torch. An arm's hooks do, when they are used.
+This module does not import torch. The hooks of an arm import it when they are called.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Hooks:
     def gradients(self, model: nn.Module, backward: Callable[[], None]) -> None:
         """Replace the batch gradients of `model`. `backward` recomputes them at the current weights.
 
-        Called before every step, so this is also the place to see the weights before a step.
+        Called before every step, so a hook can also inspect the weights before a step here.
         """
 
     def masks_at(
@@ -69,7 +69,7 @@ class Claim:
         budget: the method's number of gradients divided by that of its comparison; None if unclear.
         seeds: the number of seeds; None if not stated.
         where: the place in the source.
-        mark: as in `benchmarks.paper`. M: from memory, we could not read the source, so no result may depend on it.
+        mark: as in `benchmarks.paper`. M means from memory: we could not read the source, so no result may depend on it.
     """
 
     network: str
@@ -155,19 +155,19 @@ class ArmPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """A use of the budget after D. The defaults are ordinary training: the recipe's rates, no mask, no hooks.
+    """A way to use the budget after D. The defaults are ordinary training: the recipe's rates, no mask, no hooks.
 
     Attributes:
-        name: its name on the command line and in records.
+        name: the arm's name on the command line and in records.
         label: the display name.
-        meaning: what it does; lists show it after `listed`.
+        meaning: what the arm does; lists show it after `listed`.
         card: source, claims and deviations.
-        listed: the heading for `meaning` in lists, if not the label. Arms of one file share it.
+        listed: the heading for `meaning` in lists, if it is not the label. Arms of one file share it.
         short: the name in figures, with line breaks.
-        rank: its position among all arms; equal ranks are sorted by name.
-        main: whether it is in the main tables; other arms have their own table.
-        compared_with: the arm over which its gain is taken.
-        reference: for an arm that others are compared with, its name in that column.
+        rank: the display position among all arms; arms of equal rank are sorted by name.
+        main: whether the arm is in the main tables; the other arms are in separate tables.
+        compared_with: the arm that its gain is measured against.
+        reference: its name in the column of comparison arms, if other arms are compared with it.
         sparsity: the sparsity in percent, if that is the only difference from `dsd`.
         moves_masks: whether its hooks move masks within a sparse phase: weights that grow start at zero and may stay there.
     """

@@ -1,4 +1,4 @@
-"""The equal-budget control, which verdicts compare with."""
+"""The equal-budget control, with which verdicts compare DSD."""
 
 from __future__ import annotations
 

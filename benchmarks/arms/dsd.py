@@ -21,7 +21,7 @@ class Dsd(Arm):
 
 
 def _claim(row: paper.Row) -> Claim:
-    """Return the gain in Table 1. The paper trains its baselines for fewer epochs."""
+    """Return the gain in Table 1. `budget` is DSD's number of epochs divided by the baseline's."""
     if row.epochs:
         budget = row.epochs["DSD"] / row.epochs["Baseline"]
     else:

@@ -11,7 +11,7 @@ from tasks.recipe import Recipe, scaled
 
 @dataclass(frozen=True, kw_only=True)
 class Twice(Arm):
-    """All phases after D, twice, each half as long."""
+    """All phases after D, run twice, with each phase half as long."""
 
     def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:
         """Return the phases after D."""

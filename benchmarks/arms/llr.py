@@ -14,7 +14,7 @@ from tasks.recipe import Recipe
 class LowLearningRate(Arm):
     """Continued training at a tenth of the rate at the start of D's last epoch.
 
-    The very last rate is not used, because polynomial decay ends at zero.
+    The rate of D's very last step is not used, because polynomial decay ends at zero.
     """
 
     def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:

@@ -1,4 +1,4 @@
-"""DSD with a mask that moves during S, as in Sparse Evolutionary Training: replace small weights by random others."""
+"""DSD with a mask that moves during S (Sparse Evolutionary Training): it drops the smallest kept weights and grows random ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Evolving(Hooks):
     def masks_at(
         self, position: Position, model: nn.Module, masks: dict[str, Tensor], generator: torch.Generator
     ) -> dict[str, Tensor] | None:
-        """Return moved masks that keep as many weights, if a move is due."""
+        """Return moved masks that keep the same number of weights if a move is due, else None."""
         import torch
 
         every = max(1, round(EVERY * position.steps))

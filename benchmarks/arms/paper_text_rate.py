@@ -19,17 +19,17 @@ def has_text_reading(recipe: Recipe) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class TextRate(Arm):
-    """D2 starts at a tenth of D's rate, with or without the mask of S before it."""
+    """D2 starts at a tenth of D's rate. S before it has a mask if `masked` (DSD), else none (control)."""
 
     masked: bool
 
     def schedule(self, recipe: Recipe, steps_per_epoch: int) -> Schedule:
-        """Return the phases after D, with the last one at that rate."""
+        """Return the phases after D. The last one starts at a tenth of D's rate."""
         *rest, last = (masked if self.masked else unmasked)(recipe).phases
         return Schedule((*rest, dataclasses.replace(last, lr=recipe.schedule.phases[0].lr / 10)))
 
     def refusal(self, recipe: Recipe) -> str:
-        """Return a reason if the text's rate is the recipe's own; otherwise empty."""
+        """Return a reason if `has_text_reading` is false for the recipe; otherwise empty."""
         return (
             "" if has_text_reading(recipe) else "D2 at a tenth of D's rate is the recipe itself, or above the rate of S"
         )

@@ -43,7 +43,7 @@ def arm_plan(recipe: Recipe, name: str, steps_per_epoch: int) -> ArmPlan:
 
 
 DENSE = "dense"
-"""The name of the end of D, which all arms share, in comparisons. It is not an arm."""
+"""The name in comparisons of the network at the end of D, which all arms share. It is not an arm."""
 
 
 def label(name: str) -> str:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 RADIUS = 0.05
-"""The radius rho within which it seeks the worst weights: the default of Foret et al., also for ImageNet."""
+"""The radius rho within which it searches for the weights with the highest loss: the default of Foret et al., also for ImageNet."""
 
 
 class Sharpness(Hooks):
-    """Uses the gradients at a point one step of length `RADIUS` up the gradient."""
+    """Uses the gradients at the weights after a step of length `RADIUS` along the gradient."""
 
     def gradients(self, model: nn.Module, backward: Callable[[], None]) -> None:
         """Replace the gradients of `model`. `backward` recomputes those of the same batch from zero."""
@@ -25,7 +25,7 @@ class Sharpness(Hooks):
 
 
 def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> None:
-    """Replace the gradients of `model` by those one step of length `radius` up the gradient.
+    """Replace the gradients of `model` by the gradients after a step of length `radius` along the gradient.
 
     The weights and batch norm's running statistics are restored bit for bit.
 
@@ -40,7 +40,7 @@ def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> No
     moved = [parameter for parameter in model.parameters() if parameter.grad is not None]
     gradients = [parameter.grad for parameter in moved if parameter.grad is not None]
     length = float(nn.utils.get_total_norm(gradients))
-    if length == 0:  # no direction to climb
+    if length == 0:  # the gradient has no direction
         return
     before = [parameter.detach().clone() for parameter in moved]
     with torch.no_grad():
@@ -56,7 +56,7 @@ def sharpen(model: nn.Module, radius: float, backward: Callable[[], None]) -> No
 
 @contextmanager
 def _held_statistics(model: nn.Module) -> Iterator[None]:
-    """Restore batch norm's running statistics afterwards, so that every batch counts once."""
+    """Context that restores batch norm's running statistics at its end, so that each batch counts only once."""
     from torch.nn.modules.batchnorm import _BatchNorm
 
     layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]

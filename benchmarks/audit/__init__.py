@@ -1,1 +1,1 @@
-"""Whether a record agrees with itself and with the files beside it."""
+"""Check that a record agrees with itself and with the files beside it."""

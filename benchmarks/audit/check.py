@@ -1,4 +1,4 @@
-"""The form of a check, and comparisons of numbers up to rounding."""
+"""The signature of a check, and comparisons of numbers up to rounding."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Outcome: TypeAlias = tuple[list[str], str]
 
 Check: TypeAlias = Callable[[Record], Outcome]
 
-_TOLERANCE = 1e-5  # of a score in percent: one test example in ten million
+_TOLERANCE = 1e-5  # in percentage points; one test example in ten million
 
 
 class NotApplicableError(Exception):
-    """The record has nothing to check. The message says why."""
+    """The check does not apply to the record. The message gives the reason."""
 
 
 def close(a: float, b: float) -> bool:
@@ -26,6 +26,6 @@ def close(a: float, b: float) -> bool:
 
 
 def same(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
-    """Return whether two rows of numbers or words are equal, up to the last digits, which depend on the processor."""
+    """Return whether two tuples are equal. Floats may differ in their last digits, which depend on the processor."""
     pairs = zip(a, b, strict=True)
     return all(math.isclose(x, y, rel_tol=1e-9, abs_tol=1e-12) if isinstance(x, float) else x == y for x, y in pairs)

@@ -1,7 +1,7 @@
-"""Whether a record is consistent with itself and with the files beside it, without training again.
+"""Check that a record is consistent with itself and with the files beside it, without training again.
 
 Each check recomputes a part of the record from the rest: masks from the sparsity, steps and rates from the recipe, scores from the
-outcomes of the test examples, bootstraps from their seed. It repeats the rules on purpose instead of calling the code that trains.
+outcomes of the test examples, bootstraps from their seed. The rules are implemented again here on purpose, independent of training.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Finding:
 
 
 Stale = Callable[[Path, list[Record]], list[str]]
-"""Takes a results folder and its records. Returns the names of the folder's files that differ from what the records give."""
+"""Takes a results folder and its records. Returns the names of the folder's files that differ from files generated again."""
 
 
 def audit_files(paths: Sequence[Path], stale_files: Stale) -> Iterator[tuple[Path, list[Finding]]]:
@@ -89,7 +89,7 @@ def _outputs(path: Path, record: Record) -> Outcome:
 
 
 def _tables(path: Path, record: Record, stale: dict[Path, list[str]], stale_files: Stale) -> Outcome:
-    """The tables of the record's row follow from the records in its folder. `stale` caches the stale files of a folder."""
+    """The tables of the record's row equal tables generated again from the records. `stale` caches each folder's stale files."""
     out = path.parent.parent
     if path.parent.name != "records" or not (out / "tables").is_dir():
         raise NotApplicableError("there are no tables beside the record")

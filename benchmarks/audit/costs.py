@@ -1,4 +1,4 @@
-"""Whether a record's costs add up."""
+"""Check that a record's costs are the sums of their parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a record's curves, phases and results agree, and phases that two arms share."""
+"""Check that a record's curves, phases and results agree, and that phases shared by two arms are equal in both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.records.schema import Arm, Record
 
 
 def curve(record: Record) -> Outcome:
-    """Every phase ends at a point of the curve, the result is that of the last phase, and shared phases are equal."""
+    """Every phase ends at a point of the curve, the final result is the last phase's, and shared phases are equal."""
     runs = {name: run for name, run in record.runs.items() if run.phases}  # a given network has no phases
     if not runs:
         raise NotApplicableError("no run was trained to its end")
@@ -36,7 +36,7 @@ def curve(record: Record) -> Outcome:
 
 
 def phase_problems(record: Record) -> list[str]:
-    """Return the problems of phases' scores and of shared phases. Records of suite 0.1 have neither."""
+    """Return the problems of phases' scores and of shared phases. Records of suite 0.1 have no such fields."""
     if not record.numerics:
         return []
     return [
@@ -62,7 +62,7 @@ def _scores(metric: str, run: Arm) -> Iterator[str]:
 
 
 def _shared(record: Record, run: Arm) -> Iterator[str]:
-    """Check that phases which another arm trained are equal to that arm's."""
+    """Yield a problem if the phases that another arm trained differ from the phases of that arm."""
     if not run.forked_from:
         if run.shared_phases:
             yield f" shares {run.shared_phases} phases with no arm"

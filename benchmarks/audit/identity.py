@@ -1,4 +1,4 @@
-"""Whether a record's id and recipe agree with its other fields."""
+"""Check that a record's id and recipe agree with its other fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.rows import ROWS, SUITE
 
 
 def identity(record: Record) -> Outcome:
-    """The id consists of row, scale, seed, a digest of everything that decides the outcome, and the end time."""
+    """The id consists of row, scale, seed, a digest of all facts that decide the outcome, and the end time."""
     problems = []
     if record.started > record.finished:
         problems.append(f"it started at {record.started}, after it finished at {record.finished}")

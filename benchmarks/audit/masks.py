@@ -1,4 +1,4 @@
-"""Whether a record's masks have the sparsity of its recipe."""
+"""Check that a record's masks have the sparsity of its recipe."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ def masks(record: Record) -> Outcome:
     problems: list[str] = []
     tensors = 0
     first_shapes: dict[str, int] = {}
-    most: defaultdict[tuple[str, str], int] = defaultdict(
-        int
-    )  # weights of a tensor pruned in any phase of an arm so far
+    # By arm and tensor, the largest number of pruned weights in any phase so far.
+    most: defaultdict[tuple[str, str], int] = defaultdict(int)
     for name, phase, rule in phases_of(record):
         where = f"{name}, {phase.kind} phase"
         if (phase.mask is not None) != (rule.sparsity > 0):
@@ -39,8 +38,8 @@ def masks(record: Record) -> Outcome:
         for layer in phase.mask:
             pruned = pruned_count(layer.weights, rule.sparsity)
             kept = layer.weights - pruned
-            # At the end of a phase, a kept weight is zero by chance in at most one of a million cases. Weights of a dead unit,
-            # whose gradient is zero, stay zero if they started there: after an earlier phase, or grown by a moving mask.
+            # At the end of a phase, at most one of a million kept weights is zero by chance. More can be zero where a unit is dead:
+            # its gradient is zero, so weights that start at zero (after an earlier phase, or grown by a moving mask) stay zero.
             most[name, layer.name] = max(pruned, most[name, layer.name])
             limit = layer.weights if ARMS[name].moves_masks else most[name, layer.name] + layer.kept // 1_000_000
             if layer.kept != kept:

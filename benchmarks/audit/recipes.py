@@ -19,7 +19,7 @@ def recipe_of(record: Record) -> Recipe:
     """Return the recorded recipe. The task's own settings stay plain values.
 
     Raises:
-        ValueError: its format is not that of this version.
+        ValueError: the recipe's format differs from that of this version.
     """
     try:
         recipe = _built(record.recipe)
@@ -44,7 +44,7 @@ def schedules_of(record: Record) -> tuple[int, dict[str, Schedule]]:
     """Return the steps per epoch and the schedule of each run that was trained.
 
     Raises:
-        NotApplicableError: they are unknown.
+        NotApplicableError: the schedules are unknown.
     """
     try:
         recipe = recipe_of(record)
@@ -62,7 +62,7 @@ def schedules_of(record: Record) -> tuple[int, dict[str, Schedule]]:
 
 
 def phases_of(record: Record) -> Iterator[tuple[str, PhaseResult, Phase]]:
-    """Yield every phase of every run together with its phase in the recipe, as far as both have phases.
+    """Yield (run name, recorded phase, phase in the recipe) for every phase that both the run and the recipe have.
 
     Raises:
         NotApplicableError: the schedules are unknown.

@@ -1,4 +1,4 @@
-"""Whether a record's phases have the steps, learning rates and clipping of its recipe."""
+"""Check that a record's phases have the steps, learning rates and clipping of its recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a record's scores and bootstraps follow from the outcomes of the test examples."""
+"""Check that a record's scores and bootstraps follow from the outcomes of the test examples."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tasks.random_streams import derive
 SLIPS = 5e-4
 """Tolerance for the ends of an interval, as a share of the resamples.
 
-A binomial draw compares logarithms, whose last digit depends on the machine, so that another machine may draw some resamples
-differently. Observed: in one of 15 bootstraps, one of 10,000 resamples differed between an Intel Xeon with numpy 2.5.2 and an AMD
-EPYC with numpy 2.4.6.
+A binomial draw compares logarithms. Their last digit depends on the machine, so some resamples may differ on another machine.
+Observed: in one of 15 bootstraps, one of 10,000 resamples differed between an Intel Xeon with numpy 2.5.2 and an AMD EPYC with
+numpy 2.4.6.
 """
 
 
 def scores(record: Record) -> Outcome:
-    """The final scores follow from the outcomes, and from one another where outcomes do not give them."""
+    """The final scores equal those computed from the outcomes. Scores that outcomes do not give are consistent with each other."""
     if not record.runs:
         raise NotApplicableError("the trial has no finished part")
     problems = []
@@ -49,10 +49,10 @@ def scores(record: Record) -> Outcome:
 
 
 def _from_outcomes(record: Record, run: Arm) -> dict[str, float]:
-    """Return the metrics that the outcomes give.
+    """Return the metrics that can be computed from the outcomes.
 
     Raises:
-        ValueError: their number is not that of the test examples.
+        ValueError: the number of outcomes differs from the number of test examples.
     """
     outcomes = unpack_outcomes(run.outcomes)
     if len(outcomes) != record.data.counts.get("test"):
@@ -101,5 +101,5 @@ def _around(resampled: NDArray[np.float64], share: float) -> tuple[float, float]
 
 
 def _within(value: float, low: float, high: float) -> bool:
-    """Return whether `value` is from `low` to `high`, up to the last digits, which depend on the processor."""
+    """Return whether `value` is in [low, high], up to its last digits, which depend on the processor."""
     return low <= value <= high or any(math.isclose(value, end, rel_tol=1e-9, abs_tol=1e-12) for end in (low, high))

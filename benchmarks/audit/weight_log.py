@@ -1,4 +1,4 @@
-"""Whether an arm's histograms and mask lineage agree with its masks."""
+"""Check that an arm's histograms and mask lineage agree with its masks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from benchmarks.records.schema import BINS, MOMENTS, Arm, Histograms, LayerMask,
 
 
 def followed(arm: Arm) -> bool:
-    """Return whether the record follows the arm's weights. Older records do not."""
+    """Return whether the record has histograms or mask lineage of the arm. Older records have neither."""
     masks = [layer for phase in arm.phases for layer in phase.mask or ()]
     lineage = any(layer.again is not None for layer in masks) or any(phase.regrown is not None for phase in arm.phases)
     return arm.histograms is not None or lineage
 
 
 def problems(arm: Arm) -> Iterator[str]:
-    """Yield the problems of an arm whose weights are followed. The masks themselves are assumed to be right."""
+    """Yield the problems of an arm's histograms and mask lineage. The masks themselves are assumed to be right."""
     before: dict[str, LayerMask] = {}
     first: list[LayerMask] = []
     for number, phase in enumerate(arm.phases, start=1):
@@ -35,7 +35,7 @@ def problems(arm: Arm) -> Iterator[str]:
 
 
 def _again(where: str, layer: LayerMask, before: LayerMask | None) -> Iterator[str]:
-    """Check the number of weights that two masks prune: at most the smaller set, at least the necessary overlap."""
+    """Check the number of weights that both masks prune: at least the necessary overlap, at most the smaller pruned set."""
     if (layer.again is None) != (before is None):
         yield f"{where} prunes {layer.again} weights again, {'after' if before else 'without'} a sparse phase before it"
     elif layer.again is not None and before is not None:
@@ -55,7 +55,7 @@ def _regrown(where: str, layers: list[Regrown], masks: dict[str, LayerMask]) -> 
             yield f"{where}: {layer.name} has {layer.weights} regrown weights, its mask pruned {expected[layer.name]}"
         elif not 0 <= layer.below <= layer.weights:
             yield f"{where}: {layer.name} has {layer.below} of {layer.weights} regrown weights below the threshold"
-        # If all weights are on one side of the threshold, so is their mean, up to its last digit.
+        # If all weights are on one side of the threshold, their mean is on the same side, up to its last digit.
         elif min(layer.threshold, layer.magnitude, layer.survivors) < 0 or (
             (layer.below == layer.weights and layer.magnitude > layer.threshold * (1 + 1e-6))
             or (layer.below == 0 and layer.magnitude < layer.threshold * (1 - 1e-6))

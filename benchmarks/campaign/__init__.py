@@ -1,1 +1,1 @@
-"""Campaigns: many trials, each a process of its own, run by this machine, by Ray or by Slurm."""
+"""Campaigns: many trials, each in its own process, run by this machine, by Ray or by Slurm."""

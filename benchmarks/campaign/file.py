@@ -15,7 +15,7 @@ from tasks.recipe import Scale
 
 T = TypeVar("T", bound=BaseModel)
 Seeds = Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...]
-"""The number of seeds, from 0, or the seeds themselves."""
+"""The number of seeds, counted from seed 0, or the list of seeds."""
 
 
 class _Table(BaseModel):
@@ -23,12 +23,12 @@ class _Table(BaseModel):
 
 
 class RowPlan(_Table):
-    """What a campaign does with one row.
+    """The settings of one row in a campaign.
 
     Attributes:
         data: the data set's folder, inside the folder given by `--data`; absent for generated data (smoke scale).
-        arms, seeds: instead of the campaign's.
-        hours: how long a trial takes, until a record of the same kind of hardware tells.
+        arms, seeds: replace the campaign's arms and seeds for this row.
+        hours: the expected time of a trial, used until a record from the same kind of hardware gives it.
         options: further flags of `run` by field name: `{ precision = "bfloat16" }`. Files are inside the folder given by `--data`.
     """
 
@@ -40,12 +40,12 @@ class RowPlan(_Table):
 
 
 class Needs(_Table):
-    """What one trial needs, and what that costs. `planned.toml` beside this module is such a file.
+    """The resources of one trial, and their price. `planned.toml` beside this module is such a file.
 
     Attributes:
-        resources: what each trial needs.
-        gpu: the GPU for which records tell the time, as a record's `hardware.gpu` names it; by default this machine's.
-        price: what an hour of `resources` costs, in any currency.
+        resources: the resources of each trial.
+        gpu: the GPU whose records give the expected time, as named in a record's `hardware.gpu`; by default this machine's GPU.
+        price: the price of one hour of `resources`, in any currency.
         slurm: further options of sbatch, as submitit names them: `{ partition = "gpu", account = "me" }`.
     """
 
@@ -56,12 +56,12 @@ class Needs(_Table):
 
 
 class Campaign(Needs):
-    """Trials of several rows at one scale, and what each needs.
+    """Trials of several rows at one scale, and the resources of each trial.
 
     Attributes:
         scale: the scale of all rows.
-        seeds, arms: those of every row that does not name its own.
-        rows: what to do, by the row's name.
+        seeds, arms: the seeds and arms of all rows that do not set their own.
+        rows: row name to the settings of the row.
     """
 
     scale: Scale
@@ -80,7 +80,7 @@ def read(path: Path) -> Campaign:
     """Return the campaign in the file at `path`.
 
     Raises:
-        ValueError: it is not TOML, a key is unknown or has a wrong value, or there is no such row; the message names it.
+        ValueError: the file is not TOML, a key is unknown or has a wrong value, or a row does not exist; the message names it.
         OSError: the file cannot be read.
     """
     campaign = _read(path, Campaign)
@@ -90,10 +90,10 @@ def read(path: Path) -> Campaign:
 
 
 def read_needs(path: Path) -> Needs:
-    """Return what the file at `path` says that a trial needs.
+    """Return the resources of a trial from the file at `path`.
 
     Raises:
-        ValueError: it is not TOML, or a key is unknown or has a wrong value; the message names it.
+        ValueError: the file is not TOML, or a key is unknown or has a wrong value; the message names it.
         OSError: the file cannot be read.
     """
     return _read(path, Needs)
@@ -105,5 +105,5 @@ def _read(path: Path, kind: type[T]) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except ValueError as error:  # tomllib's, and text that is not UTF-8
+    except ValueError as error:  # from tomllib, or text that is not UTF-8
         raise ValueError(f"{path}: {error}") from error

@@ -1,4 +1,4 @@
-"""Trials on this machine, several at a time, each on its GPU."""
+"""Trials on this machine, several at a time, each on one GPU."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from types import FrameType
 
 from benchmarks.campaign.trial import Result, Running, Trial
 
-_TICK = 0.2  # seconds between looks at the processes
+_TICK = 0.2  # seconds between polls of the processes
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def submit(trials: Iterable[Trial], jobs: int, gpus: Sequence[str] = ()) -> Iterator[Result]:
-    """Yield results as trials end, `jobs` running at a time. The next trial is taken from `trials` when one may start.
+    """Yield results as trials end. `jobs` trials run at a time. The next one is taken from `trials` when it can start.
 
     Args:
-        trials: the trials; taken one by one, so that what has ended may decide what follows.
-        jobs: how many run at a time.
-        gpus: the names of the GPUs as in CUDA_VISIBLE_DEVICES; job k gets GPU k modulo their number.
+        trials: the trials, taken one by one, so that an iterator can choose the next trial from the results so far.
+        jobs: the number of trials that run at a time.
+        gpus: the names of the GPUs as in CUDA_VISIBLE_DEVICES; job k gets GPU k modulo the number of GPUs.
 
-    SIGINT, SIGTERM and SIGHUP are passed on: each trial saves and stops, and no other starts.
+    SIGINT, SIGTERM and SIGHUP are passed on: each running trial saves and stops, and no new trial starts.
     """
     queue = iter(trials)
     running: dict[int, Running] = {}
@@ -43,7 +43,7 @@ def submit(trials: Iterable[Trial], jobs: int, gpus: Sequence[str] = ()) -> Iter
                 if trial is None:
                     break
                 running[slot] = Running(trial, {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else None)
-                if stopped:  # a signal came while it started
+                if stopped:  # a signal arrived while the trial was started
                     running[slot].signal(signal.SIGTERM)
             if not running:
                 return
@@ -57,7 +57,7 @@ def submit(trials: Iterable[Trial], jobs: int, gpus: Sequence[str] = ()) -> Iter
 
 @contextlib.contextmanager
 def _stopped(running: dict[int, Running]) -> Iterator[None]:
-    """Context at whose end trials that still run (an error came, or nobody asks for results) save and stop."""
+    """Context that makes trials that still run at its end save and stop (after an error, or if the caller stops iterating)."""
     try:
         yield
     finally:
@@ -65,12 +65,12 @@ def _stopped(running: dict[int, Running]) -> Iterator[None]:
             one.signal(signal.SIGTERM)
         for one in running.values():
             one.stop()
-            one.poll()  # takes its status, which `stop` leaves
+            one.poll()  # reaps the process, which `stop` does not
 
 
 @contextlib.contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Context in which `handler` gets the signals; outside the main thread, which alone may ask for them, nothing changes."""
+    """Context in which `handler` handles the signals. Python allows this only in the main thread; in others, nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -85,6 +85,6 @@ def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
 
 
 def visible_gpus(count: int) -> list[str]:
-    """Return the names of the `count` GPUs of this process, as it would name them in CUDA_VISIBLE_DEVICES."""
+    """Return the names of the `count` GPUs of this process, as used in CUDA_VISIBLE_DEVICES."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     return given.split(",")[:count] if given else [str(number) for number in range(count)]

@@ -13,14 +13,14 @@ from benchmarks import ROOT
 from benchmarks.campaign.trial import PATIENCE, Result, Trial, run
 
 _STOPPING = 300.0
-"""Seconds that trials have to save when the driver is interrupted."""
+"""Seconds that trials get to save their state when the driver is interrupted."""
 
 
 def submit(trials: Iterable[Trial]) -> Iterator[Result]:
     """Submit all trials as Ray tasks, in this order, and yield results as they end.
 
-    Connects to the cluster that RAY_ADDRESS names, to one that runs on this machine, or starts one. KeyboardInterrupt stops the
-    trials after they have saved.
+    Connects to the cluster at RAY_ADDRESS or to one that runs on this machine, else starts one. On KeyboardInterrupt, the trials
+    save and stop.
 
     Raises:
         ValueError: Ray is not installed.
@@ -45,7 +45,7 @@ def submit(trials: Iterable[Trial]) -> Iterator[Result]:
             yield _result(ray, ended, waiting.pop(ended))
     finally:
         for task in waiting:
-            ray.cancel(task)  # raises KeyboardInterrupt in the worker, which passes it on to the trial
+            ray.cancel(task)  # raises KeyboardInterrupt in the worker, which then stops the trial
         if waiting:
             ray.wait(list(waiting), num_returns=len(waiting), timeout=_STOPPING)
         if ours:
@@ -53,14 +53,14 @@ def submit(trials: Iterable[Trial]) -> Iterator[Result]:
 
 
 def _task(ray: Any, trial: Trial) -> Any:
-    """Return the Ray task that runs `trial`. A killed worker is replaced `retries` times."""
+    """Return the Ray task that runs `trial`. If its worker is killed, Ray starts the task again, at most `retries` times."""
     needs = trial.resources
     memory = {} if needs.memory_gb is None else {"memory": int(needs.memory_gb * 1e9)}
     return ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_retries=needs.retries, **memory)(run)
 
 
 def _result(ray: Any, task: Any, trial: Trial) -> Result:
-    """Return the result of a task that has ended; one that was lost counts as killed."""
+    """Return the result of a task that has ended. If the task was lost, it counts as killed."""
     try:
         result: Result = ray.get(task)
     except ray.exceptions.RayError:

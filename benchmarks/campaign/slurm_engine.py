@@ -1,4 +1,4 @@
-"""Trials as Slurm jobs through submitit: saved before the time limit, requeued, resumed. Without Slurm, jobs of this machine."""
+"""Trials as Slurm jobs through submitit: saved before the time limit, requeued, resumed. Without Slurm, they run locally."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from benchmarks.campaign.trial import PATIENCE, Result, Running, Trial, run
 
 SAVING_SECONDS = 300
-"""Seconds before the time limit at which Slurm asks a job to save; they cover a step, an evaluation and a checkpoint."""
+"""Seconds before the time limit at which Slurm asks a job to save: enough for a step, an evaluation and a checkpoint."""
 
-_REQUEUES = 1000  # as often as a trial needs
-_TICK = 1.0  # seconds between looks at the jobs
+_REQUEUES = 1000  # more than a trial needs
+_TICK = 1.0  # seconds between polls of the jobs
 
 
 class Job:
-    """What a Slurm job runs. submitit calls `checkpoint` when the time limit is near, and requeues the job with what it returns."""
+    """The function that a Slurm job runs. Near the time limit, submitit calls `checkpoint` and requeues the job that it returns."""
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
@@ -30,7 +30,7 @@ class Job:
         return run(self.trial, PATIENCE, self._started)
 
     def checkpoint(self) -> Any:
-        """Ask the trial to save and stop, wait until it has, and return the job that resumes it."""
+        """Ask the trial to save and stop, wait for that, and return the job that resumes it."""
         from submitit.helpers import DelayedSubmission
 
         if self._running is not None:
@@ -46,16 +46,16 @@ def submit(
 ) -> Iterator[Result]:
     """Submit all trials as jobs, in this order, and yield results as they end.
 
-    The jobs outlive this process: an interrupt leaves them in the queue.
+    The jobs outlive this process. If it is interrupted, they stay in the queue.
 
     Args:
         trials: the trials.
-        folder: for submitit's files; all machines must see it.
+        folder: the folder for submitit's files; all machines must have access to it.
         options: further options of sbatch, such as partition and account; not used without Slurm.
-        cluster: "slurm" or "local"; by default Slurm where there is `srun`.
+        cluster: "slurm" or "local"; by default Slurm if `srun` exists, else local.
 
     Raises:
-        ValueError: submitit is not installed, or an option is unknown to it.
+        ValueError: submitit is not installed, or does not support an option.
     """
     try:
         import submitit
@@ -99,7 +99,7 @@ def _job(executor: Any, trial: Trial, options: Mapping[str, Any]) -> Any:
 
 
 def _result(submitit: Any, job: Any) -> Result | None:
-    """Return the result of a job that has ended; None if it was lost."""
+    """Return the result of a job that has ended; None if the job was lost."""
     try:
         result: Result = job.result()
     except (submitit.core.utils.FailedJobError, submitit.core.utils.UncompletedJobError):

@@ -1,4 +1,4 @@
-"""`submit(trials) -> results`: the one function behind which all engines stand."""
+"""`submit(trials) -> results`: the common interface of all engines."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ def submit(
     folder: Path = Path("runs/jobs"),
     slurm: Mapping[str, Any] | None = None,
 ) -> Iterator[Result]:
-    """Run trials, each in a process of its own, and yield their results as they end.
+    """Run trials, each in its own process, and yield their results as they end.
 
     Args:
-        trials: the trials, the most wanted first. "local" takes one from it when it may start; "ray" and "submitit" take all.
-        backend: "local" runs on this machine; "ray" on a Ray cluster; "submitit" as Slurm jobs, or as jobs of this machine
-            where there is no Slurm.
-        jobs: local: how many trials run at a time.
-        gpus: local: the GPUs to spread them over, as in CUDA_VISIBLE_DEVICES.
-        folder: submitit: where its files go; all machines must see it.
+        trials: the trials, the most important first. "local" takes each trial when it can start; "ray" and "submitit" take all at
+            once.
+        backend: "local" runs on this machine, "ray" on a Ray cluster, and "submitit" as Slurm jobs, or as local jobs if there is
+            no Slurm.
+        jobs: local: the number of trials that run at a time.
+        gpus: local: the GPUs to spread the trials over, as in CUDA_VISIBLE_DEVICES.
+        folder: submitit: the folder for its files; all machines must have access to it.
         slurm: submitit: further options of sbatch, such as partition and account.
 
     Raises:
-        ValueError: the backend is not installed, or does not know an option.
+        ValueError: the backend is not installed, or does not support an option.
     """
     if backend == "local":
         from benchmarks.campaign import local

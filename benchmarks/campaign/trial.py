@@ -1,4 +1,4 @@
-"""One trial of a campaign: its command, what it needs, and its run in a process of its own."""
+"""One trial of a campaign: its command, its resources, and its run in its own process."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from benchmarks import ROOT
 from benchmarks.training.lock import TAKEN
 
 PROGRAM = (sys.executable, "-m", "benchmarks")
-"""What runs a command of the suite."""
+"""The program and first arguments of every command of the suite."""
 
 _STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"  # as in benchmarks.training.interruption, which imports torch
 PATIENCE = 600.0
-"""Seconds that a retried trial waits for the process of a killed worker to save and end."""
+"""Seconds that a retried trial waits until the process of a killed worker has saved and ended."""
 
-_TICK = 0.2  # seconds between looks at a process
-_BETWEEN_TRIES = 5.0  # seconds before a taken trial is tried again
+_TICK = 0.2  # seconds between polls of a process
+_BETWEEN_TRIES = 5.0  # seconds before the next try, if another process is running the trial
 
 
 @pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Resources:
-    """What one trial needs.
+    """The resources of one trial.
 
     Attributes:
         gpus: GPUs, at most 1; 0 for none. Below 1, trials share a GPU (Slurm gives each a whole one).
-        cpus: processor cores. On a CPU, a trial computes with as many threads.
-        memory_gb: host memory in GB, for Ray and Slurm; None to leave it to them.
+        cpus: processor cores. A trial without a GPU computes with one thread per core.
+        memory_gb: host memory in GB, for Ray and Slurm; None for their defaults.
         hours: Slurm's time limit for one job. A trial that needs longer is saved, requeued and resumed.
-        retries: how often a trial is started again after its process was killed. It resumes from its checkpoint.
+        retries: how often a trial is started again after its process was killed; it resumes from its checkpoint.
     """
 
     gpus: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -55,11 +55,11 @@ class Trial:
     """A command of the suite that trains one trial.
 
     Attributes:
-        title: what it trains, in words.
+        title: a description of what the trial trains.
         command: the whole command, program included.
-        log: the file to which its output is appended.
-        resources: what it needs.
-        hours: how long it is expected to take; None if nothing tells.
+        log: the file to which the command's output is appended.
+        resources: the resources of the trial.
+        hours: the expected time; None if unknown.
     """
 
     title: str
@@ -75,11 +75,11 @@ class Result:
 
     Attributes:
         trial: the trial.
-        status: the exit status of its command: 0 finished, 1 failed, 2 invalid, 75 taken, 128 + n stopped by signal n,
-            -n killed by signal n. The record is in the `records` of its output folder.
-        starts: how often it was started.
+        status: the exit status of its command: 0 finished, 1 failed, 2 invalid, 75 taken (another process is running the trial),
+            128 + n stopped by signal n, -n killed by signal n. The record is in the `records` folder of its output folder.
+        starts: how often the trial was started.
         host: the machine of its last process.
-        seconds: from its first start to its end.
+        seconds: the time from its first start to its end.
     """
 
     trial: Trial
@@ -90,10 +90,10 @@ class Result:
 
 
 class Running:
-    """A trial that runs in a process of its own.
+    """A trial that runs in its own process.
 
-    The process gets a session of its own: signals reach it through `signal` alone, once each. It saves and stops by itself if
-    the process that started it dies.
+    The process has its own session, so signals of the terminal do not reach it: it gets signals only from the method `signal`, each
+    once. It saves and stops if the process that started it dies.
 
     Args:
         trial: the trial.
@@ -140,38 +140,38 @@ class Running:
         return Result(self.trial, status, self.starts, socket.gethostname(), time.monotonic() - self._began)
 
     def signal(self, number: int) -> None:
-        """Pass a signal on to the trial. The first asks it to save and stop, the second ends it at once."""
+        """Send a signal to the trial. The first signal makes it save and stop, the second ends it at once."""
         self._stopping = True
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
 
     def wait(self) -> Result:
-        """Wait for the result. If this is interrupted, the trial is asked to stop, and saves."""
+        """Wait for the result. If the wait is interrupted, the trial saves and stops."""
         try:
             while (result := self.poll()) is None:
                 time.sleep(_TICK)
         except BaseException:
             self.stop()
-            self.poll()  # takes its status, which `stop` leaves
+            self.poll()  # reaps the process, which `stop` does not
             raise
         return result
 
     def stop(self) -> None:
-        """Ask the trial to save and stop, and wait until it has. It may be called in a signal handler."""
+        """Ask the trial to save and stop, and wait for that. This may be called in a signal handler."""
         if not self._stopping:
             self.signal(signal.SIGTERM)
-        with contextlib.suppress(ChildProcessError):  # it has been waited for
-            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)  # unlike Popen.wait, it takes no lock
+        with contextlib.suppress(ChildProcessError):  # the process was already reaped
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)  # unlike Popen.wait, this takes no lock
 
 
 def run(trial: Trial, patience: float = 0.0, started: Callable[[Running], None] = lambda running: None) -> Result:
-    """Run a trial to its end in a process of its own.
+    """Run a trial to its end in its own process.
 
     Args:
         trial: the trial.
-        patience: seconds to wait for another process that is running it. The process of a worker that was killed takes a
-            step, and the time to write a checkpoint, until it notices.
-        started: is told of the process.
+        patience: seconds to wait while another process is running the trial. After a worker was killed, its process still needs
+            the time of a step and a checkpoint before it ends.
+        started: called with the running trial after each start.
     """
     deadline = time.monotonic() + patience
     while True:

@@ -1,1 +1,1 @@
-"""What things cost: pytest-benchmark files, run by `nox -s perf`."""
+"""Benchmarks of time and memory: pytest-benchmark files, run by `nox -s perf`."""

@@ -2,8 +2,8 @@
 
     python -m benchmarks.perf [--save] [pytest options]
 
-`--save` makes the ratios of this run the baseline of this kind of machine. Everything runs on one thread, so that other jobs
-disturb less.
+`--save` makes the ratios of this run the baseline of this kind of machine. Everything runs on one thread, so that other jobs on the
+machine affect the results less.
 """
 
 from __future__ import annotations

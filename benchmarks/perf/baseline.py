@@ -1,7 +1,7 @@
-"""The saved ratios of `nox -s perf` per kind of machine, and whether new ones are much worse.
+"""The saved ratios of `nox -s perf` per kind of machine, and their comparison with new ones.
 
-A ratio is our figure divided by that of a peer in the same run, so less is better. Raw times are not saved. Which of two
-programs is faster depends on the machine, so each kind has its own baseline. Without one, no timed ratio fails.
+A ratio is our time or size divided by that of a peer in the same run, so less is better. Raw times are not saved. Which of two
+programs is faster depends on the machine, so each kind has its own baseline. Without a baseline, no ratio fails the comparison.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from benchmarks.training import provenance
 
 PATH = Path(__file__).parent / "baseline.json"
 WORSE = 1.6
-"""A ratio that grows by more than this factor fails. Other jobs change medians by tens of percent; a lost fast path by more."""
+"""A ratio that grows by more than this factor fails. Other jobs change medians by tens of percent, a lost fast path by more."""
 
 Ratios: TypeAlias = dict[str, dict[str, float]]
-"""Test, such as "test_masks.py::test_hold[vgg16]", to comparison, such as "dsd / read once", to ratio."""
+"""Ratios by test, such as "test_masks.py::test_hold[vgg16]", and by comparison, such as "dsd / read once"."""
 
 
 def ratios(measured: Mapping[str, Any]) -> Ratios:
@@ -45,7 +45,7 @@ def environment() -> dict[str, str]:
 
 
 def save(now: Ratios, kind: str, path: Path = PATH) -> None:
-    """Make `now` the baseline of this kind of machine. Tests that did not run keep theirs."""
+    """Make `now` the baseline of this kind of machine. Tests that did not run keep their saved ratios."""
     machines = _machines(path) if path.exists() else {}
     machines[kind] = {
         **environment(),
@@ -55,7 +55,7 @@ def save(now: Ratios, kind: str, path: Path = PATH) -> None:
 
 
 def load(kind: str, path: Path = PATH) -> Ratios:
-    """Return the saved ratios of this kind of machine; none where none are saved.
+    """Return the saved ratios of this kind of machine; empty if none are saved.
 
     Raises:
         ValueError: the file is not a baseline.
@@ -77,7 +77,7 @@ def _machines(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def compare(then: Ratios, now: Ratios) -> tuple[list[str], list[str]]:
-    """Return the lines of a Markdown table that compares old and new ratios, and a sentence for each that is much worse."""
+    """Return the lines of a Markdown table that compares old and new ratios, and one sentence per ratio that is much worse."""
     lines = ["| test | ratio (less is better) | then | now | now / then |", "| --- | --- | ---: | ---: | ---: |"]
     worse = []
     for test, measured in now.items():

@@ -1,9 +1,9 @@
-"""How cost grows with the numbers of weights, samples, arms and records.
+"""How run time grows with the numbers of weights, samples, arms and records.
 
     python -m benchmarks.perf.growth
 
-writes growth.json and growth.png beside this file. The larger half of each series is fitted by seconds = a * size ** exponent.
-An exponent of 1 is linear. The smaller half is left out because constant costs dominate there.
+writes growth.json and growth.png beside this file. The larger half of the sizes is fitted by seconds = a * size ** exponent.
+An exponent of 1 is linear growth. The smaller sizes are left out because constant costs dominate there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RECORDS = (25, 50, 100, 200, 400)
 ROUNDS = 3
 
 Series = dict[str, dict[int, float]]
-"""Operation to size to seconds."""
+"""Seconds by operation and size."""
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -89,7 +89,7 @@ def epoch(task: Task) -> None:
 
 
 def arms(folder: Path) -> Series:
-    """Time a step of several learners on one batch, which is loaded once."""
+    """Time one step of several learners on one batch, which is loaded once for all."""
     task = workloads.task("librispeech_deepspeech2", folder)
     found: dict[int, float] = {}
     for count in ARMS:

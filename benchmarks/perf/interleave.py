@@ -20,7 +20,7 @@ def medians(
     Args:
         candidates: name to function.
         rounds: the number of timed rounds.
-        patience: in seconds. A candidate that takes longer in the warm-up round is not run again; that time is returned.
+        patience: seconds. A candidate that takes longer in the warm-up round is not run again; its result is that one time.
         clock: `time.process_time` is less noisy if one thread of this process does all the work.
 
     Raises:
@@ -47,13 +47,13 @@ def report(
     patience: float = math.inf,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Print and return every candidate's median as a multiple of `unit`'s. Save the first, ours, divided by each other.
+    """Print and return each candidate's median divided by `unit`'s. Save the first median (ours) divided by each other one.
 
     Args:
         benchmark: pytest-benchmark's fixture; `benchmarks.perf.baseline` reads the saved ratios.
-        name: what the candidates do.
-        unit: the name of a candidate.
-        candidates: see `medians`; ours comes first.
+        name: a description of the work that the candidates do.
+        unit: the name of the candidate that counts as 1.
+        candidates: see `medians`; the first one is ours.
         rounds: see `medians`.
         patience: see `medians`.
         clock: see `medians`.

@@ -1,9 +1,9 @@
-"""Where the time of one training step goes, in a sparse phase at the `small` recipe.
+"""The time of each stage of a training step, in a sparse phase of the `small` recipe.
 
     python -m benchmarks.perf.profile
 
-prints a table for README.md. If one stage calls another, the time counts for the inner stage: masks count neither in the backward
-pass, whose hooks zero gradients, nor in the optimizer's step, whose hook zeroes weights.
+prints a table for README.md. If one stage calls another, the time counts only for the inner stage. So the time of masks is neither
+in the backward pass, whose hooks zero gradients, nor in the optimizer's step, whose hook zeroes weights.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._inner = [0.0]  # for every running function: the time spent in other stages
+        self._inner = [0.0]  # one entry per active call: seconds spent in other stages
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that calls `function` and adds its time to `stage`."""

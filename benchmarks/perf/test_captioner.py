@@ -83,7 +83,7 @@ def test_beam(benchmark: Any) -> None:
         "beam after beam": lambda: [plain.beam(model, row[None], width) for row in features],
     }
     said, expected = (run() for run in candidates.values())
-    # Batched products may differ in the last bit, which may decide between two nearly equal captions.
+    # Batched products may differ in the last bit, which can change the choice between two captions with nearly equal scores.
     assert sum(a == b for a, b in zip(said, expected, strict=True)) >= PICTURES - 1
     assert len({len(caption) for caption in said}) > 1
     name = f"captions of {PICTURES} pictures by {width} beams"

@@ -1,4 +1,4 @@
-"""Processor time of command-line calls, which other jobs hardly change."""
+"""Processor time of command-line calls. Other jobs on the machine hardly change it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def reseeded(folder: Path, count: int) -> None:
 
 
 def processor_seconds() -> float:
-    """Return what the processes that this one started have taken so far."""
+    """Return the processor seconds that the child processes of this process have used so far."""
     taken = resource.getrusage(resource.RUSAGE_CHILDREN)
     return taken.ru_utime + taken.ru_stime
 
@@ -43,14 +43,14 @@ def python(*words: str) -> None:
     ids=["nox -l", "python -m benchmarks --help"],
 )
 def test_help(benchmark: Any, words: tuple[str, ...], library: str) -> None:
-    """Both answer without torch: beside importing the library that parses their words."""
+    """Compare both commands, which do not import torch, with an import of the library that parses their arguments."""
     candidates = {"dsd": lambda: python(*words), f"import {library}": lambda: python("-c", f"import {library}")}
     report(benchmark, f"python {' '.join(words)}", f"import {library}", candidates, clock=processor_seconds)
 
 
 @pytest.mark.timeout(1200)  # a busy machine takes long for thirteen commands
 def test_tables(benchmark: Any, tmp_path: Path) -> None:
-    """Tables of 200 records, the figures drawn before and left as they are, beside reading the records."""
+    """Make the tables of 200 records, compared with reading the records. The figures exist already and are not drawn again."""
     reseeded(tmp_path / "records", RECORDS)
     words = ("-m", "benchmarks", "tables", "--records", str(tmp_path / "records"))
     before = processor_seconds()

@@ -1,4 +1,4 @@
-"""The result of `estimate` compared with the time that the run takes."""
+"""The result of `estimate` compared with the real time of the run."""
 
 from __future__ import annotations
 

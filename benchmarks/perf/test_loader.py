@@ -1,4 +1,4 @@
-"""The cost of loading small pictures."""
+"""The time to load small pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cost of masks, in reads of the weights and as a share of a training step. Results: README.md."""
+"""The time that masks cost, relative to one read of the weights and to a training step. Results: README.md."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_select(benchmark: Any, recipe: Recipe) -> None:
 
 
 def test_step(benchmark: Any, tmp_path: Path) -> None:
-    """A training step of ResNet-18 at the `small` recipe: sparse, dense, and with masks multiplied in every forward pass."""
+    """Compare steps of ResNet-18 at the `small` recipe: sparse, dense, and with masks multiplied in every forward pass."""
     task = workloads.task("imagenet_resnet18", tmp_path)
     batch = workloads.batch(task)
     masked, dense, pruned = (workloads.learner(task, masked) for masked in (True, False, False))
@@ -126,7 +126,7 @@ def hooks(learner: Learner) -> Callable[[], None]:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_share(benchmark: Any, row: str, tmp_path: Path) -> None:
-    """The two hooks of `dsd.hold` as a share of a step. This is less noisy than the difference of two steps."""
+    """Measure the two hooks of `dsd.hold` as a share of a step. This is less noisy than the difference of two steps."""
     task = workloads.task(row, tmp_path)
     batch = workloads.batch(task)
     learner = workloads.learner(task, masked=True)

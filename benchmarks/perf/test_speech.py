@@ -1,4 +1,4 @@
-"""What batches of speech take beside one utterance at a time, and our recurrence beside torch's; README.md has figures."""
+"""Batches of speech compared with one utterance at a time, and our recurrence with torch's. Results: README.md."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    """As long as the connected digits that the recipes are for."""
+    """Noise with the lengths of the connected digits that the recipes use."""
     return workloads.noise(tmp_path_factory.mktemp("noise"), HELD)
 
 
@@ -70,11 +70,12 @@ def plain_loss(model: nn.Module, source: Source, index: int) -> Tensor:
 
 @recipes
 def test_training(benchmark: Any, source: Source, recipe: Recipe) -> None:
-    """Train on two batches of 16: features, loss, gradient, clip, update. DeepSpeech's update is the same either way."""
+    """Train on two batches of 16: features, loss, gradient, clip, update. Both methods give DeepSpeech the same update."""
     if recipe is ONE:
         compared, model = range(SIZE), dataclasses.replace(recipe.model, dropout=0.0)
     else:
-        compared, model = range(1), recipe.model  # batch norm's statistics are of a batch: one utterance is the same
+        # Batch norm uses statistics of the batch, so only a batch of one utterance gives the same loss both ways.
+        compared, model = range(1), recipe.model
     check = SpeechTask(dataclasses.replace(recipe, model=model), source, 0, CPU, None)
     network = check.model()
     loss = check.loss(network, all_at_once(source, compared))[0]
@@ -86,11 +87,11 @@ def test_training(benchmark: Any, source: Source, recipe: Recipe) -> None:
     for ours, theirs in zip(network.parameters(), twin.parameters(), strict=True):
         assert ours.grad is not None
         assert theirs.grad is not None
-        # Spectrograms differ in the last bit, and an activation at an end of the clip may fall to either side of it.
+        # Spectrograms differ in the last bit, so an activation near an end of the clip may fall on either side of it.
         assert (ours.grad - theirs.grad).norm() <= 2e-3 * ours.grad.norm()
 
     task = SpeechTask(recipe, source, 0, CPU, None)
-    second = task.steps_per_epoch()  # the first epoch is in another order than all that follow
+    second = task.steps_per_epoch()  # the first epoch has a different order from all later ones
     steps = range(second, second + BATCHES)
     names = source.test.names
 
@@ -143,7 +144,7 @@ def test_transcribing(benchmark: Any, source: Source, recipe: Recipe) -> None:
         return [plain.greedy(said(model, source, index)) for indices in plan for index in indices]
 
     assert one_at_a_time() == batched()
-    assert len(set(batched())) > HELD // 2  # they say something, and not the same
+    assert len(set(batched())) > HELD // 2  # most transcripts are different
     taken = medians({"dsd": batched, "one at a time": one_at_a_time}, clock=time.process_time)
     ratios = {"dsd / one at a time": taken["dsd"] / taken["one at a time"]}
     seconds = int(source.test.lengths.sum()) / SAMPLE_RATE
@@ -152,7 +153,7 @@ def test_transcribing(benchmark: Any, source: Source, recipe: Recipe) -> None:
 
 
 def test_forward(benchmark: Any, source: Source) -> None:
-    """Log-probabilities of a training batch's features, beside `torchaudio.models.DeepSpeech` at the same stride."""
+    """Compute log-probabilities of a training batch, compared with `torchaudio.models.DeepSpeech` at the same stride."""
     batch = all_at_once(source, range(SIZE))
     features, frames = spectrogram.features(batch.waveforms, batch.samples)
     settings = ONE.model
@@ -181,7 +182,7 @@ def test_forward(benchmark: Any, source: Source) -> None:
                     found: Tensor = model(plain.windows(features, settings.context, stride)[:, None])
                     return found
 
-            # Its backward direction starts in the padding: only the longest utterance is computed as ours.
+            # The backward direction of torchaudio's network starts in the padding, so only the longest utterance must agree.
             longest = int(frames.argmax())
             torch.testing.assert_close(run()[longest], run_theirs()[longest], rtol=0, atol=1e-4)
             candidates |= {f"dsd, stride {stride}": run, f"torchaudio, stride {stride}": run_theirs}
@@ -195,7 +196,7 @@ def test_forward(benchmark: Any, source: Source) -> None:
 
 
 def test_recurrence(benchmark: Any, source: Source) -> None:
-    """Forward and backward through the recurrent layer, whose clip no library kernel has, beside torch's relu."""
+    """Run the recurrent layer forward and backward, compared with torch's ReLU RNN. No library kernel has our layer's clip."""
     batch = all_at_once(source, range(SIZE))
     lengths = output_lengths(spectrogram.features(batch.waveforms, batch.samples)[1], 2)
     model = SpeechTask(ONE, source, 0, CPU, None).model()

@@ -23,7 +23,7 @@ _BATCH = 32
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve classes of eight training pictures of 64 pixels."""
+    """Pictures of 64 pixels: twelve classes with eight training pictures each."""
     path = tmp_path_factory.mktemp("pictures") / "set"
     synthetic.generate(path, train=8, val=1, size=64)
     return path

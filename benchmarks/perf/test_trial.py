@@ -71,7 +71,7 @@ def test_loader_bound(benchmark: Any, tmp_path: Path) -> None:
 
 
 def test_published_schedules(benchmark: Any) -> None:
-    """The ratio of steps with the paper's epochs. Passes over the data are always half as many."""
+    """Save the ratio of steps with the paper's epochs. Passes over the data are always halved."""
     shares = {}
     for row, entry in ROWS.items():
         dense, *rest = (phase.epochs for phase in entry.recipe("paper").schedule)

@@ -33,7 +33,7 @@ WORDS, FEATURES = 2538, 512
 
 
 def pictures(root: Path, size: int, train: int, val: int = 1, in_memory: bool = True) -> imagenet.Source:
-    """Return pictures of `size` pixels in 12 classes. `train` and `val` are numbers per class."""
+    """Return pictures of `size` pixels in 12 classes, with `train` and `val` pictures per class."""
     synthetic.generate(root, train=train, val=val, size=size)
     found = dataset.scan(root)
     splits = (batches.Pictures(found, split, cache=in_memory) for split in dataset.SPLITS)
@@ -67,7 +67,7 @@ def captioned(count: int = 1000, test: int = 100) -> flickr8k.Source:
 
 
 def noise(root: Path, count: int = 64) -> librispeech.Source:
-    """Return `count` recordings as long as the connected digits.
+    """Return `count` recordings of noise with the lengths of the connected digits.
 
     Lengths have mean 2.3 s and standard deviation 1.2 s, from 0.3 to 6.3 s; transcripts have 9 letters per second.
     """
@@ -94,10 +94,10 @@ def task(row: str, root: Path, device: torch.device = CPU, recipe: Recipe | None
     """Return the row's task on `device` with generated data for a few steps. Files are written below `root`.
 
     Args:
-        row: which row.
+        row: the name of the row.
         root: a folder for the generated data.
-        device: of the networks and batches.
-        recipe: of the row; by default its `small` recipe.
+        device: the device of networks and batches.
+        recipe: the recipe; by default the row's `small` recipe.
 
     Raises:
         ValueError: this module generates no data for the row's domain.

@@ -17,7 +17,7 @@ def pack_outcomes(outcomes: NDArray[np.float64]) -> str:
     little-endian integers of the smallest sufficient type, column by column, compressed with bzip2.
 
     Raises:
-        ValueError: a matrix is empty, or has a number that is not a 32-bit integer.
+        ValueError: a matrix is empty, or contains a number that is not a 32-bit integer.
     """
     if outcomes.ndim == 2:
         return _pack_counts(outcomes)
@@ -42,7 +42,7 @@ def unpack_outcomes(text: str) -> NDArray[np.float64]:
     expected = (size + 7) // 8 if kind == "bits" else size * np.dtype(_TYPES[kind]).itemsize
     try:
         raw = base64.b64decode(form["body"])
-        if kind in _COUNTS:  # limited length: a few bytes could decompress to gigabytes
+        if kind in _COUNTS:  # limit the length, because a few bytes could decompress to gigabytes
             raw = bz2.BZ2Decompressor().decompress(raw, max_length=expected + 1)
     except (ValueError, OSError) as error:
         raise ValueError(f"outcomes {text[:40]!r}: {error}") from error

@@ -22,7 +22,7 @@ def key(
 ) -> str:
     """Return the name of a trial with these settings. `dense` is the SHA-256 of a given dense start."""
     several = [f"{processes} processes"] if processes > 1 else []
-    # Precision is not stated for float32: such a trial may resume on other hardware, with or without TF32.
+    # Float32 is not part of the name, because such a trial may resume on other hardware, with or without TF32.
     autocast = [precision] if precision == BFLOAT16 else []
     parts = (fingerprint, recipe_hash, ",".join(sorted(arms)), dense, *custom, *several, *autocast)
     digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
@@ -30,5 +30,5 @@ def key(
 
 
 def weights_file(trial: str, arm: str, phase: str = "") -> str:
-    """Return the name of the file with an arm's final weights, or with those at the end of one of its phases ("sparse1")."""
+    """Return the name of the file with an arm's final weights, or its weights at the end of a phase (such as "sparse1")."""
     return f"{trial}-{arm}{phase and '-'}{phase}.safetensors"

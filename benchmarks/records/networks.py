@@ -15,10 +15,10 @@ class Network:
 
     Attributes:
         name: "dense", an arm's name, or an arm's name and "-sparse1" for the end of its first sparse phase.
-        file: the name of its file of weights.
-        stage: what was trained, for readers.
+        file: the name of its weights file.
+        stage: a description of the training so far.
         test: its scores on the test set.
-        mask: the counts of the mask that it was trained under; None without a mask.
+        mask: the counts of the mask with which it was trained; None without a mask.
     """
 
     name: str
@@ -48,7 +48,7 @@ def main_networks(record: Record) -> list[Network]:
     for index, phase in enumerate(dsd.phases):
         if phase.kind == "sparse":
             number += 1
-            arm = dsd.forked_from if index < dsd.shared_phases else "dsd"  # the arm that trained it, and saved it
+            arm = dsd.forked_from if index < dsd.shared_phases else "dsd"  # the arm that trained and saved this phase
             file = weights_file(trial, arm, f"sparse{number}")
             stage = f"after sparse phase {number} of DSD" if number > 1 else "after the sparse phase S of DSD"
             found.append(Network(f"dsd-sparse{number}", file, stage, phase.test, phase.mask))

@@ -1,4 +1,4 @@
-"""Every arm's output for every test example: a compressed table beside the records, for reading and error analysis."""
+"""The outputs of every arm for every test example: a compressed table beside the records, for error analysis."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 from tasks.data.cache import sha256, write_whole
 
 Said = dict[str, list[dict[str, str]]]
-"""Arm ("dense" for the shared start) to its outputs for the test examples, in data-set order.
+"""Outputs by arm ("dense" for the shared start), in data-set order.
 
-Each entry has a name, a reference and the output, in this order. For captions, the reference is the first of the picture's five;
-the score uses all five.
+Each dictionary has the example's name, the reference and the output, in this order. For captions, the reference is the first of the
+picture's five captions; the score uses all five.
 """
 
 
@@ -36,18 +36,18 @@ def write(said: Said, path: Path) -> str:
     table.writerow([name, reference, *said])
     for row, example in enumerate(first):
         table.writerow([example[name], example[reference], *(samples[row][words] for samples in said.values())])
-    # No timestamp, so that equal outputs give equal bytes.
+    # The file has no timestamp, so that equal outputs give equal bytes.
     content = gzip.compress(text.getvalue().encode("utf-8", "surrogateescape"), mtime=0)
     write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
 def altered(folder: Path, recorded: Mapping[str, str]) -> list[Path]:
-    """Return the files in `folder` whose contents differ from what was written.
+    """Return the files in `folder` whose SHA-256 differs from the recorded one.
 
     Args:
-        folder: the folder of outputs files. Missing files are not an error: they need not be published.
-        recorded: record id to the SHA-256 in the record; empty if it was written without a file.
+        folder: the folder of outputs files. Missing files are not an error, because publishing them is optional.
+        recorded: record id to the SHA-256 in the record, which is empty if the record has no outputs file.
     """
     paths = {folder / f"{name}.csv.gz": digest for name, digest in recorded.items() if digest}
     return [path for path, digest in paths.items() if path.is_file() and sha256(path) != digest]

@@ -1,7 +1,8 @@
 """The progress file of a trial: one JSON object per line, appended while it runs (`OUT/progress/TRIAL.jsonl`).
 
-`benchmarks/README.md` documents the lines. A checkpoint stores the length of the file. A resumed trial cuts the file to that length
-first, so each step, evaluation and phase is in the file once. A file that has become shorter has been cut: read it again.
+`benchmarks/README.md` documents the lines. A checkpoint stores the length of the file. A resumed trial first cuts the file to that
+length, so each step, evaluation and phase is in the file once. If the file becomes shorter, it was cut, and readers must read it
+again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
-"""The `format` of the first line. It is raised when a field changes its meaning; new fields may appear at any time."""
+"""The `format` in the first line. It is increased when a field changes its meaning; new fields may be added at any time."""
 
 
 _TAIL = 65_536
@@ -22,7 +23,7 @@ _TAIL = 65_536
 class Writer:
     """Appends lines to the file at `path`, cut to its first `length` bytes.
 
-    A file that cannot be written is given up: it must not end a trial that may run for days.
+    If the file cannot be written, the writer stops writing and raises no error, which would end a trial that may run for days.
     """
 
     def __init__(self, path: Path, length: int = 0) -> None:
@@ -33,7 +34,7 @@ class Writer:
             with path.open("a+b") as file:
                 file.seek(0)
                 kept = file.read(length)
-                self.length = kept.rfind(b"\n") + 1  # a power cut may have taken the end of the file
+                self.length = kept.rfind(b"\n") + 1  # the end of the file may be lost after a power cut
                 file.truncate(self.length)
             self._broken = False
         except OSError:
@@ -54,7 +55,7 @@ class Writer:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the complete lines of the file at `path`. A line that is still being written is left out.
+    """Return the complete lines of the file at `path`. An incomplete last line, which is still being written, is left out.
 
     Raises:
         ValueError: a line is not a JSON object with an `event`.
@@ -64,7 +65,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def latest(path: Path) -> list[dict[str, Any]]:
-    """Return the first line and the last ones, those within the last 64 KB, without reading a long file.
+    """Return the first line and the lines in the last 64 KiB, without reading the whole file.
 
     Raises:
         ValueError: a line is not a JSON object with an `event`.

@@ -29,10 +29,11 @@ class Part(BaseModel):
 
 
 class Regrown(Part):
-    """The weights of one tensor that S had pruned, as D2 leaves them.
+    """The weights of one tensor that S pruned, in their state after D2.
 
-    `weights` is their number. `below` of them have a magnitude under `threshold`, the smallest that S kept: the same threshold
-    would prune them again. `magnitude` is their mean |w|, `survivors` the mean |w| of the weights that S kept.
+    `weights` is their number. `threshold` is the smallest magnitude that S kept. `below` is the number of these weights with a
+    smaller magnitude, which the same threshold would prune again. `magnitude` is their mean |w|, `survivors` the mean |w| of the
+    weights that S kept.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Regrown(Part):
 
 
 class Histogram(Part):
-    """The number of weights in each equal bin, `below` and `above` the range. Exact zeros are counted separately."""
+    """The number of weights in each bin of equal width, and `below` and `above` the range. Zeros are counted only in `zeros`."""
 
     moment: Moment
     counts: list[int]
@@ -71,8 +72,8 @@ class Data(Part):
 
     `features` describes the frozen-network features in one line, if training used them; the fingerprint covers them. `warnings`
     are the warnings of verification, with counts: test examples that are also trained on or tested twice, files excluded by
-    quarantine.txt, counts that differ from the published ones. There were no problems, since otherwise training would not have
-    started: every counted file was read and decoded. `published` states whether the counts are exactly the published ones.
+    quarantine.txt, counts that differ from the published ones. Verification found no problems, since otherwise training would not
+    have started. Every counted file was read and decoded. `published` states whether the counts are exactly the published ones.
     """
 
     name: str
@@ -119,9 +120,9 @@ class Point(Part):
 
 
 class LayerMask(Part):
-    """One pruned tensor: its size, how many weights the mask keeps, and how many are exactly zero now.
+    """One pruned tensor: its number of weights, how many the mask keeps, and how many are exactly zero at the end of the phase.
 
-    `again` is the number of weights pruned by the arm's previous sparse phase that are pruned again; null in its first.
+    `again` is the number of weights pruned by the arm's previous sparse phase that are pruned again; null in the first.
     """
 
     name: str
@@ -169,12 +170,12 @@ class PhaseResult(Part):
 
 
 class Arm(Part):
-    """One use of the budget after D. `test` is the result after the last step.
+    """The result of one arm after D. `test` has the scores after the last step.
 
     `outcomes` are the packed outcomes of the test examples (see `pack_outcomes`); `samples` are a few outputs as text.
     `first_step_in_lr` is the mean size of the first update of each phase, in units of the learning rate. `histograms` are those of
-    one tensor's weights, for arms with magnitude masks. If another arm, `forked_from`, starts with the same phases, it trained
-    the first `shared_phases` for both; `cost` counts them for each.
+    one tensor's weights, for arms with `follow_weights`. If another arm, `forked_from`, starts with the same phases, it trained
+    the first `shared_phases` for both. The `cost` of each arm includes them.
     """
 
     phases: list[PhaseResult]
@@ -216,14 +217,14 @@ class Failure(Part):
 
 
 class Record(Part):
-    """One trial. `command` reruns it from the root of a checkout at `commit`.
+    """One trial. `command` repeats it from the root of a checkout at `commit`.
 
-    `suite` is the version of the suite that wrote it. `numerics` is the version of the arithmetic within which its domain's results
-    are comparable; it is empty for 0.1, which had one version for all. `commit`, `dirty`, `versions` and `hardware` describe the
-    process that finished the trial, read when it started. `earlier` says what differed in the processes before an interruption.
-    `nondeterministic` are the operations used for which torch has no deterministic algorithm on that device. `outputs` is the
-    SHA-256 of `outputs/ID.csv.gz`, beside the folder of records, with the outputs of D and every arm for every test example, if
-    the row has any. Fields added later have a default, so that older records can be read.
+    `suite` is the version of the suite that wrote the record. `numerics` is the version of the domain's arithmetic: results with
+    the same version are comparable. It is empty for suite 0.1, which had one version for all domains. `commit`, `dirty`, `versions`
+    and `hardware` describe the process that finished the trial, read when it started. `earlier` describes the processes before an
+    interruption that differed from it. `nondeterministic` are the operations used for which torch has no deterministic algorithm on
+    that device. `outputs` is the SHA-256 of `outputs/ID.csv.gz`, beside the folder of records, with the outputs of D and every arm
+    for every test example. It is empty if the row has no outputs. Fields added later have a default, so older records can be read.
     """
 
     schema_version: Literal[1] = 1
@@ -272,6 +273,6 @@ class Record(Part):
 
 
 def content_hash_of(content: dict[str, Any]) -> str:
-    """Return the SHA-256 of a file's content, not of the parsed record, because the schema may gain fields."""
+    """Return the SHA-256 of a file's content. It is not that of the parsed record, because the schema may gain fields."""
     kept = {key: value for key, value in content.items() if key != "content_hash"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

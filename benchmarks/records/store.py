@@ -11,7 +11,7 @@ from benchmarks.records.schema import Record, content_hash_of
 
 
 def _laid_out(value: Any, indent: str = "") -> str:
-    """Return `value` as JSON, with one line for each part without lists (integer lists excepted), such as a curve's point."""
+    """Return `value` as JSON. A part without lists (except lists of integers), such as a point of a curve, is on one line."""
     if not _holds_list(value):
         return json.dumps(value)
     inner = indent + " "
@@ -43,7 +43,7 @@ def write(record: Record, folder: Path) -> Path:
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(temporary, path)  # unlike a rename, fails if the file exists
+        os.link(temporary, path)  # unlike a rename, this fails if the file exists
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
@@ -59,7 +59,7 @@ def read(path: Path) -> Record:
     """Return the record in `path`.
 
     Raises:
-        ValueError: it is not a record of this schema, or was changed after writing; the message names the file.
+        ValueError: the file is not a record of this schema, or was changed after writing; the message names the file.
     """
     try:
         if not path.is_file():  # reading a pipe would block

@@ -14,16 +14,16 @@ from scipy import special
 from benchmarks.statistics.intervals import CONFIDENCE, Difference, Numbers, paired
 
 OUTCOME_SCALE = 100.0
-"""Outcomes are fractions, such as shares of right answers, or counts that give fractions. Metrics are in percent."""
+"""Factor from outcomes, which are fractions or counts that give fractions, to metrics, which are in percent."""
 
-_CHUNK = 4_000_000  # the bootstrap holds at most this many numbers at once: 32 MB
+_CHUNK = 4_000_000  # maximum count of numbers in memory at once: 32 MB
 
 
 @dataclass(frozen=True)
 class Bootstrap:
     """The paired bootstrap of a gain over test examples, in points: its mean and the ends of the 95 % interval.
 
-    It is a part of records, so validation rejects unknown fields and numbers that are not finite.
+    It is a part of records, so validation rejects unknown fields and non-finite numbers.
     """
 
     __pydantic_config__: ClassVar[dict[str, bool | str]] = {"extra": "forbid", "allow_inf_nan": False}
@@ -36,10 +36,10 @@ class Bootstrap:
 
 @dataclass(frozen=True)
 class Spread:
-    """Where the spread of gains comes from, as standard deviations.
+    """The spread of gains by source, as standard deviations.
 
     `between` is the spread between seeds; None with one seed. `within` is the spread due to the finite test set alone (root mean
-    square of the trials' bootstrap standard errors). It may be the larger one, because the seeds share one test set.
+    square of the trials' bootstrap standard errors). `within` may exceed `between`, because the seeds share one test set.
     """
 
     between: float | None
@@ -56,13 +56,13 @@ def over_test_set(gain: Bootstrap) -> Difference:
 def score(outcomes: ArrayLike) -> float:
     """Return the score of a set of examples in percent. Higher is better.
 
-    Outcomes are a vector (n,) of hits (1.0 right, 0.0 wrong), scored by their mean, or a matrix (n, 2k) of counts, k columns of
-    hits and then k of totals. Counts are summed over examples and scored by the geometric mean of the k rates hits / totals. With
-    n-grams of one to four words, this is corpus BLEU-4 without brevity penalty. With k = 1 it is a plain rate, such as
-    (words - errors) / words. A rate without hits gives 0.
+    Outcomes are a vector (n,) of hits (1.0 right, 0.0 wrong), scored by their mean, or a matrix (n, 2k) of counts. A matrix has k
+    columns of hits and then k of totals. They are summed over examples and scored by the geometric mean of the k rates
+    hits / totals. With n-grams of one to four words, this is corpus BLEU-4 without brevity penalty. With k = 1 it is a plain rate,
+    such as (words - errors) / words. A rate without hits gives 0.
 
     Raises:
-        ValueError: the outcomes have another shape, are not finite, or have negative counts.
+        ValueError: the outcomes have another shape, are not finite, or have negative counts (except hits with k = 1).
     """
     checked = _checked("score", outcomes)
     return OUTCOME_SCALE * float(checked.mean() if checked.ndim == 1 else geometric_mean(checked.sum(axis=0)))
@@ -91,7 +91,7 @@ def interval(mean: float, differences: Numbers) -> Bootstrap:
 def resampled(
     outcomes_a: ArrayLike, outcomes_b: ArrayLike, resamples: int, seed: int, scale: float
 ) -> tuple[float, Numbers]:
-    """Return the difference of the scores, and that in every resample (resamples,). Arguments and errors as `bootstrap`."""
+    """Return the difference of the scores, and those of the resamples (resamples,). Arguments and errors: see `bootstrap`."""
     a, b = _checked("bootstrap", outcomes_a), _checked("bootstrap", outcomes_b)
     if a.shape != b.shape:
         raise ValueError(f"bootstrap needs outcomes of equal shape, got {a.shape} and {b.shape}")
@@ -105,7 +105,7 @@ def resampled(
 
 
 def between_and_within(gains: Sequence[float], bootstraps: Sequence[Bootstrap]) -> Spread:
-    """Return how much of the spread of `gains` is due to the test set. There is one gain and one bootstrap per seed.
+    """Return the spread of `gains` between seeds, and the spread due to the test set. Each seed has one gain and one bootstrap.
 
     Raises:
         ValueError: the numbers of gains and bootstraps differ, or there are none.
@@ -142,9 +142,9 @@ def geometric_mean(counts: Numbers) -> Numbers:
 
 
 def _resample_means(differences: Numbers, resamples: int, generator: np.random.Generator) -> tuple[float, Numbers]:
-    """Return the mean of `differences` (n,), and the mean in every resample.
+    """Return the mean of `differences` (n,), and the means of the resamples (resamples,).
 
-    Resampling n examples with replacement is equivalent to one multinomial draw of how often each distinct value occurs.
+    Resampling n examples with replacement is equivalent to one multinomial draw of the count of each distinct value.
     Differences of right-or-wrong outcomes have three values, so 50,000 examples cost as much as 50.
     """
     n = differences.size
@@ -158,10 +158,10 @@ def _resample_means(differences: Numbers, resamples: int, generator: np.random.G
 
 
 def _resample_rates(a: Numbers, b: Numbers, resamples: int, generator: np.random.Generator) -> tuple[float, Numbers]:
-    """Return the difference of the scores of `a` and `b` (n, 2k), and that in every resample.
+    """Return the difference of the scores of `a` and `b` (n, 2k), and the differences in the resamples (resamples,).
 
-    A resample is how often each example occurs, so its sums are one matrix product for all columns. Sums of whole numbers are
-    exact in any order.
+    A resample is represented by the number of times that each example occurs, so one matrix product gives the sums of all columns.
+    Sums of whole numbers are exact in any order.
     """
     n = len(a)
     columns = np.hstack([a, b])
@@ -181,5 +181,5 @@ def _resample_rates(a: Numbers, b: Numbers, resamples: int, generator: np.random
 
 
 def _standard_error(gain: Bootstrap) -> float:
-    """Return the standard error of the interval, if resampled means are normal."""
+    """Return the standard error that the interval implies, if resampled means are normally distributed."""
     return (gain.high - gain.low) / (2 * float(special.ndtri((1 + CONFIDENCE) / 2)))

@@ -11,9 +11,9 @@ I/(nN) once, so it is subtracted once. Each part gets its own quantile (Banerjee
 
     half-width^2 = t^2 s2/n + z^2 (J - I/(nN))
 
-`z` is the quantile of Student's t with (number of examples - 1) degrees of freedom, `t` with those of the seeds
-(`degrees_of_freedom`). If only seeds or only examples matter, this is the t interval over seeds or the jackknife interval over
-examples. Simulated coverage and width: `tests/trust/coverage.md`.
+`z` is the quantile of Student's t with (number of examples - 1) degrees of freedom. `t` is the quantile with the degrees of
+freedom of the seeds (see `degrees_of_freedom`). If only seeds or only examples matter, this is the t interval over seeds or the
+jackknife interval over examples. Simulated coverage and width: `tests/trust/coverage.md`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CREDIT = 0.4
 """Maximum extra degrees of freedom of the seeds' part due to the interaction: see `degrees_of_freedom`."""
 
 CREDIT_FROM = 5
-"""Minimum number of seeds for that credit. With fewer, the quantile of t falls too steeply with its degrees of freedom."""
+"""Minimum number of seeds for `CREDIT`. With fewer, the quantile of t falls too steeply with its degrees of freedom."""
 
 FLOOR = 0.5
 """Minimum width of an interval, as a share of the interval from the examples alone."""
@@ -59,12 +59,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Crossed:
-    """A mean over seeds and examples in points, and how well it is known.
+    """A mean over seeds and examples in points, and its uncertainty.
 
     `low` and `high` are the ends of the two-sided 95 % interval, `lower` and `upper` one-sided 95 % bounds. `p` is the two-sided
     p-value of "zero". `between_seeds` (s2/n), `between_examples` (J) and `interaction` (I/(nN)) are variances of the mean in
-    points squared. `n` is the number of seeds, `groups` that of examples or
-    clusters.
+    points squared. `n` is the number of seeds, `groups` the number of examples or clusters.
     """
 
     mean: float
@@ -163,8 +162,8 @@ def contrast(measured: Measured, share: float = 0.0) -> Crossed | None:
 def relative(measured: Measured) -> Relative | None:
     """Return the gain as a share of the control's metric; None for a single seed, or if the control's metric is not positive.
 
-    The ends are Fieller's: the shares at which an end of `contrast` is zero. An end is infinite if the control's metric is too near
-    zero.
+    The ends are computed by Fieller's method: they are the shares at which an end of `contrast` is zero. An end is infinite if the
+    control's metric is too near zero.
     """
     base = float(measured.controls.mean())
     if measured.gains.size < 2 or base <= 0:
@@ -181,22 +180,22 @@ def relative(measured: Measured) -> Relative | None:
 def components(values: _Numbers, parts: _Numbers) -> tuple[_Numbers, _Numbers, _Numbers]:
     """Return s2/n, J and I/(nN) of values (..., n) with pseudo-values (..., n, G), each (...).
 
-    The interaction is the mean of the seeds' own jackknife variances minus J, divided by n - 1, because averaging over n seeds
-    removes n - 1 of its n parts.
+    The interaction is (mean of the seeds' own jackknife variances - J) / (n - 1). The division by n - 1 is needed because averaging
+    over n seeds removes n - 1 of the n parts of the interaction.
     """
     n, groups = parts.shape[-2:]
-    seeds = np.where(np.ptp(values, axis=-1) == 0, 0.0, values.var(axis=-1, ddof=1) / n)  # equal numbers: no rounding
+    seeds = np.where(np.ptp(values, axis=-1) == 0, 0.0, values.var(axis=-1, ddof=1) / n)  # exactly 0 for equal numbers
     examples = parts.mean(axis=-2).var(axis=-1, ddof=1) / groups
     own = parts.var(axis=-1, ddof=1).mean(axis=-1) / groups
     return seeds, examples, np.maximum(0.0, own - examples) / (n - 1)
 
 
 def degrees_of_freedom(between_seeds: ArrayLike, interaction: ArrayLike, n: int) -> _Numbers:
-    """Return the degrees of freedom of s2/n: n - 1, or slightly more if the interaction is a large part of it.
+    """Return the degrees of freedom of s2/n: n - 1, or slightly more if the interaction is a large part of s2/n.
 
     The interaction is estimated from all examples, not only from n seeds, so only the rest of s2/n is uncertain. Satterthwaite's
     rule then gives (n - 1) / (1 - share of the interaction). Without a limit, the interval would cover 92 % in the worst case.
-    With at most `CREDIT` more, it covers 94.5 % (normal seeds, many examples).
+    With at most `CREDIT` extra degrees of freedom, it covers 94.5 % (normally distributed seeds, many examples).
     """
     if n < CREDIT_FROM:
         return np.full(np.shape(between_seeds), n - 1.0)
@@ -210,7 +209,7 @@ def half_width(
 ) -> _Numbers:
     """Return half the width of the interval with probability `tails` in both tails together, in points.
 
-    The first three are results of `components` for n seeds and `groups` examples or clusters, as numbers or arrays.
+    The first three arguments are results of `components` for n seeds and `groups` examples or clusters, as numbers or arrays.
     """
     seeds, examples, shared = (
         np.asarray(part, dtype=np.float64) for part in (between_seeds, between_examples, interaction)
@@ -222,7 +221,7 @@ def half_width(
 
 
 def _p_value(width: Callable[[float], float], distance: float) -> float:
-    """Return the `tails` at which half the width, `width(tails)`, equals the distance of the mean from zero."""
+    """Return the `tails` at which the half-width, `width(tails)`, equals `distance`, the distance of the mean from zero."""
     if distance == 0:
         return 1.0
     if width(_SMALLEST_P) <= distance:
@@ -231,7 +230,7 @@ def _p_value(width: Callable[[float], float], distance: float) -> float:
 
 
 def _end(measured: Measured, name: str, share: float, step: float) -> float:
-    """Return the share at which the end `name` of the contrast is zero. Search from `share` in steps that double."""
+    """Return the share at which the end `name` of the contrast is zero. The search starts at `share` with `step`, which doubles."""
 
     def end(at: float) -> float:
         return float(getattr(contrast(measured, at), name))
@@ -262,8 +261,8 @@ def _pseudo_values(outcomes: _Numbers, clusters: Sequence[Hashable] | None) -> _
 def pseudo_values(counts: _Numbers) -> _Numbers:
     """Return the jackknife pseudo-values (..., G) of the scores of counts (..., G, 2k) in points.
 
-    Pseudo-value j is G times the score of all, minus G - 1 times the score without j. Their mean is the score without its bias of
-    order 1/G. Their variance divided by G is the score's variance over examples.
+    Pseudo-value j is G times the score of all groups, minus G - 1 times the score without group j. The mean of the pseudo-values is
+    the score without its bias of order 1/G. Their variance divided by G is the score's variance over examples.
     """
     groups = counts.shape[-2]
     total = counts.sum(axis=-2, keepdims=True)

@@ -15,7 +15,7 @@ from scipy import special
 
 CONFIDENCE = 0.95
 MINIMUM_SEEDS = 3
-"""Minimum number of seeds for an answer. With two seeds, the half-width is 12.7 standard errors: too wide to be useful."""
+"""Minimum number of seeds for an answer. With two seeds, the half-width is 12.7 standard errors, too wide to be useful."""
 
 Numbers = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def paired(gains: Sequence[float]) -> Paired:
 
 
 def welch(a: Sequence[float], b: Sequence[float]) -> Difference:
-    """Return the mean of `b` minus that of `a`, by Welch's t test, which allows unequal spreads.
+    """Return the mean of `b` minus the mean of `a`, with Welch's t test, which allows unequal variances.
 
     Raises:
         ValueError: `a` or `b` has fewer than two numbers, or a number that is not finite.
@@ -83,9 +83,9 @@ def welch(a: Sequence[float], b: Sequence[float]) -> Difference:
 
 
 def pooled(a: Sequence[float], b: Sequence[float], known: Sequence[Sequence[float]]) -> Difference:
-    """Return the mean of `b` minus that of `a`, by the t test with the spread pooled from the samples `known`.
+    """Return the mean of `b` minus the mean of `a`, with the t test whose variance is pooled from the samples `known`.
 
-    `a` and `b` may have a single number each, because their own spread is not used.
+    `a` and `b` may have a single number each, because their own variance is not used.
 
     Raises:
         ValueError: no sample of `known` has two numbers, `a` or `b` is empty, or a number is not finite.
@@ -121,11 +121,11 @@ def _variance(values: Sequence[float]) -> float:
 
 
 def _difference(mean: float, error: float, freedom: float) -> Difference:
-    """Return the t interval of a difference with standard error `error`. Without an error, it is exact."""
+    """Return the t interval of a difference with standard error `error`. If `error` is 0, its width is 0."""
     half = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error if error else 0.0
     return Difference(mean, mean - half, mean + half, _p_value(mean, error, freedom))
 
 
 def _p_value(mean: float, error: float, freedom: float) -> float:
-    """Return the two-sided p-value of "zero". Without an error, t is infinite, or 0 / 0."""
+    """Return the two-sided p-value of "zero". If `error` is 0, it is 0, or 1 if the mean is 0 too."""
     return float(2 * special.stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0)

@@ -37,10 +37,11 @@ class Pool:
 
 
 def pool(effects: Sequence[Effect]) -> Pool | None:
-    """Return the random-effects mean, None below two rows.
+    """Return the random-effects mean; None for fewer than two rows.
 
-    The variance between rows is Paule and Mandel's. The interval is Hartung and Knapp's: t with (rows - 1) degrees of freedom.
-    Its scale is at least 1, so that rows that agree by chance do not make it narrower than their errors allow (Röver et al. 2015).
+    The variance between rows is estimated by the method of Paule and Mandel. The interval is that of Hartung and Knapp: Student's t
+    with (rows - 1) degrees of freedom. Its scale factor is at least 1 (Röver et al. 2015). Otherwise, rows that agree by chance
+    would make the interval narrower than their errors allow.
 
     Raises:
         ValueError: a share is not finite, or an error is not a positive number.
@@ -61,14 +62,14 @@ def pool(effects: Sequence[Effect]) -> Pool | None:
 
 
 def _weighted(shares: NDArray[np.float64], variances: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return the mean weighted by precision, the weighted sum of squares about it, and the sum of the weights."""
+    """Return the precision-weighted mean, the weighted sum of squared deviations from it, and the sum of the weights."""
     weights = 1 / variances
     mean = float(weights @ shares / weights.sum())
     return mean, float(weights @ (shares - mean) ** 2), float(weights.sum())
 
 
 def _between(shares: NDArray[np.float64], variances: NDArray[np.float64]) -> float:
-    """Return the variance between rows for which the weighted squares equal their expectation, k - 1; at least 0."""
+    """Return the variance between rows for which the weighted sum of squares equals its expectation, k - 1; at least 0."""
 
     def excess(between: float) -> float:
         return _weighted(shares, variances + between)[1] - (len(shares) - 1)

@@ -1,1 +1,1 @@
-"""Trains one trial and writes its record; knows no terminal."""
+"""Trains one trial and writes its record, without terminal output."""

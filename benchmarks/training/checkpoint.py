@@ -1,8 +1,8 @@
-"""Checkpoints: complete or absent, tensors and plain values only.
+"""Checkpoints hold tensors and plain values only. A checkpoint file is always complete.
 
-There is one file per trial. The old checkpoint stays until the new one is complete, on disk and read back. A process killed at any
-byte leaves one of the two, and perhaps a temporary file that the next save overwrites. No second copy is kept: it would double the
-space (4 GB for four arms of VGG-16) and protect only against disk corruption, which `load` detects and reports.
+There is one file per trial. The old checkpoint stays until the new one is complete, on disk and read back. If the process is killed
+during a save, one of the two complete files remains, perhaps with a temporary file that the next save overwrites. No second copy is
+kept: it would double the space (4 GB for four arms of VGG-16) and protect only against disk corruption, which `load` detects.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def load(path: Path) -> dict[str, Any]:
     """Return the state in `path`, tensors on the CPU. Nothing in the file is executed.
 
     Raises:
-        ValueError: it is not a readable checkpoint of this format, or it is damaged.
+        ValueError: the file is not a readable checkpoint of this format, or it is damaged.
     """
     try:
         refuse_compressed(path)

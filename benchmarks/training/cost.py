@@ -22,7 +22,7 @@ _POINT, _REST = 400, 12_000
 class Part:
     """The cost of one arm ("shared" for D) in one phase. `seconds` includes loading and evaluations.
 
-    `until` is the step after the fork at which the phase ends; 0 for D.
+    `until` is the arm's step at which the phase ends, counted from the fork; 0 for D.
     """
 
     phase: PhaseKind
@@ -38,8 +38,8 @@ class Total:
     """The cost of one trial: its parts, seconds for checkpoints and resampling, and bytes.
 
     Attributes:
-        checkpoint: the size of the largest checkpoint; there are two while it is replaced.
-        kept: the size of what a finished trial leaves: record, outputs and, if requested, weights.
+        checkpoint: the size of the largest checkpoint. While a checkpoint is replaced, the disk holds two.
+        kept: the size of the files of a finished trial: record, outputs and, if requested, weights.
         host, device_memory: peak memory of the process and of the GPU.
     """
 
@@ -95,7 +95,7 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
     saving += checkpoint * found.writing  # at the fork of the arms
     shared = forks(plans, spe)
     arm_parts = [part for plan in plans for part in _parts(found, task, plan, plans, shared, on_gpu, testing)]
-    # A checkpoint is written at the end of each phase of the first arm, except the last, where the record is written.
+    # A checkpoint is written at the end of each phase of the first arm except the last. The last phase ends with the record.
     ends = plans[0].schedule.boundaries(spe)
     between = [sum(part.seconds for part in arm_parts if a < part.until <= b) for a, b in pairwise((0, *ends))]
     timed = sum(saves(seconds, checkpoint) for seconds in between)
@@ -113,7 +113,7 @@ def trial(found: Probe, task: Task, arms: tuple[str, ...], given: bool, save_wei
         + networks * (found.outcomes + found.said)
         + points * _POINT
         + save_weights * _networks_kept(plans, shared, given) * found.model,
-        # Every checkpoint is read back into host memory.
+        # `save` reads every checkpoint back into host memory.
         host=found.host
         + more * (found.state + (0 if on_gpu else found.resident))
         + held * (0 if on_gpu else found.model),
@@ -140,7 +140,7 @@ def _parts(
     on_gpu: bool,
     testing: Callable[[int], float],
 ) -> Iterator[Part]:
-    """Yield the phases of one arm that no other arm trains, named as in the recipe if it has as many phases."""
+    """Yield the phases of one arm that no other arm trains, with the recipe's names if the number of phases is equal."""
     spe = task.steps_per_epoch()
 
     def awake(one: ArmPlan, step: int) -> bool:

@@ -14,8 +14,8 @@ import torch.utils.deterministic
 
 _MISSING = re.compile(r"(\S+) does not have a deterministic implementation")
 
-# torch requires this for deterministic matrix products and reads it once, at a process's first product on a GPU, which may come
-# before training (the features of pictures).
+# torch requires this for deterministic matrix products. It reads the variable once, at a process's first product on a GPU. That may
+# be before training (features of pictures).
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
@@ -31,9 +31,9 @@ def demanded(device: torch.device) -> Iterator[set[str]]:
         yield met
         return
     before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = False  # it chooses by measured speed, which varies between runs
+    torch.backends.cudnn.benchmark = False  # it chooses algorithms by measured speed, which varies between runs
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Only needed for code that reads uninitialised memory; it costs a write of every new tensor.
+    # Filling is only needed for code that reads uninitialised memory, and it costs a write of every new tensor.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         with noted(met):

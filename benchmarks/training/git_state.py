@@ -12,7 +12,7 @@ _PATIENCE = 20.0
 """Timeout of each git call in seconds: git may hang on a dead network folder or on a configured program."""
 
 _KEPT = ("GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
-"""Environment variables passed to git. Others could select another repository or index, or change the meaning of paths."""
+"""GIT_ variables passed to git. Other GIT_ variables could select another repository or index, or change the meaning of paths."""
 
 _OPTIONS = (
     *("--no-optional-locks", "--no-replace-objects"),
@@ -21,7 +21,7 @@ _OPTIONS = (
 
 
 class _NoAnswerError(Exception):
-    """Git gave no answer; the message says why."""
+    """Git gave no answer; the message gives the reason."""
 
 
 def state() -> tuple[str | None, bool | None, str]:

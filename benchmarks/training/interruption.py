@@ -15,10 +15,10 @@ STOP_WITH_PARENT = "DSD_STOP_WITH_PARENT"
 
 _UNDER_TORCHRUN = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts and monitors
 _FORWARDED = 5.0
-"""Seconds in which a second signal counts as the first: Ctrl-C reaches every process, and torchrun forwards it again."""
+"""Seconds within which a second signal is ignored: Ctrl-C reaches every process, and torchrun forwards it again."""
 
 REASONS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "the process that started this one is gone": 143}
-"""Reason for stopping to exit status."""
+"""The exit status for each reason to stop."""
 
 
 class InterruptedTrial(Exception):  # noqa: N818 - not an error: the run was asked to stop and did
@@ -32,8 +32,8 @@ class InterruptedTrial(Exception):  # noqa: N818 - not an error: the run was ask
 class Stop:
     """Context in which SIGINT, SIGTERM and SIGHUP only set `reason`. A second signal ends the process at once, without saving.
 
-    SIGHUP (a closed terminal) never counts as one of the two signals: shell and kernel each send one, and the end of a session
-    also sends SIGTERM. If SIGHUP is ignored, as under nohup, it stays ignored.
+    SIGHUP (a closed terminal) sets `reason`, but counts neither as the first nor as the second signal. The shell and the kernel
+    may each send it, and the end of a session also sends SIGTERM. If SIGHUP is ignored, as under nohup, it stays ignored.
     """
 
     def __init__(self) -> None:

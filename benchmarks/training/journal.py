@@ -19,7 +19,7 @@ class Journal:
     """Collects the results of a learner. `batch_size` is the number of samples per optimizer step.
 
     Attributes:
-        seconds: time so far, including evaluations and its share of loading.
+        seconds: time so far, including evaluations and the learner's share of loading.
         pruned: the scores right after pruning in a sparse phase.
         forked_from, shared_phases: the arm that trained its first phases, and their number.
     """
@@ -35,9 +35,9 @@ class Journal:
         self._ends = schedule.boundaries(steps_per_epoch)
         self._sums: dict[str, float] = {}  # of the training numbers since the last point
         self._summed = 0
-        self._unread: list[Mapping[str, float]] = []  # the training numbers that nobody has asked for yet
+        self._unread: list[Mapping[str, float]] = []  # the training numbers not yet returned by take_unread
         self._phase_seconds = 0.0
-        self._clipped, self._factors = 0, 0.0  # of this phase: steps clipped, and the sum over steps of the factor
+        self._clipped, self._factors = 0, 0.0  # of this phase: number of clipped steps, sum of factors over steps
 
     def spend(self, seconds: float) -> None:
         """Count time."""
@@ -76,7 +76,7 @@ class Journal:
         regrown: list[Regrown] | None,
         clips: bool,
     ) -> None:
-        """Add the result of the phase whose last step is at `position`. `clips` says whether gradient norms are clipped."""
+        """Add the result of the phase whose last step is at `position`. `clips`: whether gradient norms are clipped."""
         start = self._ends[position.index - 1] if position.index else 0
         steps = position.steps
         self.phases.append(

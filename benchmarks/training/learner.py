@@ -28,7 +28,7 @@ from tasks.task import Batch, Evaluation, Shown, Task
 
 
 class NonFiniteError(RuntimeError):
-    """A training loss or gradient (before the update) or a test score was NaN or infinite. `step` is the arm's, from 0."""
+    """A training loss, a gradient (before the update) or a test score was not finite. `step` counts the arm's steps from 0."""
 
     def __init__(self, learner: Learner, what: str, step: int, rest: str) -> None:
         """Name the arm, the phase and the step."""
@@ -60,7 +60,7 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
 
 def evaluations(schedule: Schedule, steps_per_epoch: int, every_epochs: float) -> tuple[int, ...]:
     """Return the steps after which a network is tested: every `every_epochs` within a phase, and at its end."""
-    # Round multiples of the interval, so that in a phase of four intervals the fourth ends with the phase.
+    # Round multiples of the interval, not the interval, so that the last of four intervals ends with the phase.
     every = max(1.0, every_epochs * steps_per_epoch)
     found, start = [], 0
     for end in schedule.boundaries(steps_per_epoch):
@@ -109,11 +109,11 @@ class Learner:
         self._parallel: nn.Module | None = None  # made with the first batch
         device = next(model.parameters()).device
         self._readings, self._stopwatch = Readings(), Stopwatch(device)
-        # 1.0 from the first step that is not finite on. Fused optimizers skip while it is, at no cost; they read a float32. (In
-        # torch 2.12 a skipped very first step leaves momentum uninitialised; no later step uses it.)
+        # 1.0 after the first step that is not finite. Fused optimizers read it (float32) and skip steps, at no cost. (In torch
+        # 2.12, skipping the very first step leaves momentum uninitialised, but no later step uses it.)
         found_inf = torch.zeros((), dtype=torch.float32, device=device)
         self._found_inf = optimizer.found_inf = found_inf  # type: ignore[attr-defined]
-        # Hooks after a step could change the weights though it was skipped.
+        # Hooks after a step could change the weights although the step was skipped.
         hooked = type(self.hooks).after_step is not Hooks.after_step
         self._reads_every_step = hooked or not optimizer.defaults.get("fused")
 
@@ -132,7 +132,7 @@ class Learner:
         return self.schedule.at(min(self.step, self.steps - 1), self.steps_per_epoch)
 
     def train_step(self, batch: Batch, noise_seed: int) -> None:
-        """Take one optimizer step. Now and then, read the numbers of the steps so far.
+        """Take one optimizer step. At intervals (see `Readings.due`), read the numbers of the steps so far.
 
         Raises:
             NonFiniteError: see `read`.
@@ -168,7 +168,7 @@ class Learner:
         """Count the steps since the last reading in the journal. Several processes must call this at the same step.
 
         Raises:
-            NonFiniteError: the loss or gradient of a step was NaN or infinite. The weights, and `step`, are those before it.
+            NonFiniteError: the loss or gradient of a step was not finite. The weights and `step` are those before that step.
         """
         readings = self._readings.take()
         self.journal.spend(self._stopwatch.take())
@@ -189,18 +189,18 @@ class Learner:
                 self.model,
                 lambda network: self.task.loss(network, batch)[0].backward(),  # type: ignore[no-untyped-call]
             )
-        # All arms, and resumed runs, draw the same dropout noise. Each process draws its own.
+        # All arms, and resumed runs, draw the same dropout noise. Each process of a run draws different noise.
         torch.manual_seed(derive(noise_seed, distributed.rank()) if distributed.rank() else noise_seed)
         return self.task.loss(self._parallel, batch)
 
     def _backward(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        # The derivative of a loss by itself is 1. That of one that is not finite is made NaN, so that every process sees
-        # it in the averaged gradient, and skips the step.
+        # The backward pass starts with 1, the derivative of the loss with respect to itself. If the loss is not finite, it starts
+        # with NaN instead. The averaged gradient is then NaN in every process, and all processes skip the step.
         loss.backward(loss.detach() * 0 + 1)  # type: ignore[no-untyped-call]
 
     def _clip(self) -> Tensor:
-        """Clip the gradient as the recipe says. Return its norm before that, which is finite only if every element is."""
+        """Clip the gradient as in the recipe. Return the norm before clipping. It is finite only if all elements are."""
         recipe, parameters = self.task.recipe, list(self.model.parameters())
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if recipe.clip_norm is not None:
@@ -221,7 +221,7 @@ class Learner:
         """Score the network, add a point to the curve and, at the end of a phase, the phase's result.
 
         Raises:
-            NonFiniteError: a score is NaN or infinite: the last update broke the network. Or see `read`.
+            NonFiniteError: a score is NaN or infinite, because the last update broke the network; or see `read`.
         """
         self.read()
         started = time.perf_counter()
@@ -267,7 +267,7 @@ class Learner:
         """Return the state needed to resume, as tensors and plain values.
 
         Raises:
-            NonFiniteError: see `read`, which comes first: no state is saved after a step that is not finite.
+            NonFiniteError: see `read`, which is called first, so that no state is saved after a step that is not finite.
         """
         self.read()
         return {
@@ -281,7 +281,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Resume from `state`, within a sparse phase if it was taken there."""
+        """Resume from `state`. If the state is from within a sparse phase, hold its masks again."""
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -315,7 +315,7 @@ class Learner:
             self.weights.after_pruning(self.model, self.masks)
             test = self.task.evaluate(self.model, False).metrics
             self.journal.pruned = Scores(test=test, train=self.task.evaluate_training(self.model))
-        elif not held:  # leaving a sparse phase has already restarted the optimizer
+        elif not held:  # the end of a sparse phase has already restarted the optimizer
             dsd.restart(self.optimizer, self.state_policy)
 
     def _move_masks(self, position: Position) -> None:

@@ -1,8 +1,8 @@
 """One process per trial: a lock on its folder, and its owner.
 
-The system releases the lock when its holder ends, however it ends. A leftover lock file blocks nobody, nor do loader processes that
-outlive a killed trainer (filelock closes the lock in forked processes). The owner file serves the error message, which may be
-read on another machine of a shared file system.
+The operating system releases the lock when the process that holds it ends, for any reason. A leftover lock file does not block
+other processes. Loader processes that outlive a killed trainer do not hold the lock, because filelock closes it in forked
+processes. The owner file is only for the error message, which may appear on another machine of a shared file system.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Owner:
 
 
 _LOOK = 0.5
-"""Seconds to wait for the lock: `commands` holds it for a moment while checking it."""
+"""Seconds to wait for the lock, because `owners` holds it for a moment while checking it."""
 
 
 TAKEN = 75
-"""Exit status of a command whose trial another process is running: nothing is wrong, but it cannot run now (EX_TEMPFAIL)."""
+"""Exit status (EX_TEMPFAIL) of a command that cannot run now because another process is running its trial."""
 
 
 class TakenError(ValueError):
@@ -51,10 +51,10 @@ class TakenError(ValueError):
 
 @contextlib.contextmanager
 def held(folder: Path, command: str) -> Iterator[None]:
-    """Hold the lock of the trial in `folder` (created if needed) while the body runs. Others are shown `command`.
+    """Hold the lock of the trial in `folder` (created if needed) while the body runs. Other processes' errors show `command`.
 
     Raises:
-        TakenError: another process holds it; the message says which.
+        TakenError: another process holds the lock; the message names that process.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,4 +15,4 @@ class Progress(Protocol):
         """Count arm-steps that were already taken."""
 
     def step(self, learners: Mapping[str, Learner], numbers: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
-        """Show the learners after one step of each, with the numbers of every step that were read since the last call."""
+        """Show the learners after one step of each, with all step numbers that were read since the last call."""

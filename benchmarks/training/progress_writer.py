@@ -42,7 +42,7 @@ class Watch:
         return self._writer.length if self._writer else 0
 
     def begin(self, done: int, interruptions: int, length: int) -> None:
-        """Start or continue the file after `done` arm-steps; `length` is the one that the checkpoint stored."""
+        """Start or continue the file after `done` arm-steps; `length` is the length in bytes that the checkpoint stored."""
         self._began, self._begun_at = time.perf_counter(), done
         if not distributed.is_rank_zero():
             return
@@ -70,12 +70,12 @@ class Watch:
     def step(
         self, learners: Mapping[str, Learner], numbers: Mapping[str, Sequence[Mapping[str, float]]], done: int
     ) -> None:
-        """Write what is new after a step: starts and ends of phases, evaluations and, every few seconds, the loss.
+        """Write lines for starts and ends of phases, for evaluations and, every few seconds, for the training numbers.
 
         Args:
-            learners: those that took the step.
-            numbers: the training numbers of every step that were read from the device since the last call.
-            done: arm-steps of the trial so far.
+            learners: the learners that took the step.
+            numbers: the training numbers of all steps that were read from the device since the last call.
+            done: the trial's arm-steps so far.
         """
         if self._writer is None:
             return

@@ -25,7 +25,7 @@ _PACKAGES = (
 class Provenance:
     """The code and machine of a process, read once at its start, because files may be edited during training.
 
-    `warning` says why the commit or dirty flag is unknown, if so.
+    `warning` is the reason if the commit or the dirty flag is unknown, else empty.
     """
 
     commit: str | None

@@ -19,9 +19,9 @@ from tasks.task import DataReport, Task
 
 @dataclass(frozen=True)
 class History:
-    """How a trial was run: when it started, how often it was interrupted, what differed in the processes before this one.
+    """How a trial was run: its start time (UTC), its number of interruptions, and the provenance of earlier processes if different.
 
-    `met` are the operations without a deterministic algorithm that it has run.
+    `met` are the operations without a deterministic algorithm that the trial has run.
     """
 
     started: str
@@ -50,7 +50,7 @@ def write(
         arms: the results of the arms; empty if the trial failed.
         failure: where the trial failed, if it did.
         costs: the arms' costs, without phases that another arm trained.
-        said: run to its outputs for the test examples, if the row has any.
+        said: the outputs for the test examples by run, if the row has any.
     """
     metric, origin = task.metric, plan.provenance
     parts = [dense.cost, *costs] if dense else list(costs)

@@ -24,9 +24,9 @@ def save(learner: Learner, plan: Plan, task: Task) -> None:
         return
     number = sum(phase.kind == "sparse" for phase in learner.journal.phases)
     weights = {key: value.contiguous() for key, value in learner.model.state_dict().items()}
-    # GoogLeNet from torchvision's weights changes its input; a state_dict alone would not say so.
+    # GoogLeNet from torchvision's weights changes its input, which a state_dict does not record.
     metadata = {"transform_input": "1"} if getattr(learner.model, "transform_input", False) else {}
-    if plan.row.frozen:  # its inputs and outputs depend on this data's features and vocabulary
+    if plan.row.frozen:  # the network's inputs and outputs depend on this data's features and vocabulary
         metadata["data"] = task.report.fingerprint
     path = plan.weights(task, learner.name, "" if last else f"sparse{number}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,8 +41,8 @@ def masks(
     Args:
         sparse: the weights at the end of a sparse phase with a magnitude mask.
         recorded: the mask's counts in the record.
-        dense: the weights that the mask was drawn from, if they are at hand. Without them, the mask is where `sparse` is not
-            zero; with them, a kept weight may be zero too.
+        dense: the weights from which the mask was computed, if available. Without them, the mask is where `sparse` is not
+            zero. With them, a kept weight may also be zero.
 
     Raises:
         ValueError: the counts differ from the recorded ones, or a pruned weight is not zero.

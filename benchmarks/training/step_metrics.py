@@ -1,6 +1,6 @@
 """The numbers of training steps. They stay on the device until they are read, so that a step on a GPU never waits for the host.
 
-When they are read changes no record: each step counts alone, in order.
+The times of the readings do not change the record, because the numbers are processed step by step, in order.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from tasks import distributed
 from tasks.task import Shown
 
 EVERY = 50
-"""Steps from one reading to the next, at most."""
+"""Maximum number of steps between two readings."""
 SECONDS = 1.0
-"""The same in seconds, for the display of slow steps. Several processes must read at the same step, so they only count steps."""
+"""Maximum seconds between two readings, for the display of slow steps. Several processes must read at the same step, so they
+use only `EVERY`.
+"""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Reading:
     norm: float
 
     def problem(self) -> str:
-        """Return what is NaN or infinite, in words; "" if nothing is. The task's own numbers do not count."""
+        """Return a phrase that names a loss or gradient norm that is NaN or infinite; "" if both are finite."""
         for what, value in (("loss", self.numbers["loss"]), ("the gradient's norm", self.norm)):
             if not math.isfinite(value):
                 return f"{what} is {value}"
@@ -55,7 +57,7 @@ class Readings:
         return late or len(self._waiting) >= EVERY
 
     def take(self) -> list[Reading]:
-        """Return the numbers of all steps since the last call. If there are any, this waits for the device and for the others."""
+        """Return the numbers of all steps since the last call. If there are any, wait for the device and the other processes."""
         waiting, self._waiting = self._waiting, []
         self._read = time.perf_counter()
         if not waiting:

@@ -1,4 +1,4 @@
-"""Measures how long steps take. On a GPU the host does not wait for them: events on the device mark their starts and ends."""
+"""Measures how long steps take. On a GPU, events on the device mark their starts and ends, so the host does not wait for them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 class Stopwatch:
     """Adds up the time between starts and stops on `device`.
 
-    On a GPU that is the device's time: work that was still queued when the interval began is not part of it.
+    On a GPU this is the device's time. It excludes work that was still queued when the interval began.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._seconds = 0.0
         self._started = 0.0
-        self._events: list[torch.cuda.Event] = []  # starts and stops in turn
+        self._events: list[torch.cuda.Event] = []  # alternating starts and stops
 
     def start(self) -> None:
         """Start."""
@@ -30,7 +30,7 @@ class Stopwatch:
         self._seconds += time.perf_counter() - self._started
 
     def take(self) -> float:
-        """Return the seconds of the intervals that have ended and were not returned before. Waits for nothing."""
+        """Return the seconds of the intervals that have ended since the last call. Does not wait for the device."""
         taken, self._seconds = self._seconds, 0.0
         if self._device.type != "cuda":
             return taken

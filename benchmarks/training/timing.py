@@ -1,4 +1,4 @@
-"""What one step, one batch, one evaluation and one checkpoint take on this machine: measured, nothing of it kept."""
+"""Measure the time and memory of a step, a batch, an evaluation and a checkpoint on this machine. No result of training is kept."""
 
 from __future__ import annotations
 
@@ -30,42 +30,40 @@ from tasks.random_streams import derive
 from tasks.task import Batch, Progress, Task
 
 STEPS, LEAST, SECONDS = 50, 5, 60.0
-"""Steps to time: so many, or fewer where they are slow: those of a minute, but no fewer than LEAST."""
-_WARM = 2  # steps that allocate and choose kernels, and are not counted
-_BATCHES, _LOADING_SECONDS = (
-    48,
-    15.0,
-)  # in a row: loaders that read ahead are slower once what they had ready is used up
-_PAUSES = 3  # of several, for a busy machine may stretch the time of a batch, but not shorten it
+"""Time STEPS steps. Stop earlier after SECONDS, but not before LEAST steps."""
+_WARM = 2  # first steps, which allocate memory and choose kernels; they are not counted
+# The number is large because loaders that read ahead are slower once the batches they had ready are used up.
+_BATCHES, _LOADING_SECONDS = 48, 15.0
+_PAUSES = 3  # the longest wait of several pauses counts, because a busy machine may slow down single batches
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 _Result = TypeVar("_Result")
 
 
 def _unseen(what: str, done: int, total: int) -> None:
-    """Show nobody how far it is."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What things take, in seconds and bytes.
+    """Measured times in seconds, and sizes in bytes.
 
     Attributes:
-        steps: that were timed.
-        dense, masked: an optimizer step of one network without masks and with them; loading is not in it.
-        selecting: what the first step of a sparse phase takes beyond any other: masks are drawn, and both sets scored.
-        loading: a batch.
-        ahead: whether batches are made ready while the device is busy with another.
-        curve, thorough: an evaluation within a phase and one at its end.
-        training: scoring training examples, where a phase ends.
-        resampling: one arm's bootstrap.
-        writing: a byte of a checkpoint, written and read back.
+        steps: the number of steps that were timed.
+        dense, masked: seconds of an optimizer step of one network without and with masks, excluding loading.
+        selecting: extra seconds of the first step of a sparse phase, which selects masks and scores test and training examples.
+        loading: seconds to load a batch.
+        ahead: whether batches are loaded while the device computes.
+        curve, thorough: seconds of an evaluation within a phase and at its end.
+        training: seconds to score training examples at the end of a phase.
+        resampling: seconds of one arm's bootstrap.
+        writing: seconds to write a byte of a checkpoint and read it back.
         model, masks: bytes of one network's weights and of its masks in a checkpoint.
-        state: bytes of one network in a checkpoint, its optimizer included, its masks not.
-        resident: bytes that one more arm keeps in memory.
-        outcomes, said: bytes of one network's outcomes in a record and of what it said in the outputs.
-        networks: of how many the peak of memory is.
-        host, device_memory: the peak of this process's memory and of the GPU's, data included; 0 without a GPU.
+        state: bytes of one network and its optimizer in a checkpoint, without masks.
+        resident: bytes that each further arm keeps in memory.
+        outcomes, said: bytes of one network's outcomes in a record and of its samples in the outputs file.
+        networks: the number of networks in memory when the peaks were measured.
+        host, device_memory: peak bytes of this process's memory and of GPU memory (0 without a GPU), data included.
     """
 
     steps: int
@@ -90,9 +88,10 @@ class Probe:
     device_memory: int
 
     def waiting(self, busy: float, gpu: bool) -> float:
-        """Return the seconds for which a batch is waited for after the networks were busy for so many with the last one.
+        """Return the seconds of waiting for a batch if the networks compute for `busy` seconds per batch.
 
-        A loader that reads ahead costs a GPU only what exceeds that; on a CPU it takes the processors from the networks.
+        A loader that reads ahead delays a GPU only by the loading time beyond `busy`. On a CPU, loading and training share the
+        processor cores, so the whole loading time counts.
         """
         return max(0.0, self.loading - busy) if self.ahead and gpu else self.loading
 
@@ -106,20 +105,20 @@ def measure(
     folder: Path,
     progress: Progress = _unseen,
 ) -> Probe:
-    """Train a network without masks and, if an arm has any, one with masks beside it, for some steps spread over an epoch.
+    """Measure some steps, spread over an epoch, of a network without masks and, if an arm has masks, also of one with masks.
 
     Args:
-        task: of one trial.
-        arms: of the trial.
-        start: the network that takes the place of D.
+        task: the trial's task.
+        arms: the trial's arms.
+        start: the given network that replaces D, if any.
         stream: the seed of the trial's random streams.
         curve: whether there are evaluations within phases.
-        folder: where a checkpoint may be written for a moment, on the disk where the run's would be.
-        progress: called as things are measured.
+        folder: the folder for a temporary checkpoint, on the same disk as the run's checkpoints.
+        progress: called after each measurement.
 
     Raises:
         NonFiniteError: a loss or its gradient was NaN or infinite.
-        OSError: no checkpoint can be written there.
+        OSError: no checkpoint can be written in `folder`.
     """
     batch, ahead = _stream(task, progress)
     if cuda := next(task.model().parameters()).is_cuda:
@@ -176,9 +175,9 @@ def measure(
 
 
 def _stream(task: Task, progress: Progress) -> tuple[float, bool]:
-    """Return the seconds from one batch to the next where nothing else is done, and whether batches are made ahead.
+    """Return the seconds from one batch to the next while nothing else runs, and whether batches are loaded ahead.
 
-    The second half of the batches is timed. They are those of the second epoch: the first may be sorted (SortaGrad).
+    Only the second half of the batches is timed. All are batches of the second epoch, because the first may be sorted (SortaGrad).
     """
     begin = task.steps_per_epoch()
     batches = task.batches(begin, begin + _BATCHES + _PAUSES)
@@ -218,9 +217,10 @@ def _learners(task: Task, arms: tuple[str, ...], start: Weights | None) -> dict[
 def _steps(
     task: Task, learners: dict[str, Learner], stream: int, progress: Progress
 ) -> tuple[dict[str, list[float]], list[float]]:
-    """Return the seconds of each learner's steps and of fetching each batch, one at a time.
+    """Return the seconds of each learner's steps, and the seconds to fetch each batch on its own.
 
-    The batches of any number of these steps lie evenly over the first epoch: where lengths differ, it may be sorted by them.
+    The batches are spread evenly over the first epoch, which may be sorted by the lengths of its examples. They stay evenly spread
+    if the measurement stops early.
     """
     taken: dict[str, list[float]] = {name: [] for name in learners}
     fetched: list[float] = []
@@ -254,7 +254,7 @@ def _timed(work: Callable[[], _Result]) -> tuple[float, _Result]:
 
 
 def _bytes(value: Any) -> int:
-    """Return how many bytes the tensors in `value` hold."""
+    """Return the number of bytes of the tensors in `value`."""
     if isinstance(value, Tensor):
         return value.numel() * value.element_size()
     if isinstance(value, dict):
@@ -269,5 +269,5 @@ def _resident(learner: Learner) -> int:
 
 
 def peak_of_this_process() -> int:
-    """Return the most bytes that this process has had in memory, as the operating system counts (KiB, on macOS bytes)."""
+    """Return the peak memory of this process in bytes. The operating system reports KiB, macOS bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

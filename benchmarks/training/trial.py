@@ -1,4 +1,4 @@
-"""One trial: D once, then a fork, then every arm on the same batches, one step each in turn."""
+"""One trial: D once, then a fork into the arms. On each batch, every arm takes one step in turn."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ CHECKPOINT_SHARE = 0.02  # writing checkpoints may take this share of the time
 
 
 def forks(plans: Sequence[ArmPlan], steps_per_epoch: int) -> dict[str, tuple[str, int]]:
-    """Return, for every arm that starts like an earlier one, that arm's name and the number of shared phases."""
+    """Return arm name to (name of the earlier arm with which it shares the most first phases, number of shared phases).
+
+    Arms that share no phase are omitted.
+    """
     found = {}
     for number, plan in enumerate(plans):
         shared = {other.name: other.shared_phases(plan, steps_per_epoch) for other in plans[:number]}
@@ -93,7 +96,8 @@ class Trial:
                 return self._run()
             finally:
                 if distributed.is_rank_zero() and not self.path.exists():
-                    shutil.rmtree(self.path.parent, ignore_errors=True)  # some file systems keep the open lock a while
+                    # Some file systems delete an open lock file only later, so removing its folder may fail.
+                    shutil.rmtree(self.path.parent, ignore_errors=True)
 
     def _take(self, holding: contextlib.ExitStack) -> None:
         """Lock the trial until `holding` is closed."""
@@ -105,7 +109,7 @@ class Trial:
 
     def _run(self) -> Path:
         saved = checkpoint.load(self.path) if self.path.exists() else None
-        distributed.barrier()  # no process writes or deletes it before all have read it
+        distributed.barrier()  # no process may write or delete the checkpoint before all have read it
         if saved is not None:
             if (of := saved["numerics"]) != self.plan.row.numerics:
                 raise ValueError(f"{self.path} is of numerics {of}, these are {self.plan.row.numerics}: use --fresh")
@@ -139,7 +143,7 @@ class Trial:
         return path
 
     def _first(self, error: NonFiniteError) -> NonFiniteError:
-        """Return the failure of the earliest step; of one step, the first arm's. The arms are read one after the other."""
+        """Read all arms, and return the failure with the smallest step. If several arms fail there, return the first arm's."""
         found = {error.arm: error}
         for name, learner in self.learners.items():
             try:
@@ -259,8 +263,8 @@ class Trial:
             except StopIteration:
                 return
             except (LoaderError, RuntimeError):
-                # A stop signal may have ended the loader's processes first. With several processes, the others wait
-                # elsewhere, so the run resumes from the last checkpoint.
+                # A stop signal may have ended the loader's processes first. With several trainer processes, the other ones wait
+                # at another operation, so no checkpoint can be written, and the run resumes from the last one.
                 if distributed.world_size() == 1:
                     self._stop_if_asked(learners)
                 raise
@@ -276,11 +280,11 @@ class Trial:
         if reason is not None:
             self._save(learners)
             self.watch.end("interrupted", self._steps(learners), reason=reason)
-            distributed.barrier()  # when one process ends, torchrun ends the others, even while they write
+            distributed.barrier()  # when one process ends, torchrun ends all processes, even while one writes
             raise InterruptedTrial(reason)
 
     def _final(self, learner: Learner) -> Evaluation:
-        """Return the evaluation after the last step; repeat it if it was made before an interruption."""
+        """Return the evaluation after the last step. Repeat it if it was made before an interruption."""
         return self._evaluations.get(learner.name) or self.task.evaluate(learner.model, True)
 
     def _save_due(self, lead: Learner) -> bool:

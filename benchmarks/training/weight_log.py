@@ -16,15 +16,13 @@ from benchmarks.records.schema import BINS, MOMENTS, Histogram, Histograms, Mome
 LIMIT = 4
 """The outer edge of the bins, in standard deviations of D's weights."""
 
-_PIECE = (
-    1 << 16
-)  # weights looked at together: what is computed of them stays in the cache, and takes no memory to speak of
+_PIECE = 1 << 16  # weights processed together: intermediate results fit in the processor's cache
 
 
 class WeightLog:
     """Follows the weights of one learner, which reports the starts, prunings and ends of phases.
 
-    Besides the results it stores only the masks of the last sparse phase, one bit per weight.
+    It stores its results and the masks of the last sparse phase, one bit per weight.
 
     Args:
         active: whether to record anything.
@@ -36,7 +34,7 @@ class WeightLog:
         self.histograms: Histograms | None = None
         self.again: dict[str, int] = {}
         """By tensor, the number of weights pruned by both the previous and this sparse phase."""
-        self._last: dict[str, dict[str, Any]] = {}  # packed masks of the last sparse phase that is over
+        self._last: dict[str, dict[str, Any]] = {}  # packed masks of the last sparse phase that has ended
         self._thresholds: dict[str, float] = {}  # by tensor, the smallest magnitude that the last pruning kept
 
     def state(self) -> dict[str, Any]:
@@ -89,7 +87,7 @@ class WeightLog:
     def end(self, model: nn.Module, kind: str) -> list[Regrown] | None:
         """Record the end of a phase. After D2, return the state of the weights that S had pruned.
 
-        Tensors that were not pruned at all or completely are left out: there is nothing to compare.
+        Tensors that were not pruned, or pruned completely, are omitted, because there is nothing to compare.
         """
         if kind == "sparse":
             self._add("sparse", model)
@@ -105,7 +103,7 @@ class WeightLog:
         return found
 
     def _add(self, moment: Moment, model: nn.Module) -> None:
-        """Add the next of the five points, in the first iteration."""
+        """Add the histogram of `moment`, if it is the next of the five points and this is the first iteration."""
         told = self.histograms
         if told is None or self.iteration > 1 or moment != dict(enumerate(MOMENTS)).get(len(told.points)):
             return
@@ -149,7 +147,7 @@ def _regrown(name: str, weight: Tensor, kept: Tensor, threshold: float, survivor
 
 
 def _pieces(weight: Tensor, *masks: Tensor) -> Iterator[tuple[NDArray[Any], ...]]:
-    """Yield the weights (float32) and their masks (bool) in row-major order, piece by piece, (n,) each."""
+    """Yield the weights (float32) and their masks (bool) in row-major order, in pieces of shape (n,)."""
     flat = [one.detach().cpu().contiguous().view(-1) for one in (weight.float(), *masks)]
     for start in range(0, weight.numel(), _PIECE):
         yield tuple(one[start : start + _PIECE].numpy() for one in flat)

@@ -14,9 +14,9 @@ class DSD(Callback):
 
         trainer = Trainer(callbacks=[DSD(dsd.Phases(sparsity=0.3, begin=10_000, end=15_000))])
 
-    `trainer.fit(..., ckpt_path=...)` resumes at any step, also in a sparse phase. Names, as in `skip`, are those of the
-    LightningModule's parameters ("model.conv1"). Accumulated batches are one step. With two optimizers, `global_step`
-    rises by 2 per batch: double `begin` and `end`.
+    `trainer.fit(..., ckpt_path=...)` resumes at any step, also in a sparse phase. Names, such as those in `skip`, are names of the
+    LightningModule's parameters ("model.conv1"). Accumulated batches count as one step. With two optimizers, `global_step`
+    increases by 2 per batch: double `begin` and `end`.
 
     Args:
         phases: the sparse phases; their `masks` are the masks in use.
@@ -34,9 +34,9 @@ class DSD(Callback):
         self.phases.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return position and masks."""
+        """Return the position and the masks."""
         return self.phases.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a state."""
+        """Continue from `state_dict`."""
         self.phases.load_state_dict(state_dict)

@@ -20,7 +20,8 @@ class DSD(TrainerCallback, ExportableState):
 
         trainer = Trainer(model, args, callbacks=[DSD(dsd.Phases(sparsity=0.3, begin=10_000, end=15_000))], ...)
 
-    `trainer.train(resume_from_checkpoint=...)` resumes at any step, also in a sparse phase. Accumulated batches are one step.
+    `trainer.train(resume_from_checkpoint=...)` resumes at any step, also in a sparse phase. Accumulated batches count as one
+    step.
 
     Args:
         phases: the sparse phases; their `masks` are the masks in use.
@@ -68,7 +69,7 @@ class DSD(TrainerCallback, ExportableState):
         self.phases.close()
 
     def state(self) -> dict[str, Any]:
-        """Return position and masks as text for JSON."""
+        """Return the position and the masks as text for JSON."""
         file = io.BytesIO()
         torch.save(self.phases.state_dict(), file)
         return {"args": {}, "attributes": {"saved": base64.b64encode(file.getvalue()).decode()}}

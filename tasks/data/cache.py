@@ -1,4 +1,4 @@
-"""Files that the suite can make again: generated data sets, and the list of files that passed verification."""
+"""Files that the suite can recreate: generated data sets, and the list of files that passed verification."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import PIL
 from tasks.environment import can_be_written, home_cache, temporary_cache
 
 Good = tuple[int, int, str]
-"""A file that passed verification: size in bytes, time of change in ns, SHA-256."""
+"""A file that passed verification: size in bytes, modification time in ns, SHA-256."""
 
 MARK = "GENERATED"
-"""A data set with a file of this name in its root is generated: its results never pass for real ones."""
+"""A file of this name in the root of a data set marks it as generated, so that its results are not mistaken for real ones."""
 
-_VERSION = f"2, Pillow {PIL.__version__}"  # another decoder may refuse other files
+_VERSION = f"2, Pillow {PIL.__version__}"  # another version may reject other files
 
 
 def cache_dir() -> Path:
@@ -36,7 +36,7 @@ def cache_dir() -> Path:
 
 
 def recall(path: Path) -> dict[str, Good]:
-    """Return the files that passed verification, by relative name; {} if `path` is absent, damaged or of another version."""
+    """Return the verified files that `path` lists, by relative name; {} if `path` is absent, damaged or of another version."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["version"] != _VERSION:
@@ -44,7 +44,7 @@ def recall(path: Path) -> dict[str, Good]:
         return {
             name: (int(size), int(changed), str(digest)) for name, (size, changed, digest) in stored["files"].items()
         }
-    except Exception:  # absent, or any error of the parser on a foreign file: read everything again
+    except Exception:  # `path` is absent, or the parser fails on its content: all files are verified again
         return {}
 
 
@@ -73,8 +73,8 @@ def write_whole(path: Path, data: bytes) -> None:
 def made_once(target: Path, make: Callable[[Path], None]) -> Path:
     """Return the folder `target`; make it if it is absent.
 
-    `make` gets a path that does not exist yet and creates the folder there. Then it is renamed, so that `target` is never
-    incomplete. If two processes make it at once, the first to finish wins.
+    `make` gets a path that does not exist yet and creates the folder there. Then the folder is renamed to `target`, so `target` is
+    never incomplete. If two processes make it at the same time, the folder of the first to finish is kept.
     """
     if target.is_dir():
         return target
@@ -91,7 +91,7 @@ def made_once(target: Path, make: Callable[[Path], None]) -> Path:
         try:
             made.rename(target)
         except OSError:
-            if not target.is_dir():  # else another process was faster and made the same
+            if not target.is_dir():  # otherwise another process was faster and made the same folder
                 raise
     return target
 

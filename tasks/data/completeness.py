@@ -14,11 +14,11 @@ def totals(dataset: str, published: Mapping[str, int], found: Mapping[str, int])
     Args:
         dataset: name of the published set, such as "LibriSpeech".
         published: examples by part, such as {"test-clean": 2620}.
-        found: the same for the set at hand, including examples that are left out. Only parts in both are compared.
+        found: examples by part in the user's data set, including those that are left out. Only parts in both mappings are compared.
 
     Returns:
-        A line on the parts with the published number ("" if there are none), and a list with a warning that names the others
-        with both numbers ([] if there are none).
+        A line about the parts that have the published number, "" if there are none. A list of at most one warning, about the parts
+        that have another number.
     """
     parts = [part for part in published if part in found]
     same = [f"{part} {found[part]:,}" for part in parts if found[part] == published[part]]
@@ -46,15 +46,15 @@ def duplicates(
     Args:
         what: description of the test files, such as "test pictures".
         trained: names of training files, in order.
-        tested: names of test files, in order; a name in both is trained on.
+        tested: names of test files, in order. A name that is also in `trained` counts as trained on.
         checked: results of `tasks.data.verification.check` by name; bad files are ignored.
         training: description of the training files, such as "training pictures".
-        truth: returns the label of a file.
+        truth: returns the label of a file; None skips the comparison of labels.
         conflict: description of files with the same content and different labels.
-        alike: how files with the same digest are equal.
+        alike: in what sense files with the same digest are equal, in words.
 
     Returns:
-        A warning of each kind, with the number of files and the first three, as "FILE = FIRST FILE WITH THE CONTENT".
+        A warning for each kind that occurs, with the number of files and the first three, as "FILE = FIRST FILE WITH THIS CONTENT".
     """
     digests = {name: found[2] for name, found in checked.items() if isinstance(found, tuple)}
     in_training: dict[str, str] = {}

@@ -25,7 +25,7 @@ def listed(root: Path, name: str, closed: list[str]) -> list[tuple[str, bool]]:
 
 
 def is_folder(entry: os.DirEntry[str] | Path) -> bool:
-    """Return whether an entry is a folder or a link to one; False if the system cannot tell."""
+    """Return whether an entry is a folder or a link to one; False if the system reports an error."""
     try:
         return entry.is_dir()
     except OSError:
@@ -33,7 +33,7 @@ def is_folder(entry: os.DirEntry[str] | Path) -> bool:
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry may be a file; True if the system cannot tell, since reading it reports the error."""
+    """Return whether an entry may be a file. If the system reports an error, return True: reading the file will report it."""
     try:
         return entry.is_file()
     except OSError:
@@ -41,11 +41,11 @@ def is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def where_instead(root: Path, complete: Callable[[Path], bool], archives: str) -> str:
-    """Return a hint for the message that the folder `root` holds no data set: "; ..." or "".
+    """Return a hint where the data set may be, for the end of the message that the folder `root` holds none: "; ..." or "".
 
     Args:
         root: the folder that the user named.
-        complete: whether a folder holds such a data set.
+        complete: returns whether a folder holds such a data set.
         archives: the pattern of the data set's archives, such as "*.zip".
     """
 

@@ -1,4 +1,4 @@
-"""Decoding picture files to RGB, whatever their suffix."""
+"""Decodes JPEG and PNG files to RGB. The suffix of a file has no effect."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 LIMIT = 1 << 26
-"""Maximum pixels of a resized picture; ImageNet's largest pictures stay below it."""
+"""Maximum number of pixels of a resized picture; ImageNet's largest pictures have fewer."""
 
 
 def decode(path: Path, quick: bool = False) -> NDArray[np.uint8]:
-    """Read a picture as (height, width, 3) RGB, whatever its suffix.
+    """Read a picture as (height, width, 3) RGB.
 
     Grey, palette and CMYK pictures become RGB. 16 bits are scaled to 8. Transparent pictures get a white background. An EXIF
     orientation is applied.
 
     Args:
         path: the file.
-        quick: let torchvision decode JPEGs in RGB or grey without EXIF or XMP. The pixels are equal if both Pillow and
-            torchvision use libjpeg-turbo, as their wheels do. torchvision writes three bytes per pixel; Pillow writes four and
-            copies once more.
+        quick: whether torchvision, not Pillow, decodes JPEGs that are RGB or grey and have neither EXIF nor XMP data. torchvision
+            is faster: it writes three bytes per pixel, while Pillow writes four and makes one more copy. The pixels are equal if
+            both use libjpeg-turbo, as their wheels do.
 
     Raises:
         ValueError: the file is empty, truncated, too large or neither JPEG nor PNG; the message names it.
@@ -54,7 +54,7 @@ def pixels(data: bytes) -> NDArray[np.uint8]:
             picture.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"more pixels than a picture should have; {error}") from error
-    except Exception as error:  # parsers raise anything on damaged bytes
+    except Exception as error:  # parsers may raise any error on damaged bytes
         raise ValueError(_reason(data, error)) from error
     if limit is not None and size > limit:
         raise ValueError(f"{picture.width:,} x {picture.height:,} pixels, above the limit of {limit:,}")
@@ -72,8 +72,8 @@ def pixels(data: bytes) -> NDArray[np.uint8]:
 def middle(picture: NDArray[np.uint8], short: int) -> NDArray[np.uint8]:
     """Return (height, width, 3) pixels: `picture`, or its middle part if resizing all of it would give more than LIMIT pixels.
 
-    A strip of 20,000 x 1 pixels whose short side becomes 256 would have 1.3 billion pixels. A later centre crop does not need
-    the rest.
+    For example, if the short side of a strip of 20,000 x 1 pixels becomes 256, the strip has 1.3 billion pixels. The later centre
+    crop does not need the parts that are left out.
     """
     height, width = picture.shape[:2]
     factor = short / min(height, width)
@@ -92,7 +92,7 @@ def _plain_jpeg(data: bytes) -> NDArray[np.uint8] | None:
     import torch  # imported here, because other readers of pictures do not need torch and torchvision
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    with contextlib.suppress(Exception):  # Pillow has better error messages
+    with contextlib.suppress(Exception):  # then Pillow decodes the picture: it has better error messages
         header = Image.open(io.BytesIO(data), formats=("JPEG",))
         limit = Image.MAX_IMAGE_PIXELS
         small = limit is None or header.width * header.height <= limit

@@ -1,12 +1,12 @@
-"""Loader processes that end with their trainer and never delay its end.
+"""Loader processes that end when their trainer ends, and never delay its end.
 
 torch's DataLoader does not ensure this. Workers of a forkserver do not notice that the trainer died, since they are not its
 children. DataLoader joins workers that ignore SIGTERM without a limit, and waits forever for a batch that a worker cannot send.
 Here
-- the kernel kills a worker when its trainer ends, however it ends;
+- a worker ends when its trainer ends, even if the trainer is killed (on Linux, the kernel kills the worker);
 - a trainer that fails or stops kills its workers first;
 - an error in a worker reaches the trainer as one line that names the file;
-- a worker that delivers nothing for PATIENCE seconds ends the run.
+- if the workers deliver no batch for PATIENCE seconds, the run ends.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _has_forkserver() -> bool:
 
 
 class _Batches(Dataset[Any]):
-    """Whole batches by their keys. A worker returns an error instead of raising it."""
+    """A data set of whole batches: an item is the batch of a list of keys. A worker returns an error instead of raising it."""
 
     def __init__(self, dataset: Dataset[Any], collate: Callable[[list[Any]], Any]) -> None:
         self.dataset, self.collate = dataset, collate
@@ -101,7 +101,7 @@ class _Batches(Dataset[Any]):
     def __getitem__(self, keys: list[Any]) -> Any:
         try:
             return self.collate([self.dataset[key] for key in keys])
-        except Exception as error:  # the trainer must end the run, whatever the error
+        except Exception as error:  # after any error, the trainer must end the run
             if get_worker_info() is None:
                 raise
             return _Failed.of(error)
@@ -109,7 +109,7 @@ class _Batches(Dataset[Any]):
 
 @dataclass(frozen=True)
 class _Failed:
-    """An error in a worker. torch would send a message with a traceback of 20 lines."""
+    """An error in a worker, in one line. torch would send a message with a traceback of 20 lines."""
 
     kind: type[Exception]
     text: str
@@ -136,14 +136,14 @@ def _begin(worker: int) -> None:
     """Initialise a worker: ignore signals, which the trainer handles, and end when the trainer ends."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    # By default a batch that cannot be sent is dropped with a traceback, and the trainer waits for it.
+    # By default a batch that cannot be sent is dropped with a traceback, and the trainer waits for it forever.
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[attr-defined]
     sys.excepthook = _give_up  # called by the thread that sends the file descriptors of batches
     trainer = multiprocessing.parent_process()
     assert trainer is not None
     if sys.platform == "linux":
-        # The trainer holds the other end of this pipe. When it closes, the kernel kills this process, even if it is stopped or
-        # its decoder never returns to Python.
+        # The trainer holds the other end of this pipe. When that end closes, the kernel kills this process, even if this process is
+        # stopped or its decoder never returns to Python.
         pipe = trainer.sentinel
         fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(pipe, _SET_SIGNAL, signal.SIGKILL)
@@ -162,7 +162,7 @@ def _give_up(*_: object) -> NoReturn:
 
 
 class _Workers:
-    """Context of a DataLoader's processes: an iterator over its batches. The processes end with the context, or at exit."""
+    """Context in which a DataLoader's processes run; iterates over its batches. The processes end with the context, or at exit."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         self.loader = loader
@@ -275,7 +275,8 @@ def _abandon(batches: Any) -> None:
 def _start_forkserver(module: str) -> None:
     """Start the forkserver if it is not running.
 
-    It imports `module` once for all workers, so that they start quickly and share its memory. It and its children block SIGNALS.
+    The forkserver imports `module` once for all workers, so that they start quickly and share its memory. The forkserver and its
+    children block SIGNALS.
     """
     multiprocessing.set_forkserver_preload([__name__, module])
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -294,7 +295,7 @@ def _kill(processes: list[Any]) -> None:
 
 
 def _gone(processes: list[Any]) -> None:
-    """Wait a few seconds for processes to end, then kill them. Python forgets those that do not die."""
+    """Wait a few seconds for processes to end, then kill them. Remove those that do not end from Python's list of children."""
     for kill in (True, False):
         deadline = time.monotonic() + _KILLED
         for process in processes:
@@ -302,5 +303,5 @@ def _gone(processes: list[Any]) -> None:
         if kill:
             _kill(processes)
     for process in processes:
-        if process.is_alive():  # it waits for a dead file server; at exit Python would wait for it
+        if process.is_alive():  # it waits for a dead file server, and at exit Python would wait for the process
             multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]

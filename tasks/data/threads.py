@@ -25,7 +25,7 @@ _Result = TypeVar("_Result")
 
 
 def processors() -> int:
-    """Return the number of processors that this process may use. taskset, Slurm and cpusets of containers limit it."""
+    """Return the number of processors that this process may use. taskset, Slurm and cpusets of containers can limit it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -86,10 +86,10 @@ class Threads:
         return future
 
     def result(self, future: Future[_Result], name: Callable[[], object]) -> _Result:
-        """Wait for the oldest future and return its result; `name` returns its file, for the message.
+        """Wait for `future`, which must be the oldest, and return its result; `name` returns its file, for the message.
 
         Raises:
-            LoaderError: there is no result after PATIENCE seconds, without those in which the process was suspended.
+            LoaderError: there is no result after PATIENCE seconds. Time in which the process is suspended does not count.
             Exception: whatever the function raised.
         """
         ticks = 0
@@ -121,4 +121,4 @@ class Threads:
                     future.set_result(function(item))
                 except BaseException as error:
                     future.set_exception(error)
-            del job, future, item  # else a waiting thread would keep its last picture in memory
+            del job, future, item  # otherwise a waiting thread would keep its last picture in memory

@@ -1,4 +1,4 @@
-"""Verification of data sets: files are decoded in parallel, and those without errors are not read again."""
+"""Verification of data sets. Files are decoded in parallel. Files without errors are not read again."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def check(
             SHA-256 of the bytes.
 
     Returns:
-        For each name, in order: (size, time of change, SHA-256) of a good file, or a sentence about a bad one. Good files are
-        remembered under `cache_dir()` and not read again until size or time of change differs. Each folder and kind of digest
-        has its own memory.
+        For each name, in order: (size, modification time, SHA-256) of a good file, or a sentence about a bad one. Good files are
+        listed under `cache_dir()` and not read again until their size or modification time changes. There is a list for each folder
+        and digest function.
     """
     rule = f"-{digest.__module__}.{digest.__qualname__}" if digest else ""
     where = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
@@ -81,7 +81,7 @@ def check(
             if time.monotonic() - remembered > _REMEMBER_EVERY_SECONDS:
                 keep()
                 remembered = time.monotonic()
-    finally:  # an interrupted verification resumes where it stopped, a killed one at the last minute
+    finally:  # an interrupted verification resumes where it stopped; a killed one repeats at most the last minute
         keep()
     return checked
 
@@ -90,7 +90,7 @@ def require(report: DataReport) -> None:
     """Check that a report has no problems.
 
     Raises:
-        ValueError: lists 20 of the problems, some of every kind, and the number of the others.
+        ValueError: there are problems; the message lists those of `telling` and the number of the others.
     """
     if report.problems:
         shown = "".join(f"\n  {problem}" for problem in telling(report.problems))
@@ -100,9 +100,9 @@ def require(report: DataReport) -> None:
 
 
 def telling(problems: Sequence[str], count: int = SHOWN) -> list[str]:
-    """Return at most `count` problems, in order: first three of each kind, then others.
+    """Return at most `count` problems, in their original order. The first three of each kind have priority.
 
-    Sentences are of the same kind if they differ only in names and numbers. Thousands of consequences must not hide their cause.
+    Sentences of the same kind differ only in names and numbers. Thousands of similar problems must not hide their cause.
     """
     seen: Counter[str] = Counter()
     early: list[int] = []
@@ -121,9 +121,9 @@ def threaded(
     progress: Progress | None = None,
     name: Callable[[_Item], object] = str,
 ) -> Iterator[_Result]:
-    """Yield `function(item)` for every item in order, computed by threads (0: one per processor).
+    """Yield `function(item)` for every item in order, computed by `workers` threads (0 means one per processor).
 
-    Threads read in parallel, because Pillow and hashlib release the interpreter lock. If the iterator is abandoned (Ctrl-C),
+    Threads work in parallel, because Pillow and hashlib release the interpreter lock. If the iterator is closed early (Ctrl-C),
     queued work is dropped.
 
     Raises:
@@ -161,12 +161,12 @@ def threaded(
 def quarantined(
     root: Path, present: Collection[str], ignored: Callable[[str], bool] = lambda name: False
 ) -> tuple[set[str], list[str]]:
-    """Read the list of files to leave out, `quarantine.txt` in `root`, if it exists: a name per line; # starts a comment.
+    """Read the list of files to leave out, `quarantine.txt` in `root`, if it exists. It has a name per line; # starts a comment.
 
     Args:
         root: the data set.
         present: the names of all files.
-        ignored: returns whether a name is irrelevant, whether the file exists or not.
+        ignored: returns whether a name is skipped, even if there is no such file.
 
     Returns:
         The names to leave out, and a sentence for every line that names no file.
@@ -209,14 +209,14 @@ def read_lines(path: Path) -> list[str]:
 
 
 def choose(names: Sequence[str], subset: float | Fraction) -> list[str]:
-    """Return the first ceil(subset n) of n names in order of their SHA-256, sorted. Larger subsets include smaller ones."""
+    """Return ceil(subset n) of the n names, sorted: those with the lowest SHA-256. Larger subsets include smaller ones."""
     count = math.ceil(Fraction(str(subset)) * len(names))  # exact: 0.07 * 100 is above 7 in floating point
     order = sorted(names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
     return sorted(order[:count])
 
 
 def some(names: Sequence[str]) -> str:
-    """Return the number of names and the first three."""
+    """Return the number of names and the first three names, in words."""
     return f"{len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
 
 
@@ -236,7 +236,7 @@ def _check(
     kind: str,
     digest: Callable[[Any], str] | None,
 ) -> Good | str:
-    """Return size, time of change and SHA-256 of a good file, or a sentence about a bad one."""
+    """Return size, modification time and SHA-256 of a good file, or a sentence about a bad one."""
     try:
         stat = (root / name).stat()
         if not S_ISREG(stat.st_mode):  # reading a pipe would wait

@@ -20,11 +20,11 @@ from tasks.data.images import middle
 from tasks.pretrained import Weights
 
 LAYER = "input of the last linear layer or 1x1 convolution, averaged over places"
-"""The activations used as features. For VGG-16 this is fc7 after its ReLU (4096 numbers), as in NeuralTalk."""
+"""The activations used as features. For VGG-16 they are fc7 after its ReLU (4096 numbers), as in NeuralTalk."""
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision's, for RGB in [0, 1]
 
-# Inception v3 is excluded: its weights do not tell whether it expects inputs in [-1, 1], as torchvision's does.
+# Inception v3 is excluded: its weights do not show whether it expects inputs in [-1, 1], as torchvision's weights do.
 _NETWORKS = sorted(set(models.list_models(module=models)) - {"inception_v3"})
 
 
@@ -61,10 +61,11 @@ def width(network: str, crop: int) -> int:
 
 
 def load(network: str, weights: Weights, device: torch.device) -> nn.Module:
-    """Return the network on `device` in evaluation mode, with an identity instead of its last layer: it outputs features.
+    """Return the network on `device` in evaluation mode. An identity replaces its last layer, so it outputs features.
 
-    Most networks have nothing after that layer. SqueezeNet, whose last layer is a 1x1 convolution, has a ReLU, which does not
-    change features since they are not negative, and the average over positions. The weights determine the number of classes.
+    In most networks nothing follows the last layer. In SqueezeNet the last layer is a 1x1 convolution. A ReLU and the average over
+    positions follow it; the ReLU does not change features, because they are not negative. The weights determine the number of
+    classes.
 
     Raises:
         ValueError: there is no such network, or the weights do not fit it.
@@ -74,10 +75,10 @@ def load(network: str, weights: Weights, device: torch.device) -> nn.Module:
     last = _last_layer(blank)
     head, expected = (state.get(f"{last}.weight") for state in (weights.state, blank.state_dict()))
     assert expected is not None, f"{network}: {last} has no weight"
-    # A head that does not fit is refused below; its length must not determine how much memory the network takes.
+    # A head that does not fit is rejected below. Its length must not determine how much memory the network takes.
     classes = len(head) if head is not None and head.shape[1:] == expected.shape[1:] else 1000
     auxiliary = network != "googlenet" or any(name.startswith("aux1.") for name in weights.state)
-    with torch.random.fork_rng(devices=[]):  # the drawn weights are overwritten
+    with torch.random.fork_rng(devices=[]):  # its random weights are overwritten
         model = _construct(network, num_classes=classes, **({} if auxiliary else {"aux_logits": False}))
     try:
         weights.load_into(model)
@@ -96,8 +97,8 @@ def default_weights(network: str) -> str:
 def view(picture: NDArray[np.uint8], resize: int | None, crop: int) -> NDArray[np.uint8]:
     """Return the network's view (crop, crop, 3) of a (height, width, 3) RGB picture.
 
-    The short side is resized to `resize` and the centre cropped. Without `resize`, the whole picture is warped to crop x crop,
-    bicubic with antialiasing, as MATLAB's imresize does.
+    The short side is resized to `resize` and the centre is cropped. Without `resize`, the whole picture is warped to crop x crop by
+    bicubic interpolation with antialiasing, as MATLAB's imresize does.
     """
     if resize is None:
         return np.asarray(functional.resize(Image.fromarray(picture), [crop, crop], InterpolationMode.BICUBIC))

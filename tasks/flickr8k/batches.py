@@ -24,7 +24,7 @@ class Batch:
         features: (batch, features) float32.
         words: (n,) int64, the input, time-major: the start tokens of all captions, then their first words, and so on.
         targets: (n,) int64, the words to predict: the next words, and the end tokens.
-        sizes: number of captions at each step; the first step is that of the pictures.
+        sizes: number of captions at each time step; the input of the first time step is the pictures.
     """
 
     features: Tensor
@@ -37,9 +37,9 @@ class Captions:
     """All captions of a split, encoded, with the features of their pictures, on the device.
 
     Args:
-        pictures: in the order of `features`.
+        pictures: the pictures of the split, in the order of `features`.
         features: (pictures, features) float32.
-        vocabulary: other words are dropped. A caption without words left has only its end token.
+        vocabulary: words outside it are dropped. If no word of a caption is left, only its end token remains.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Captions:
         self.names = [f"{picture.name}#{i}" for picture in pictures for i in range(len(picture.captions))]
         self._counts, self._first = counts, np.cumsum(counts) - counts
         self._lengths = torch.tensor(list(map(len, encoded)))
-        # Padded with end tokens; the longest caption needs one too.
+        # Padded with end tokens. The longest caption also needs one.
         self._padded = functional.pad(pad_sequence(encoded, batch_first=True), (0, 1)).to(device)
         self._picture = torch.from_numpy(np.arange(len(pictures)).repeat(counts)).to(device)
         self._features = features.to(device)
@@ -61,16 +61,16 @@ class Captions:
         return len(self.names)
 
     def draw(self, seed: int, step: int, size: int) -> list[int]:
-        """Return the captions in the batch of `step`: random pictures, and a random caption of each, with replacement."""
+        """Return the indices of the captions of `step`: random pictures, and a random caption of each, with replacement."""
         generator = np.random.default_rng(derive(seed, "captions", step))
         pictures = generator.integers(len(self._counts), size=size)
         return (self._first[pictures] + generator.integers(self._counts[pictures])).tolist()  # type: ignore[no-any-return]
 
     def batch(self, captions: Sequence[int]) -> Batch:
-        """Return the given captions as a batch."""
+        """Return the captions with the given indices as a batch."""
         chosen = torch.tensor(captions)
         chosen = chosen[self._lengths[chosen].argsort(descending=True, stable=True)]
-        lengths = self._lengths[chosen] + 1  # the end token too
+        lengths = self._lengths[chosen] + 1  # with the end token
         steps = int(lengths[0])
         running = torch.arange(steps)[:, None] < lengths  # (steps, batch)
         rows = chosen.to(self._device)

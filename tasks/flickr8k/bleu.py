@@ -1,7 +1,7 @@
-"""BLEU of a whole corpus, with the brevity penalty and, as in NeuralTalk, without.
+"""BLEU of a whole corpus, with the brevity penalty, and without it as in NeuralTalk.
 
 Papineni et al. 2002: the geometric mean of the clipped n-gram precisions up to N, pooled over the corpus, times a penalty if the
-captions are shorter than their references. No smoothing.
+captions are shorter than their references. There is no smoothing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ class Bleu:
     """Corpus BLEU-1..4 in percent.
 
     Attributes:
-        standard: with the brevity penalty, as usual.
+        standard: with the brevity penalty, the usual definition.
         neuraltalk: without the penalty, which is commented out in NeuralTalk's script.
         brevity_penalty: between 0 and 1; `standard` is `brevity_penalty` times `neuraltalk`.
         hypothesis_length: words in all hypotheses.
-        reference_length: words in the reference closest in length to each hypothesis (the shorter one on a tie).
+        reference_length: words in all chosen references. For each hypothesis the reference closest in length is chosen (the
+            shorter one on a tie).
         counts: the result of `counts`.
     """
 
@@ -89,9 +90,9 @@ def unpenalised(sums: Tensor) -> Tensor:
         sums: (..., 8) sums over the examples of a sample; leading dimensions are samples, as in a bootstrap.
 
     Returns:
-        (..., 4) float64; 0 from the first order without a match on.
+        (..., 4) float64. BLEU-n is 0 if any order up to n has no match.
     """
     matches, totals = sums[..., :MAX_ORDER].double(), sums[..., MAX_ORDER:].double()
-    precisions = matches / totals.clamp(min=1)  # no n-grams, no matches: 0
+    precisions = matches / totals.clamp(min=1)  # 0 if there are no n-grams
     orders = torch.arange(1, MAX_ORDER + 1, device=sums.device, dtype=torch.float64)
     return 100 * precisions.cumprod(-1) ** (1 / orders)

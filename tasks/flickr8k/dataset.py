@@ -43,9 +43,9 @@ class Picture:
 class Captions:
     """The pictures of each split, in order of their names.
 
-    `folder` holds the picture files. `features` is Karpathy's matrix if it lies beside his JSON; then pictures may be absent.
-    `problems` and `warnings` are sentences; problems inside picture files only `verify` finds. `listed` is the number of pictures
-    that each split lists and of all captions ("captions"), including those left out.
+    `folder` holds the picture files. `features` is Karpathy's feature matrix if it lies beside his JSON; with it, pictures may be
+    absent. `problems` and `warnings` are sentences; only `verify` finds problems inside picture files. `listed` has the number of
+    pictures in the list of each split, and the number of their captions ("captions"). It includes pictures that are left out.
     """
 
     root: Path
@@ -74,12 +74,12 @@ def scan(root: Path, subset: float = 1.0) -> Captions:
 
     Args:
         root: the data set. Pictures that its `quarantine.txt` names (one per line, # starts a comment) are left out.
-        subset: the part F of the training pictures to use, in (0, 1]: the first ceil(F n) in order of the SHA-256 of their
-            names. Larger subsets include smaller ones. Other splits are used whole.
+        subset: the share F of the n training pictures to use, in (0, 1]: the first ceil(F n) in order of the SHA-256 of their
+            names. Larger subsets include smaller ones. All pictures of the other splits are used.
 
     Raises:
-        ValueError: `subset` is out of range, `root` is no such data set (the message suggests another), a list is not text, or
-            the JSON has unexpected content.
+        ValueError: `subset` is out of range, `root` is not such a data set (the message suggests another), its quarantine.txt is
+            not text, or its JSON has no list of images.
     """
     if not 0 < subset <= 1:
         raise ValueError(f"subset={subset}: expected the part of the training pictures to use, above 0 and at most 1")
@@ -136,9 +136,9 @@ def verify(found: Captions, progress: Progress) -> DataReport:
 
     Returns:
         The report. Its counts are training captions ("train"), test pictures ("test"), training pictures, validation pictures
-        and validation captions. Its fingerprint has 16 hexadecimal digits over splits, names, contents and captions of the
-        pictures used, and over the feature matrix, if any. Good files are remembered and not read again
-        (`tasks.data.verification.check`). Damaged files become problems of the report.
+        and validation captions. Its fingerprint is a hash, 16 hexadecimal digits, of splits, names, contents and captions of the
+        pictures used, and of the feature matrix, if any. Good files are not read again next time (`tasks.data.verification.check`).
+        Damaged files become problems of the report.
     """
     problems, warnings = list(found.problems), list(found.warnings)
     listed = {picture.name for split in SPLITS for picture in found.pictures(split)}
@@ -190,7 +190,7 @@ def _digest(result: Good | str | None) -> str:
 
 
 def _listing(root: Path) -> Listing:
-    """Return what `root` lists, in whichever layout it has."""
+    """Return the pictures and captions that `root` lists in one of the two layouts."""
 
     def complete(folder: Path) -> bool:
         return karpathy.json_file(folder) is not None or official.text_folder(folder) is not None
@@ -249,7 +249,7 @@ def _usable(listing: Listing, present: set[str], excluded: set[str]) -> dict[Spl
 
 
 def _causes(listing: Listing, present: set[str], excluded: set[str]) -> list[str]:
-    """Return a sentence if more pictures are absent than are shown; it explains the other problems."""
+    """If more pictures are absent than problems are shown, return one sentence that explains these problems; else []."""
     names = {name for split in SPLITS for name in listing.names[split]} - excluded
     if listing.features or len(absent := sorted(names - present)) <= SHOWN:
         return []

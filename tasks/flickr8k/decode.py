@@ -37,7 +37,7 @@ def greedy(model: Captioner, features: Tensor, max_words: int = 20) -> list[list
     Args:
         model: the captioner, on the device of `features`.
         features: (n, features).
-        max_words: steps after which a caption is cut off; predicting the end takes one.
+        max_words: steps after which a caption is cut off; predicting the end takes one step.
 
     Returns:
         n lists of at most `max_words` words, without the end.
@@ -73,7 +73,7 @@ def beam(model: Captioner, features: Tensor, width: int, max_words: int = 20) ->
         model: the captioner, on the device of `features`.
         features: (n, features). The search needs memory for about 3 x n x width x vocabulary numbers.
         width: beams per picture; 1 is greedy decoding. It may exceed the number of possible captions.
-        max_words: steps after which a caption is cut off; predicting the end takes one.
+        max_words: steps after which a caption is cut off; predicting the end takes one step.
 
     Returns:
         n lists of at most `max_words` words, without the end.
@@ -113,7 +113,7 @@ def _best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the k highest values of each row and their columns, (rows, at most k), ties in order of columns."""
     values, columns = scores.topk(min(k + 1, scores.shape[1]))
     if values.shape[1] > k:
-        # `topk` does not define which of several equal values it returns. This matters if the last kept value equals the next.
+        # `topk` does not define which of several equal values it returns. This matters if the last kept value equals the next one.
         tied = (values[:, k - 1] == values[:, k]).nonzero().view(-1)
         if len(tied):
             columns[tied] = scores[tied].sort(dim=1, descending=True, stable=True).indices[:, : k + 1]

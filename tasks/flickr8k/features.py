@@ -1,6 +1,6 @@
 """Features of pictures for the captioner: extracted once by a frozen network, then cached on disk.
 
-The features of a picture depend on the size of its batch by rounding only (about 1e-6), since the kernel depends on that size.
+The batch size changes the features of a picture only by rounding (about 1e-6): different sizes use different kernels.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from tasks.pretrained import Weights
 from tasks.task import Progress
 
 VERSION = 1
-"""Raise it with any change to the computation; it is part of the data fingerprint and of the cache key."""
+"""Increase it with every change to the computation; it is part of the data fingerprint and of the cache key."""
 
 GRID = 12
-"""Side of the grid to which "pixels" averages a picture."""
+"""The features "pixels" are the mean colours of a picture in a grid of GRID x GRID cells."""
 
 _BATCH, _BATCH_ON_CPU = (
     64,
@@ -49,10 +49,10 @@ class Extractor:
     Attributes:
         network: a torchvision classifier, such as "vgg16" or "squeezenet1_0"; or "pixels", which needs no weights: the
             picture averaged to a 12 x 12 grid, RGB in [-1, 1].
-        weights: of the network; None for "pixels".
+        weights: weights of the network; None for "pixels".
         resize: short side of the resized picture in pixels, with antialiasing. None warps the whole picture to crop x crop.
         crop: side of the centre crop, the network's input.
-        device: of the network.
+        device: device of the network.
 
     Raises:
         ValueError: there is no such network, it has no weights, or it does not accept pictures of `crop` x `crop`.
@@ -82,13 +82,13 @@ class Extractor:
         return 3 * GRID**2 if self.network == "pixels" else backbone.width(self.network, self.crop)
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 over the definition of the features, independent of device and library versions."""
+        """Return the SHA-256 of the definition of the features, independent of device and library versions."""
         facts: list[Any] = [VERSION, self.network]
         facts += [GRID] if self.weights is None else [self.weights.sha256, self.resize, self.crop, backbone.LAYER]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def key(self) -> str:
-        """Return the SHA-256 over `fingerprint` and all that changes the last digits of features: decoder and kernels."""
+        """Return the SHA-256 of `fingerprint` and everything that can change the last digits of features: decoder and kernels."""
         facts: list[Any] = [self.fingerprint(), PIL.__version__]
         if self.weights is not None:
             facts += [backbone.MEAN, backbone.STD, torch.__version__, torchvision.__version__, self.device.type]
@@ -112,9 +112,9 @@ def extract(extractor: Extractor, folder: Path, names: Sequence[str], fingerprin
 
     Args:
         extractor: network, weights and preprocessing.
-        folder: of the pictures.
-        names: their file names.
-        fingerprint: changes with the contents of any of them.
+        folder: folder of the pictures.
+        names: file names of the pictures.
+        fingerprint: changes if the content of any picture changes.
         progress: called as pictures are done, but not if the features are cached.
 
     Returns:

@@ -1,8 +1,8 @@
 """The NeuralTalk captioner: an LSTM with output o * c whose first input is the features of a picture.
 
 The function is that of karpathy/neuraltalk (imagernn/lstm_generator.py, generic_batch_generator.py, driver.py). For speed,
-captions are packed without padding, and everything that does not depend on the previous step is a single matrix product for the
-whole batch, forward and backward.
+captions are packed without padding. Everything that does not depend on the previous step is a single matrix product for the whole
+batch, forward and backward.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ class NeuralTalk(nn.Module):
     Args:
         settings: sizes, dropout and the range of initial weights.
         features: length of a feature vector.
-        log_frequencies: of every word, the initial output bias; index 0 is the end of a caption.
-        seed: of the initial weights, uniform as in NeuralTalk (also the bias of the LSTM, a row of NeuralTalk's matrix).
+        log_frequencies: logarithm of each word's frequency, the initial output bias; index 0 is the end of a caption.
+        seed: seed of the initial weights. As in NeuralTalk they are uniform, and so is the LSTM's bias, a row of NeuralTalk's
+            matrix.
     """
 
     def __init__(self, settings: Network, features: int, log_frequencies: Sequence[float], seed: int) -> None:
@@ -52,12 +53,11 @@ class NeuralTalk(nn.Module):
         Args:
             features: (batch, features), in order of decreasing caption length.
             words: the input words, time-major and packed: the start tokens of all captions, then their first words, and so on.
-            sizes: number of captions at each step. The first step, of the pictures, and the second, of the start tokens, have
-                `batch`.
+            sizes: number of captions at each time step; `batch` at the first (the pictures) and the second (the start tokens).
         """
         drop = self.settings.dropout if self.training else 0.0
         x = functional.dropout(torch.cat((self.image(features), self.words(words))), drop, self.training)
-        hidden = self.lstm(x, sizes)[len(features) :]  # the output after the picture predicts nothing
+        hidden = self.lstm(x, sizes)[len(features) :]  # the output after the picture is not a prediction
         logits: Tensor = self.decoder(functional.dropout(hidden, drop, self.training))
         return logits
 
@@ -100,7 +100,7 @@ class PackedLstm(nn.Module):
 
 
 class _Packed(torch.autograd.Function):
-    """Automatic differentiation would add to the gradient of the weights at every step; here it is one product at the end."""
+    """Automatic differentiation would update the gradient of the weights at every step. Here one product at the end computes it."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, sizes: tuple[int, ...]) -> Tensor:

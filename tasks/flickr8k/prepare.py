@@ -1,4 +1,4 @@
-"""Copies the two unzipped archives of Flickr8k into the layout of the loader, files unchanged."""
+"""Copies the two unzipped archives of Flickr8k into the official layout. Files are unchanged."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def flickr8k(source: Path, target: Path, progress: Progress, pictures: int = PIC
 
 
 def _places(source: Path, inner: str) -> list[Path]:
-    """Return the possible places of a folder: in `source`, one level deeper, or `source` itself."""
+    """Return the possible locations of the folder `inner`: in `source`, one level deeper, or `source` itself."""
     if not source.is_dir():
         return []
     deeper = [path / inner for path in sorted(source.iterdir()) if path.is_dir() and path.name != _HIDDEN]

@@ -1,7 +1,7 @@
 """The captioning recipe at three scales (standard library only).
 
-The paper's numbers are those of its Table 5. NeuralTalk's are the defaults of driver.py in karpathy/neuraltalk and the behaviour
-of solver.py, lstm_generator.py and data_provider.py.
+The DSD paper's numbers are those of its Table 5. NeuralTalk's numbers are the defaults of driver.py in karpathy/neuraltalk and the
+behaviour of solver.py, lstm_generator.py and data_provider.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dsd.schedule import Phase, PolynomialDecay, Schedule
 from tasks.recipe import Metric, Recipe, RmsProp, Scale, scaled
 
 BLEU4 = Metric("bleu4", "%", lower_is_better=False)
-"""Corpus BLEU-4 without brevity penalty, as in NeuralTalk's script, which the paper's figures fit."""
+"""Corpus BLEU-4 without brevity penalty, as in NeuralTalk's script. The paper's figures agree with this definition."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Network:
     """NeuralTalk's sizes.
 
     Attributes:
-        size: of the encodings of pictures and words, and of the hidden vector.
-        dropout: of the inputs and outputs of the LSTM.
+        size: length of the encodings of pictures and words, and of the hidden vector.
+        dropout: dropout rate of the inputs and outputs of the LSTM.
         initial: initial weights are uniform in [-initial, initial].
     """
 
@@ -41,10 +41,10 @@ class Captioning:
         resize, crop: short side and centre crop of the network's input in pixels; without `resize`, the whole picture is warped
             to crop x crop. "pixels" ignores them.
         standardise: whether features are standardised to mean 0 and variance 1 over the training pictures.
-        minimum_count: rarer words of the training captions are dropped.
+        minimum_count: words that occur less often in the training captions are dropped.
         max_words: maximum length of a decoded caption.
         beam: beam width of the primary metric; 1 is greedy.
-        beside: another beam width, reported beside it.
+        beside: a second beam width, whose metrics are also reported.
     """
 
     network: str = "vgg16"

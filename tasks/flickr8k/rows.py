@@ -8,7 +8,7 @@ from tasks.recipe import Recipe, Scale
 from tasks.row import Row
 
 NUMERICS = 1
-"""Raise it with any change that alters results but no recipe (see `Row.version`)."""
+"""Increase it with every change that alters results but no recipe (see `Row.version`)."""
 
 
 def _another(recipe: Recipe, network: str) -> Recipe:

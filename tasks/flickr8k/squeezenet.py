@@ -1,8 +1,9 @@
 """Decodes the SqueezeNet of Deep Compression (songhan/SqueezeNet-Deep-Compression) to torchvision's weights.
 
-The file begins with 26 little-endian uint32, the number of stored weights of each convolution in network order. For each
-convolution follow: a codebook of 256 float32; the biases, float32; a uint8 per stored weight, the index into the codebook; and
-four bits per stored weight, the number of zeros before it, two per byte, the low half first. Other weights are codebook[0].
+The file begins with 26 little-endian uint32, the number of stored weights of each convolution in network order. Then each
+convolution has, in this order: a codebook of 256 float32; the biases, float32; a uint8 per stored weight, its index into the
+codebook; and four bits per stored weight, the number of weights skipped before it. A byte holds two of these numbers, the first in
+its low half. Weights that are not stored are codebook[0].
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tasks.flickr8k.backbone import MEAN, STD
 NAME = "compressed_SqueezeNet.net"
 _CODES = 256
 _CAFFE_MEAN = (123, 117, 104)
-"""Mean that the released network subtracts from its input, in 255 levels, in order R, G, B. Its own order is B, G, R."""
+"""Mean that the released network subtracts from its input, from 0 to 255, here in the order R, G, B. The network uses B, G, R."""
 
 
 def prepare(source: Path, target: Path, sha256: str | None = None) -> None:
@@ -101,7 +102,7 @@ def _take(file: BinaryIO, kind: str, count: int, what: str) -> NDArray[Any]:
     """Return the next `count` numbers of a NumPy type.
 
     Raises:
-        ValueError: the file ends before.
+        ValueError: the file ends earlier.
     """
     data = file.read(count * np.dtype(kind).itemsize)
     if len(data) < count * np.dtype(kind).itemsize:

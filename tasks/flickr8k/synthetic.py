@@ -1,8 +1,8 @@
 """The smoke set: generated pictures with five captions each in Flickr8k's layout, for a test of the row in a minute.
 
-A picture shows two of four shapes in two of five colours, side by side or one above the other, on a black or grey ground. Five
-captions describe it; each is true for this scene only. Scenes of dev and test pictures do not occur in training, so a caption
-cannot be memorised. The set tests that a row runs, not DSD.
+A picture shows two objects of different colours, side by side or one above the other, on a black or grey ground. There are four
+shapes and five colours. Five captions describe the picture; each is true for this scene only. Scenes of dev and test pictures do
+not occur in training, so a caption cannot be memorised. The set tests that a row runs, not DSD.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tasks.data.cache import MARK, cache_dir, made_once
 from tasks.random_streams import derive
 
 VERSION = 1
-"""Raise it with any change to the pictures or captions; it is part of the cache key."""
+"""Increase it with every change to the pictures or captions; it is part of the cache key."""
 
 PICTURES = "Flicker8k_Dataset"
 TEXT = "Flickr8k_text"
@@ -27,8 +27,8 @@ SPLITS = {"train": "Flickr_8k.trainImages.txt", "dev": "Flickr_8k.devImages.txt"
 CAPTIONS = 5
 """Captions per picture."""
 
-# NeuralTalk's first layer, a linear map, must recognise colours and shapes. So all colours are brighter than both grounds: on a
-# brighter ground the shape would be inverted.
+# NeuralTalk's first layer, a linear map, must recognise colours and shapes. So all colours are brighter than both grounds. On a
+# brighter ground, a shape would be a negative image.
 COLOURS = {
     "red": (1.0, 0.15, 0.15),
     "green": (0.1, 0.85, 0.1),
@@ -67,7 +67,7 @@ _FRAMES = (
 _RARE = 0.25  # probability of a rarer word; well below 1/2, so that greedy decoding has a clear best sentence
 
 _RADIUS = 0.2  # half the side of an object; with the jitter below, no object crosses the middle of the picture
-_JITTER = 0.02  # of a centre, each way
+_JITTER = 0.02  # maximum shift of a centre in each direction
 _NOISE = 0.06
 _SAMPLING = 4  # points per pixel and axis: smooth edges
 _HELD_OUT = 80  # scenes for dev, and as many for test
@@ -88,7 +88,7 @@ class Scene(NamedTuple):
         layout: "row" (`first` is left of `second`) or "column" (`first` is above `second`).
         first: an object.
         second: an object of another colour.
-        ground: a key of GROUNDS, determined by the others, so that a caption without it fits a single scene.
+        ground: a key of GROUNDS, determined by the other fields, so that a caption that does not name it fits only one scene.
     """
 
     layout: str
@@ -98,7 +98,7 @@ class Scene(NamedTuple):
 
 
 def _scenes() -> dict[str, tuple[Scene, ...]]:
-    """Return the scenes of each split: all 640 in random order, half of them on each ground, divided among the splits."""
+    """Return the scenes of each split: all 640 in random order, half of them on each ground, are divided among the splits."""
     things = [Thing(*pair) for pair in itertools.product(COLOURS, SHAPES)]
     arrangements = [
         (layout, first, second)
@@ -125,7 +125,7 @@ def ensure(cache: Path | None = None, train: int = 900, dev: int = 100, test: in
     Args:
         cache: folder of the set; by default `cache_dir()`.
         train: pictures for training.
-        dev: pictures for development.
+        dev: pictures for validation.
         test: pictures for testing.
         size: side in pixels.
     """
@@ -148,7 +148,7 @@ def generate(root: Path, train: int = 900, dev: int = 100, test: int = 100, size
     for split, count in (("train", train), ("dev", dev), ("test", test)):
         names = [f"{split}_{index:04d}.jpg" for index in range(count)]
         for index, name in enumerate(names):
-            # Full colour resolution: half of it would smear one object's colour into the other's edge.
+            # Full colour resolution: at half resolution, colours would mix at the edges of objects.
             pixels = picture(scene(split, index), size, split, index)
             Image.fromarray(pixels).save(root / PICTURES / name, quality=92, subsampling=0)
             described = captions(scene(split, index), split, index)
@@ -171,7 +171,7 @@ def scene(split: str, index: int) -> Scene:
 def captions(scene: Scene, *purpose: str | int) -> list[str]:
     """Return five different true captions of `scene`. `purpose` (split and number) is the seed.
 
-    Each has another sentence structure. They describe the position of the first and the second object in turn.
+    Each has a different sentence structure. They locate the first and the second object in turn.
     """
     uniform = _generator("captions", *purpose).random((CAPTIONS + 1, 8))
     starts = int(uniform[CAPTIONS, CAPTIONS] < 0.5)

@@ -33,7 +33,7 @@ from tasks.task import DataReport, Evaluation, Progress, Shown
 
 _VALIDATION_BATCH = 500
 _DECODED_AT_ONCE = 250
-_LEAST_DEVIATION = 1e-3  # a constant feature becomes 0
+_LEAST_DEVIATION = 1e-3  # minimum standard deviation, so that a constant feature becomes 0
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,12 @@ embedded = synthetic.ensure
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
-    """Return a report on the data set. Its content raises nothing. Every recipe uses the whole set.
+    """Return a report on the data set. It lists errors in pictures and captions instead of raising them.
+
+    Every recipe uses the whole set.
 
     Raises:
-        ValueError: `data` is not such a data set.
+        ValueError: `data` is not such a data set, or its JSON or quarantine.txt cannot be read.
     """
     del recipe
     return dataset.verify(dataset.scan(data, subset), progress)
@@ -71,9 +73,9 @@ def open_data(
 ) -> Source:
     """Verify the data set, build its vocabulary, and extract features or read them from the cache.
 
-    `train` has no effect: scoring needs the vocabulary of the training captions and the features of the training pictures too.
-    `network` replaces the recipe's frozen network. `weights` are those of the network, a file or a torchvision name. It runs on
-    `device`.
+    `train` has no effect: scoring also needs the vocabulary of the training captions and the features of the training pictures.
+    `network` replaces the recipe's frozen network. `weights` are the weights of the network, a file or a torchvision name. The
+    network runs on `device`.
 
     Raises:
         ValueError: the data or the weights cannot be used; the message names the files.
@@ -174,7 +176,7 @@ class FlickrTask:
         return model.to(self._device)
 
     def steps_per_epoch(self) -> int:
-        """Return the number of captions divided by the batch size."""
+        """Return the number of training captions divided by the batch size, rounded down."""
         return len(self._captions["train"]) // self.recipe.batch_size
 
     def batches(self, first_step: int, last_step: int) -> Iterator[Batch]:
@@ -227,7 +229,7 @@ class FlickrTask:
 
     @torch.inference_mode()
     def evaluate_training(self, model: nn.Module) -> dict[str, float]:
-        """Caption evenly spaced training pictures, about as many as test pictures, and score the captions.
+        """Caption evenly spaced training pictures, at most as many as test pictures, and score the captions.
 
         Metrics: those of `evaluate` except `val_perplexity`, and `perplexity` per word of all training captions.
         """

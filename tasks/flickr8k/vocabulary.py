@@ -19,7 +19,7 @@ class Vocabulary:
 
     Attributes:
         words: first the start and end sign, ".", then the others in order of decreasing frequency, then alphabetically.
-        frequencies: occurrences of each word in the training captions; of ".", the number of captions.
+        frequencies: occurrences of each word in the training captions; for ".", the number of captions.
     """
 
     words: tuple[str, ...]
@@ -32,8 +32,8 @@ class Vocabulary:
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Return the indices of `tokens`, without the start and end sign.
 
-        Words that are not in the vocabulary are dropped; there is no word for unknown ones. A caption without words left becomes
-        [], which is still trained on: its end follows its start.
+        Words that are not in the vocabulary are dropped; there is no token for unknown words. A caption without words left becomes
+        []. It is still trained on: the end follows directly after the start.
         """
         return [self._index[token] for token in tokens if token in self._index]
 
@@ -42,7 +42,7 @@ class Vocabulary:
         return [self.words[index] for index in itertools.takewhile(bool, indices)]
 
     def log_frequencies(self) -> list[float]:
-        """Return the logarithm of each relative frequency, shifted so that the largest is 0: NeuralTalk's initial output bias."""
+        """Return NeuralTalk's initial output bias: the logarithm of each relative frequency, shifted so that the largest is 0."""
         largest = max(self.frequencies)
         return [math.log(frequency / largest) for frequency in self.frequencies]
 

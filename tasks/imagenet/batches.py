@@ -31,8 +31,8 @@ Batch = tuple[Tensor, Tensor]
 """x: (B, 3, side, side) float32, normalised, channels last; y: (B,) int64 class numbers. Both on the device."""
 
 _SAMPLED_HEADERS = 512
-_CROPPING = ("cuda",)  # kinds of devices that crop pictures themselves; on a CPU, Pillow is faster
-_DEVICE_PART = 0.25  # of a device's memory that pictures may take
+_CROPPING = ("cuda",)  # types of devices that crop pictures themselves; on a CPU, Pillow is faster
+_DEVICE_PART = 0.25  # maximum share of a device's memory for pictures
 
 
 class Pictures:
@@ -46,13 +46,14 @@ class Pictures:
     Args:
         folder: result of `scan`.
         split: "train" or "val".
-        cache: whether to hold pictures in memory; None holds them if their estimated size is at most `memory_part` of memory.
-        memory_part: part of the memory of the machine or container.
+        cache: whether to hold pictures in memory. None means yes if the estimated size, for all processes of the run on this
+            machine, is at most `memory_part` of its memory.
+        memory_part: a share of the memory of the machine or container.
         workers: threads that decode at the start; 0 means one per processor.
         progress: called with ("decoding SPLIT", done, total) as pictures are decoded at the start.
 
     Raises:
-        ValueError: there is no picture, or (also later) a picture cannot be decoded.
+        ValueError: there is no picture, or a picture cannot be decoded (also from `read`).
     """
 
     def __init__(
@@ -96,8 +97,8 @@ class Pictures:
     def on_device(self, device: torch.device) -> Tensor | None:
         """Return all pictures, (n, side, side, 3) uint8, on a device that crops them itself.
 
-        None if the device does not, or if they are not in memory, not square, of different sizes or larger than a quarter of its
-        memory.
+        Return None if the device does not crop pictures, or if they are not in memory, not square or of different sizes. Also
+        return None if they need more than a quarter of the device's memory.
         """
         if device.type not in _CROPPING or self._held is None:
             return None
@@ -111,7 +112,7 @@ class Pictures:
     def relabelled(self, labels: NDArray[np.int64]) -> Pictures:
         """Return the same pictures, sharing memory, with other labels (n,)."""
         other = copy(self)
-        other.labels, other._held, other._on_device = labels, self._held, self._on_device  # `__getstate__` drops both
+        other.labels, other._held, other._on_device = labels, self._held, self._on_device  # `copy` drops both
         return other
 
 
@@ -152,7 +153,7 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
     """Return the number of full batches in `n` samples.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no full batch.
     """
     if n < batch_size:
         raise ValueError(f"batch_size={batch_size} is more than the {n} training pictures there are")
@@ -160,7 +161,7 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 
 
 def batch_indices(seed: int, step: int, n: int, batch_size: int) -> tuple[int, NDArray[np.int64]]:
-    """Return the epoch of a step and the sample numbers (batch_size,) of its batch."""
+    """Return the epoch of a step and the sample indices (batch_size,) of its batch."""
     epoch, position = divmod(step, steps_per_epoch(n, batch_size))
     return epoch, order(seed, epoch, n)[position * batch_size : (position + 1) * batch_size]
 
@@ -187,14 +188,14 @@ def train_batches(
 
     Args:
         pictures: the training split.
-        settings: of crops and colour changes.
-        seed: of the trial; determines order and crops.
+        settings: kinds and ranges of crops and colour changes.
+        seed: seed of the trial; determines order, crops and colours.
         batch_size: pictures in a batch.
-        first_step: the first batch to yield, counted from the start of training.
-        last_step: the batch before which to stop.
-        workers: processes that prepare batches; 0 means this process. None means 0 for pictures held in memory, else one per
-            processor (shared by the processes of a run), at most 16. Batches do not depend on it.
-        device: of the batches.
+        first_step: the first step, counted from the start of training.
+        last_step: the step before which to stop.
+        workers: processes that prepare batches; 0 means this process. None means 0 for pictures held in memory. Otherwise it means
+            one per processor, divided among the processes of the run on this machine, and at most 16. Batches do not depend on it.
+        device: the device of the batches.
 
     Raises:
         ValueError: there are fewer pictures than `batch_size`, or a picture cannot be decoded.
@@ -214,7 +215,7 @@ def train_batches(
 def _held_batches(
     pictures: Pictures, settings: Augmentation, seed: int, plan: Iterable[list[_Key]], device: torch.device
 ) -> Iterator[tuple[Tensor, Colour, Tensor]]:
-    """Yield views, (B, 3, side, side) uint8, colours and labels of pictures in memory. A GPU makes the same views itself."""
+    """Yield views, (B, 3, side, side) uint8, colours and labels of pictures in memory. A GPU that holds them makes equal views."""
     held = pictures.on_device(device) if settings.resize == "pillow" else None
     for keys in plan:
         indices = [index for _, index in keys]
@@ -232,7 +233,7 @@ def _held_batches(
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return the tensor on the device. From pinned memory, the copy does not wait for the steps before it."""
+    """Return the tensor on the device. A copy from pinned memory does not wait for earlier steps on the device."""
     if device.type == "cuda" and tensor.device.type == "cpu" and not tensor.is_pinned():
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
@@ -246,7 +247,7 @@ def scoring_batches(
     device: torch.device,
     which: Iterable[int],
 ) -> Iterator[Batch]:
-    """Yield this process's part of the batches of test views of the pictures numbered `which`, in order.
+    """Yield this process's part of the batches of test views of the pictures with the indices `which`, in order.
 
     The last batch may be smaller. `workers` and errors are those of `train_batches`.
     """
@@ -265,7 +266,7 @@ def scoring_batches(
 
 
 _Key = tuple[int, int]
-"""(epoch, sample number)."""
+"""(epoch, sample index)."""
 _Sample = tuple[NDArray[np.uint8], Colour | None, int]
 
 

@@ -36,7 +36,7 @@ class Folder:
     """The pictures for training (`train`) and testing (`val`), as names relative to `root` with forward slashes.
 
     Classes are numbered in sorted order of their folder names. Pictures are in order of class, then file name. `problems` and
-    `warnings` are sentences; problems inside files only `verify` finds. `there` is the number of pictures in each split of
+    `warnings` are sentences; only `verify` finds problems inside files. `there` is the number of pictures in each split of
     `root`, including those left out.
     """
 
@@ -61,10 +61,10 @@ class Folder:
 
 @dataclass(frozen=True)
 class Division:
-    """How the n training pictures of every class, in order of the SHA-256 of their names, are used.
+    """How the n training pictures of every class are used. They are divided in order of the SHA-256 of their names.
 
-    The first ceil(`trained` n) are for training, the last floor(`probes` n) for probes. With `test_unused`, those in between
-    join the test set after the pictures of `val`. With `probing`, the pictures for probes are the test set.
+    The first ceil(`trained` n) are for training, the last floor(`probes` n) for probes. With `test_unused`, the pictures in between
+    are added to the test set, after those of `val`. With `probing`, the pictures for probes are the test set.
     """
 
     trained: float = 1.0
@@ -73,11 +73,11 @@ class Division:
     probing: bool = False
 
     def splits(self, splits: Sequence[Split]) -> Sequence[Split]:
-        """Return the folders that `splits` need: pictures of train/ may be in the test set."""
+        """Return the splits whose folders must be read for `splits`. The test set may have pictures of train/."""
         return SPLITS if self.test_unused or self.probing else splits
 
     def parts(self, names: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-        """Return the sorted names of a class's pictures for training, of unused pictures, and of pictures for probes."""
+        """Divide the pictures of a class; return the sorted names of those for training, those unused, and those for probes."""
         if self == WHOLE:
             return list(names), [], []
         probes = set(names) - set(choose(names, 1 - Fraction(str(self.probes))))
@@ -92,7 +92,7 @@ WHOLE = Division()
 
 @dataclass
 class _Found:
-    """Content of a split's folder: picture names per class, pictures elsewhere, other files, and sentences on closed folders."""
+    """Content of a split's folder: pictures by class, pictures outside classes, other files, sentences about unreadable folders."""
 
     pictures: dict[str, list[str]] = field(default_factory=dict)
     loose: list[str] = field(default_factory=list)
@@ -106,10 +106,10 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS, divi
     Args:
         root: a folder with `train` and `val`, each with a folder per class. Hidden files are ignored. Names in
             `quarantine.txt` (relative, one per line, # starts a comment) are left out.
-        subset: the part F of the training pictures to use, in (0, 1]: the first ceil(F n) of each class in order of the
-            SHA-256 of their relative names. Larger subsets include smaller ones. The test set does not depend on it.
+        subset: the share F of the training pictures to use, in (0, 1]. Of the n pictures of a class, the first ceil(F n) in order
+            of the SHA-256 of their relative names are used. Larger subsets include smaller ones. The test set does not depend on F.
         splits: the splits needed; ("val",) is enough to score a network.
-        division: use of the training pictures; `subset` is a part of those for training.
+        division: how the training pictures are used; `subset` is a share of those for training.
 
     Raises:
         ValueError: `subset` is out of range, or `root` is not such a folder (the message suggests another).
@@ -125,7 +125,7 @@ def scan(root: Path, subset: float = 1.0, splits: Sequence[Split] = SPLITS, divi
     warnings = [f"left out by {QUARANTINE}: {some(sorted(excluded))}"] if excluded else []
     classes = tuple(sorted({name for content in found.values() for name in content.pictures}))
     kept: dict[Split, dict[str, list[str]]] = {split: {} for split in SPLITS}
-    # Problems that explain others come first.
+    # Problems that explain other problems come first.
     problems = [
         sentence for split in splits for sentence in (*found[split].closed, *_loose(split, found[split]))
     ] + wrong
@@ -155,8 +155,8 @@ def verify(folder: Folder, progress: Progress | None = None, workers: int = 0) -
         progress: called with ("verifying pictures", done, total).
 
     Returns:
-        The report. Its fingerprint has 16 hexadecimal digits over names, sizes and contents of all pictures used. Good files
-        are remembered and not read again (`tasks.data.verification.check`). Damaged files become problems of the report.
+        The report. Its fingerprint is a hash, 16 hexadecimal digits, of names, sizes and contents of all pictures used. Good files
+        are not read again next time (`tasks.data.verification.check`). Damaged files become problems of the report.
     """
     names = folder.train + folder.val
     report = progress and partial(progress, "verifying pictures")
@@ -223,7 +223,7 @@ def _list(root: Path, split: Split) -> _Found:
 
 
 def _loose(split: Split, found: _Found) -> list[str]:
-    """Return problems of pictures outside the class folders, and of a split without class folders."""
+    """Return sentences about pictures outside the class folders, or about a split without class folders."""
     why = "" if found.pictures or found.closed else f"{split}/ has no class folder"
     if found.loose:
         loose = f"{split}/ holds {some(found.loose)} outside the class folders; move every picture into {split}/CLASS/"

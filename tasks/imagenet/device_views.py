@@ -1,9 +1,9 @@
-"""Training views made where the pictures lie, a batch at a time: Pillow's bilinear filter with antialiasing, bit for bit.
+"""Training views of a batch, made on the device that holds the pictures. They equal those of Pillow's bilinear filter bit for bit.
 
-Pillow computes in whole numbers (src/libImaging/Resample.c): weights are rounded to 22 bits, and pixels are rounded after the pass
-across and after the pass down. Products and sums of these numbers are exact in float64, so their order does not matter.
-The order of the passes does, and Pillow 13 passes down first where a picture is much taller than wide (python-pillow/Pillow#9549):
-only views of square pictures are promised to be equal.
+Pillow antialiases and computes with integers (src/libImaging/Resample.c). It rounds weights to 22 binary places, and rounds pixels
+after the horizontal and after the vertical pass. Products and sums of these numbers are exact in float64, so the order of additions
+does not matter. The order of the passes does matter. If a picture is much taller than wide, Pillow 13 does the vertical pass first
+(python-pillow/Pillow#9549). So equality is guaranteed only for square pictures.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import math
 import torch
 from torch import Tensor
 
-_BITS = 22  # Pillow's PRECISION_BITS: 32 bits, less 8 of a pixel and 2 for sums
+_BITS = 22  # Pillow's PRECISION_BITS: 32 bits minus 8 for a pixel and 2 for sums
 
 
 def views(pictures: Tensor, boxes: Tensor, flips: Tensor, side: int, taps: int) -> Tensor:
-    """Return what `tasks.imagenet.transforms.augment` makes of each picture with `resize` "pillow".
+    """Return the views that `tasks.imagenet.transforms.augment` makes with `resize` "pillow".
 
     Args:
         pictures: (N, height, width, 3) uint8.
         boxes: (N, 4) int64: left, top, right and bottom of each crop in pixels.
         flips: (N,) bool: which views are mirrored.
-        side: of the views, in pixels.
-        taps: at least `most_taps` of the boxes.
+        side: side of the views in pixels.
+        taps: at least the `most_taps` of every box.
 
     Returns:
         (N, 3, side, side) uint8.
@@ -39,17 +39,17 @@ def views(pictures: Tensor, boxes: Tensor, flips: Tensor, side: int, taps: int) 
 
 
 def most_taps(extent: int, side: int) -> int:
-    """Return the largest number of pixels that one pixel of a view depends on, along a crop of `extent` pixels."""
+    """Return the maximum number of pixels along an axis on which a pixel of a view depends, for a crop of `extent` pixels."""
     return 2 * math.ceil(max(1.0, extent / side)) + 1
 
 
 def _weights(low: Tensor, high: Tensor, size: int, side: int, taps: int) -> Tensor:
-    """Return (N, size, side) whole numbers: how much each pixel along an axis counts for each pixel of the view."""
+    """Return (N, size, side) integers in float64: the weight of each pixel along an axis for each pixel of the view, times 2^22."""
     scale = ((high - low) / side)[:, None]
     reach = scale.clamp(min=1.0)
     at = torch.arange(side, dtype=torch.float64, device=low.device)
     centre = low[:, None] + (at + 0.5) * scale
-    first = (centre - reach + 0.5).clamp(min=0).floor()[:, None]  # (N, 1, side), as all that follows
+    first = (centre - reach + 0.5).clamp(min=0).floor()[:, None]  # (N, 1, side), as are the next tensors
     last = (centre + reach + 0.5).floor().clamp(max=size)[:, None]
     centre, slope = centre[:, None], (1.0 / reach)[:, None]
 

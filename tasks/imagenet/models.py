@@ -55,8 +55,8 @@ def _vgg16(name: str, settings: Network, classes: int) -> nn.Module:
         nn.Linear(settings.width, classes, device="meta"),
     )
     network = network.to_empty(device="cpu")
-    # torchvision's initialisation of VGG: He for convolutions, N(0, 0.01) for the classifier, zero biases. With batch norm (our
-    # reduction, whose classifier may be narrow) He for both, because N(0, 0.01) suits 4096 inputs.
+    # torchvision's initialisation of VGG: He for convolutions, normal with standard deviation 0.01 for the classifier, zero biases.
+    # With batch norm (our reduced network, whose classifier may be narrow): He for both, because 0.01 is meant for 4096 inputs.
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
@@ -75,7 +75,7 @@ def narrowed(network: nn.Module, factor: float, initialise: Callable[[nn.Module]
     """Return `network` with `factor` times as many channels in every layer but the last, and new random weights.
 
     Args:
-        network: its last layers are called `fc` or `fc2` (auxiliary heads of GoogLeNet).
+        network: a network whose last layers are called `fc` or `fc2` (auxiliary heads of GoogLeNet).
         factor: 1 returns the network unchanged.
         initialise: draws the weights of a layer, as torchvision does for this network.
 
@@ -125,7 +125,7 @@ def _thin(network: nn.Module, factor: float, last: tuple[str, ...] = ()) -> None
 
 
 def _he(layer: nn.Module) -> None:
-    """Draw the weights of a ResNet's convolution as torchvision does (He et al. 2015); other layers keep torch's own."""
+    """Draw the weights of a ResNet's convolution as torchvision does (He et al. 2015); other layers keep torch's default."""
     if isinstance(layer, nn.Conv2d):
         nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 

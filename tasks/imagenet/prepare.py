@@ -1,7 +1,7 @@
 """tiny-imagenet-50, made from Stanford's tiny-imagenet-200: a quarter of the classes and a larger test set.
 
-Stanford's validation set has 50 pictures per class; the last 100 of the 500 training pictures join it. Files are copied
-unchanged.
+For each class, the test set has the 50 pictures of Stanford's validation set and the last 100 of the 500 training pictures. Files
+are copied unchanged.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ class Layout:
     """Content of the source, and the part that is used.
 
     Attributes:
-        classes: folders in train/; every `every`th in sorted order is used, from the first on.
-        train: pictures of a class, WNID_0.JPEG to WNID_499.JPEG; those from number `held_out` on go to `val`.
-        val: pictures of a class in the validation set of the source.
+        classes: number of class folders in train/.
+        every: in sorted order, the first class and every `every`th class after it are used.
+        train: training pictures per class, WNID_0.JPEG to WNID_499.JPEG.
+        held_out: training pictures from this number on go to `val`.
+        val: pictures per class in the validation set of the source.
     """
 
     classes: int = 200
@@ -81,7 +83,7 @@ def _classes(root: Path, layout: Layout) -> list[str]:
 
 
 def _training(root: Path, taken: list[str], layout: Layout) -> Iterator[tuple[str, str]]:
-    """Yield source and target of each training picture, relative; the number in the name decides, not the sorted order."""
+    """Yield the relative source and target of each training picture. The number in its name decides the split, not sorted order."""
     for wnid in taken:
         for number in range(layout.train):
             split = "train" if number < layout.held_out else "val"

@@ -1,7 +1,7 @@
 """The four ImageNet recipes at three scales (standard library only).
 
-Epochs, starting rates and sparsity are those of the paper's Tables 2 to 4 and Section 4. Values that the paper does not give come
-from the training that it names (BVLC GoogLeNet, the VGG paper, fb.resnet.torch) or are marked as assumptions.
+Epochs, initial learning rates and sparsity are those of the paper's Tables 2 to 4 and Section 4. Values that the paper does not
+give come from the works that it names (BVLC GoogLeNet, the VGG paper, fb.resnet.torch) or are marked as assumptions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Network:
     """Arguments of torchvision's constructors.
 
     Attributes:
-        dropout: of the classifier, and of the auxiliary heads of GoogLeNet.
+        dropout: dropout rates of the classifier, and of the auxiliary heads of GoogLeNet.
         auxiliary_weight: weight of GoogLeNet's auxiliary losses.
         pool, width: VGG-16 pools its last feature map to pool x pool and has two hidden layers of `width` units.
         width_factor: multiplies the channels of every layer except the hidden layers of VGG-16 and the last layer.
@@ -93,7 +93,7 @@ VGG16 = Recipe(
 )
 
 
-_AREA = (0.25, 1.0)  # larger crops than in the paper: a tenth of a 64-pixel picture shows little
+_AREA = (0.25, 1.0)  # larger crops than at paper scale: a tenth of a 64-pixel picture shows little
 
 
 def _seen(pixels: int) -> Augmentation:
@@ -101,7 +101,7 @@ def _seen(pixels: int) -> Augmentation:
 
 
 def _of_batch(recipe: Recipe, batch_size: int) -> Recipe:
-    """Return `recipe` with another batch size, and rates in proportion (linear scaling, Goyal et al. 2017)."""
+    """Return `recipe` with another batch size and proportional learning rates (linear scaling, Goyal et al. 2017)."""
     schedule = scaled(recipe.schedule, 1, batch_size / recipe.batch_size)
     return dataclasses.replace(recipe, schedule=schedule, batch_size=batch_size)
 
@@ -109,7 +109,7 @@ def _of_batch(recipe: Recipe, batch_size: int) -> Recipe:
 def _normalised(recipe: Recipe, pixels: int, width: int) -> Recipe:
     """Return VGG-16 with batch norm, without dropout, and with a classifier for small pictures; other networks unchanged.
 
-    On the smoke set, VGG-16 without batch norm stays at chance for 176 steps at rates from 0.00125 to 0.03.
+    On the smoke set, the error of VGG-16 without batch norm stays at chance for 176 steps at learning rates from 0.00125 to 0.03.
     """
     if recipe.network != "vgg16":
         return recipe
@@ -122,15 +122,15 @@ def small(
 ) -> Recipe:
     """Return the recipe for 64-pixel pictures: the paper's epochs and ratios of rates, a narrower network, fewer pixels.
 
-    Three in eight training pictures are for training and one in ten for probes; the others join the test set. There is no colour
+    Of the training pictures, 3/8 are for training and 1/10 for probes; the rest is added to the test set. There is no colour
     jitter and no lighting noise, and crops are larger.
 
     Args:
-        recipe: the paper's.
+        recipe: the recipe at paper scale.
         width_factor: multiplies the channels.
-        batch_size: batch size; rates are proportional to it.
+        batch_size: batch size; learning rates are proportional to it.
         pixels: side of the network's input.
-        width: of VGG-16's hidden layers.
+        width: units of VGG-16's hidden layers.
         sparse: epochs of S; 0 means the paper's.
     """
     reduced = _normalised(_of_batch(recipe, batch_size), pixels, width)
@@ -158,7 +158,7 @@ def _fraction(factor: float) -> str:
 
 
 def smoke(recipe: Recipe, lr: float) -> Recipe:
-    """Return the recipe for the generated set: a test in seconds. `lr` is the rate of D; others are proportional.
+    """Return the recipe for the generated set, for a test in seconds. `lr` is the rate of D; the other rates are proportional.
 
     All phases are shortened by the same factor, so that D has 8 epochs.
     """
@@ -174,18 +174,18 @@ def smoke(recipe: Recipe, lr: float) -> Recipe:
     )
 
 
-# With these widths, a trial takes at most two hours of a core (measured pictures per second on a core of an AMD EPYC: ResNet-18
+# With these widths, a trial takes at most two hours on one core (measured pictures per second on one core of an AMD EPYC: ResNet-18
 # 1,100, ResNet-50 400, GoogLeNet 280, VGG-16 680). GoogLeNet keeps the batch size of its solver.
 _SMALL = {
     "imagenet_googlenet": small(GOOGLENET, width_factor=0.5, batch_size=32),
-    # The paper's 1.25 epochs of S are 6,255 steps on ImageNet but 146 here, too few in suite 0.1 to recover from pruning.
-    # S is as long as D2. This was fixed before the first trial.
+    # The paper's 1.25 epochs of S are 6,255 steps on ImageNet but only 146 here. In suite 0.1, 146 steps were too few to recover
+    # from pruning. So S is as long as D2; this was decided before the first trial.
     "imagenet_vgg16": small(VGG16, width_factor=0.25, pixels=32, width=512, sparse=18.0),
     "imagenet_resnet18": small(RESNET18, width_factor=0.25),
     "imagenet_resnet50": small(RESNET50, width_factor=0.25),
 }
 
-# Rates with which each network learns the smoke set in the 176 steps of D (tried in factors of 2 to 2.5).
+# Learning rates at which each network learns the smoke set in the 176 steps of D (the rates tried differ by factors of 2 to 2.5).
 _SMOKE_LR = {"googlenet": 0.01, "vgg16": 0.0025, "resnet18": 0.0125, "resnet50": 0.005}
 
 RECIPES: dict[str, dict[Scale, Recipe]] = {

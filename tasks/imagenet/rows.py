@@ -7,7 +7,7 @@ from tasks.options import PRECISION, PROBE, Option, with_data
 from tasks.row import Row
 
 NUMERICS = 1
-"""Raise it with any change that alters results but no recipe (see `Row.version`)."""
+"""Increase it with every change that alters results but no recipe (see `Row.version`)."""
 
 LABEL_NOISE = Option(
     "label_noise",

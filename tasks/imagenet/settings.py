@@ -14,10 +14,10 @@ class Augmentation:
 
     Attributes:
         crop: side of a training crop after resizing, pixels.
-        area: smallest and largest part of the picture's area that a training crop covers (from Szegedy et al. 2015).
+        area: smallest and largest share of the picture's area that a training crop covers (from Szegedy et al. 2015).
         ratio: smallest and largest width / height of a training crop before it is resized to a square.
         flip: whether training pictures are mirrored with probability 1/2.
-        jitter: v; factors of brightness, contrast and saturation are in [1 - v, 1 + v] (fb.resnet.torch: 0.4).
+        jitter: a number v; factors of brightness, contrast and saturation are in [1 - v, 1 + v] (fb.resnet.torch: 0.4).
         lighting: standard deviation of AlexNet's noise along the principal components of colour (fb.resnet.torch: 0.1).
         test_resize: short side of a test picture before the centre crop, pixels.
         test_crop: side of the centre crop, pixels.
@@ -25,10 +25,11 @@ class Augmentation:
         resize: the bilinear filter with antialiasing for training crops: Pillow's, or torch's on integers, which takes a fifth of
             the time (`tasks.imagenet.transforms.augment` describes the difference).
         trained: share of the training pictures of every class that is used for training.
-        probes: share set aside for probes, which choose rates and lengths before the first trial of a row.
-        test_unused: whether training pictures of neither share join the test set.
+        probes: share of them that is set aside for probes, which choose learning rates and lengths before the first trial of a row.
+        test_unused: whether training pictures in neither share are added to the test set.
         probing: whether the pictures set aside for probes replace the test set.
-        mean, std: of each channel (RGB in [0, 1]) for normalisation; ImageNet's, from fb.resnet.torch.
+        mean, std: mean and standard deviation of each channel (RGB in [0, 1]) for normalisation; by default ImageNet's, from
+            fb.resnet.torch.
     """
 
     crop: int

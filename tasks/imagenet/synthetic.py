@@ -1,7 +1,7 @@
 """The smoke set: generated pictures in ImageNet's layout, for a test of a row in seconds on any machine.
 
-The twelve classes, six shapes, plain or striped, differ only in form. Colours, positions, sizes and angles have the same
-distribution in all classes; backgrounds are noisy. The set tests that a row runs, not DSD.
+The twelve classes are six shapes, each plain or striped. Only form distinguishes them: colours, positions, sizes and angles have
+the same distribution in all classes. Backgrounds are noisy. The set tests that a row runs, not DSD.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tasks.data.cache import MARK, cache_dir, made_once
 from tasks.imagenet.transforms import uniforms
 
 VERSION = 2
-"""Raise it with any change to the pictures; it is part of the cache key."""
+"""Increase it with every change to the pictures; it is part of the cache key."""
 
 SHAPES = ("cross", "disc", "ring", "square", "star", "triangle")
 FILLINGS = ("plain", "striped")
@@ -26,7 +26,7 @@ CLASSES = {
     f"tiny{number:02d}_{shape}_{filling}": (shape, filling == "striped")
     for number, (shape, filling) in enumerate(itertools.product(SHAPES, FILLINGS), 1)
 }
-"""Shape and whether it is striped, by folder name."""
+"""Shape, and whether it is striped, by folder name of the class."""
 _SAMPLING = 4  # points per pixel and axis: smooth edges
 _NOISE = 0.12
 _Plane = NDArray[np.float64]

@@ -30,7 +30,7 @@ _TRAINING_SCORED = 50_000  # as many as ImageNet has test pictures
 
 @dataclass(frozen=True)
 class Source:
-    """Training and test pictures, in memory if they fit, and their report. Without `train` the source is for scoring."""
+    """Training and test pictures, in memory if they fit, and their report. If `train` is None, the source is only for scoring."""
 
     report: DataReport
     classes: int
@@ -42,10 +42,10 @@ embedded = synthetic.ensure
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
-    """Return a report on the data set as the recipe uses it. Its content raises nothing.
+    """Return a report on the data set as the recipe uses it. It lists errors in pictures instead of raising them.
 
     Raises:
-        ValueError: `data` is not a folder of pictures.
+        ValueError: `data` is not a folder of pictures, or its quarantine.txt is not text.
     """
     return dataset.verify(dataset.scan(data, subset, division=_division(recipe)), progress)
 
@@ -69,7 +69,7 @@ def open_data(
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
-    del device  # for features, which pictures do not need
+    del device  # it is for features of a frozen network, which this domain does not use
     found = dataset.scan(data, subset, dataset.SPLITS if train else ("val",), _division(recipe))
     report = distributed.on_rank_zero(lambda: dataset.verify(found, progress))
     require(report)
@@ -101,7 +101,7 @@ class ImageNetTask:
         if source.train and recipe.data.label_noise:
             of, share = source.train, recipe.data.label_noise
             self._training = of.relabelled(mislabelled(of.labels, source.classes, share, derive(seed, "labels")))
-        # Computed here to fail before the first seed trains.
+        # Computed here, so that an error comes before the first seed trains.
         self._steps_per_epoch = data.steps_per_epoch(len(source.train), recipe.batch_size) if source.train else 0
 
     def model(self) -> nn.Module:
@@ -160,7 +160,7 @@ class ImageNetTask:
     def evaluate_training(self, model: nn.Module) -> dict[str, float]:
         """Return the metrics of `evaluate` on training pictures, with the labels used in training.
 
-        Of more than 50,000 pictures, about 50,000 evenly spaced ones are scored.
+        Of more than 50,000 pictures, only every k-th is scored; k is the smallest number that leaves at most 50,000.
         """
         train = self._train()
         step = max(1, math.ceil(len(train) / _TRAINING_SCORED))
@@ -168,7 +168,7 @@ class ImageNetTask:
         return metrics
 
     def _scores(self, model: nn.Module, pictures: Pictures, which: Sequence[int]) -> tuple[dict[str, float], Tensor]:
-        """Return the metrics of the pictures numbered `which`, and (n,) 1.0 for each correct top-1 prediction, else 0.0."""
+        """Return the metrics of the pictures with the indices `which`, and (n,) 1.0 for each correct top-1 prediction, else 0.0."""
         model.eval()
         mine = []
         batches = data.scoring_batches(pictures, self._pictures, _TEST_BATCH, self._workers, self._device, which)

@@ -20,7 +20,7 @@ from tasks.imagenet.settings import Augmentation
 from tasks.random_streams import derive
 
 _TRIES = 10
-# Use of the i-th uniform number of a sample. The positions are fixed, so that settings do not affect one another.
+# Indices of a sample's uniform random numbers, by use. They are fixed, so no setting changes the numbers that another one uses.
 _AREA, _RATIO, _LEFT, _TOP = (slice(start, 4 * _TRIES, 4) for start in range(4))
 _FLIP, _FACTORS, _ORDER, _NORMAL = 40, slice(41, 44), slice(44, 47), slice(47, 53)
 _UNIFORMS = 53
@@ -37,7 +37,7 @@ class Colour(NamedTuple):
 
     Attributes:
         factors: (N, 3) float32, of brightness, contrast and saturation.
-        order: (N, 3) int64, the order of these three changes, a permutation.
+        order: (N, 3) int64, a permutation: the order of these three changes.
         lighting: (N, 3) float32, added to R, G and B.
     """
 
@@ -47,12 +47,12 @@ class Colour(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """What is random in the training views of a batch.
+    """The random choices for the training views of a batch.
 
     Attributes:
         boxes: (N, 4) int64, left, top, right and bottom of the crops in pixels.
-        flips: (N,) bool.
-        colour: of the batch.
+        flips: (N,) bool, whether each view is mirrored.
+        colour: colour changes.
     """
 
     boxes: NDArray[np.int64]
@@ -74,7 +74,7 @@ def uniforms(count: int, *purpose: str | int) -> NDArray[np.float64]:
 def choose(
     sizes: Sequence[tuple[int, int]], settings: Augmentation, seed: int, samples: Sequence[tuple[int, int]]
 ) -> Choices:
-    """Return the random choices for a batch of samples. Those of a sample depend on the arguments for it only.
+    """Return the random choices for a batch of samples. Those of a sample do not depend on the other samples.
 
     Area (uniform) and width / height (log-uniform) of a crop are drawn from the ranges of the settings. After ten crops that
     do not fit, the crop is the largest square in the centre (Szegedy et al. 2015). fb.resnet.torch multiplies one side by the
@@ -83,7 +83,7 @@ def choose(
     Args:
         sizes: width and height of each picture in pixels.
         settings: the ranges.
-        seed: of the trial.
+        seed: seed of the trial.
         samples: epoch and number in the data set of each sample, both from 0.
     """
     u = np.stack([uniforms(_UNIFORMS, "augment", seed, epoch, index) for epoch, index in samples])
@@ -103,7 +103,7 @@ def augment(
     Args:
         pictures: (height, width, 3) RGB each.
         settings: ranges, and the side of the result.
-        seed: of the trial.
+        seed: seed of the trial.
         samples: epoch and number in the data set of each sample, both from 0.
 
     Returns:
@@ -132,7 +132,7 @@ def finish(batch: Tensor, colour: Colour | None, settings: Augmentation) -> Tens
     """Change the colours of a batch and normalise it, on its device.
 
     As in fb.resnet.torch, brightness, contrast and saturation blend with black, with the mean grey of the picture and with its
-    grey version, in an order drawn for each sample. Lighting noise is added last. Values are not clipped.
+    grey version. Their order is drawn for each sample. Lighting noise is added last. Values are not clipped.
 
     Args:
         batch: (N, 3, height, width) uint8 RGB.
@@ -154,7 +154,7 @@ def finish(batch: Tensor, colour: Colour | None, settings: Augmentation) -> Tens
             x.mul_(factor).add_(other * (1 - factor))
     if colour is not None and settings.lighting:
         x.add_(colour.lighting[:, :, None, None])
-    # Whole rows of pixels: with three channels alone the inner loop would have only three steps.
+    # By whole rows of pixels: over the three channels alone, the inner loop would have only three iterations.
     n, channels, height, width = x.shape
     rows = x.permute(0, 2, 3, 1).view(n, height, width * channels)
     mean, std = (_on_device(values, width, x.device) for values in (settings.mean, settings.std))
@@ -164,7 +164,7 @@ def finish(batch: Tensor, colour: Colour | None, settings: Augmentation) -> Tens
 
 @lru_cache(maxsize=16)
 def _on_device(values: tuple[float, ...], times: int, device: torch.device) -> Tensor:
-    """Return float32 `values`, repeated, on the device. Kept, because each copy to a GPU would wait for all steps before it."""
+    """Return float32 `values`, repeated, on the device. Cached, because each copy to a GPU would wait for all earlier steps."""
     with torch.inference_mode(False):
         return torch.tensor(values, dtype=torch.float32, device=device).repeat(times)
 
@@ -208,7 +208,7 @@ def _colour(settings: Augmentation, u: NDArray[np.float64]) -> Colour:
     for_radius, for_angle = u[:, _NORMAL][:, :3], u[:, _NORMAL][:, 3:]
     radius, angle = np.sqrt(-2 * np.log(1 - for_radius)), 2 * math.pi * for_angle  # Box and Muller 1958
     normal = settings.lighting * radius * np.cos(angle)
-    # One product each: a product of all could add in another order.
+    # One product per sample: a single product for the batch could add in another order.
     components = np.array(_COMPONENTS)
     lighting = np.stack([components @ one for one in normal * np.array(_WEIGHTS)])
     return Colour(torch.from_numpy(factors).float(), torch.from_numpy(order), torch.from_numpy(lighting).float())

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 BLANK = 0
 SYMBOLS = ("", " ", "'", *string.ascii_lowercase)
-"""By index; the blank is the empty string."""
+"""Symbols by index; the blank is the empty string."""
 
 _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS) if symbol}
 
@@ -36,6 +36,6 @@ def encode(transcript: str) -> list[int]:
 def needed_frames(indices: Sequence[int]) -> int:
     """Return the minimum number of output frames that CTC can align with a transcript.
 
-    This is one per character, and one per blank between two equal characters.
+    CTC needs a frame for each character, and one for the blank between two equal neighbours.
     """
     return len(indices) + sum(left == right for left, right in pairwise(indices))

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from tasks.librispeech.settings import HOP, SAMPLE_RATE, WINDOW
 
 LOWEST, HIGHEST, MULTIPLE = 8_000, 192_000, 25
-"""Rates that can be resampled, in Hz. A rate without a large common divisor with 16 kHz needs too many filters: 44,101 Hz would
-need 16,000 filters of 44,000 taps."""
+"""Rates that can be resampled, in Hz. If a rate and 16 kHz have no large common divisor, resampling needs too many filters:
+44,101 Hz would need 16,000 filters of 44,000 taps."""
 
 LIBRARY = f"libsndfile {soundfile.__libsndfile_version__}"
 LONGEST = 60
-"""Maximum length of a recording in seconds; the longest of LibriSpeech has 35.2 s.
+"""Maximum length of a recording in seconds; LibriSpeech's longest recording has 35.2 s.
 
 The memory of a batch is proportional to its longest recording. For its gradient, the paper's DeepSpeech 2 keeps 13 MiB per second
-of each recording: 25 GiB for 32 recordings of a minute. File size is no limit: an hour of silence is 180 kB of FLAC.
+of each recording: 25 GiB for 32 recordings of a minute. File size cannot be the limit: an hour of silence is 180 kB of FLAC.
 """
 
 _UNKNOWN = 1 << 40  # samples: libsndfile returns 2^63 - 1 if the header has no length
@@ -64,7 +64,8 @@ def header(path: Path) -> Header:
 def samples_of(data: bytes) -> tuple[NDArray[np.int16], int]:
     """Return the samples (n,) of a mono FLAC file and their rate.
 
-    FLAC has a checksum in each frame, and in the header one of all samples. Both are checked.
+    FLAC has a checksum in each frame, and an optional MD5 of all samples in the header. Both are checked (the MD5 if samples have
+    16 bits).
 
     Raises:
         ValueError: the data is not FLAC, damaged, cut short, too long or not mono, or the header is wrong; the message gives
@@ -129,8 +130,8 @@ def output_frames(samples: int, stride: int) -> int:
     """Return the number of output frames: one per `stride` frames of the spectrogram, none beyond the ends.
 
     Args:
-        samples: at 16 kHz.
-        stride: of all layers together, in time.
+        samples: samples of the recording at 16 kHz.
+        stride: stride in time of all layers together.
     """
     return 0 if samples < WINDOW else -(-(1 + (samples - WINDOW) // HOP) // stride)
 

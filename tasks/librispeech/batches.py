@@ -22,7 +22,7 @@ from tasks.librispeech.utterances import Utterance
 from tasks.task import Progress
 
 LIMIT = 4 << 30
-"""Bytes of decoded sound to hold in memory: 37 hours."""
+"""Maximum bytes of decoded sound to hold in memory: 37 hours."""
 
 _SCALE = 1 << 15
 
@@ -47,22 +47,22 @@ class Batch:
 class Waveforms:
     """Recordings at 16 kHz as int16 arrays, held in memory if they fit, otherwise decoded when needed.
 
-    Both give the same samples, since resampled ones are rounded to int16.
+    Both ways give the same samples, because resampled recordings are rounded to int16 too.
 
     Attributes:
-        names: of the utterances, in the order of the data set.
+        names: names of the utterances, in the order of the data set.
         lengths: (n,) int64, samples of each utterance at 16 kHz.
-        in_memory: whether all were decoded at the start.
+        in_memory: whether all recordings were decoded at the start.
 
     Args:
-        utterances: of a split, verified.
+        utterances: the verified utterances of a split.
         root: the data set.
-        progress: called with ("decoding recordings", done, total) if all are decoded at the start.
+        progress: called with ("decoding recordings", done, total) if all recordings are decoded at the start.
         limit: maximum bytes of sound in memory, 2 per sample.
         workers: threads that decode; 0 means one per processor. Results do not depend on it.
 
     Raises:
-        ValueError: there is no utterance, or (also later) a recording cannot be decoded or has changed.
+        ValueError: there is no utterance, or a recording cannot be decoded or has changed (also when it is read later).
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Waveforms:
 
 
 def batches(waveforms: Waveforms, plan: Iterable[Indices], device: torch.device) -> Iterator[Batch]:
-    """Yield a batch for each array of utterances in `plan`. Threads decode what is not in memory, a few batches ahead.
+    """Yield a batch for each array of utterances in `plan`. Threads decode recordings that are not in memory, a few batches ahead.
 
     Raises:
         ValueError: a recording cannot be opened or decoded; the message names it.

@@ -49,8 +49,8 @@ PUBLISHED = {
 class Speech:
     """The usable utterances of each split, in order of their file names.
 
-    `root` is the folder that holds train-clean-100 and so on. `problems` and `warnings` are sentences; problems inside recordings
-    only `verify` finds. `there` is the number of recordings in each folder, including those left out.
+    `root` is the folder that holds train-clean-100 and so on. `problems` and `warnings` are sentences; only `verify` finds problems
+    inside recordings. `there` is the number of recordings in each folder, including those left out.
     """
 
     root: Path
@@ -77,20 +77,20 @@ def scan(
     """Read the transcripts and the headers of all recordings of `root` without decoding sound.
 
     Recordings are FOLDER/SPEAKER/CHAPTER/*.flac; transcripts are the lines of SPEAKER-CHAPTER.trans.txt beside them. Folders
-    whose names begin with train, dev and test belong to these splits. Headers and transcripts are cached until a file changes
-    its name, size or time of change.
+    whose names begin with train, dev and test belong to these splits. Headers and transcripts are cached until the name, size or
+    modification time of a file changes.
 
     Args:
         root: the data set, or the folder that holds it under the name LibriSpeech. Recordings that its `quarantine.txt`
             names (one per line, # starts a comment) are left out.
-        subset: the part F of the training utterances to use, in (0, 1]: the first ceil(F n) in order of the SHA-256 of their
-            names. Larger subsets include smaller ones. Other splits are used whole.
+        subset: the share F of the n training utterances to use, in (0, 1]: the first ceil(F n) in order of the SHA-256 of their
+            names. Larger subsets include smaller ones. All utterances of the other splits are used.
         splits: the splits needed; dev may be absent.
-        train: the folders to train on, instead of those named train. A test folder among them is in both splits.
+        train: the folders to train on, instead of those whose names begin with train. A test folder among them is in both splits.
         progress: called with ("reading headers", done, total).
 
     Raises:
-        ValueError: `subset` is out of range, a folder of `train` does not exist, `root` is no such data set (the message
+        ValueError: `subset` is out of range, a folder of `train` does not exist, `root` is not such a data set (the message
             suggests another), or its quarantine.txt is not text.
     """
     if not 0 < subset <= 1:
@@ -138,14 +138,14 @@ def verify(found: Speech, progress: Progress, stride: int = 2, workers: int = 0)
     Args:
         found: result of `scan`.
         progress: called with ("verifying recordings", done, total).
-        stride: of the network in time: spectrogram frames, 10 ms apart, per output frame. A transcript that CTC cannot align
-            with so few output frames is a problem.
+        stride: stride of the network in time: spectrogram frames, 10 ms apart, per output frame. A transcript that CTC cannot
+            align with so few output frames is a problem.
         workers: threads; 0 means one per processor.
 
     Returns:
         The report. Its counts are utterances ("train", "dev", "test"), "train seconds", and "speakers" of all splits. Its
-        fingerprint has 16 hexadecimal digits over subset, split, names, decoded samples, rates and transcripts of the training
-        and test utterances; it depends neither on dev nor on the encoder. Good files are remembered and not decoded again
+        fingerprint is a hash, 16 hexadecimal digits, of the subset, and of split, names, decoded samples, rates and transcripts of
+        the training and test utterances. It depends neither on dev nor on the encoder. Good files are not decoded again next time
         (`tasks.data.verification.check`). Damaged files become problems of the report.
     """
     problems, warnings = list(found.problems), list(found.warnings)
@@ -193,7 +193,7 @@ def verify(found: Speech, progress: Progress, stride: int = 2, workers: int = 0)
 def _leave_out(
     root: Path, folders: Sequence[str], contents: Contents, spoken: dict[str, Line]
 ) -> tuple[set[str], list[str]]:
-    """Drop the files that quarantine.txt names; return them, and the problems of the list."""
+    """Drop the files that quarantine.txt names from `contents` and `spoken`; return their names, and the problems of the list."""
     elsewhere = {entry.name for entry in root.iterdir() if entry.is_dir()} - set(folders)
     present = contents.recordings.keys() | spoken.keys()
     excluded, problems = quarantined(root, present, lambda name: name.partition("/")[0] in elsewhere)
@@ -221,7 +221,7 @@ def _empty(split: Split, folders: Sequence[str]) -> str:
 
 
 def _too_short(utterance: Utterance, stride: int) -> str:
-    """Return a sentence if CTC cannot align the transcript with the recording, else ""."""
+    """Return a sentence if the recording is too short for CTC to align it with the transcript, else ""."""
     needed = alphabet.needed_frames(alphabet.encode(utterance.transcript))
     frames = audio.output_frames(audio.resampled_samples(utterance.samples, utterance.rate), stride)
     if frames >= needed:

@@ -12,11 +12,13 @@ _TABLE = "".join(SYMBOLS).encode("ascii").rjust(len(SYMBOLS), b"\0").ljust(256, 
 
 @torch.inference_mode()
 def greedy(log_probabilities: Tensor, lengths: Tensor) -> list[str]:
-    """Return the most probable symbol of each frame, without repetitions and then without blanks, words one space apart.
+    """Return a transcript for each utterance: the most probable symbol of each frame, without repetitions, then without blanks.
+
+    Words are separated by one space.
 
     Args:
-        log_probabilities: (batch, time, 29), or anything with the same order, on any device. Frames past an utterance's
-            length are ignored.
+        log_probabilities: (batch, time, 29), or other scores with the same order, on any device. Frames beyond the length of an
+            utterance are ignored.
         lengths: (batch,) frames of each utterance.
 
     Raises:
@@ -32,5 +34,5 @@ def greedy(log_probabilities: Tensor, lengths: Tensor) -> list[str]:
     said = best != BLANK
     said[:, 1:] &= best[:, 1:] != best[:, :-1]
     said &= torch.arange(best.shape[1], device=best.device) < lengths.to(best.device)[:, None]
-    rows = (best * said).to(torch.uint8).cpu().numpy()  # the one transfer, a byte a frame
+    rows = (best * said).to(torch.uint8).cpu().numpy()  # the only transfer, one byte per frame
     return [" ".join(row.tobytes().translate(_TABLE, b"\0").decode("ascii").split()) for row in rows]

@@ -1,7 +1,7 @@
-"""The recordings of each utterance of noisy digits, derived from names only, so equal on all machines.
+"""Chooses the recordings of each utterance of noisy digits. The choice depends on names only, so it is the same on all machines.
 
-The Free Spoken Digit Dataset has 6 speakers x 10 digits x 50 recordings. Its authors reserve index 0 to 4 for testing.
-Here index 5 to 9 is for development, the rest for training.
+The Free Spoken Digit Dataset has 6 speakers x 10 digits x 50 recordings. Its authors reserve indices 0 to 4 for testing.
+Here indices 5 to 9 are for validation (dev), and the rest for training.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LONGEST = 7
 PAUSES = (400, 1600)
 """Minimum and maximum pause before, between and after digits, in samples at 8 kHz: 50 to 200 ms."""
 
-_PURPOSE = ("noisy digits", 1)  # raise the number with any change below, which makes another data set
+_PURPOSE = ("noisy digits", 1)  # increase the number with every change below: the change makes another data set
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Utterance:
     """An utterance to make.
 
     Attributes:
-        split: of the utterance.
+        split: split of the utterance.
         speaker: number in the style of LibriSpeech.
         name: such as "101-1-0000".
         recordings: file names, such as "7_jackson_32.wav", in order.
@@ -63,7 +63,7 @@ class Utterance:
         return f"{self.split}/{self.speaker}/{CHAPTERS[self.split]}"
 
     def noise_start(self, length: int, noise: int) -> int:
-        """Return the start of a stretch of `length` in `noise` samples."""
+        """Return the index at which the noise of this utterance starts: a random stretch of `length` of the `noise` samples."""
         return derive(*_PURPOSE, "noise", self.name) % (noise - length + 1)
 
 
@@ -75,7 +75,7 @@ def recordings() -> list[str]:
 def utterances() -> list[Utterance]:
     """Return every utterance, in order of split, speaker and number.
 
-    Each speaker's recordings are used in random order, all of them before any is repeated.
+    Each speaker's recordings are used in random order. All are used before any is repeated.
     """
     return [
         utterance for split in UTTERANCES for index in range(len(SPEAKERS)) for utterance in _utterances(split, index)
@@ -98,7 +98,7 @@ def _utterances(split: Split, index: int) -> Iterator[Utterance]:
 
 
 def _shuffled(items: Sequence[str], what: str) -> Iterator[str]:
-    """Yield all items in random order, then in another, endlessly."""
+    """Yield all items in random order, then all items in another random order, and so on without end."""
     turn = 0
     while True:
         yield from sorted(items, key=lambda item: derive(*_PURPOSE, what, turn, item))

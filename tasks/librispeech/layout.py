@@ -36,9 +36,9 @@ class Contents:
     """Content of folders. Names are relative to the data set, with forward slashes.
 
     Attributes:
-        recordings: FLAC files in FOLDER/SPEAKER/CHAPTER/: the header, or the reason why it cannot be read.
-        transcripts: SPEAKER-CHAPTER.trans.txt of every chapter with recordings or such a file: its lines, the reason why it
-            cannot be read, or None if it is missing.
+        recordings: FLAC files in FOLDER/SPEAKER/CHAPTER/. The value is the header, or the reason why it cannot be read.
+        transcripts: SPEAKER-CHAPTER.trans.txt of every chapter that has recordings or this file. The value is the list of its
+            lines, the reason why it cannot be read, or None if it is missing.
         loose: FLAC files in other folders.
         others: all other files and folders.
         closed: a sentence for every folder that cannot be opened.
@@ -52,10 +52,10 @@ class Contents:
 
 
 def find(root: Path) -> Path:
-    """Return `root` or the folder LibriSpeech in it, whichever holds folders such as train-clean-100.
+    """Return the folder that holds folders such as train-clean-100: `root`, or the folder LibriSpeech in it.
 
     Raises:
-        ValueError: neither does; the message suggests another folder.
+        ValueError: neither holds such folders; the message suggests another folder.
     """
 
     def complete(folder: Path) -> bool:
@@ -71,7 +71,7 @@ def find(root: Path) -> Path:
 
 
 def folders(root: Path, split: Split) -> list[str]:
-    """Return the sorted names of the folders of a split in `root`: those that begin with its name."""
+    """Return the sorted names of the folders of a split in `root`. They begin with the name of the split."""
     if not root.is_dir():
         return []
     return sorted(path.name for path in root.iterdir() if path.name.startswith(split) and path.is_dir())
@@ -80,7 +80,7 @@ def folders(root: Path, split: Split) -> list[str]:
 def read(root: Path, names: Sequence[str], progress: Progress | None = None) -> Contents:
     """Return the content of the folders `names` of `root` without decoding sound.
 
-    Headers and transcripts are cached under `cache_dir()` until a file changes its name, size or time of change.
+    Headers and transcripts are cached under `cache_dir()` until the name, size or modification time of a file changes.
 
     Args:
         root: the data set.
@@ -109,7 +109,7 @@ def transcript_file(recording: str) -> str:
 
 
 def _chapters(root: Path, folder: str, contents: Contents) -> Iterator[tuple[str, int, int]]:
-    """Yield (name, size, time of change in ns) of every recording and transcript of a folder; add all names to `contents`."""
+    """Yield (name, size, modification time in ns) of every recording and transcript of a folder; add all names to `contents`."""
     for speaker in _entries(root, folder, contents):
         for chapter in _entries(root, speaker, contents):
             transcript = transcript_file(f"{chapter}/")
@@ -179,7 +179,10 @@ def _read_all(root: Path, contents: Contents, progress: Progress | None) -> bool
 
 
 def _recall(path: Path, key: str, contents: Contents) -> bool:
-    """Take headers and transcripts from the cache at `path`; return False if it is absent, damaged or for another `key`."""
+    """Copy headers and transcripts from the cache at `path` into `contents`.
+
+    Return False if the cache is absent, damaged or for another `key`.
+    """
     try:
         stored: Any = json.loads(path.read_text(encoding="utf-8"))
         if stored["key"] != key:

@@ -30,18 +30,19 @@ _BITS = 15
 LOW_PASS: Samples = np.array([*_HALF, 14952, *reversed(_HALF)], dtype=np.int64)
 """A low-pass filter (95,) for halving 16 kHz, in units of 2^-15: flat to 0.01 dB below 3.3 kHz, 60 dB down from 4 kHz.
 
-The numbers are scipy.signal.firwin(95, 3650, window=("kaiser", 6), fs=16000) times 2^15, rounded; the middle one is raised by 1,
-so that the sum is 2^15.
+The numbers are scipy.signal.firwin(95, 3650, window=("kaiser", 6), fs=16000) times 2^15, rounded; the middle one is increased by
+1, so that the sum is 2^15.
 """
 
 _LEVEL = 1 << 15  # root mean square of every recording in a mixture, before the mixture is scaled to PEAK
-_FINE = 8  # bits after the point of a root mean square, and of the level of noise
+_FINE = 8  # binary places of a root mean square, and of the level of noise
 
 
 def halved(samples: Samples) -> Samples:
-    """Return (n,) samples at half their rate, (ceil(n / 2),): low-pass filtered with zeros beyond the ends, every second kept.
+    """Return (n,) samples at half their rate, (ceil(n / 2),). They are low-pass filtered; then every second sample is kept.
 
-    Results are rounded to nearest, halves up. They may slightly exceed 16 bits if `samples` use the full range.
+    The filter assumes zeros beyond the ends. Results are rounded to nearest, halves up. They may slightly exceed 16 bits if
+    `samples` use the full range.
     """
     wide = np.pad(samples, len(LOW_PASS) // 2)
     return (np.convolve(wide, LOW_PASS, mode="valid")[::2] + (1 << (_BITS - 1))) >> _BITS
@@ -50,13 +51,13 @@ def halved(samples: Samples) -> Samples:
 def mixture(recordings: Sequence[Samples], pauses: Sequence[int], noise: Samples, snr: int) -> NDArray[np.int16]:
     """Return recordings joined by pauses, with noise added.
 
-    Every recording is scaled to the same root mean square and the noise to a level `snr` dB lower, so that every recording, not
-    only the whole utterance, has this ratio. The sum is scaled so that its largest sample is `PEAK`.
+    Every recording is scaled to the same root mean square, and the noise to a level `snr` dB lower. So every recording, not only
+    the whole utterance, has this ratio. The sum is scaled so that its largest sample is `PEAK`.
 
     Args:
         recordings: (n_i,) samples each.
-        pauses: samples of silence before each recording and after the last: one more than recordings.
-        noise: (n,) samples, as many as `length` says.
+        pauses: samples of silence before each recording and after the last; one more pause than recordings.
+        noise: (n,) samples; n is `length(recordings, pauses)`.
         snr: ratio of speech to noise in dB.
 
     Returns:
@@ -94,14 +95,14 @@ def length(recordings: Sequence[Samples], pauses: Sequence[int]) -> int:
 
 
 def _noise_level(snr: int) -> int:
-    """Return the root mean square of noise, with `_FINE` bits after the point: `_LEVEL` times 10^(-snr / 20)."""
+    """Return the root mean square of noise, with `_FINE` binary places: `_LEVEL` times 10^(-snr / 20)."""
     context = Context(prec=40)
     ratio = context.power(Decimal(10), context.divide(Decimal(-snr), Decimal(20)))
     return int(context.multiply(ratio, Decimal(_LEVEL << _FINE)).to_integral_value())
 
 
 def _at(samples: Samples, level: int) -> Samples:
-    """Return samples scaled to the root mean square `level`, which has `_FINE` bits after the point."""
+    """Return samples scaled to the root mean square `level`, which has `_FINE` binary places."""
     samples = samples.astype(np.int64)
     energy = int(np.dot(samples, samples))
     size = math.isqrt((energy << (2 * _FINE)) // len(samples)) if len(samples) else 0

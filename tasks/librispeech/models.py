@@ -28,10 +28,10 @@ class Spoken(NamedTuple):
 
 
 class DeepSpeech(nn.Module):
-    """Windows of 11 frames, three feed-forward layers, a bidirectional recurrent one, another feed-forward one, the output.
+    """Windows of 11 frames, three feed-forward layers, a bidirectional recurrent layer, a feed-forward layer, an output layer.
 
-    The first layer is a convolution over time with all bins as channels: output frame i sees the frames around frame i * stride.
-    Beyond the ends of an utterance it sees zeros, the mean of normalised features.
+    The first layer is a convolution over time with all bins as channels. The input of output frame i is the window around frame
+    i * stride. Beyond the ends of an utterance the input is zero, the mean of normalised features.
     """
 
     def __init__(self, settings: DeepSpeech1Settings, seed: int) -> None:
@@ -71,10 +71,10 @@ class DeepSpeech(nn.Module):
 
 
 class DeepSpeech2(nn.Module):
-    """Two convolutions over time and frequency, plain bidirectional recurrent layers, a fully connected one, the output.
+    """Two convolutions over time and frequency, plain bidirectional recurrent layers, a fully connected layer, an output layer.
 
-    Batch norm precedes every activation. It is sequence-wise: its statistics are over the valid frames of all utterances in the
-    batch, and running averages in evaluation. The first convolution has a stride of two frames.
+    Batch norm precedes every activation. It is sequence-wise: in training its statistics are over the valid frames of all
+    utterances in the batch, in evaluation they are running averages. The first convolution has a stride of two frames.
     """
 
     def __init__(self, settings: DeepSpeech2Settings, seed: int) -> None:
@@ -107,9 +107,9 @@ class NormalisedConvolution(nn.Module):
     Args:
         inputs, channels: input and output channels.
         kernel, stride: in bins and in frames.
-        bins: of the input; the attribute `bins` is that of the output.
+        bins: bins of the input; the attribute `bins` is the number of bins of the output.
         clip: upper limit of the activation.
-        generator: of the initial weights.
+        generator: random generator for the initial weights.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ def _strided(size: int, stride: int) -> int:
 
 
 def _valid_only(features: Tensor, lengths: Tensor) -> Tensor:
-    """Return the features with zeros after the end of each utterance, which windows of its last frames see."""
+    """Return the features with zeros after the end of each utterance, because windows of its last frames include them."""
     past = torch.arange(features.shape[1], device=features.device) >= lengths[:, None]
     return features.masked_fill(past[:, :, None], 0)
 
@@ -172,7 +172,7 @@ def _clip(x: Tensor, clip: float) -> Tensor:
 
 
 def _linear(inputs: int, outputs: int, gain: float, generator: torch.Generator) -> nn.Linear:
-    # The weights of its constructor are overwritten.
+    # The random weights of the constructor are overwritten.
     with torch.random.fork_rng(devices=[]):
         layer = nn.Linear(inputs, outputs)
     _scale(layer.weight, gain, generator)

@@ -1,7 +1,7 @@
 """A test of the whole path on real speech by overfitting: `python -m tasks.librispeech.overfit DIR`.
 
-It trains DeepSpeech on every utterance of DIR and tests on the same ones. If the network cannot transcribe utterances after a
-hundred epochs, reading, spectrogram, network, loss or decoding has an error. It does not test DSD.
+It trains DeepSpeech on every utterance of DIR and tests on the same utterances. If the network cannot transcribe them after a
+hundred epochs, there is an error in reading, spectrogram, network, loss or decoding. It does not test DSD.
 """
 
 from __future__ import annotations

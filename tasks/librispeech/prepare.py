@@ -16,7 +16,7 @@ from tasks.librispeech.mixing import Samples
 from tasks.task import Progress
 
 RATE = 8_000
-"""Samples per second, those of the digits. At 16 kHz, the upper half of the spectrum would hold noise but no speech."""
+"""Samples per second, as in the recordings of digits. At 16 kHz, the upper half of the spectrum would hold noise but no speech."""
 
 DIGITS = "free-spoken-digit-dataset"
 NOISE = "kitchen.wav"
@@ -24,8 +24,8 @@ _NOISE_PLACES = (NOISE, f"noise/{NOISE}")
 _NOISE_RATE = 2 * RATE
 
 NOISE_SECONDS: dict[Split, tuple[int, int]] = {"train": (0, 43), "dev": (43, 53), "test": (53, 73)}
-"""Stretch of kitchen.wav for each split. The file repeats itself: nearly all sound after 73.5 s occurred before, at the same level
-or faded, and seconds 3 to 4.5 repeat the beginning. Before 73 s, no split has sound of another."""
+"""Start and end of the stretch of kitchen.wav for each split. The file repeats itself: nearly all sound after 73.5 s is a copy of
+earlier sound, at the same level or faded, and seconds 3 to 4.5 repeat the beginning. Before 73 s, no sound is in two splits."""
 
 USED = "utterances.tsv"
 """A list of the recordings in every utterance."""
@@ -41,10 +41,11 @@ def noisy_digits(
         target: the folder to write.
         snr: ratio of speech to noise in dB.
         progress: called with ("reading recordings", done, total), then ("mixing utterances", done, total).
-        checksums: expected SHA-256, of `DIGITS` by `recordings_digest` and of the file `NOISE`. Both are optional.
+        checksums: expected SHA-256 by name: that of `recordings_digest` for `DIGITS`, and that of the file for `NOISE`. Both are
+            optional.
 
     Raises:
-        ValueError: `snr` is out of range, or a file is missing, is no such recording or has another checksum; the message names
+        ValueError: `snr` is out of range, or a file is missing, is not such a recording or has another checksum; the message names
             the file.
         OSError: a file cannot be read or written.
     """
@@ -62,7 +63,7 @@ def recordings_digest(files: Mapping[str, bytes]) -> str:
 
 
 def _noise(source: Path, expected: str | None) -> dict[Split, Samples]:
-    """Return the noise of each split at 8 kHz. Stretches are cut before filtering, so that no split influences another."""
+    """Return the noise of each split at 8 kHz. Stretches are cut before filtering, so no split influences another."""
     path = next((source / place for place in _NOISE_PLACES if (source / place).is_file()), None)
     if path is None:
         raise ValueError(f"{source} has no {' or '.join(_NOISE_PLACES)}; it is needed beside {DIGITS}/")

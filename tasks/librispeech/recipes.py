@@ -1,7 +1,7 @@
 """The two speech recipes at three scales (standard library only).
 
-Epochs, rates and sparsity of the five phases (two iterations of DSD) are those of the paper's Tables 7 and 9. Values that the paper
-does not give come from the systems that it names (Hannun et al. 2014, Amodei et al. 2016) or are marked as assumptions.
+Epochs, learning rates and sparsity of the five phases (two iterations of DSD) are those of the paper's Tables 7 and 9. Values that
+the paper does not give come from the systems that it names (Hannun et al. 2014, Amodei et al. 2016) or are marked as assumptions.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Speech:
 
     Attributes:
         sortagrad: whether the first epoch goes from the shortest utterance to the longest (Amodei et al. 2016, Section 3.3).
-        jitter: random change of lengths before utterances of similar length are batched (see `sampler.Order`).
+        jitter: width of the random change of lengths before utterances of similar length are batched (see `sampler.Order`).
         augment: SpecAugment in training, or None.
-        probing: whether the test set is that of probes: the utterances of dev, which no trial uses.
+        probing: whether this is a probe. Its test set is the utterances of dev, which no trial uses.
     """
 
     sortagrad: bool = True
@@ -34,8 +34,8 @@ class Speech:
     probing: bool = field(default=False, metadata={LATER: True})
 
 
-# A rate is divided by 1.2 after every epoch (Amodei et al. 2016, who train for 20). DeepSpeech's phases of 50 epochs end at the
-# same share of their first rate: Hannun et al. 2014 anneal by a constant factor after each epoch and do not say which.
+# The learning rate is divided by 1.2 after every epoch (Amodei et al. 2016, who train for 20 epochs). Hannun et al. 2014 also use a
+# constant factor per epoch but do not give it. So DeepSpeech's phases of 50 epochs end at the same share of their initial rate.
 _EVERY_EPOCH = StepDecay(every=1, factor_each=1 / 1.2)
 _OVER_50 = StepDecay(every=2.5, factor_each=1 / 1.2)
 
@@ -96,7 +96,7 @@ def small(
         momentum: replaces the published one.
         clip_norm: replaces the published one.
         dense_epochs: length of D; all phases and their decay are shortened in proportion. None keeps the paper's.
-        longer: epochs of D alone, and epochs between its divisions of the rate by 1.2. None leaves D as the other phases.
+        longer: epochs of D, and epochs between divisions of D's rate by 1.2. Other phases keep theirs. None treats D like them.
     """
     dense = recipe.schedule.phases[0]
     length = dense.epochs if dense_epochs is None else dense_epochs
@@ -130,9 +130,9 @@ def small(
     )
 
 
-# Chosen by probes on dev, from D only (README.md, Probes). An epoch has only 97 steps, so D does not converge in the paper's
-# number of epochs: it takes twice as many. DeepSpeech has no batch norm, and the norm of its gradient is about 40
-# to 70 while it learns fast, so a bound of 10 clips nearly every step. The norm does not count pruned gradients, so the
+# Learning rates and lengths are chosen by probes on dev, from D only (README.md, Probes). An epoch has only 97 steps, so D does not
+# converge in the paper's number of epochs: it takes twice as many. DeepSpeech has no batch norm, and the norm of its gradient is
+# about 40 to 70 while it learns fast, so a bound of 10 clips nearly every step. The norm does not count pruned gradients, so the
 # steps of unpruned weights are longer in S. Records hold the ratio for each phase.
 RECIPES: dict[str, dict[Scale, Recipe]] = {
     "librispeech_deepspeech": {

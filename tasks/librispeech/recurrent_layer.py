@@ -1,8 +1,8 @@
 """A bidirectional plain recurrent layer with clipped ReLU, over packed sequences.
 
-Library kernels have only tanh and the unclipped ReLU, so the recurrence is our own. Each step, forward and backward, has a batched
-product and a clipping for both directions, without padding. Everything that does not depend on the previous step (input product,
-gradients of weights) is a single product for the whole batch.
+Library kernels have only tanh and the unclipped ReLU, so this module implements the recurrence. Each step, forward and backward, is
+a batched matrix product and a clipping for both directions, without padding. Everything that does not depend on the previous step
+(input product, gradients of weights) is a single product for the whole batch.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Packing:
     utterances at each step.
 
     Attributes:
-        batch, time: of the padded batch.
+        batch, time: sizes of the padded batch.
         sizes: rows of each step, decreasing.
         frames: (rows,) position of each row in the padded batch, as utterance * time + frame.
-        mirror: (rows,) for each row of the forward direction, that of the backward direction; its own inverse.
+        mirror: (rows,) for each row of one direction, the row of the same frame in the other direction; its own inverse.
         previous: (rows - batch,) for every row after the first step, the row of the step before.
     """
 
@@ -63,7 +63,7 @@ class Packing:
         """Return the valid frames, (rows, ...). padded: (batch, time, ...)."""
         if padded.requires_grad or padded.is_contiguous():
             return padded.flatten(0, 1).index_select(0, self.frames)
-        # Windows overlap in memory; `flatten` would also copy those of padding.
+        # These are windows that overlap in memory. `flatten` would copy all of them, also those of padding.
         return padded[self.frames.div(self.time, rounding_mode="floor"), self.frames % self.time]
 
     def unpack(self, rows: Tensor) -> Tensor:
@@ -75,18 +75,18 @@ class Packing:
 class Recurrent(nn.Module):
     """h[t] = clip(W x[t] + b + U h[t - 1]) in both directions, which share W and b; the output is their sum.
 
-    Initial weights: U is orthogonal. It keeps the norm of the state and the ReLU reduces it, so the state cannot explode in long
-    utterances (a step adds at most the norm of its input) and it forgets the past gradually. A multiple of the identity would have
-    many equal weights, which magnitude pruning cannot rank. W is normal with variance 1 / (2 inputs): U h adds as much as W x, and
-    two directions are summed, so the output of a layer has about the scale of its input. If W x is normalised, its scale has no
-    effect. Initial biases are zero.
+    Initial weights: U is orthogonal. It keeps the norm of the state, and the ReLU reduces it. So the state cannot explode in long
+    utterances (a step adds at most the norm of its input), and the influence of past inputs decays gradually. A multiple of the
+    identity would have many equal weights, which magnitude pruning cannot rank. W is normal with variance 1 / (2 inputs): U h adds
+    as much as W x, and two directions are summed, so the output of a layer has about the scale of its input. If W x is normalised,
+    its scale has no effect. Initial biases are zero.
 
     Args:
         inputs, width: length of x[t] and of h[t].
         clip: upper limit of the activation min(max(x, 0), clip).
-        normalise: whether sequence-wise batch norm of W x (Amodei et al. 2015, Section 3.2), over all valid frames of all
-            utterances and with scale and shift, replaces the bias.
-        generator: of the initial weights.
+        normalise: whether sequence-wise batch norm of W x replaces the bias (Amodei et al. 2015, Section 3.2). Its statistics are
+            over all valid frames of all utterances; it has scale and shift.
+        generator: random generator for the initial weights.
     """
 
     def __init__(self, inputs: int, width: int, clip: float, normalise: bool, generator: torch.Generator) -> None:
@@ -114,7 +114,7 @@ class Recurrent(nn.Module):
 
 
 class _BothDirections(torch.autograd.Function):
-    """Automatic differentiation would copy and add at every step; here a step is a product and an activation in place."""
+    """Automatic differentiation would copy and add at every step. Here a step is one product and one activation, in place."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, ahead: Tensor, back: Tensor, packing: Packing, clip: float) -> Tensor:
@@ -143,7 +143,7 @@ class _BothDirections(torch.autograd.Function):
         for now, state in reversed(list(zip(*steps, strict=True))):
             if after is not None:
                 now[:, : after.shape[1]].baddbmm_(after, recurrent)
-            # The slope is 1 strictly between the limits; the activation tells this as well as its argument.
+            # The slope is 1 strictly between the limits. The activation is there exactly if its argument is, so it is sufficient.
             torch.ops.aten.hardtanh_backward.grad_input(now, state, 0, ctx.clip, grad_input=now)
             after = now
         earlier = states.index_select(1, packing.previous)

@@ -7,7 +7,7 @@ from tasks.options import PROBE
 from tasks.row import Row
 
 NUMERICS = 1
-"""Raise it with any change that alters results but no recipe (see `Row.version`)."""
+"""Increase it with every change that alters results but no recipe (see `Row.version`)."""
 
 ROWS = tuple(
     Row(

@@ -1,4 +1,4 @@
-"""Settings of the two speech networks and their input, parts of the recipe (standard library only)."""
+"""Settings of the two speech networks and their input; they are parts of the recipe (standard library only)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class DeepSpeech1Settings:
         width: units of every hidden layer.
         context: frames on either side of the central frame of a window of the first layer.
         stride: frames from one window to the next (Hannun et al. 2014, Section 3.3: 2).
-        dropout: of the outputs of the feed-forward hidden layers, never within the recurrence (Hannun et al. 2014, Section
-            2.1: 5 to 10 %).
-        clip: c of the activation min(max(x, 0), c).
+        dropout: dropout rate of the outputs of the feed-forward hidden layers; the recurrent layer has none (Hannun et al. 2014,
+            Section 2.1: 5 to 10 %).
+        clip: the limit c of the activation min(max(x, 0), c).
     """
 
     width: int = 1024
@@ -60,9 +60,9 @@ class DeepSpeech2Settings:
 
     Attributes:
         width: units of every recurrent layer and of the fully connected layer.
-        layers: recurrent layers.
-        channels: of both convolutions.
-        clip: c of the activation min(max(x, 0), c).
+        layers: number of recurrent layers.
+        channels: output channels of both convolutions.
+        clip: the limit c of the activation min(max(x, 0), c).
     """
 
     width: int = 1760
@@ -89,12 +89,12 @@ class DeepSpeech2Settings:
 class SpecAugment:
     """Masks of a spectrogram in training (Park et al. 2019). The defaults are those of their LibriSpeech policy LD without warp.
 
-    They have 80 mel bands instead of our 161 linear bins, so a frequency mask of the same width hides less here.
+    Park et al. have 80 mel bands and we have 161 linear bins, so a frequency mask of the same width hides less here.
 
     Attributes:
         frequency_masks, frequency_width: number of runs of bins, and their maximum length.
         time_masks, time_width: number of runs of frames, and their maximum length.
-        time_part: maximum length of a run of frames as a part of the utterance.
+        time_part: maximum length of a run of frames as a share of the utterance.
     """
 
     frequency_masks: int = 2

@@ -10,9 +10,9 @@ from tasks.librispeech.settings import HOP, WINDOW, SpecAugment
 FLOOR = 1e-8
 """Minimum power of a bin.
 
-This is about the quantisation noise of 16-bit samples: 2 ** -30 / 12 per sample, summed over the squared window, 120. With it,
-digital silence and the empty band of a recording made at a lower rate look like a quiet recording, not like outliers that dominate
-mean and standard deviation.
+This is about the quantisation noise of 16-bit samples: 2 ** -30 / 12 per sample, times 120, the sum of the squared window. With
+this minimum, digital silence and the empty band of a recording made at a lower rate look like a quiet recording. Without it, they
+would be outliers that dominate mean and standard deviation.
 """
 
 
@@ -21,7 +21,7 @@ def features(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
 
     Frame i has samples [160 i, 160 i + 320) under a Hann window. Samples that do not fill a window are dropped, and no frame
     extends beyond the end of an utterance. Each utterance is standardised to mean 0 and standard deviation 1 over all its frames
-    and bins together, which removes loudness and keeps the shape of the spectrum. Frames after its end are exactly 0.
+    and bins together. This removes loudness and keeps the shape of the spectrum. Frames after its end are exactly 0.
 
     Args:
         waveforms: (batch, samples) float32 in [-1, 1] at 16 kHz; samples after the end of an utterance are ignored.
@@ -46,7 +46,7 @@ def features(waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     count = frames * log.shape[2]
     centred = (log - (log.sum((1, 2)) / count)[:, None, None]).masked_fill_(past, 0)
     deviation = (centred.square().sum((1, 2)) / count).sqrt()
-    deviation = torch.where(deviation > 1e-3, deviation, 1)  # the deviation of silence is only rounding
+    deviation = torch.where(deviation > 1e-3, deviation, 1)  # silence has only rounding errors
     return centred / deviation[:, None, None], frames
 
 

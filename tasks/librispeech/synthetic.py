@@ -24,7 +24,7 @@ from tasks.librispeech import espeak
 from tasks.random_streams import derive
 
 VERSION = 1
-"""Raise it with any change to sentences, voices or sound; it is part of the cache key."""
+"""Increase it with every change to sentences, voices or sound; it is part of the cache key."""
 
 RATE = 16_000
 """Samples per second, as in LibriSpeech."""
@@ -38,7 +38,7 @@ LONGEST = 5
 """Maximum words of a sentence."""
 
 _LENGTHS = (2, 3, 3, 3, 4, 4, 4, 5, 5, 5)  # words of a sentence; repetitions give frequencies
-_HELD_OUT = {"dev": 0.1, "test": 0.15}  # share of the sentences of each length, at least one
+_HELD_OUT = {"dev": 0.1, "test": 0.15}  # share of the sentences of each length; at least one sentence
 
 ACCENTS = ("gmw/en-US", "gmw/en")
 """American and British, alternating."""
@@ -50,11 +50,11 @@ VARIANTS = {
     "dev": ("aunty", "robert", "boris", "Denis"),
     "test": ("m3", "f2", "Andy", "grandpa", "belinda", "marcelo"),
 }
-"""espeak-ng's voice variants by split, one per speaker. Splits share none."""
+"""espeak-ng's voice variants by split, one per speaker. No variant is in two splits."""
 _FIRST_SPEAKER = {"train": 1001, "dev": 2001, "test": 3001}
 _CHAPTER = 1
 
-_LOUDNESS = 0.7  # so that neither resampling nor noise exceeds full scale
+_LOUDNESS = 0.7  # factor, so that neither resampling nor noise exceeds full scale
 _NOISE = 1e-3  # microphone noise relative to full scale, because digital silence has no logarithm
 _QUIET_SECONDS = 0.08  # added before and after speech; espeak-ng adds almost nothing
 
@@ -64,7 +64,7 @@ class Utterance(NamedTuple):
 
     Attributes:
         speaker: number of the voice, in the style of LibriSpeech.
-        number: of the speaker's utterance, from 0.
+        number: index among the utterances of the speaker, from 0.
         voice: espeak-ng's name of the voice and its variant.
         rate: words per minute.
         pitch: 0 to 99.
@@ -110,7 +110,7 @@ def ensure(cache: Path | None = None, train: int = 720, dev: int = 80, test: int
     Args:
         cache: folder of the set; by default `cache_dir()`.
         train: utterances for training.
-        dev: utterances for development.
+        dev: utterances for validation.
         test: utterances for testing.
 
     Raises:
@@ -176,7 +176,7 @@ def recording(spoken: NDArray[np.int16], name: str) -> NDArray[np.int16]:
 
     Args:
         spoken: (samples,) at espeak-ng's rate.
-        name: of the utterance, the seed of the noise.
+        name: name of the utterance, the seed of the noise.
     """
     common = int(np.gcd(RATE, espeak.RATE))
     speech = resample_poly(spoken / 32768, RATE // common, espeak.RATE // common)
@@ -200,7 +200,7 @@ def _software() -> tuple[str, str]:
 def _speak(utterances: list[Utterance], library: str, data: str) -> list[NDArray[np.int16]]:
     """Return the samples of each utterance at espeak-ng's rate, spoken in a child process (see espeak.py)."""
     order = {"library": library, "data": data, "utterances": [said._asdict() for said in utterances]}
-    # -I -S: without our modules and other packages, which it does not need, it starts faster.
+    # -I -S: Python starts faster without our modules and other packages. The program does not need them.
     command = [sys.executable, "-I", "-S", espeak.__file__]
     done = subprocess.run(command, input=json.dumps(order).encode(), capture_output=True, check=False)  # noqa: S603
     if done.returncode:

@@ -31,9 +31,9 @@ _TEST_BATCH = 32
 
 @dataclass(frozen=True)
 class Source:
-    """Recordings, in memory if they fit, and their report. Without `train` the source is for scoring.
+    """Recordings, in memory if they fit, and their report. If `train` is None, the source is only for scoring.
 
-    `utterances` belong to `test`, `training` to `train`.
+    `utterances` are the utterances of `test`, `training` those of `train`.
     """
 
     report: DataReport
@@ -47,10 +47,10 @@ embedded = synthetic.ensure
 
 
 def verify(recipe: Recipe, data: Path, subset: float, progress: Progress) -> DataReport:
-    """Return a report on the data set as the recipe uses it. Its content raises nothing.
+    """Return a report on the data set as the recipe uses it. It lists errors in recordings and transcripts instead of raising them.
 
     Raises:
-        ValueError: `data` is not such a data set.
+        ValueError: `data` is not such a data set, or its quarantine.txt is not text.
     """
     return dataset.verify(_used(recipe, dataset.scan(data, subset, progress=progress)), progress)
 
@@ -68,7 +68,7 @@ def open_data(
     Raises:
         ValueError: the data cannot be used; the message names the files.
     """
-    del device  # for features, which speech computes in each step
+    del device  # it is for features of a frozen network, which this domain does not use
     scoring: Sequence[layout.Split] = ("dev",) if recipe.data.probing else ("test",)
     splits = layout.SPLITS if train else scoring
     found = _used(recipe, distributed.rank_zero_first(lambda: dataset.scan(data, subset, splits, progress=progress)))
@@ -188,14 +188,14 @@ class SpeechTask:
 
     @torch.inference_mode()
     def evaluate_training(self, model: nn.Module) -> dict[str, float]:
-        """Return `wer` and `cer` of evenly spaced training utterances, about as many as test utterances."""
+        """Return `wer` and `cer` of evenly spaced training utterances, at most as many as test utterances."""
         train, _ = self._training()
         which = range(0, len(train), math.ceil(len(train) / len(self._source.test)))
         references = [self._source.training[index].transcript for index in which]
         return wer.score(references, self._transcribe(model, train, which))
 
     def _transcribe(self, model: nn.Module, waveforms: Waveforms, utterances: Sequence[int]) -> list[str]:
-        """Return the transcripts of the utterances of these numbers, in their order."""
+        """Return the transcripts of the utterances with the indices `utterances`, in this order."""
         model.eval()
         plan = longest_first(waveforms.lengths, utterances, _TEST_BATCH)
         mine: list[list[str]] = []

@@ -22,7 +22,7 @@ class Utterance:
         file: relative to the data set, with forward slashes.
         subset: its folder, such as "test-clean".
         speaker: name of the speaker's folder.
-        samples: as recorded.
+        samples: number of samples, as recorded.
         rate: samples per second, as recorded.
         transcript: normalised; every character is in the alphabet.
         line: line of the transcript in its file.
@@ -44,7 +44,7 @@ class Utterance:
 
     @property
     def source(self) -> str:
-        """Place of the transcript: "train/1/2/1-2.trans.txt, line 3"."""
+        """Location of the transcript: "train/1/2/1-2.trans.txt, line 3"."""
         return f"{layout.transcript_file(self.file)}, line {self.line}"
 
 
@@ -102,7 +102,7 @@ def usable_utterances(contents: Contents, spoken: dict[str, Line]) -> tuple[dict
 
 
 def repeated(usable: dict[str, Utterance]) -> list[str]:
-    """Return a sentence for every name of several utterances."""
+    """Return a sentence for every name that several utterances have."""
     files: dict[str, list[str]] = {}
     for utterance in usable.values():
         files.setdefault(utterance.name, []).append(utterance.file)

@@ -1,7 +1,7 @@
 """Word and character error rates of a whole corpus, by rapidfuzz and jiwer.
 
 A rate is the insertions, deletions and substitutions of all utterances, divided by the words or characters of all references.
-Space at the ends and repeated space do not count. Case counts.
+White space at the ends and repeated white space are ignored. Upper and lower case differ.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 def score(references: Sequence[str], hypotheses: Sequence[str]) -> dict[str, float]:
     """Return the word error rate (`wer`) and the character error rate (`cer`) in percent; more than 100 is possible.
 
-    A hypothesis belongs to the reference of the same index; "" is a missing one. The space between two words is a character.
+    A hypothesis belongs to the reference of the same index; "" means that it is missing. Spaces between words count as characters.
 
     Raises:
         ValueError: the two differ in number.

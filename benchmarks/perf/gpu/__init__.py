@@ -1,1 +1,1 @@
-"""What only a GPU can show, in one run of a few minutes: tests, losses, speeds, and trials. See `__main__`."""
+"""Everything that needs a GPU, in one run of a few minutes: tests, losses, speeds, and trials. See `__main__`."""

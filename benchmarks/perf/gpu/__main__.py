@@ -32,9 +32,9 @@ TESTS = (
     "tests/tasks/librispeech/test_cuda.py",
     "tests/tasks/librispeech/test_decode.py",
 )
-"""Files with tests that run only where a GPU is."""
+"""Files with tests that need a GPU."""
 SHARES = {"tests": 0.2, "losses": 0.14, "ratios": 0.2, "rows": 0.16}
-"""Longest share of the time of every part but the trials, which take what is left."""
+"""Maximum share of the total time for each part except the trials, which get the remaining time."""
 _REHEARSAL = """scale = "smoke"
 seeds = 2
 arms = ["control", "dsd"]
@@ -96,7 +96,7 @@ def parts(given: Options) -> list[Part]:
     """Return all parts in order.
 
     Raises:
-        ValueError: trials are wanted, and no row's data are there.
+        ValueError: trials are requested, but the data of no row exist.
     """
     own = ["--device", given.device, "--out", str(given.out), *(["--rehearse"] if given.rehearse else [])]
     commands = {name: ["-m", f"benchmarks.perf.gpu.{name}", *own] for name in ("losses", "ratios", "rows")}
@@ -114,7 +114,7 @@ def parts(given: Options) -> list[Part]:
 
 
 def _rows(data: Path) -> list[str]:
-    """Return the planned rows whose data are in the folder."""
+    """Return the planned rows whose data are in `data`."""
     there = [
         one.row for one in WANTED if all((data / name).exists() for name in (one.data, one.weights) if name is not None)
     ]
@@ -125,7 +125,7 @@ def _rows(data: Path) -> list[str]:
 
 
 def table(ended: list[Ended], out: Path) -> list[str]:
-    """Return two Markdown tables, of how the parts ended and of the speeds of this run, and the number of trials' records."""
+    """Return two Markdown tables (how the parts ended; the speeds of this run) and a line with the number of records."""
     lines = ["| part | end | status | seconds |", "| --- | --- | ---: | ---: |"]
     lines += [f"| {one.name} | {one.how} | {one.status} | {one.seconds:.0f} |" for one in ended]
     lines += ["", "| step | samples/s | time over timm's | GPU utilisation | share of a matrix product |"]

@@ -1,8 +1,8 @@
-"""Losses of the first steps of every row, under a mask and in float64, on this device, on this CPU, and as kept in losses.json.
+"""Compare the losses of each row's first steps on a device, on the CPU and in losses.json, in float64 and with masks.
 
     python -m benchmarks.perf.gpu.losses --save
 
-keeps this CPU's, which changes no result. It is needed only where a change is meant to alter numbers.
+saves this CPU's losses to losses.json. This is needed only after a change that is meant to alter numbers.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from tasks.recipe import Recipe, scaled
 
 PATH = Path(__file__).with_name("losses.json")
 STEPS, BATCH, SPARSITY, RATE = 3, 16, 0.3, 0.01
-"""RATE multiplies learning rates. Even so, three steps of ResNet-50 turn a change of its weights by 1e-14 into one of 1e-9."""
+"""RATE multiplies learning rates. Even with it, three steps of ResNet-50 turn a change of 1e-14 in its weights into one of 1e-9."""
 BOUND = 1e-6
-"""Largest relative difference. Devices and versions of torch add up in different orders; training multiplies what that rounds."""
+"""Maximum relative difference. Devices and torch versions sum in different orders, and training amplifies the rounding errors."""
 
 
 def recipe(row: str) -> Recipe:
-    """Return the row's `small` recipe with small batches, low rates, and no dropout, whose noise is another on each device."""
+    """Return the row's `small` recipe with small batches, low rates and no dropout, because its noise differs between devices."""
     small = ROWS[row].recipe("small")
     dropout = getattr(small.model, "dropout", None)
     none = tuple(0.0 for _ in dropout) if isinstance(dropout, tuple) else 0.0
@@ -45,7 +45,7 @@ def recipe(row: str) -> Recipe:
 
 
 def losses(row: str, root: Path, device: torch.device) -> list[float]:
-    """Return the losses of the first steps of `row` in float64, its weights held by a mask. Batches are made on the CPU."""
+    """Return the losses of the first steps of `row` in float64 with masks held. Batches are made on the CPU."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -78,7 +78,7 @@ def _in_float64(value: Any, device: torch.device) -> Any:
 
 
 def difference(a: list[float], b: list[float]) -> float:
-    """Return the largest relative difference of two lists of losses; infinite if one is not a number."""
+    """Return the largest relative difference of two lists of losses; infinite if a loss is NaN or infinite."""
     found = [abs(x - y) / max(abs(y), 1e-12) for x, y in zip(a, b, strict=True)]
     return max(found) if all(map(math.isfinite, found)) else math.inf
 

@@ -45,14 +45,14 @@ def steps(learner: Learner, batch: Batch, count: int) -> None:
 
 
 def operations(work: Callable[[], object]) -> int:
-    """Return the floating-point operations of `work` in convolutions and matrix products, a multiply-add counted as two."""
+    """Return the floating-point operations of `work` in convolutions and matrix products, where a multiply-add counts as two."""
     with FlopCounterMode(display=False) as counted:
         work()
     return int(counted.get_total_flops())
 
 
 def peak(device: torch.device, dtype: torch.dtype, size: int) -> float:
-    """Return the operations per second of a product of two random matrices (size, size): the best this device does.
+    """Return the device's peak operations per second, measured in a product of two random (size, size) matrices.
 
     In float32 a GPU may round inputs to TF32, as its convolutions do by default.
     """
@@ -72,9 +72,9 @@ def peak(device: torch.device, dtype: torch.dtype, size: int) -> float:
 
 @contextlib.contextmanager
 def busy(device: torch.device) -> Iterator[list[float]]:
-    """Context whose list holds, at its end, the GPU's utilisation in percent as nvidia-smi has it, every 0.2 s.
+    """Context that yields a list. When it ends, the list holds the GPU utilisation in percent, from nvidia-smi every 0.2 s.
 
-    It is empty without a GPU or nvidia-smi.
+    The list stays empty without a GPU or nvidia-smi.
     """
     found: list[float] = []
     if device.type != "cuda" or shutil.which("nvidia-smi") is None:

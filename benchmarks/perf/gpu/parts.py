@@ -1,4 +1,4 @@
-"""Parts of a run, each in a process of its own with a time limit: one that fails or hangs does not end the others."""
+"""Parts of a run, each in its own process with a time limit. A part that fails or hangs does not end the others."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from typing import Literal
 from benchmarks import ROOT
 
 GRACE = 25.0
-"""Seconds from SIGTERM to SIGKILL: a trial finishes its step and writes its checkpoint."""
+"""Seconds from SIGTERM to SIGKILL, in which a trial finishes its step and writes its checkpoint."""
 
-_ASKED_TO_STOP = (128 + signal.SIGTERM, -signal.SIGTERM)  # how a program and how the system say it
+# After SIGTERM: the exit status of a program that handles it, and of one that it ends.
+_ASKED_TO_STOP = (128 + signal.SIGTERM, -signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class Part:
     """A command.
 
     Attributes:
-        name: of its log in the output folder.
+        name: the name of the part and of its log in the output folder.
         command: the whole command.
-        share: of the time for all parts; the part fails if it takes longer. None: it runs to the end of that time and is then
-            asked to stop, which is no failure.
+        share: the maximum share of the time for all parts; a part that takes longer fails. With None, the part may use all the
+            remaining time and is then asked to stop, which is not a failure.
         environment: variables to add.
     """
 
@@ -49,14 +50,14 @@ class Ended:
 
     @property
     def ok(self) -> bool:
-        """Whether the part did what it should."""
+        """Whether the part succeeded."""
         return self.how in ("finished", "stopped at the end")
 
 
 def run_all(parts: Sequence[Part], out: Path, seconds: float, grace: float = GRACE) -> Iterator[Ended]:
-    """Run the parts in order and yield how each ended, within `seconds`. Their output goes to `out`/NAME.log.
+    """Run the parts in order within `seconds`, and yield how each ended. Their output goes to `out`/NAME.log.
 
-    If this is interrupted, the running part is asked to stop.
+    On an interrupt, the running part is asked to stop.
     """
     deadline = time.monotonic() + seconds
     for part in parts:
@@ -96,7 +97,7 @@ def _run(part: Part, out: Path, limit: float, grace: float) -> Ended:
 
 
 def _stop(process: subprocess.Popen[bytes], grace: float) -> None:
-    """Ask the process to stop, then end it and what is left of its group."""
+    """Ask the process to stop, wait up to `grace` seconds, then kill all remaining processes of its group."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""ResNet-18 and ResNet-50 at 224 pixels in bfloat16: our step, as a trial takes it, beside timm's training benchmark."""
+"""ResNet-18 and ResNet-50 at 224 pixels in bfloat16: our step as in a trial, compared with timm's training benchmark."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def main(device: str, out: Path, rehearse: bool = False) -> int:
 def _compare(
     name: str, folder: Path, device: torch.device, out: Path, batch: int, side: int, count: int, best: float
 ) -> None:
-    held = workloads.pictures(folder / "set", side, train=1)  # one of each class; steps take random pictures
+    held = workloads.pictures(folder / "set", side, train=1)  # one per class; timed steps use random pictures
     source = imagenet.Source(workloads.REPORT, CLASSES, held.test, held.test)
     paper = ROWS[f"imagenet_{name}"].recipe("paper")
-    recipe = dataclasses.replace(paper, batch_size=len(held.test))  # an epoch needs a batch of those on disk
+    recipe = dataclasses.replace(paper, batch_size=len(held.test))  # so that the files give one batch per epoch
     x = torch.randn(batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
     pair = (x, torch.randint(CLASSES, (batch,), device=device))
 

@@ -1,4 +1,4 @@
-"""A training step under a mask of every row's `small` recipe: samples per second, and how busy the device is."""
+"""A training step with masks of every row's `small` recipe: samples per second and GPU utilisation."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _measure(row: str, folder: Path, device: torch.device, out: Path, seconds: f
 
 
 def _repeat(step: Callable[[], object], seconds: float, device: torch.device) -> tuple[int, float]:
-    """Return how often `step` ran in about so many seconds, once at least, and the time that it took."""
+    """Repeat `step` for about `seconds`, at least once. Return the number of calls and the seconds that they took."""
     started, count = time.perf_counter(), 0
     while not count or time.perf_counter() - started < seconds:
         step()

@@ -1,4 +1,4 @@
-"""A straightforward captioner: padded captions, an LSTM that runs step by step, and beams in lists."""
+"""A straightforward captioner: padded captions, an LSTM called once per step, and beams in lists."""
 
 from __future__ import annotations
 

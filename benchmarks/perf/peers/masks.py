@@ -11,7 +11,7 @@ from torch.nn.utils import prune
 
 
 def prune_by_torch(network: nn.Module, sparsity: float) -> nn.Module:
-    """Prune every convolution and linear layer of `network` and return it; each forward pass multiplies by the masks."""
+    """Prune all convolution and linear layers of `network` and return it. Each forward pass multiplies by the masks."""
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             prune.l1_unstructured(module, "weight", amount=sparsity)  # type: ignore[no-untyped-call]

@@ -1,8 +1,8 @@
 """Straightforward speech networks: one utterance at a time, plain layers, and autograd for every recurrent step.
 
 The functions use the parameters of our networks, so that losses and gradients can be compared. They need no lengths, padding or
-packing. The recurrence is a loop, because torch's recurrent layers have neither a clip nor batch norm on the input. With one
-utterance at a time, they were no faster.
+packing. The recurrence is a loop, because torch's recurrent layers have neither a clip nor batch norm on the input. For one
+utterance at a time, torch's layers were no faster.
 """
 
 from __future__ import annotations

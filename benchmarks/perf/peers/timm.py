@@ -1,4 +1,4 @@
-"""timm's training benchmark (`benchmark.py --bench train --amp --amp-dtype bfloat16 --channels-last`), one step of it."""
+"""One step of timm's training benchmark (`benchmark.py --bench train --amp --amp-dtype bfloat16 --channels-last`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 
 @contextlib.contextmanager
 def fastest_kernels() -> Iterator[None]:
-    """Context in which cuDNN tries its kernels and takes the fastest, as timm has it."""
+    """Context in which cuDNN times its kernels and uses the fastest, as in timm's benchmark."""
     before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
     try:
         yield
@@ -21,7 +21,7 @@ def fastest_kernels() -> Iterator[None]:
 
 
 def network(name: str) -> tuple[nn.Module, str]:
-    """Return a network of 1,000 classes and the package that it comes from: timm, or torchvision where timm is absent."""
+    """Return a network of 1,000 classes and the package that provides it: timm, or torchvision if timm is absent."""
     with contextlib.suppress(ImportError):
         import timm
 
@@ -30,7 +30,7 @@ def network(name: str) -> tuple[nn.Module, str]:
 
 
 def trainer(model: nn.Module, device: torch.device, batch_size: int, side: int) -> Callable[[], None]:
-    """Return a function that takes one step on random pictures: forward, loss, backward, timm's SGD, and a wait."""
+    """Return a function that takes one step on random pictures: forward, loss, backward, timm's SGD, synchronise."""
     model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     x = torch.randn(batch_size, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
     loss = nn.CrossEntropyLoss().to(device)

@@ -1,1 +1,1 @@
-"""The layouts in which Flickr8k's captions and features are had."""
+"""The two layouts of Flickr8k: that of its authors and that of Karpathy."""

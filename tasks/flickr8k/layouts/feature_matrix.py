@@ -18,12 +18,12 @@ from tasks.data.verification import some
 _VARIABLE = "feats"
 _FC7 = 4096
 _COMPRESSED = 15  # miCOMPRESSED, the type of a deflated variable ("MAT-File Level 5 File Format", MathWorks)
-_LIMIT = 64 << 20  # bytes to which any file may inflate
-_RATIO = 32  # maximum ratio for larger files; features of a network shrink to a third at best
+_LIMIT = 64 << 20  # inflated size in bytes that is allowed for every file
+_RATIO = 32  # maximum ratio of inflated to file size above that; features of a network compress to a third at best
 
 
 def problem(path: Path, columns: Mapping[str, int]) -> str:
-    """Return a sentence about what is wrong with a feature matrix, from its header only; "" if it is usable.
+    """Check the header of a feature matrix; return a sentence about what is wrong, or "" if it is usable.
 
     Args:
         path: a MATLAB file (before version 7.3) with a real matrix `feats`, (4096, N).
@@ -37,7 +37,7 @@ def problem(path: Path, columns: Mapping[str, int]) -> str:
         found = [(shape, kind) for name, shape, kind in scipy.io.whosmat(path, appendmat=False) if name == _VARIABLE]
     except NotImplementedError:
         return f"{path.name} is a MATLAB 7.3 file (HDF5); save it in MATLAB with -v7"
-    except Exception as error:  # parsers raise anything on damaged files
+    except Exception as error:  # parsers may raise any error on damaged files
         return f"{path.name} is not a readable MATLAB file ({type(error).__name__}: {error})"
     if len(found) != 1:
         return f"{path.name} holds {len(found) or 'no'} variable{'s' * bool(found)} called {_VARIABLE}; expected one"
@@ -84,7 +84,7 @@ def load(path: Path, columns: Mapping[str, int]) -> Tensor:
         raise ValueError(f"{path.name} is not a readable MATLAB file ({type(error).__name__}: {error})") from error
     if feats.dtype.kind != "f":  # the header does not distinguish complex from real numbers
         raise ValueError(f"{path.name}: {_VARIABLE} is not a matrix of real numbers")
-    with np.errstate(over="ignore"):  # to infinity, which is refused below
+    with np.errstate(over="ignore"):  # overflow gives infinity, which is rejected below
         chosen = feats.T[list(columns.values())].astype(np.float32)
     finite = np.isfinite(chosen).all(axis=1)
     if not finite.all():

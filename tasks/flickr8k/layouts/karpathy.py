@@ -1,4 +1,4 @@
-"""Karpathy's Flickr8k: a JSON of pictures, splits and tokens, with or without his VGG features beside it."""
+"""Karpathy's Flickr8k: a JSON file with pictures, splits and tokens, with or without his VGG features beside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.flickr8k.layouts.official import FOLDERS
 NAMES = ("dataset_flickr8k.json", "dataset.json")
 FEATURES = "vgg_feats.mat"
 
-_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, valid in JSON but not in UTF-8
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a surrogate pair, valid in JSON but not in UTF-8
 
 _Type = TypeVar("_Type")
 
@@ -111,7 +111,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int | float:
-    """Return an integer; infinity, which is no valid imgid, if it has more digits than Python reads."""
+    """Return the integer. If it has more digits than Python reads, return a float, which is not a valid imgid."""
     try:
         return int(digits)
     except ValueError:

@@ -18,8 +18,8 @@ class Listing:
 
     Attributes:
         folder: folder of the picture files.
-        sources: the list of each split, relative to the data set.
-        names: picture names of each split, repeated if listed repeatedly.
+        sources: the file that lists each split, relative to the data set.
+        names: picture names of each split; a name that is listed twice is there twice.
         captions: tokens by picture name, in order of caption number; an empty caption is an empty tuple.
         columns: columns of Karpathy's feature matrix, by picture name.
         features: Karpathy's feature matrix, if any.

@@ -25,9 +25,9 @@ def tokens(caption: str) -> Tokens:
     """Return the words of a caption: lower case, ASCII punctuation deleted, split at white space.
 
     For example, "A tri-colored dog 's t-shirt ." has the words a, tricolored, dog, s and tshirt. The program that made
-    Karpathy's JSON was not published; this is the rule of a later program (prepro.py of karpathy/neuraltalk2). It makes 323,639
-    words of the 30,000 training captions of the official Flickr8k; 2,537 occur at least five times. With the end sign,
-    the vocabulary has 2,538 words, the number given for his JSON. Other rules give other numbers: dropping words with
+    Karpathy's JSON was not published; this is the rule of a later program (prepro.py of karpathy/neuraltalk2). With it, the 30,000
+    training captions of the official Flickr8k have 323,639 words, and 2,537 different words occur at least five times. With the end
+    sign, the vocabulary has 2,538 words, the number given for his JSON. Other rules give other numbers: dropping words with
     punctuation, 2,509; replacing punctuation by a space, 2,535; deleting it only at the ends of words, 2,536.
     """
     return tuple(caption.lower().translate(_NO_PUNCTUATION).split())
