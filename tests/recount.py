@@ -1,6 +1,6 @@
-"""The arithmetic of `tests/test_published_numbers.py`: from the JSON of the records to numbers, without code of the suite.
+"""The arithmetic of `tests/test_published_numbers.py`: computes numbers from the JSON of the records, without code of the suite.
 
-What the plan and the paper say is written here a second time, on purpose.
+The facts of the plan and the paper are repeated here on purpose.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scipy import optimize, stats
 RESULTS = Path(__file__).parents[1] / "results"
 FRONT = {"README.md": RESULTS.parent / "README.md", "results/README.md": RESULTS / "README.md"}
 PLAN = {
-    # row: network, planned seeds, hours a trial, the paper's gain as a share of its baseline (CNNs: printed in Table 1)
+    # row: network, planned seeds, hours per trial, the paper's gain as a share of its baseline (CNNs: printed in Table 1)
     "imagenet_googlenet": ("GoogLeNet", 5, 1.6, 0.036),
     "imagenet_vgg16": ("VGG-16", 5, 0.8, 0.137),
     "imagenet_resnet18": ("ResNet-18", 5, 1.1, 0.041),
@@ -40,11 +40,11 @@ ARMS = {
 }
 """The planned arms of the rows with more than control, dsd and llr."""
 DENSE_EPOCHS = {"librispeech_deepspeech2": 40}
-"""Epochs of D where the row was planned again: trials of the earlier plan are not of the plan."""
+"""Epochs of D in rows whose plan has changed: trials of the earlier plan do not count."""
 TESTED = {"imagenet": 18_000, "flickr8k": 1_000, "librispeech": 756}
-"""Domain to the number of test examples."""
+"""The number of test examples by domain."""
 GATES = {
-    # domain: the score on training examples, the least a guess gets, the score beside it on other examples
+    # domain: the score on training examples, its value for guessing, the score on other examples that must be higher
     "imagenet": ("top1_error", 98.0, "top1_error"),
     "flickr8k": ("perplexity", 175.4, "val_perplexity"),
     "librispeech": ("wer", 100.0, "wer"),
@@ -100,7 +100,7 @@ def _used(part: list[Record]) -> list[Record]:
 
 
 def is_result(group: list[Record]) -> bool:
-    """Return whether trials follow a recipe of ours on real data, and are not of suite 0.1 at small scale."""
+    """Return whether trials have an unchanged recipe and real data, and are not of suite 0.1 at small scale."""
     one = group[0]
     old = one["scale"] == "small" and not one.get("numerics")
     return not (old or one["custom"] or one["data"]["synthetic"] or one["scale"] == "smoke")
@@ -152,7 +152,7 @@ def jackknife(counts: Floats) -> Floats:
 
 
 class Crossed:
-    """Gains over the control, with what an interval over seeds and examples needs."""
+    """Gains over the control, and the values for an interval over seeds and examples."""
 
     def __init__(self, group: list[Record], arm: str = "dsd", over: str = "control") -> None:
         both = [(a, b) for one in group if (a := run(one, arm)) and (b := run(one, over)) and a["outcomes"]]
@@ -199,7 +199,7 @@ class Crossed:
         return math.exp(log)
 
     def claim(self, share: float) -> str:
-        """Return what one-sided 95 % bounds say of a claim."""
+        """Return the answer of one-sided 95 % bounds about a claim."""
         whole, half = (self.half(share * part, 0.1) for part in (1.0, 0.5))
         if self.mean(share) - whole >= 0:
             return "reached"
@@ -209,7 +209,7 @@ class Crossed:
 
 
 def t_interval(values: Sequence[float], sd: bool = True) -> list[float]:
-    """Return mean, standard deviation and 95 % t interval; of one value, only itself."""
+    """Return mean, standard deviation (if `sd`) and 95 % t interval; for one value, only this value."""
     if len(values) < 2:
         return list(values)
     spread = np.std(values, ddof=1)
@@ -235,7 +235,7 @@ def both(row: str) -> list[Record]:
 
 
 def gate(row: str) -> bool:
-    """Return whether the means over the planned trials are in the regime of the claim."""
+    """Return whether the gate holds for the means over the planned trials."""
     chosen = [one for one in both(row) if one["seed"] < PLAN[row][1]]
     metric, (fit, guess, beside) = chosen[0]["metric"], GATES[row.split("_")[0]]
     sign = -1 if chosen[0]["lower_is_better"] else 1
@@ -256,7 +256,7 @@ def gate(row: str) -> bool:
 
 
 def verdicts() -> dict[str, str]:
-    """Return row to its two answers, for the rows with exactly the planned seeds and a gate that holds."""
+    """Return the two answers by row, for rows with exactly the planned seeds whose gate holds."""
     complete = [row for row in PLAN if [one["seed"] for one in both(row)] == list(range(PLAN[row][1])) and gate(row)]
     p = {row: Crossed(both(row)).p() for row in complete}
     found, largest = {}, 0.0
@@ -273,14 +273,14 @@ def plain(text: str) -> str:
 
 
 def tables(page: str) -> Iterator[list[dict[str, str]]]:
-    """Yield the tables of a page, one dictionary a line."""
+    """Yield the tables of a page, each with one dictionary per line."""
     for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
         head, _, *lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines())
         yield [dict(zip(head, line, strict=True)) for line in lines]
 
 
 def check(text: str, expected: Sequence[float], where: str) -> int:
-    """Compare the numbers of a cell with ours, to the last printed digit; return how many there were."""
+    """Compare the numbers of a cell with the expected ones, to the last printed digit; return their count."""
     printed = re.findall(NUMBER, plain(text))
     assert len(printed) == len(expected), f"{where}: {text} against {expected}"
     for shown, ours in zip(printed, expected, strict=True):

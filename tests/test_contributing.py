@@ -1,4 +1,4 @@
-"""CONTRIBUTING shows what an arm, a row, a domain and a column take: each change is applied to a copy of the checkout and run."""
+"""CONTRIBUTING shows the changes for a new arm, row, domain and column: each is applied to a copy of the checkout and run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHANGES = re.findall(
     re.DOTALL | re.MULTILINE,
 )
 GIT = shutil.which("git") or ""
-SMALL = ["--subset", "0.02", "--device", "cpu"]  # of captions: a batch an epoch
+SMALL = ["--subset", "0.02", "--device", "cpu"]  # for captions, one batch per epoch
 ARM = ["run", "flickr8k_neuraltalk", *SMALL, "--arms", "control", "lookahead"]
 
 pytestmark = [
@@ -39,13 +39,13 @@ def git(folder: Path, *words: str, text: str | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tracked files with every change of CONTRIBUTING, each of which also fits alone."""
+    """A copy of the tracked files with all changes of CONTRIBUTING. Each change also applies alone."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in git(ROOT, "ls-files", "-z").split("\0"):
         if (ROOT / name).is_file() and not name.startswith("results/"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    git(folder, "init", "-q")  # else paths would be those of a repository around it
+    git(folder, "init", "-q")  # otherwise git would use a repository around the folder
     for _, change in CHANGES:
         git(folder, "apply", "--check", text=change)
     for _, change in CHANGES:
@@ -93,7 +93,7 @@ def test_a_new_arm_is_trained_killed_inside_a_phase_and_resumed_tabled_and_estim
     assert re.search(r"\| finished +\| minutes +\| state", table)
     assert re.search(r"\| \[\d\]\(#t1\) +\| used", table)
 
-    # S has ten steps; at the eighth the slow weights have been moved once and are no longer the network's.
+    # S has ten steps. At the eighth, the slow weights have changed once and differ from the network's weights.
     kill = f"""
 import os
 from benchmarks.cli.display import Display

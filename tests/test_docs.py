@@ -1,4 +1,4 @@
-"""The library's site: its pages and links are there. `nox -s docs` builds it."""
+"""The library's site: all its pages and links exist. `nox -s docs` builds it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NAV = re.findall(r"^  - [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
-PROSE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)  # code, whose brackets are no links
+PROSE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)  # code blocks, whose brackets are not links
 
 
 def text(page: Path) -> str:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def sessions() -> dict[str, tuple[str | None, str]]:
-    """Tags and description by name, as `nox -l` prints them with torch and everything else of the suite out of reach."""
+    """Return tags and description of each session from `nox -l`, in a process without torch and the suite's other packages."""
     code = BLOCK_TORCH + "from nox.__main__ import main; sys.argv = ['nox', '-l']; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     lines = re.findall(r"^[*-] (\S+)(?: \[(.*?)\])?(?: -> (.+))?$", done.stdout, re.MULTILINE)

@@ -110,7 +110,7 @@ def test_the_sentences_of_the_answer(name: str) -> None:
 
 
 def _told(answer: str) -> dict[str, str]:
-    """Return row to its verdict, in the words of the tables, from sentences such as "ResNet-18: A, and B."."""
+    """Return the verdict of each row, in the words of the tables, from sentences such as "ResNet-18: A, and B."."""
     claims = {"half": "half excluded", "is reached": "reached", "not": "not excluded", "is excluded": "excluded"}
     told = {}
     for names, claim, direction in re.findall(r"(?<=\. )([^.:]+): ([^.]*?), and ([^.]*)\.", answer):
@@ -121,7 +121,7 @@ def _told(answer: str) -> dict[str, str]:
 
 
 def _hours() -> dict[str, float | None]:
-    """Return the mean hours of a row's trials with no more than the planned arms; None without one."""
+    """Return by row the mean hours of trials with only planned arms; None without such trials."""
     found = {}
     for row in PLAN:
         arms = ARMS.get(row, {"control", "dsd", "llr"})
@@ -131,7 +131,7 @@ def _hours() -> dict[str, float | None]:
 
 
 def _factor() -> float:
-    """Return measured over planned hours, over the rows that ran, each counted with its finished trials."""
+    """Return the ratio of measured to planned hours over the rows that ran, weighted by their finished trials."""
     have = {row: sum(one["seed"] < PLAN[row][1] for one in both(row)) for row in PLAN}
     ran = {row: hours for row, hours in _hours().items() if hours}
     return sum(have[row] * ran[row] for row in ran) / sum(have[row] * PLAN[row][2] for row in ran)
@@ -185,7 +185,7 @@ def test_the_secondary_readings(name: str) -> None:
 
 
 def _restored(trials: list[Record], arm: str) -> float | None:
-    """Return the mean magnitude of the weights that the last S pruned after the last D2, in percent of the survivors'."""
+    """Return the mean magnitude, after the last D2, of the weights that the last S pruned, in percent of the survivors'."""
     sizes = []
     for one in trials:
         phases = one["arms"].get(arm, {"phases": []})["phases"]
@@ -261,11 +261,11 @@ def test_every_number_of_the_overview() -> None:
                 count += check("" if cell == "-" else cell, expected, f"{line['network']}, {heading}")
     assert count > 80
     shown = {one for one in own if not any(by_id[each]["scale"] == "smoke" for each in one)}
-    assert seen == shown  # every group of trials but smoke tests
+    assert seen == shown  # every group except smoke tests
 
 
 def _expected(group: list[Record], heading: str) -> list[float] | None:
-    """Return the numbers of a group's cell; None for a column of words."""
+    """Return the expected numbers of a group's cell; None for a column of words."""
     arms = {"baseline": "dense", "control": "control", "DSD": "dsd"}
     three = [one for one in group if one["dense"] and {"dsd", "control"} <= one["arms"].keys()]
     if heading in arms:

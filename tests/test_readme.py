@@ -22,7 +22,7 @@ def test_the_three_lines_work_as_printed() -> None:
     pruned = {name: int((~mask).sum()) for name, mask in masks.items()}
     assert pruned == {"0.weight": round(0.3 * 20 * 64), "2.weight": round(0.3 * 64)}
     weights = dict(model.named_parameters())
-    # D2 let the pruned weights move again, and they start from zero: they are smaller than the survivors.
+    # In D2 the pruned weights train again, starting from zero: they are smaller than the survivors.
     revived = weights["0.weight"].detach()[~masks["0.weight"]].abs()
     assert (revived > 0).float().mean() > 0.9
     assert revived.mean() < weights["0.weight"].detach()[masks["0.weight"]].abs().mean()

@@ -1,4 +1,4 @@
-"""The workflows and the Dockerfile: each calls sessions of nox that exist, the Dockerfile those of the README."""
+"""The workflows and the Dockerfile call existing sessions of nox; the Dockerfile calls those of the README."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ def test_a_workflow_is_valid_yaml_with_jobs_that_run_something_and_may_do_little
     yaml: Any = pytest.importorskip("yaml", reason="PyYAML is not installed: nox -s docs runs this")
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow["name"] == path.stem
-    assert workflow[True]  # YAML 1.1 reads `on` so
+    assert workflow[True]  # YAML 1.1 reads the key `on` as true
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
         assert job["runs-on"]
         assert job["timeout-minutes"] <= 60
         assert all(("uses" in step) != ("run" in step) for step in job["steps"])
-        assert not any("${{" in step.get("run", "") for step in job["steps"])  # names of tags and branches are not code
+        # Names of tags and branches must not run as code.
+        assert not any("${{" in step.get("run", "") for step in job["steps"])
     commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
     assert [re.findall(r"nox -s (\w+)", command) for command in commands] == [[CALLS[path.stem]]]
 

@@ -1,9 +1,9 @@
-"""Writes checkpoints and is killed while at it: a process of its own, so that forking it disturbs nobody's threads.
+"""Writes checkpoints and is killed while writing. It is a process of its own, so that forking disturbs no threads of the tests.
 
-    python -m tests.benchmarks.killed_writer FOLDER BYTES...      killed by SIGKILL once so many bytes are written
+    python -m tests.benchmarks.killed_writer FOLDER BYTES...      killed by SIGKILL after writing this number of bytes
     python -m tests.benchmarks.killed_writer FOLDER MOMENT...     or at a moment of `MOMENTS`
 
-Each kill has a folder of its own in FOLDER, named after it, with the checkpoint of step 1 that was there before.
+Each kill has its own folder FOLDER/BYTES or FOLDER/MOMENT, in which the checkpoint of step 1 was saved before.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOMENTS = {
 
 
 def state(step: int) -> dict[str, Any]:
-    """Return the state of a step: some 40 KB, every number of which tells the step."""
+    """Return the state of a step: about 40 KB. Every number in it depends on the step."""
     return {"step": step, "learners": {f"arm{n}": torch.full((1_000,), step * 10.0 + n) for n in range(10)}}
 
 
@@ -58,7 +58,7 @@ class Mortal:
 
 
 def die() -> None:
-    """End as the system's out-of-memory killer would have it."""
+    """Kill this process with SIGKILL, as the system's out-of-memory killer does."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -80,7 +80,7 @@ def doom(when: str) -> None:
 
 
 def main(folder: Path, kills: list[str]) -> None:
-    """Kill a writer at each of `kills` and print what it died of, a line each."""
+    """Kill a writer at each of `kills`; print each kill and the number of the signal that ended the writer."""
     for when in kills:
         path = folder / when / "trial.pt"
         checkpoint.save(state(1), path)

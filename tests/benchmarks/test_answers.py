@@ -1,4 +1,4 @@
-"""What is said of the planned rows: from their own trials alone, with exactly their planned seeds and a gate that holds."""
+"""Answers about the planned rows: only from their own trials, with exactly the planned seeds, and if the gate holds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_record_less_removes_the_verdict(seed: int) -> None:
     one = row([of for of in build.planned() if of.seed != seed])
     assert one.lacks == f"seed {seed} not run"
     assert (one.answer.claim, one.answer.direction, one.answer.p_holm) == (None, None, None)
-    assert one.answer.gain is not None  # told all the same
+    assert one.answer.gain is not None  # reported also without a verdict
 
 
 def test_a_record_more_removes_the_verdict() -> None:
@@ -136,7 +136,7 @@ def test_rows_of_one_plan_share_one_correction() -> None:
     alone, found = row(build.planned()), answers.rows(group_records(both))
     assert alone.answer.p is not None
     assert alone.answer.p_holm == pytest.approx(7 * alone.answer.p)
-    assert found[ROW].answer.p_holm == alone.answer.p_holm  # the smallest of seven in both cases
+    assert found[ROW].answer.p_holm == alone.answer.p_holm  # the smallest of seven p-values in both cases
     assert found["imagenet_resnet50"].answer.direction == "no difference shown"
     pooled = answers.pooled(found)
     assert pooled is not None

@@ -1,4 +1,4 @@
-"""What every arm keeps, whichever files are in the folder of arms."""
+"""The contract of every arm in the folder of arms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.benchmarks import toy
 from tests.benchmarks.test_registry import BLOCK_TORCH
 from tests.benchmarks.test_trial import StopAt, comparable, run
 
-# S at a tenth of D's rate and D2 at less: every arm has a schedule of its own.
+# S has a tenth of D's learning rate and D2 has less, so that every arm has its own schedule.
 _RATES = (0.1, 0.01, 0.001)
 RECIPE = dataclasses.replace(
     toy.RECIPE,
@@ -31,7 +31,7 @@ RECIPE = dataclasses.replace(
 
 
 class Recording(toy.ToyTask):
-    """Tells which batches each network was trained on."""
+    """Records the batches on which each network was trained."""
 
     def __init__(self) -> None:
         super().__init__(RECIPE)
@@ -40,7 +40,7 @@ class Recording(toy.ToyTask):
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Shown]]:
         if model.training:
             seen = self.seen.setdefault(id(model), [])
-            if not seen or seen[-1] != float(batch[0].sum()):  # twice in a row: a second gradient of one batch
+            if not seen or seen[-1] != float(batch[0].sum()):  # the same batch twice in a row: its second gradient
                 seen.append(float(batch[0].sum()))
         return super().loss(model, batch)
 
@@ -54,7 +54,7 @@ def together(name: str) -> tuple[str, ...]:
 def test_an_arm_takes_the_controls_steps_on_the_controls_batches(tmp_path: Path, name: str) -> None:
     task = Recording()
     record, trial = run(task, tmp_path, arms=together(name))
-    assert task.served[:22] == list(range(22))  # D and the arms; each batch is fetched once
+    assert task.served[:22] == list(range(22))  # steps of D and of the arms; each batch is fetched once
     arm, control = record.arms[name], record.arms["control"]
     assert arm.cost.steps == control.cost.steps == 12
     assert sum(phase.steps for phase in arm.phases) == 12
@@ -112,7 +112,7 @@ def test_acdc_alternates_at_the_controls_rates() -> None:
 
 
 def test_a_piece_of_a_decay_falls_as_the_whole_does() -> None:
-    dense = RECIPE.schedule.phases[0]  # its rate falls after each of two epochs
+    dense = RECIPE.schedule.phases[0]  # its learning rate falls after each of its two epochs
     recipe = dataclasses.replace(
         RECIPE, schedule=Schedule((dense, dataclasses.replace(dense, kind="sparse", sparsity=0.5, lr=0.05)))
     )

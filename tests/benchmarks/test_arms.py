@@ -52,7 +52,8 @@ def test_dsd_twice_prunes_twice_within_the_same_steps(tmp_path: Path) -> None:
     record, _ = run(toy.ToyTask(), tmp_path, arms=("control", "dsd-twice"))
     phases = record.arms["dsd-twice"].phases
     shape = [(phase.kind, phase.steps) for phase in phases]
-    assert shape == [("sparse", 3), ("redense", 3), ("sparse", 3), ("redense", 3)]  # ends: below 3.5, 6, below 9.5, 12
+    # Ends: 3.5, 6, 9.5 and 12, rounded down.
+    assert shape == [("sparse", 3), ("redense", 3), ("sparse", 3), ("redense", 3)]
     assert [phase.mask is not None for phase in phases] == [True, False, True, False]
     assert record.arms["dsd-twice"].cost.steps == record.arms["control"].cost.steps == 12
 
@@ -87,7 +88,7 @@ def test_swa_ends_at_the_mean_of_the_controls_last_quarter_with_statistics_of_it
     swa.evaluate()
     for mean, *last in zip(swa.model.parameters(), *path[-3:], strict=True):
         torch.testing.assert_close(mean.detach(), sum(last) / 3)
-    # Linear before batch norm: its running mean is that of the layer's outputs over the last epoch.
+    # The running mean of batch norm is the mean of the linear layer's outputs over the last epoch.
     first, norm = swa.model[0], swa.model[1]  # type: ignore[index]
     inputs = torch.cat([x for x, _ in task.batches(17, 22)])
     torch.testing.assert_close(norm.running_mean, first(inputs).detach().mean(0))
@@ -137,7 +138,7 @@ def test_sam_descends_by_the_gradient_of_the_worst_nearby_point() -> None:
         assert p.grad is not None
         assert not torch.equal(p.grad, old)
     for name, value in model.state_dict().items():
-        assert torch.equal(value, before[name]), name  # weights, running statistics and their count
+        assert torch.equal(value, before[name]), name  # weights, running statistics and the number of batches tracked
 
 
 def test_sam_leaves_a_gradient_of_zero_alone() -> None:
@@ -155,7 +156,8 @@ def test_the_arm_sam_uses_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise(2)
-@pytest.mark.parametrize("step", [13, 20, 21, 22])  # in the arms' first phase, twice in the average, at its end
+# In the arms' first phase, twice while weights are averaged, at the end.
+@pytest.mark.parametrize("step", [13, 20, 21, 22])
 def test_stopping_changes_nothing_in_any_arm(tmp_path: Path, step: int) -> None:
     arms = ("control", "dsd-90", "dsd-twice", "control-keep", "dsd-keep", "swa", "sam")
     whole, _ = run(toy.ToyTask(), tmp_path / "whole", arms=arms)

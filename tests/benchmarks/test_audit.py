@@ -1,4 +1,4 @@
-"""A record whose numbers disagree is found, by the check that is there for it and by no other."""
+"""The audit finds a record with inconsistent numbers, by the right check and no other."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def failing(record: Record, edit: Callable[[Content], object]) -> list[str]:
 
 
 def everywhere(arm: Content, **scores: float) -> None:
-    """Change final scores in every place that tells them."""
+    """Change the final scores in every place of the record that contains them."""
     for place in (arm["test"], arm["phases"][-1]["test"], arm["curve"][-1]["test"]):
         place.update(scores)
 
@@ -74,7 +74,7 @@ def point(content: Content, index: int) -> Content:
 
 
 def shift(histogram: Content, by: int) -> None:
-    """Count so many weights as exact zeros that lie in the fullest bin, the total staying as it is."""
+    """Move `by` weights from the fullest bin to the exact zeros; the total stays the same."""
     fullest = histogram["counts"].index(max(histogram["counts"]))
     histogram["counts"][fullest] -= by
     histogram["zeros"] += by
@@ -170,12 +170,12 @@ def test_a_changed_number_is_found_by_its_check_alone(
 
 
 def test_a_resample_that_another_machine_drew_otherwise_is_no_forgery() -> None:
-    """One of this record's 10,000 resamples differs between the machine that wrote it and the one where this was seen."""
+    """One of this record's 10,000 resamples differed between the machine that wrote it and another one."""
     written = [store.read(path) for path in COMMITTED if path.name.startswith("imagenet_resnet50-small-seed2-")]
     arm = written[0].bootstrap["random"]
     assert (round(arm.low, 4), arm.resamples) == (-1.6133, 10_000)
     assert statuses(written[0])["bootstrap"] == "holds"
-    # A step further, one test example of 7,500, lie some 50 of the resamples: as many do not slip.
+    # About 50 resamples lie within one step, which is 100 / 7500 points (one test example). The check does not accept so many.
     assert failing(written[0], lambda r: r["bootstrap"]["random"].update(low=arm.low + 100 / 7500)) == ["bootstrap"]
     assert failing(written[0], lambda r: r["bootstrap"]["random"].update(low=arm.low - 200 / 7500)) == ["bootstrap"]
 
@@ -185,7 +185,7 @@ def test_lineage_that_cannot_be_is_found(tmp_path: Path) -> None:
     task = toy.ToyTask(dataclasses.replace(toy.RECIPE, schedule=Schedule(phases)))
     record = store.read(train(tmp_path, task, ("control", "dsd")))
     assert failing(record, lambda _: None) == []
-    for again in (31, 65, None):  # of 128 weights, 64 were pruned and then 96: from 32 to 64 must be the same
+    for again in (31, 65, None):  # of 128 weights, 64 were pruned and then 96: 32 to 64 of them both times
         assert failing(record, lambda r, n=again: r["arms"]["dsd"]["phases"][2]["mask"][0].update(again=n)) == ["masks"]
     for again in (32, 64):
         assert failing(record, lambda r, n=again: r["arms"]["dsd"]["phases"][2]["mask"][0].update(again=n)) == []
@@ -251,7 +251,7 @@ def test_an_altered_file_of_outputs_is_found(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes() + b"\n")
     assert outputs() == "fails"
     file.unlink()
-    assert outputs() == "not applicable"  # such files may be left out of what is published
+    assert outputs() == "not applicable"  # such files may be missing in published results
 
 
 def test_a_table_cell_that_does_not_follow_from_the_records_is_found(tmp_path: Path) -> None:

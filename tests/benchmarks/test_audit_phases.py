@@ -1,4 +1,4 @@
-"""Records tell of every phase how the network scores on training examples, and phases that two arms share are the same."""
+"""Records contain the scores on training examples for every phase, and phases that two arms share are equal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
 
 
 def changed(record: Record, arm: str, phase: int | None = None, **fields: Any) -> Record:
-    """Return the record with fields of an arm, or of one of its phases, replaced."""
+    """Return the record with replaced fields of an arm, or of one of its phases."""
     one = record.arms[arm]
     if phase is not None:
         phases = [p.model_copy(update=fields) if k == phase else p for k, p in enumerate(one.phases)]

@@ -1,4 +1,4 @@
-"""The tables of a row whose metric is a corpus score, better higher, with variants and a choice of checkpoint beside it."""
+"""The tables of a row whose metric is a corpus score (higher is better), with its variants and the choice of a checkpoint."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_fixtures_metric_is_the_score_of_its_outcomes() -> None:
 
 
 def test_gains_count_upwards_with_an_interval_over_seeds_and_captions() -> None:
-    # Controls end at qualities 20, 21, 22, DSD 4, 5, 6 above them.
+    # Controls end at qualities 20, 21, 22. DSD ends 4, 5, 6 above them.
     found = build.captions((4, 5, 6))
     gains = [of(20 + seed + 4 + seed) - of(20 + seed) for seed in range(3)]
     (group,) = group_records(found)
@@ -88,13 +88,13 @@ def test_both_kinds_of_bleu_stand_on_the_page_and_the_papers_figures_beside_one(
         "secondary",
     )
     overview = pages_of(build.captions((1,)))["tables/overview.md"]
-    assert " BLEU-4 (no penalty), Flickr-8K" in overview  # nobody is to take it for the standard one
+    assert " BLEU-4 (no penalty), Flickr-8K" in overview  # must not be confused with the standard score
     assert "(standard)" not in overview
 
 
 def test_nothing_on_the_page_speaks_of_classification() -> None:
     for name, content in pages_of(build.captions(data="captions")).items():
-        for word in ("top-1", "error") if "flickr8k" in name else ():  # the plan stands in the others, with every row
+        for word in ("top-1", "error") if "flickr8k" in name else ():  # other pages show the plan, with all rows
             assert word not in content, (name, word)
 
 
@@ -108,8 +108,8 @@ def test_the_csv_has_every_variant_with_its_unit() -> None:
 
 
 def test_neuraltalks_own_choice_is_the_best_validation_perplexity_of_each_arms_last_phase() -> None:
-    # DSD's best is at the end of S (quality 21, epoch 1), a sparse network; the control's too is before its last phase (19).
-    # In the last phases it is at the first point of both (20 and 19), and D, of one phase, is best at its first (15).
+    # DSD's best checkpoint is at the end of S (quality 21, epoch 1), a sparse network. The control's best is also before its last
+    # phase (19). Within the last phase, the first point is best for both (20 and 19). D is one phase; its first point is best (15).
     (group,) = group_records(build.captions((9,)))
     found = checkpoint_selection.choices(group)
     assert {label: (one.cells["bleu4"].mean, one.epoch, one.epochs) for label, one in found.items()} == {
@@ -117,7 +117,7 @@ def test_neuraltalks_own_choice_is_the_best_validation_perplexity_of_each_arms_l
         "DSD": (pytest.approx(of(20), abs=1e-5), 1.5, 2.0),
         "Control (equal budget)": (pytest.approx(of(19), abs=1e-5), 1.5, 2.0),
     }
-    assert "beam20_bleu4" not in found["DSD"].cells  # measured at the ends of phases alone
+    assert "beam20_bleu4" not in found["DSD"].cells  # measured only at the ends of phases
     gain = found["DSD"].gain
     assert gain is not None
     assert gain.mean == pytest.approx(of(20) - of(19), abs=1e-5)  # not 29 - 20, as at the last epoch

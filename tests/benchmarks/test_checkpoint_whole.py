@@ -1,4 +1,4 @@
-"""A checkpoint is whole or absent: killed writers, full disks, folders that may not be written."""
+"""A checkpoint is whole or absent: killed writers, full disks, read-only folders."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def python(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def killed(folder: Path, *kills: str | int) -> None:
-    """Have a writer killed at each of `kills`, in a folder of that name."""
+    """Kill a writer at each of `kills`, each in a folder with the name of the kill."""
     done = python("-m", "tests.benchmarks.killed_writer", str(folder), *map(str, kills))
     assert done.stdout.splitlines() == [f"{kill} 9" for kill in kills], done.stderr
 
 
 def require_step(path: Path, step: int) -> None:
-    """Compare every number of the checkpoint."""
+    """Require that the checkpoint is that of `step`; compare every number."""
     found, expected = checkpoint.load(path), state(step)
     tensors, wanted = found.pop("learners"), expected.pop("learners")
     assert found == {"format": checkpoint.FORMAT, **expected}
@@ -61,10 +61,11 @@ def test_a_writer_killed_at_any_byte_leaves_the_previous_checkpoint(tmp_path: Pa
         folder = tmp_path / str(offset)
         require_step(folder / "trial.pt", 1)
         (leftover,) = set(folder.iterdir()) - {folder / "trial.pt"}
-        assert leftover.stat().st_size == offset  # killed where it was meant to be
+        assert leftover.stat().st_size == offset  # killed at the intended byte
         checkpoint.save(state(3), folder / "trial.pt")
         require_step(folder / "trial.pt", 3)
-        assert [path.name for path in folder.iterdir()] == ["trial.pt"]  # what the dead left is gone
+        # The incomplete file of the killed writer was deleted.
+        assert [path.name for path in folder.iterdir()] == ["trial.pt"]
 
 
 def test_a_writer_killed_between_writing_and_renaming_leaves_one_of_the_two(tmp_path: Path) -> None:
@@ -121,7 +122,8 @@ def test_a_full_disk_ends_the_command_with_1_and_loses_no_record(tmp_path: Path)
     (tmp_path / "records").mkdir()
     shutil.copy(finished, tmp_path / "records")
     words = ["run", "imagenet_resnet18", "--subset", "0.1", "--device", "cpu", "--out", str(tmp_path)]
-    done = python("-c", RUN_FULL, "1000000", *words)  # room for records and tables, for no checkpoint
+    # Files of up to 1 MB: enough for records and tables, not for a checkpoint.
+    done = python("-c", RUN_FULL, "1000000", *words)
     assert done.returncode == 1, done.stderr
     assert "trial.pt could not be written: File too large; there is none of this trial" in done.stderr
     assert "Traceback" not in done.stderr
@@ -153,19 +155,20 @@ def test_a_damaged_checkpoint_stops_the_trial_and_says_what_to_do(tmp_path: Path
     with zipfile.ZipFile(path) as archive:
         largest = max(archive.infolist(), key=lambda entry: entry.file_size)
     name, extra = struct.unpack("<HH", content[largest.header_offset + 26 : largest.header_offset + 30])
-    content[largest.header_offset + 30 + name + extra + largest.file_size // 2] ^= 1  # between entries lies padding
+    # Damage a byte inside an entry, not padding.
+    content[largest.header_offset + 30 + name + extra + largest.file_size // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"{path} is not a readable checkpoint: .*delete it, or run with --fresh"):
         trial(tmp_path).run()
-    assert path.read_bytes() == content  # it may yet be restored from a backup
+    assert path.read_bytes() == content  # the file is kept
     path.unlink()
     assert store.read(trial(tmp_path).run()).interruptions == 0
 
 
 @pytest.fixture
 def unwritable() -> Iterator[Path]:
-    """A folder that this process may read but not write; root, who may write anywhere, becomes somebody else meanwhile."""
-    folder = Path(tempfile.mkdtemp())  # not below pytest's own, which lets nobody else in
+    """A folder that this process can read but not write. Root can write anywhere, so it switches to another user meanwhile."""
+    folder = Path(tempfile.mkdtemp())  # not in pytest's folder, which other users cannot enter
     (folder / "out").mkdir()
     (folder / "out").chmod(0o555)
     folder.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help, mistakes, a run on generated pictures, and what follows from it."""
+"""The command line as a user sees it: help, mistakes, a run on generated pictures, and the commands that read its results."""
 
 from __future__ import annotations
 
@@ -232,7 +232,8 @@ def test_status_tells_finished_from_missing(finished: Path) -> None:
     lines = {line.split()[0]: line for line in shown.splitlines()}
     assert re.search(r"smoke +tiny-imagenet-shapes\S+ +0 +0 +-", lines[ROW])
     assert lines["imagenet_vgg16"].split()[1:] == ["-"] * 5
-    assert {"librispeech_deepspeech", "librispeech_deepspeech2"} <= set(lines)  # whole, in however narrow a log
+    # Names are not cut off, even in a narrow log.
+    assert {"librispeech_deepspeech", "librispeech_deepspeech2"} <= set(lines)
 
 
 def test_verify_passes_the_embedded_set_and_fails_a_damaged_one(
@@ -252,7 +253,7 @@ def test_verify_passes_the_embedded_set_and_fails_a_damaged_one(
 
 
 def on_a_terminal(words: list[str], environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a command on a terminal of its own; return it, and the end of the terminal at which somebody sits."""
+    """Start a command on a terminal of its own; return the process and the user's end of the terminal (a file descriptor)."""
     here, there = pty.openpty()
     code = """
 import fcntl, os, signal, sys, termios
@@ -305,12 +306,12 @@ SHORT = [
     "dsd",
     "llr",
     "random",
-]  # a batch an epoch
+]  # one batch per epoch
 
 
 @pytest.fixture(scope="module")
 def whole(no_figures: None, tmp_path_factory: pytest.TempPathFactory) -> schema.Record:
-    """The record of a trial that nobody stopped."""
+    """The record of a trial without interruptions."""
     out = tmp_path_factory.mktemp("whole")
     assert main([*SHORT, "--out", str(out)]) == 0
     return only_record(out)
@@ -324,7 +325,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_record(
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("checkpoints/*/trial.pt")):  # written where the arms fork
+    while not list(tmp_path.glob("checkpoints/*/trial.pt")):  # first written after D, where the arms fork
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)

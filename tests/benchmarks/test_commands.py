@@ -1,4 +1,4 @@
-"""What a run does with trials that ended before, with failures and with interruptions."""
+"""How a run treats trials that ended before, failures and interruptions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.benchmarks.test_trial import StopAt
 def trials(
     out: Path, tasks: list[toy.ToyTask], fresh: bool = False, stop: Stop | None = None, save_weights: bool = False
 ) -> tuple[int, list[Path], str]:
-    """Run a trial per task, seeds 0, 1 ...; return the exit status, the records to show, and what was said."""
+    """Run a trial per task with seeds 0, 1, ...; return the exit status, the paths of the records and the printed text."""
     console = Console(file=io.StringIO(), width=500)
     plans = [toy.plan(out, seed, ("control", "dsd")) for seed in range(len(tasks))]
     pairs: list[tuple[Plan, toy.ToyTask]] = [

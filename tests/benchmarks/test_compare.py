@@ -1,4 +1,4 @@
-"""What differs between two records or sets of them: by hand on made-up records, and to the last bit on trained ones."""
+"""Differences between two records or sets of records: by hand on made-up records, and bit for bit on trained ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def group(*trials: Record) -> Group:
 
 
 def controls(*errors: float, first_seed: int = 0, **fields: Any) -> Group:
-    """A record a seed whose control ends at these errors, and DSD a point below; `other_metrics` of all arms alike."""
+    """One record per seed. The control ends at these errors, and DSD one point below; `other_metrics` are equal in all arms."""
     arms = [{"control": (45.0, error), "dsd": (44.0, error - 1)} for error in errors]
     return group(*(build.record(seed=first_seed + i, arms=one, **fields) for i, one in enumerate(arms)))
 
@@ -65,7 +65,7 @@ def test_the_same_seeds_are_paired() -> None:
 
 def test_without_the_spread_of_seeds_a_smaller_difference_is_found() -> None:
     found = compare(controls(40.0, 42.0, 44.0), controls(40.5, 42.5, 44.51))
-    assert line(found).within is False  # every seed is half a point worse, though seeds are two points apart
+    assert line(found).within is False  # every seed is 0.5 points worse; seeds differ by 2 points
     assert not found.agree
     unpaired = compare(controls(40.0, 42.0, 44.0), controls(40.5, 42.5, 44.51, first_seed=3))
     assert line(unpaired).within is True
@@ -74,7 +74,7 @@ def test_without_the_spread_of_seeds_a_smaller_difference_is_found() -> None:
 def test_other_seeds_are_compared_by_welchs_t() -> None:
     one = line(compare(controls(40.0, 41.0, 42.0), controls(50.0, 52.0, first_seed=3)))
     assert (one.yardstick, one.difference) == ("Welch", pytest.approx(10.0))
-    freedom = (1 / 3 + 2 / 2) ** 2 / ((1 / 3) ** 2 / 2 + (2 / 2) ** 2 / 1)  # variances 1 of three, 2 of two
+    freedom = (1 / 3 + 2 / 2) ** 2 / ((1 / 3) ** 2 / 2 + (2 / 2) ** 2 / 1)  # variance 1 over three seeds, 2 over two
     half = stats.t.ppf(0.975, freedom) * math.sqrt(1 / 3 + 1)
     assert one.interval == pytest.approx((10 - half, 10 + half))
 
@@ -92,7 +92,7 @@ def test_a_single_record_is_judged_by_the_spread_of_those_beside_it() -> None:
     assert found.yardstick == "other records"
     assert found.interval == pytest.approx((2 - half, 2 + half), abs=1e-5)
     assert found.within is True
-    # The same records named twice are no more evidence; records of another recipe are none.
+    # Naming the same records twice adds no evidence. Records of another recipe do not count.
     assert line(compare(one, other, [known, known])) == found
     assert line(compare(one, other, [controls(40.0, 41.0, 42.0, recipe_hash="c0" * 6)])).yardstick == "test set"
 
@@ -106,14 +106,14 @@ def test_a_single_record_against_several_has_their_spread() -> None:
 
 @pytest.mark.parametrize(("error", "within"), [(40.1, True), (42.0, False)])
 def test_alone_a_side_only_the_noise_of_the_test_set_is_known(error: float, within: bool) -> None:
-    found = compare(controls(40.0), controls(error))  # of 1,000 examples 1 or 20 more are wrong, and none more right
+    found = compare(controls(40.0), controls(error))  # 1 or 20 more of 1,000 examples are wrong, and no others right
     one = line(found)
     assert (one.yardstick, one.within, found.agree) == ("test set", within, within)
     assert one.interval is not None
     share = (error - 40) / 100
     half = 1.96 * 100 * math.sqrt(share * (1 - share) / 1000)
     assert one.interval == pytest.approx((100 * share - half, 100 * share + half), abs=0.15)
-    assert line(found, GAIN).within is True  # a point on both sides
+    assert line(found, GAIN).within is True  # DSD gains one point on both sides
     assert "one record per side: no seed spread to compare with" in sentences(found)
 
 
@@ -127,7 +127,7 @@ def test_on_other_data_nothing_tells_the_spread_of_one_record() -> None:
 
 
 def test_a_metric_outside_its_own_interval_may_be_so_by_chance() -> None:
-    """p of each other metric is above 0.01: one of three arms' worth of them is nothing to go by."""
+    """0.05 / 10 < p < 0.05 / 3: the metric differs after Holm's correction over 3 lines, but not over 12."""
     values = [({"top5_error": 20.0 + s}, {"top5_error": 20.1 + s + 0.02 * s}) for s in range(3)]
     a, b = (
         group(*(build.record(seed=s, other_metrics=pair[side]) for s, pair in enumerate(values))) for side in (0, 1)
@@ -137,13 +137,13 @@ def test_a_metric_outside_its_own_interval_may_be_so_by_chance() -> None:
     assert one.interval[0] > 0
     p = 2 * stats.t.sf(0.12 / (0.02 / math.sqrt(3)), 2)
     assert 0.05 / 3 > p > 0.05 / 10
-    assert one.within is False  # three lines of it, all equal: p times three
+    assert one.within is False  # three lines have this metric with equal p-values: 3 p < 0.05
     wide = {f"wer_{name}": 10.0 for name in "abc"}
     a, b = (
         group(*(build.record(seed=s, other_metrics=pair[side] | wide) for s, pair in enumerate(values)))
         for side in (0, 1)
     )
-    assert line(compare(a, b), "dsd", "top5_error").within is True  # twelve lines: p times twelve
+    assert line(compare(a, b), "dsd", "top5_error").within is True  # twelve lines: 12 p > 0.05
     assert any(sentence.startswith("* ") for sentence in sentences(compare(a, b)))
 
 
@@ -224,8 +224,8 @@ def test_groups_are_paired_by_what_they_are() -> None:
     pairs, left, right = pair([resnet, vgg, custom], [custom, newer])
     assert pairs == [(custom, custom), (resnet, newer)]
     assert (left, right) == ([vgg], [])
-    assert pair([resnet], [custom])[0] == [(resnet, custom)]  # whatever differs, if there is but one a side
-    # Of two recipes that changed nobody knows which is meant.
+    assert pair([resnet], [custom])[0] == [(resnet, custom)]  # one group per side: paired even if they differ
+    # With two changed recipes, the counterpart is ambiguous.
     another = group(build.record(recipe_hash="1" * 12))
     with pytest.raises(ValueError, match=r"no group of A \(imagenet_resnet18 small\) has exactly one counterpart in B"):
         pair([resnet], [newer, another])
@@ -266,7 +266,7 @@ def train(out: Path, seed: int = 0, arms: tuple[str, ...] = ("control", "dsd")) 
 
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The same trial run two times, the second with another arm beside."""
+    """The records of the same trial run twice, the second time with one more arm."""
     folders = [tmp_path_factory.mktemp(name) for name in ("once", "again")]
     return train(folders[0]), train(folders[1], arms=("control", "dsd", "llr"))
 
@@ -295,10 +295,8 @@ def test_the_same_seed_gives_the_same_bits(twice: tuple[Path, Path]) -> None:
     [
         (lambda r: r["arms"]["dsd"]["cost"].update(seconds=9e9), True),
         (lambda r: r.update(started="2000-01-01T00:00:00Z"), True),
-        (
-            lambda r: r["arms"]["dsd"]["phases"][0].update(clipping=CLIPPING),
-            True,
-        ),  # the other may be older than the field
+        # The other record may be older than this field.
+        (lambda r: r["arms"]["dsd"]["phases"][0].update(clipping=CLIPPING), True),
         (lambda r: r["arms"]["dsd"]["curve"][-1].update(test=None), False),
         (lambda r: r["arms"]["dsd"]["curve"][-1]["test"].update(more=0.0), False),
         (lambda r: r["arms"]["dsd"]["curve"][0]["train"].update(loss=0.1), False),

@@ -1,4 +1,4 @@
-"""The command `compare` as a user meets it: its status, its lines at 80 columns, what it leaves out and says so."""
+"""The command `compare` as a user sees it: its exit status, its lines at 80 columns, and what it reports as left out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_command_tells_by_its_status_whether_two_sets_agree(
     assert main(["compare", str(a), str(b)]) == 0
     assert "the results agree within the spread" in capsys.readouterr().out
     other = written(tmp_path / "other", *build.trio((0.3, 0.1, 0.5), recipe_hash="0" * 12))
-    assert main(["compare", str(a), str(other)]) == 1  # of two recipes, however close
+    assert main(["compare", str(a), str(other)]) == 1  # two recipes: status 1, although the results agree
     assert "the results agree within the spread" in capsys.readouterr().out
     assert main(["compare", str(a), str(worse)]) == 1
     shown = capsys.readouterr().out
@@ -51,7 +51,7 @@ def test_a_record_is_compared_with_what_lies_beside_it(tmp_path: Path, capsys: p
     assert "the seed spread of other records of these groups" in shown
     assert "left out" not in shown
     c.write_text("{}")
-    assert main(["compare", str(a), str(a.parent)]) == 2  # a folder is read whole
+    assert main(["compare", str(a), str(a.parent)]) == 2  # all files of a folder are read
     assert f"{c} is not a readable record" in capsys.readouterr().err
     main(["compare", str(a), str(b)])
     assert f"A: left out of the spread: {c} is not a readable record" in capsys.readouterr().out

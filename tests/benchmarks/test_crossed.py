@@ -41,7 +41,7 @@ def interval(measured: Measured, share: float = 0.0) -> Crossed:
 
 def test_two_seeds_and_two_examples_by_hand() -> None:
     found = interval(measure([np.array([1, 1]), np.array([1, 0])], [np.array([0, 1]), np.array([0, 0])], True))
-    # Gains of an example: 1, 0 and 1, 0: of a seed 50 and 50, of an example 100 and 0.
+    # Both seeds gain 1 on the first example and 0 on the second. Mean gains by seed are 50 and 50, by example 100 and 0.
     assert found.mean == 50
     assert found.between_seeds == 0
     assert found.between_examples == pytest.approx(5000 / 2)
@@ -50,11 +50,11 @@ def test_two_seeds_and_two_examples_by_hand() -> None:
 
 
 def test_components_by_hand() -> None:
-    parts = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 7.0]])  # seeds 2 and 4; examples 2, 2 and 5
+    parts = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 7.0]])  # means of the seeds: 2 and 4; of the examples: 2, 2 and 5
     seeds, examples, interaction = components(parts.mean(axis=1), parts)
     assert seeds == pytest.approx(2 / 2)
     assert examples == pytest.approx(3 / 3)
-    # Residuals +-(0, 1, -1), so that squares sum to 4 over (2 - 1)(3 - 1), over 2 x 3.
+    # Residuals are +-(0, 1, -1). Their squares sum to 4, divided by (2 - 1)(3 - 1) and by 2 x 3.
     assert interaction == pytest.approx(4 / 2 / 6)
 
 
@@ -257,10 +257,10 @@ def test_it_covers_the_true_gain(world: World, ratio: float) -> None:
     values, parts = world.gains(drawn, ratio * error * generator.standard_normal((300, 10)))
     off = np.abs(values[:, :5].mean(axis=1) - world.truth)
     width = half_width(*components(values[:, :5], parts[:, :5]), 5, world.examples, 0.05)
-    assert (off <= width).mean() > 0.91  # 0.945 less 2.7 standard errors of 300 replications
+    assert (off <= width).mean() > 0.91  # 0.945 minus 2.7 standard errors of 300 replications
 
 
 def _constant(gains: list[float], examples: int) -> tuple[np.ndarray, ...]:
-    """Return gains that all examples share, over controls of 50 points."""
+    """Return gains that are the same for all examples, over controls of 50 points."""
     values = np.array(gains)
     return values, np.full(5, 50.0), np.repeat(values[:, None], examples, axis=1), np.full((5, examples), 50.0)

@@ -1,4 +1,4 @@
-"""What a trainer does on a GPU: steps that do not wait for it, skipped updates, its clock. What can be is tested on a CPU too."""
+"""The trainer on a GPU: steps that do not wait for it, skipped updates, its clock. Where possible, tested on a CPU too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MASKED = pytest.mark.parametrize("masked", [False, True], ids=["dense", "sparse"
 
 @pytest.fixture(autouse=True)
 def steps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read after so many steps, however slow the machine is."""
+    """Let only the number of steps decide when numbers are read, not the time since the last reading."""
     monkeypatch.setattr(step_metrics, "SECONDS", math.inf)
 
 
@@ -39,7 +39,7 @@ def weights(learner: Learner) -> list[torch.Tensor]:
 
 
 class NoReading(TorchDispatchMode):
-    """Refuses what gives the host a number of a tensor: on a GPU it would wait there."""
+    """Raises at operations that copy a value of a tensor to the host: on a GPU they would wait."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         assert func not in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default), func
@@ -93,7 +93,7 @@ def test_no_update_is_made_from_the_first_step_on_that_is_not_finite(name: str, 
     learner.train_step((x * math.nan, y), 0)
     learner.train_step(next(batches), 0)
     with pytest.raises(NonFiniteError, match=f"dense phase, step {before} "):
-        learner.state()  # nothing is saved: a skipped very first step leaves the momentum uninitialised
+        learner.state()  # no state is returned: skipping the very first step leaves the momentum uninitialised
     assert all(torch.equal(now, then) for now, then in zip(weights(learner), kept, strict=True))
     assert learner.step == before
 
@@ -118,7 +118,7 @@ def test_the_same_steps_give_the_same_weights_to_the_bit(name: str, masked: bool
 def test_the_stopwatch_counts_the_time_of_the_device_and_does_not_wait_for_it() -> None:
     watch = Stopwatch(torch.device("cuda"))
     watch.start()
-    torch.cuda._sleep(200_000_000)  # cycles: some 0.1 s
+    torch.cuda._sleep(200_000_000)  # cycles: about 0.1 s
     watch.stop()
     assert watch.take() == 0.0
     torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""The facts of the data sets: each has a source, and every subset that the plan trains on has a fingerprint."""
+"""The facts about the data sets: each has a source, and every subset that the plan trains on has a fingerprint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A column is declared once: whatever it says stands in every format that it names."""
+"""A column is declared once, and its text appears in every format that it names."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.golden import build
 
 
 def texts(block: Block) -> Mapping[str, list[str]]:
-    """Return what stands under each heading of a table."""
+    """Return the texts of the cells below each heading of a table."""
     assert isinstance(block, Table)
     return {column.heading: [row[k].text for row in block.rows] for k, column in enumerate(block.columns)}
 
 
 def rendered(document: Sequence[Block]) -> dict[Format, str]:
-    """Return a document in every format."""
+    """Return the document in every format."""
     blocks = tuple(document)
     console = Console(width=80, file=io.StringIO(), record=True)
     console.print(terminal(blocks))

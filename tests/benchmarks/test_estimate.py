@@ -1,4 +1,4 @@
-"""What a run would take: exact where steps, batches and evaluations take what a fake clock says; and nothing is left behind."""
+"""The estimated time and space of a run: exact with the durations of a fake clock; the measurement leaves no files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Clock:
 
 
 class TimedToy(toy.ToyTask):
-    """A step takes 1 s, with masks 3 s; a batch 0.25 s; an evaluation 4 s, a thorough one 5 s, one of training examples 1 s."""
+    """Durations in seconds at factor 1: step 1 (3 with masks), batch 0.25, evaluation 4 (5 if thorough, 1 on training examples)."""
 
     def __init__(self, clock: Clock, factor: float = 1.0) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class TimedToy(toy.ToyTask):
 
 
 class ReadAhead(toy.ToyTask):
-    """A loader that has the next batches ready while something else goes on: one every 2 s, at most two waiting."""
+    """A loader that prepares the next batches meanwhile: one every 2 s; at most two are ready in advance."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -116,11 +116,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_a_probe_finds_what_things_take_and_leaves_nothing(tmp_path: Path, clock: Clock) -> None:
     task = TimedToy(clock)
-    found = timing.measure(task, ARMS, None, 0, True, tmp_path)  # 52 steps of 4 s would take longer than it may
+    found = timing.measure(task, ARMS, None, 0, True, tmp_path)  # 52 steps of 4 s would exceed the time limit
     assert (found.dense, found.masked, found.loading, found.ahead) == (1.0, 3.0, 0.25, False)
     assert (found.curve, found.thorough, found.training) == (4.0, 5.0, 1.0)
     assert sorted(task.evaluated) == [False, False, True]  # one of them right after pruning
-    assert found.selecting == 5.0  # drawing masks takes no time of this clock, scoring both sets 4 s and 1 s
+    assert found.selecting == 5.0  # drawing masks takes 0 s on this clock, scoring the two sets 4 s and 1 s
     assert found.networks == 2
     assert list(tmp_path.iterdir()) == []
 
@@ -130,9 +130,8 @@ def test_a_probe_takes_a_minute_of_steps_but_some_at_least(
     tmp_path: Path, clock: Clock, factor: float, steps: int
 ) -> None:
     found = timing.measure(TimedToy(clock, factor), ARMS, None, 0, False, tmp_path)
-    assert (
-        found.steps == steps
-    )  # a step of both networks takes 4.25 s at factor 1, the first 5 s more; two do not count
+    # At factor 1 a step of both networks takes 4.25 s, the first one 5 s more; two steps are not counted.
+    assert found.steps == steps
     assert found.masked == 3 * factor
 
 
@@ -154,7 +153,7 @@ def test_batches_made_ahead_are_waited_for_only_as_long_as_a_gpu_is_faster(tmp_p
     found = timing.measure(ReadAhead(clock), ARMS, None, 0, False, tmp_path)
     assert (found.ahead, found.loading) == (True, 2.0)
     assert (found.waiting(0.5, gpu=True), found.waiting(3.0, gpu=True)) == (1.5, 0.0)
-    assert found.waiting(3.0, gpu=False) == 2.0  # the processors are the same
+    assert found.waiting(3.0, gpu=False) == 2.0  # loading and training use the same processors
     assert FOUND.waiting(3.0, gpu=True) == 0.25
 
 
@@ -168,18 +167,17 @@ def test_a_trial_is_the_sum_of_its_steps_batches_evaluations_and_checkpoints() -
         ("redense", "dsd", 5, 1, 5 * 1.125 + 5 + 1),
     ]
     assert one.checkpoint == 2 * 8 + 2
-    assert one.checkpoints == 2 * 18 * 0.125  # where the arms fork, and where the sparse phase ends
+    assert one.checkpoints == 2 * 18 * 0.125  # one where the arms fork, one at the end of the sparse phase
     assert one.resampling == 0.5
     assert one.seconds == 22.5 + 17.875 + 33.875 + 2 * 11.625 + 4.5 + 0.5
 
 
 def test_checkpoints_are_written_every_two_minutes_or_so_rarely_that_they_cost_little() -> None:
-    slow = dataclasses.replace(
-        FOUND, thorough=500.0, writing=1e-9
-    )  # D: 517.5 s; S: 512.875 + 528.875 s; D2: twice 506.625 s
+    # D: 517.5 s; S: 512.875 + 528.875 s; D2: 2 x 506.625 s.
+    slow = dataclasses.replace(FOUND, thorough=500.0, writing=1e-9)
     one = trial(slow, toy.ToyTask(), ARMS, given=False, save_weights=False)
     assert one.checkpoints == pytest.approx((4 * 8 + (1 + 8 + 1 + 8) * 18) * 1e-9)
-    large = dataclasses.replace(slow, writing=0.5)  # 4 s a network, 9 s both: not more often than every 200 and 450 s
+    large = dataclasses.replace(slow, writing=0.5)  # 4 s for one network, 9 s for both: at most every 200 and 450 s
     one = trial(large, toy.ToyTask(), ARMS, given=False, save_weights=False)
     assert one.checkpoints == (2 * 8 + (1 + 2 + 1 + 2) * 18) * 0.5
 
@@ -216,7 +214,7 @@ def test_a_phase_that_two_arms_share_is_counted_once() -> None:
     assert both.parts[1].seconds == 7 * 1.125 + 10  # two arms train, not four
     assert both.parts[3].seconds == 5 * 1.0625 + 6
     alone = trial(FOUND, task, ("control", "dsd"), given=False, save_weights=True)
-    assert both.kept - alone.kept > 2 * 100  # the ends of two arms more, and no other end of S
+    assert both.kept - alone.kept > 2 * 100  # final weights of two more arms, no further weights at the end of S
 
 
 @pytest.mark.parametrize("every", [0.3, 1.0, 2.5])
@@ -255,7 +253,7 @@ def test_what_an_arm_keeps_in_memory_is_weights_gradients_momentum_and_masks(tmp
 
 @pytest.fixture
 def toy_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The toy task as a row of the command line."""
+    """Make the toy task a row of the command line."""
 
     def build(recipe: Recipe, source: toy.ToyTask, seed: int, device: object, workers: object) -> toy.ToyTask:
         return toy.ToyTask(recipe, seed)
@@ -317,7 +315,7 @@ def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_what_is_said_of_it_fits_a_terminal_and_adds_up() -> None:
     gpu = dataclasses.replace(FOUND, device_memory=5_000_000_000, host=2_000_000, ahead=True, loading=4.25)
     one = trial(gpu, toy.ToyTask(), ARMS, given=False, save_weights=False)
-    # Batches take 4.25 s: D waits 3.25 s for each, the arms 0.25 s together where one has masks and 2.25 s after.
+    # A batch takes 4.25 s. D waits 3.25 s for each. Both arms together wait 0.25 s while one has masks, and 2.25 s afterwards.
     assert one.seconds == 10 * 4.25 + 10 + 7 * (1 + 3 + 0.25) + 22 + 5 * (2 + 2.25) + 12 + 4.5 + 0.5
     console = Console(file=io.StringIO(), width=80)
     console.print(table(one))

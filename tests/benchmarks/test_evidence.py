@@ -28,7 +28,7 @@ SMALL = dataclasses.replace(RESNET18, arms=ARMS)
 
 
 def trial(seed: int, **changed: object) -> Record:
-    """A record as one of the plan's, its numbers those of a trial of suite 0.1."""
+    """A record with the facts of a planned trial and the numbers of a trial of suite 0.1."""
     old = next(one for one in store.read_all(RECORDS) if one.row == "imagenet_resnet18" and {*ARMS} <= {*one.arms})
     facts = {
         "id": f"trial-{seed}",
@@ -70,7 +70,7 @@ def test_a_trial_that_another_process_is_at_counts_as_taken_as_long_as_it_holds_
         (one,) = stand([trial(0)], [SMALL], running)
         assert (one.have, one.running, one.next_seed) == ({0}, {1}, 2)
         assert "1 of 5, 1 running" in [*evidence.plan_table([one], None).columns[2].cells]
-    # A lock file and its owner's line may be left behind by a process that was killed.
+    # A killed process may leave its lock file and the file that names its owner.
     folder = tmp_path / "checkpoints" / "another-trial"
     folder.mkdir()
     (folder / "lock").touch()
@@ -80,7 +80,7 @@ def test_a_trial_that_another_process_is_at_counts_as_taken_as_long_as_it_holds_
 
 @pytest.fixture
 def no_priority(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test keeps its priority and threads for the tests after it."""
+    """Do not change the priority and threads of this process, which runs further tests."""
     monkeypatch.setattr(evidence, "_give_way", lambda gpu: None)
 
 
@@ -122,7 +122,7 @@ def test_the_missing_trial_is_run_with_the_flags_of_its_group_and_a_stop_ends_it
     assert (options.subset, options.label_noise, options.arms) == (1.0, 0.2, wanted.arms)
     assert options.data == tmp_path / "tiny-imagenet-50"
     assert options.save_weights
-    assert not evidence.options(wanted, tmp_path, 1, None).save_weights  # of the first seed alone
+    assert not evidence.options(wanted, tmp_path, 1, None).save_weights  # only for the first seed
 
 
 @pytest.mark.usefixtures("no_priority")
@@ -149,14 +149,14 @@ def test_a_worker_gives_way_to_other_work_on_a_cpu_and_not_beside_a_gpu(monkeypa
     evidence._give_way("H200")
     assert (nice, threads) == ([0], [])
     evidence._give_way(None)
-    evidence._give_way(None)  # again: it is there already
+    evidence._give_way(None)  # the second call changes nothing
     assert (nice, threads) == ([19], [1, 1])
 
 
 def test_the_plan_of_a_group_is_its_title_recipe_and_claim() -> None:
     assert dataclasses.replace(RESNET18, label_noise=0.2).title == "ResNet-18 (20% wrong labels)"
     assert dataclasses.replace(RESNET18, arms=(*RESNET18.arms, "swa")).title == "ResNet-18 (sensitivity)"
-    assert RESNET18.title == "ResNet-18"  # the text's reading of D2 is no sensitivity
+    assert RESNET18.title == "ResNet-18"  # the arms with the text's D2 are not sensitivity arms
     assert isinstance(RESNET18, Wanted)
 
 
@@ -166,7 +166,8 @@ def test_several_trials_at_a_time_are_each_asked_for_once(
 ) -> None:
     (tmp_path / SMALL.data).mkdir()
     records, done = {seed: trial(seed) for seed in (2, 4)}, []
-    ends = {0: 75, 1: 1, 2: 0, 3: -9, 4: 0}  # taken; a full disk; finished; killed too often; finished
+    # By seed: taken by another process; full disk; finished; killed too often; finished.
+    ends = {0: 75, 1: 1, 2: 0, 3: -9, 4: 0}
 
     def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
         assert (backend, options["jobs"]) == ("local", 2)
@@ -227,7 +228,7 @@ def test_planned_trials_elsewhere_need_what_a_file_says_and_not_what_this_machin
         yield from (Result(one, 75, 1, "there", 1.0) for one in submitted)
 
     monkeypatch.setattr(engines, "submit", submit)
-    monkeypatch.setattr(evidence.torch.cuda, "is_available", lambda: True)  # of the submitting machine
+    monkeypatch.setattr(evidence.torch.cuda, "is_available", lambda: True)  # on the submitting machine
     monkeypatch.setattr(evidence.torch.cuda, "get_device_name", lambda: "H200")
     monkeypatch.setattr(evidence.torch.cuda, "device_count", lambda: 1)
     shipped = (ROOT / "benchmarks" / "campaign" / "planned.toml").read_text(encoding="utf-8")

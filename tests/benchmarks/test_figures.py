@@ -45,7 +45,7 @@ def test_every_figure_is_drawn_small_and_the_same_again(tmp_path: Path) -> None:
         assert content.startswith(PNG)
         assert content == two.read_bytes()
         assert len(content) < 150_000
-        assert b"Software" not in content  # nor a date
+        assert b"Software" not in content  # no metadata with the version of Matplotlib
 
 
 def test_after_figures_and_tables_nothing_is_stale(tmp_path: Path) -> None:
@@ -92,16 +92,16 @@ def test_results_have_the_picture_of_the_gains_to_themselves() -> None:
         return {name: [one.section for one in groups] for name, groups in names.shared(group_records(found)).items()}
 
     assert shown([smoke, *build.trio()]) == {}
-    assert shown(build.captions()) == {"gains.png": ["paper"]}  # without scores right after pruning
+    assert shown(build.captions()) == {"gains.png": ["paper"]}  # no drop.png: no scores right after pruning
     two = [smoke, *build.trio(), *build.planned(), *build.planned(row="imagenet_resnet50")]
-    assert shown(two) == {"gains.png": ["regime", "regime"]}  # the drop is compared between three rows or more
+    assert shown(two) == {"gains.png": ["regime", "regime"]}  # drop.png needs three rows
     three = [*two, *build.planned(row="imagenet_vgg16")]
     assert shown(three)["gains.png"] == ["regime"] * 3
     assert sorted(shown(three)["drop.png"]) == ["regime", "regime", "regime", "small"]
 
 
 def saved(draw: Callable[..., None], what: object, monkeypatch: pytest.MonkeyPatch) -> Figure:
-    """Return the figure as `draw` saves it."""
+    """Return the figure that `draw` saves."""
     kept: list[Figure] = []
     monkeypatch.setattr(canvas, "save", lambda figure, *_: kept.append(figure))
     draw(what, Path("figure.png"))
@@ -109,7 +109,7 @@ def saved(draw: Callable[..., None], what: object, monkeypatch: pytest.MonkeyPat
 
 
 def offsets(ax: Axes) -> list[list[float]]:
-    """Return the places of all dots."""
+    """Return the positions [x, y] of all dots."""
     return [[float(x) for x in dot] for dots in ax.collections for dot in np.asarray(dots.get_offsets())]
 
 
@@ -117,9 +117,9 @@ def test_the_gains_are_drawn_in_units_of_the_claim_and_the_frame_holds_them(monk
     found = [*build.planned(), *build.captions((1, 2))]
     figure = saved(forest.draw, names.shared(group_records(found))["gains.png"], monkeypatch)
     (ax,) = figure.axes
-    claim = 0.041 * 59.1  # in points of our control's error
+    claim = 0.041 * 59.1  # the claimed gain in points, from our control's error
     assert [gain / claim for gain in regime.GAINS] == pytest.approx([x for x, y in offsets(ax) if y == 0.24])
-    (line,) = [lines for lines in ax.collections if isinstance(lines, LineCollection)]  # none over two seeds
+    (line,) = [lines for lines in ax.collections if isinstance(lines, LineCollection)]  # no interval for two seeds
     (low, _), (high, _) = line.get_segments()[0]
     assert 0 < low < np.mean(regime.GAINS) / claim < high
     left, right = ax.get_xlim()

@@ -1,4 +1,4 @@
-"""Arms that begin alike train their first phases once: the numbers are those of arms that train alone."""
+"""Arms with equal first phases train these phases once, with the same numbers as arms that train alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dsd.schedule import Phase, Schedule, StepDecay
 from tests.benchmarks import toy
 from tests.benchmarks.test_trial import StopAt, comparable, run
 
-# S at a tenth of D's rate and D2 at a hundredth: the text's reading of D2 is one of its own.
+# S has a tenth and D2 a hundredth of D's learning rate, so that the arms with the text's D2 differ from the other arms.
 RECIPE = dataclasses.replace(
     toy.RECIPE,
     schedule=Schedule(
@@ -37,7 +37,7 @@ def plans() -> dict[str, ArmPlan]:
 
 
 def outcome(arm: Arm) -> dict[str, object]:
-    """Everything but what the arm took and with whom it trained."""
+    """Everything in the arm except its cost and the arm with which it shared phases."""
     shown = arm.model_dump(exclude={"cost", "forked_from", "shared_phases"})
     return shown | {"phases": [{k: v for k, v in phase.items() if k != "cost"} for phase in shown["phases"]]}
 
@@ -68,7 +68,7 @@ def test_the_texts_reading_is_one_of_the_cnns_but_vgg16() -> None:
 
 def test_arms_with_equal_s_share_it_and_no_others_do() -> None:
     found = trial.forks(list(plans().values()), 5)
-    # swa averages over its last quarter of 12 steps: S, which ends at step 7, comes before that.
+    # swa averages weights over the last quarter of its 12 steps. S ends at step 7, before that.
     assert found == {"control-text": ("control", 1), "dsd-text": ("dsd", 1), "swa": ("control", 1)}
 
 

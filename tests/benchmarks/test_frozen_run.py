@@ -1,4 +1,4 @@
-"""A run on the features of another frozen network than the recipe's: the record says so, and its networks can be scored."""
+"""A run on features of a frozen network that is not the recipe's: the record names it, and the trained networks can be scored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate: told by D, control and LLR alone, it keeps networks out that have not converged."""
+"""The gate depends only on D, control and LLR, and excludes networks that have not converged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def first_suite(row: str) -> list[Record]:
 def made(
     train: float = 30.0, at_three_quarters: float = 60.2, dense: float = 60.0, llr: float = 59.5, control: float = 59.0
 ) -> Record:
-    """A trial of ResNet-18 whose D is tested at 75 % and 100 % of its 90 epochs, with so much error in percent."""
+    """A trial of ResNet-18 whose D is tested at 75 % and 100 % of its 90 epochs. Arguments are errors in percent."""
     one = build.record(baseline=dense, arms={"dsd": (70.0, 99.0), "control": (58.0, control), "llr": (58.0, llr)})
     assert one.dense is not None
     last = one.dense.curve[-1]
@@ -64,16 +64,14 @@ def test_a_network_that_fits_has_levelled_off_and_gains_little_from_llr_passes()
     )
 
 
-# The claim is 4.1 % of the control's 59 %: 2.42 points, half of it 1.21.
+# The claim is 4.1 % of the control's error of 59 %: 2.42 points, and half of it 1.21.
 @pytest.mark.parametrize(
     ("changed", "failed"),
     [
         ({"train": 49.1}, ("fit",)),
         ({"train": 49.0}, ()),
-        (
-            {"train": 48.0, "dense": 47.0, "at_three_quarters": 47.0, "llr": 46.0},
-            ("fit",),
-        ),  # below chance, above the test
+        # Below chance, but above the test error.
+        ({"train": 48.0, "dense": 47.0, "at_three_quarters": 47.0, "llr": 46.0}, ("fit",)),
         ({"at_three_quarters": 61.3}, ("plateau",)),
         ({"at_three_quarters": 61.1}, ()),
         ({"at_three_quarters": 58.7}, ("plateau",)),
@@ -123,7 +121,7 @@ def test_speech_tells_of_undertraining_and_does_not_gate_on_it() -> None:
     assert speech.gate.chance == 100.0
 
 
-# Relative gains of the paper: Table 1 in percent; of one iteration at equal epochs for speech (Tables 7 and 9).
+# Relative gains of the paper as fractions: from Table 1; for speech, those of one iteration at equal epochs (Tables 7 and 9).
 CLAIMS = {
     "imagenet_googlenet": 0.036,
     "imagenet_vgg16": 0.137,

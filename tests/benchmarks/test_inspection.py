@@ -1,4 +1,4 @@
-"""What is printed of data and of saved networks, and which networks are refused: a captioner's words are its data's."""
+"""Printed facts of data and saved networks, and refused networks: a captioner can only be scored on data with its words."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROW = "flickr8k_neuraltalk"
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def permuted(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As many words as in `root`, in another order: two of them have changed places."""
+    """The data of `root` with two words exchanged: the vocabulary has the same size, but another order."""
     other = tmp_path_factory.mktemp("data") / "permuted"
     synthetic.generate(other, train=30, dev=4, test=6)
     captions = other / synthetic.TEXT / "Flickr8k.token.txt"
@@ -58,7 +58,7 @@ def permuted(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def captioner(data: Path, path: Path, **metadata: str) -> str:
-    """Save an untrained captioner of the words of `data`; return the fingerprint of the data."""
+    """Save an untrained captioner with the vocabulary of `data`; return the fingerprint of the data."""
     recipe = ROWS[ROW].recipe("smoke")
     source = task.open_data(recipe, data, 1.0, quiet)
     model = task.build(recipe, source, 0, torch.device("cpu"), None).model()
@@ -112,7 +112,7 @@ def test_a_narrow_network_is_scored_as_what_it_is(tmp_path: Path, capsys: pytest
     words = ["evaluate", "imagenet_vgg16", "--model", str(tmp_path / "narrow.safetensors"), "--device", "cpu"]
     words += ["--data", str(tmp_path / "set")]
     assert main([*words, "--scale", "small"]) == 0
-    assert "26 test examples" in capsys.readouterr().out  # 8 of val and 5 unused of train in each class
+    assert "26 test examples" in capsys.readouterr().out  # per class 8 of val and 5 unused ones of train
     assert main([*words, "--scale", "paper"]) == 2
     assert "features.0.weight" in capsys.readouterr().err
 
@@ -130,7 +130,7 @@ def test_verification_calls_what_covers_no_features_by_another_name(
     shown = capsys.readouterr().out
     assert f"; files {found}\n" in shown
     assert "fingerprint" not in shown
-    # The same word stands in what a run tells of the features.
+    # The report of a run shows the same hash of the files.
     report = task.open_data(ROWS[ROW].recipe("smoke"), root, 1.0, quiet).report
     assert report.fingerprint != found
     assert report.features.endswith(f"; files {found}")
@@ -173,7 +173,7 @@ def test_no_step_is_made_on_data_of_which_a_file_is_damaged(
     assert main(["run", *words, "--device", "cpu", "--out", str(out)]) == 2
     error = capsys.readouterr().err
     assert f"{Path(name).name} is not a readable " in error
-    assert "set: 1 problem(s) in the data:" in error  # found by verification, not by what decodes later
+    assert "set: 1 problem(s) in the data:" in error  # found by verification, before training decodes it
     assert not list(out.glob("records/*"))
     assert not list(out.glob("checkpoints/*"))
 
@@ -212,7 +212,8 @@ def test_scores_are_called_as_in_the_tables_a_family_at_a_time() -> None:
         "brevity penalty: 0.900",
         "BLEU-4 (no penalty), beam 20: 15.000",
     ]
-    assert [place for place, line in enumerate(lines) if line.endswith("in percent.")] == [0, 4, 7]  # before its scores
+    # Each heading comes before its scores.
+    assert [place for place, line in enumerate(lines) if line.endswith("in percent.")] == [0, 4, 7]
     assert lines[0].endswith("without the brevity penalty, in percent.")
     assert lines[4].endswith("with the brevity penalty, in percent.")
     errors = score_lines({"top5_error": 10.0, "top1_error": 30.0}, ROWS["imagenet_resnet18"].metric)

@@ -1,4 +1,4 @@
-"""Two processes on one trial: the second is told who the first is; what a dead one left behind blocks nobody."""
+"""Two processes on one trial: the second one's error names the first. Files of a killed process block no other process."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def holder(folder: Path, code: str = HOLD, *more: str) -> Iterator[subprocess.Po
 
 
 def leave(folder: Path, **changed: object) -> None:
-    """Leave behind what a killed process leaves: its lock file and its line."""
+    """Create the files that a killed process leaves: its lock file and the file that names its owner."""
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The check against wrong labels: which groups are compared, and what is said of D2."""
+"""The check against wrong labels: which groups are compared, and the text about D2."""
 
 import re
 from typing import Any
@@ -27,7 +27,7 @@ def changed(found: list[Record], **fields: Any) -> list[Record]:
 def test_a_noisy_group_stands_beside_the_one_that_differs_in_the_noise_alone() -> None:
     clean, noisy = levels(build.sweep() + build.noisy())
     assert (clean.share, noisy.share) == (0.0, 0.2)
-    # DSD over the control at the end of S: 41.0 - 41.5 without noise, 44.5 - 44.0 with it; then 0.3 on average, -0.6.
+    # DSD over the control at the end of S: 41.0 - 41.5 without noise, 44.5 - 44.0 with it. After D2: 0.3 and -0.6 on average.
     assert (clean.sparse.mean, noisy.sparse.mean) == (pytest.approx(-0.5), pytest.approx(0.5))
     assert (clean.redense.mean, noisy.redense.mean) == (pytest.approx(0.3), pytest.approx(-0.6))
     assert (clean.difference.mean, noisy.difference.mean) == (pytest.approx(0.8), pytest.approx(-1.1))
@@ -66,7 +66,7 @@ def test_trials_whose_control_has_other_steps_are_left_out() -> None:
 
 
 def trained_to(error: float) -> list[Record]:
-    """Return the noisy records, DSD ending with this training error in place of 20 %."""
+    """Return the noisy records, in which DSD ends with this training error instead of 20 %."""
     found = []
     for one in build.noisy():
         points = one.arms["dsd"].curve

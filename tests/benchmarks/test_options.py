@@ -1,4 +1,4 @@
-"""Flags that domains declare: where they stand, what is recorded of them, and how little a domain writes for one."""
+"""Flags that domains declare: their place in the help, their entries in records, and the short code that declares one."""
 
 from __future__ import annotations
 

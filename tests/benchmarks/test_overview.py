@@ -1,4 +1,4 @@
-"""How groups of one network are told apart, and what the pages say of arms and features that not all trials have."""
+"""How pages distinguish groups of one network, and show arms and features that not all trials have."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.golden import build
 
 
 def of_recipe(recipe_hash: str, crop: int, found: list[Record] | None = None, **fields: Any) -> list[Record]:
-    """Return the records of a trio as of a recipe with pictures of `crop` pixels."""
+    """Return records (a trio, if `found` is not given) changed to a recipe with pictures of `crop` pixels."""
     return [
         one.model_copy(
             update={
@@ -67,7 +67,7 @@ def test_no_two_groups_have_the_same_name(change: dict[str, Any]) -> None:
     one, others = build.trio(), build.trio()
     if "hardware" in change:
         change = {"hardware": one[0].hardware.model_copy(update={"processes": 4})}
-    if "data" in change:  # on other data a seed trains otherwise
+    if "data" in change:  # on other data the same seed gives other results
         change, others = {"data": one[0].data.model_copy(update={"fingerprint": "e" * 12})}, build.trio((0.5, 0.3, 0.1))
     found = words([*one, *(other.model_copy(update=change) for other in others)])
     assert len(found) == len(set(found)) == 2

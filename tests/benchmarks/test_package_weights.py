@@ -1,4 +1,4 @@
-"""Released weights: a folder made from a trial's saved networks gives the figures of its record."""
+"""Released weights: evaluating the networks in a release folder gives the scores of the trial's record."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAMES = ["dense", "control", "dsd-sparse1", "dsd"]
 
 @pytest.fixture(scope="module")
 def finished(no_figures: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output folder of a trial with its weights."""
+    """The output folder of a finished trial with saved weights."""
     out = tmp_path_factory.mktemp("runs")
     assert main(["run", ROW, "--subset", "0.2", "--device", "cpu", "--out", str(out), "--save-weights"]) == 0
     return out
@@ -45,8 +45,8 @@ def package(finished: Path, out: Path, *words: str, weights: Path | None = None)
 
 @pytest.fixture(scope="module")
 def packaged(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of that trial in the release."""
-    out, name = tmp_path_factory.mktemp("release"), only_record(finished).id  # an empty folder is taken
+    """The folder of the trial in the release."""
+    out, name = tmp_path_factory.mktemp("release"), only_record(finished).id  # an empty output folder is accepted
     assert package(finished, out, name) == 0
     assert [path.name for path in out.iterdir()] == [name]
     return out / name
@@ -158,7 +158,7 @@ def test_masks_are_told_from_weights_and_checked_against_the_counts_of_the_recor
         return found
 
     assert masks(2, 2, dense) == masks(2, 2, None) == [True, False, False, True]
-    assert masks(3, 2, dense) == [True, False, True, True]  # a kept weight that is zero
+    assert masks(3, 2, dense) == [True, False, True, True]  # a kept weight is zero
     with pytest.raises(ValueError, match="w has 2 zeros, the record 1"):
         masks(3, 1, dense)
     with pytest.raises(ValueError, match="w: its zeros are not the mask of 3 kept weights"):

@@ -32,7 +32,7 @@ def test_the_detailed_tables_agree_with_table_1_to_rounding(name: str) -> None:
     row = paper.ROWS[name]
     baseline, dsd = (row.stages[stage][row.metric].value for stage in ("Baseline", "DSD"))
     gain = baseline - dsd if row.lower_is_better else dsd - baseline
-    # Table 1 rounds 33.55 up to 33.6, and prints 1.2 for 1.26, being 30.4 - 29.2.
+    # Table 1 rounds 33.55 up to 33.6, and prints 1.2 (30.4 - 29.2) instead of 1.26.
     assert row.overview.baseline == pytest.approx(baseline, abs=0.0501)
     assert row.overview.dsd == pytest.approx(dsd, abs=0.0501)
     assert row.overview.absolute == pytest.approx(gain, abs=0.0601)

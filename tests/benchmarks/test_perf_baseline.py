@@ -11,7 +11,7 @@ from benchmarks.perf.interleave import medians
 
 
 def measured(**ratios: float) -> dict[str, object]:
-    """What pytest-benchmark writes of one test that saved ratios, and of one that saved none."""
+    """The output of pytest-benchmark for one test that saved ratios, and one that saved none."""
     return {
         "benchmarks": [
             {"fullname": "benchmarks/perf/test_masks.py::test_hold[vgg16]", "extra_info": ratios},
@@ -27,9 +27,9 @@ def test_ratios_are_saved_by_kind_of_machine_and_read_again(tmp_path: Path) -> N
     assert baseline.load("a", path) == {}
     baseline.save(now, "a", path)
     assert baseline.load("a", path) == now
-    assert baseline.load("b", path) == {}  # another kind is compared with nothing
+    assert baseline.load("b", path) == {}  # no ratios of this kind of machine
     baseline.save({"t": {"x": 2.0}}, "b", path)
-    baseline.save({"t": {"x": 1.0}}, "a", path)  # some of the tests
+    baseline.save({"t": {"x": 1.0}}, "a", path)  # only some of the tests; the other ratios stay
     assert baseline.load("a", path) == now | {"t": {"x": 1.0}}
     assert baseline.load("b", path) == {"t": {"x": 2.0}}
     machines = json.loads(path.read_text())["machines"]

@@ -1,4 +1,4 @@
-"""The run on a GPU: its parts are independent, and it ends in time. What they measure is rehearsed on a CPU."""
+"""The performance run on a GPU: its parts are independent, and it ends in time. The measurements are tried on a CPU."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_what_cannot_start_is_refused_before_any_part_runs(tmp_path: Path, monke
 
 
 def test_trials_are_of_the_rows_whose_data_are_there(tmp_path: Path) -> None:
-    for name in ("noisy-digits-0db", "flickr8k"):  # the captions' frozen network is not there
+    for name in ("noisy-digits-0db", "flickr8k"):  # the frozen network for captions is missing
         (tmp_path / name).mkdir()
     *others, trials = gpu.parts(gpu.Options(data=tmp_path, jobs=3))
     words = list(trials.command)

@@ -1,4 +1,4 @@
-"""The planned rows in words: every cell recomputed from the records by formulas that stand here."""
+"""The planned rows on the pages: every cell is recomputed from the records by formulas in this file."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ LACKS = "## What would resolve the rest"
 
 
 def right(found: list[Record], arm: str) -> NDArray[np.float64]:
-    """Return (seeds, examples): 100 where an arm is right."""
+    """Return (seeds, examples): 100 where the arm is right, otherwise 0."""
     return np.array([100.0 * unpack_outcomes(one.arms[arm].outcomes) for one in found])
 
 
 def interval(parts: NDArray[np.float64], tail: float) -> tuple[float, float, float]:
-    """Return mean and ends of an interval over n seeds and N examples that leaves out `tail` on either side.
+    """Return mean and ends of an interval over n seeds and N examples, with probability `tail` outside on either side.
 
-    V = s2/n + J - I, with t of n - 1 degrees (or up to 0.4 more, as the interaction's share of s2/n is known) on the first
-    and t of N - 1 on the rest; never less than half of what the examples alone would give.
+    The variance is s2/n + J - I. The first term has t with n - 1 degrees, or up to 0.4 more, as the interaction's share of s2/n
+    is known. The rest has t with N - 1 degrees. The half-width is at least half of that of the examples alone.
     """
     n, examples = parts.shape
     seeds = parts.mean(axis=1).var(ddof=1) / n
@@ -52,7 +52,7 @@ def interval(parts: NDArray[np.float64], tail: float) -> tuple[float, float, flo
 
 
 def over(gains: NDArray[np.float64]) -> str:
-    """Return mean and standard deviation over seeds as a cell shows them."""
+    """Return mean and standard deviation over seeds in the form of a cell."""
     return f"{gains.mean():+.2f} ± {gains.std(ddof=1):.2f}"
 
 
@@ -75,8 +75,8 @@ def test_every_cell_of_a_row_by_hand() -> None:
     mean = (dsd - control).mean() / error.mean()
     low, high = (optimize.brentq(lambda s, w=w: end(s, w, 0.025), -0.5, 0.5) for w in (1, 2))
     p = optimize.brentq(lambda tail: interval(dsd - control, tail)[1], 1e-9, 0.4) * 2
-    assert 7 * p < 0.05  # the smallest of seven: DSD better
-    assert end(claim, 2, 0.05) < 0 < end(claim / 2, 2, 0.05)  # excluded, half of it is not
+    assert 7 * p < 0.05  # Holm's factor of the smallest of seven p-values: DSD better
+    assert end(claim, 2, 0.05) < 0 < end(claim / 2, 2, 0.05)  # the claim is excluded, half of it is not
     assert cells(front[front.index(PLAN) :], "| network", NAME) == {
         "network": NAME,
         "gain [95 %]": shown(gain),
@@ -154,9 +154,9 @@ def test_rows_without_a_trial_have_a_line_and_a_place_in_the_export() -> None:
 def test_what_is_missing_is_told_with_its_cost() -> None:
     page = pages_of(build.planned()[:3])["README.md"]
     part = page[page.index(LACKS) :].split("\n## ")[0]
-    # 60 s a trial: six arms of D, S and D2, two trials left.
+    # Two trials are left. All golden trials take equally long.
     seconds = build.planned()[0].cost.seconds
-    factor = seconds / 3600 / 1.1  # measured over planned hours, of the only row with trials
+    factor = seconds / 3600 / 1.1  # measured hours per planned hour, from the only row with trials
     assert (
         f"**{NAME}** (tiny-imagenet-50): seeds 3 and 4 not run; 2 trials left, about {2 * seconds / 60:.0f} min" in part
     )

@@ -1,4 +1,4 @@
-"""The command that makes data sets: its verdict on their fingerprints, its errors, and what it leaves behind."""
+"""The command that makes data sets: its check of their fingerprints, its errors, and the files that remain."""
 
 from __future__ import annotations
 

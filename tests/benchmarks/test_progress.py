@@ -1,4 +1,4 @@
-"""The progress file of a trial: what its lines say, and that a resumed trial repeats and leaves out none."""
+"""The progress file of a trial: its lines, and that a resumed trial neither repeats nor omits lines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lines(out: Path) -> list[dict[str, Any]]:
 
 
 def results(out: Path) -> list[dict[str, Any]]:
-    """Evaluations and ends of phases, but for the clock."""
+    """Return evaluations and phase ends, without times."""
     kept = [line for line in lines(out) if line["event"] in ("evaluation", "phase_end")]
     return [{key: value for key, value in line.items() if key not in _CLOCK} for line in kept]
 
@@ -103,7 +103,7 @@ def test_lines_after_the_last_checkpoint_of_a_killed_trial_go(tmp_path: Path) ->
         run(Dying(), tmp_path / "killed")  # the last checkpoint is that of the fork, at step 10 or where S ends
     (path,) = (tmp_path / "killed" / "progress").iterdir()
     with path.open("ab") as file:
-        file.write(b'{"event": "train", "ste')  # and a line that it could not finish
+        file.write(b'{"event": "train", "ste')  # an incomplete last line
     run(toy.ToyTask(), tmp_path / "killed")
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
 
@@ -179,7 +179,7 @@ def test_status_tells_where_a_trial_stands_and_whether_its_process_is_alive(
         assert told()["alive"]
         assert main(["status", "--out", str(tmp_path)]) == 0
         assert f"runs ({socket.gethostname()}, pid {os.getpid()})" in capsys.readouterr().out
-    (tmp_path / "progress" / f"{folder.name}.jsonl").unlink()  # as of an older suite
+    (tmp_path / "progress" / f"{folder.name}.jsonl").unlink()  # as in results of an older suite
     assert told()["phase"] is None
 
 

@@ -65,7 +65,7 @@ def test_a_checkout_is_dirty_where_code_differs_or_is_new(checkout: Path) -> Non
 
 @pytest.fixture
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another repository, with a commit of its own."""
+    """Another repository, with its own commit."""
     folder = tmp_path_factory.mktemp("other")
     git = [GIT, "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e"]
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
@@ -91,7 +91,7 @@ def test_variables_of_another_repository_change_nothing(
     assert expected[1:] == (False, "")
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(other=other, ours=checkout))
-    (checkout / "results" / "table.md").write_text("2")  # which does not count, whatever pathspecs may be
+    (checkout / "results" / "table.md").write_text("2")  # changes in results/ never count
     assert git_state.state() == expected
 
 

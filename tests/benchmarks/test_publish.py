@@ -1,4 +1,4 @@
-"""Runs that end at once in one folder: the tables are those of all records, whoever writes last."""
+"""Runs that end at the same time in one folder: the tables contain all records, in any order of writing."""
 
 from __future__ import annotations
 

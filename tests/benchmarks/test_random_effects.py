@@ -19,7 +19,8 @@ def test_it_is_what_statsmodels_says() -> None:
 
 
 def test_two_equal_rows_by_hand() -> None:
-    found = pool(effects([0.0, 2.0], [1.0, 1.0]))  # squares 2 over variance v are 1 at v = 2
+    # Squared deviations of 2 over variance v equal 1 degree of freedom at v = 2.
+    found = pool(effects([0.0, 2.0], [1.0, 1.0]))
     assert found is not None
     assert found.mean == pytest.approx(1)
     assert found.tau == pytest.approx(1)

@@ -159,7 +159,7 @@ def test_a_trial_of_a_corpus_metric_records_counts_and_their_bootstrap(tmp_path:
     class Corpus(toy.ToyTask):
         def evaluate(self, model: torch.nn.Module, thorough: bool) -> Evaluation:
             found = super().evaluate(model, thorough)
-            words = torch.arange(20) % 3 + 1  # an example of three words counts as much as three of one
+            words = torch.arange(20) % 3 + 1  # an example of three words counts as much as three examples of one word
             counts = torch.stack([words * found.outcomes, words], dim=1)
             return Evaluation({toy.ERROR.name: 100 - float(100 * counts[:, 0].sum() / counts[:, 1].sum())}, counts)
 

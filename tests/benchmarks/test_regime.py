@@ -1,4 +1,4 @@
-"""The table of the trials in the regime of the claim, and of their gate."""
+"""The tables of the planned trials and of their gate."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
     assert first["drop at pruning"] == "+2.50"  # 60.0 before, 62.5 right after
     assert trials["gate"] == ["holds", "fails: fit"]
     assert gate["gate"] == ["fit", "plateau", "trained", "not saturated"]
-    assert set(gate["holds"]) == {"yes"}  # 42.5 in the mean, at most 49
+    assert set(gate["holds"]) == {"yes"}  # 42.5 on average, at most 49
     assert gate["found"][0] == "training top1_error after D 42.50, must be at most 49.00 and below the test's 60.00"
     assert set(gate["n"]) == {"2"}
 

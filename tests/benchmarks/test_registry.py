@@ -42,7 +42,7 @@ def test_the_paper_recipes_are_the_published_ones() -> None:
         "imagenet_vgg16": ((74, 1.25, 18), (1e-2, 1e-4, 1e-5)),
         "imagenet_resnet18": ((90, 45, 45), (1e-1, 1e-2, 1e-3)),
         "imagenet_resnet50": ((90, 45, 45), (1e-1, 1e-2, 1e-3)),
-        # Table 5, all rates a tenth of the table's: 1e-2 in D trains far worse (tasks/flickr8k/README.md).
+        # Table 5, with a tenth of its learning rates: 1e-2 in D trains far worse (tasks/flickr8k/README.md).
         "flickr8k_neuraltalk": ((19, 10, 6), (1e-3, 1e-4, 1e-5)),
         # Tables 7 and 9: two iterations.
         "librispeech_deepspeech": ((50,) * 5, (8e-4, 5e-4, 3e-4, 1e-4, 3e-5)),
@@ -121,10 +121,8 @@ def test_small_scale_keeps_the_papers_epochs_and_reduces_width_and_pixels(name: 
     small, paper = rows.row(name).recipe("small"), rows.row(name).recipe("paper")
     for ours, theirs in zip(small.schedule, paper.schedule, strict=True):
         assert (ours.kind, ours.sparsity) == (theirs.kind, theirs.sparsity)
-        if (name, ours.kind) != (
-            "imagenet_vgg16",
-            "sparse",
-        ):  # 1.25 epochs of so few pictures: see tasks/imagenet/README.md
+        # 1.25 epochs are too few on so few pictures: see tasks/imagenet/README.md.
+        if (name, ours.kind) != ("imagenet_vgg16", "sparse"):
             assert ours.epochs == theirs.epochs
         assert ours.lr * paper.batch_size == pytest.approx(theirs.lr * small.batch_size)
     assert small.model.width_factor < 1 == paper.model.width_factor

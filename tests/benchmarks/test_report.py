@@ -1,4 +1,4 @@
-"""The HTML report of made-up records, read with a parser of its own."""
+"""The HTML report of made-up records, read with a parser in this file."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_numbers_are_those_of_the_markdown_pages(page: Page, golden: list[Record
     groups, files, headline = group_records(golden), pages_of(golden), headline_of(golden)
     expected = markdown_tables(headline) + markdown_tables(files["tables/overview.md"])
     assert page.tables[: len(expected)] == expected
-    # Seven planned rows stand in the answer. One of them has trials: a line of scores. Three groups are at paper scale.
+    # The answer has seven planned rows. One of them has trials, so it has a line of scores. Three groups are at paper scale.
     others = [one for one in groups if one.section in ("custom", "small")]
     assert sum(len(table) - 1 for table in expected) == 7 + 1 + 3 + len(others)
     for name in pages.groups_by_page(results(golden)):
@@ -200,9 +200,8 @@ def test_a_number_of_a_single_trial_leads_to_its_record(page: Page, html: str, g
 def test_a_share_of_the_data_is_no_number_of_ours(tmp_path: Path) -> None:
     half = build.trio()[0].data.model_copy(update={"subset": 0.5})
     content = html_page.page([one.model_copy(update={"data": half}) for one in build.trio()], tmp_path)
-    assert (
-        len(re.findall(r"<td[^>]*>50 % of fixture-pictures</td>", content)) == 2
-    )  # of what is superseded, and of what was found of DSD
+    # One cell is about superseded trials, one about findings on DSD.
+    assert len(re.findall(r"<td[^>]*>50 % of fixture-pictures</td>", content)) == 2
 
 
 def test_the_check_against_wrong_labels_leads_to_both_groups(html: str, golden: list[Record]) -> None:
@@ -227,7 +226,7 @@ def test_it_has_landmarks_captions_and_headings_in_order(page: Page) -> None:
 
 
 def with_outputs(folder: Path) -> Record:
-    """Return the first golden transcript's record beside a file of outputs of two utterances."""
+    """Return the first golden record with transcripts, after writing its file of outputs for two utterances."""
     record = next(one for one in build.everything() if one.row == "librispeech_deepspeech2")
     line = {"utterance": "1-1", "reference": "one two three", "transcript": "one too three"}
     other = {"utterance": "1-2", "reference": "four", "transcript": "four"}
@@ -241,7 +240,7 @@ def with_outputs(folder: Path) -> Record:
 def test_the_viewer_has_every_test_example_with_its_errors(tmp_path: Path) -> None:
     record = with_outputs(tmp_path)
     content = html_page.page([record], tmp_path)
-    assert content == html_page.page([record], tmp_path)  # the same bytes again
+    assert content == html_page.page([record], tmp_path)  # the same bytes
     ((index, found),) = Page(content).trials()
     assert index["id"] == record.id
     assert (index["count"], index["whole"], index["marked"]) == (2, True, True)
@@ -294,7 +293,7 @@ def test_figures_follow_the_page_in_colour_and_share_no_id() -> None:
     )
     assert html_svg.inline(svg, "f3-") == (
         '<svg viewBox="0 0 540 9.5"><defs></defs><g><path id="f3-m1" d="M 1.23 2" style="stroke: var(--ink)"/>'
-        '<use href="#f3-m1" clip-path="url(#f3-p1)"/><text x="1.23">0.0075 %</text></g></svg>'  # numbers stay whole
+        '<use href="#f3-m1" clip-path="url(#f3-p1)"/><text x="1.23">0.0075 %</text></g></svg>'  # numbers in texts stay
     )
 
 

@@ -1,4 +1,4 @@
-"""What a command does where it is told little, or wrongly: nothing that anybody would regret, and at once."""
+"""Commands with few or wrong arguments: they do no harm, and errors come at once."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Any]:
-    """What each wrong command line gives, and help, all in one process in which torch cannot be imported."""
+    """The results of wrong command lines and of help, all from one process in which torch cannot be imported."""
     code = """
 import contextlib, io, json, os, sys
 class Blocked:

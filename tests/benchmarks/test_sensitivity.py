@@ -1,4 +1,4 @@
-"""Arms of sensitivity: their gains, their own table, and the picture."""
+"""Sensitivity arms: their gains, their table and their figure."""
 
 import csv
 import io
@@ -30,11 +30,11 @@ def test_gains_are_over_the_arms_own_control_paired_by_seed() -> None:
         *("dsd-0", "dsd-10", "dsd-25", "dsd", "dsd-50", "dsd-70", "dsd-80", "dsd-90"),
         *("random", "llr", "dsd-twice", "control-keep", "dsd-keep", "swa", "sam"),
     ]
-    for name, gain in build.SWEPT.items():  # the k-th arm's gain is a tenth of k + 1 higher in seed 1
+    for name, gain in build.SWEPT.items():  # the gain of arm k is 0.1 (k + 1) higher in seed 1
         k = list({"dsd": 0, **build.SWEPT}).index(name)
         assert found[name].gains == pytest.approx((gain, gain + 0.1 * (k + 1)))
         assert (found[name].over, found[name].sparsity) == ("control", float(name[4:]))
-    # control-keep gains 0.1 over control and 1.2 tenths more in seed 1, dsd-keep 0.3 and 1.3 more.
+    # Over control, control-keep gains 0.1 in seed 0 and 1.2 more in seed 1; dsd-keep gains 0.3, and 1.3 more.
     assert found["dsd-keep"].over == "control-keep"
     assert found["dsd-keep"].gains == pytest.approx((0.2, 0.3))
     assert found["control-keep"].gains == pytest.approx((0.1, 1.3))
@@ -76,7 +76,7 @@ def test_an_arm_without_the_control_it_is_compared_with_is_left_out() -> None:
         return [choice.arm for choice in sensitivity.choices(only([one.model_copy(update={"arms": arms})]))]
 
     assert "dsd-keep" not in without("control-keep")
-    assert without("control") == ["dsd-keep"]  # which has a control of its own
+    assert without("control") == ["dsd-keep"]  # dsd-keep has its own control
 
 
 def test_iterations_of_their_own_sparsity_are_told() -> None:

@@ -1,4 +1,4 @@
-"""A speech trial of five phases that is stopped again and again ends with the numbers and the weights of one that is not."""
+"""A speech trial of five phases that is stopped many times ends with the same numbers and weights as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -31,14 +31,9 @@ pytestmark = pytest.mark.promise(2)
 
 CPU = torch.device("cpu")
 ARMS = ("control", "dsd", "random")
-STEPS_PER_EPOCH = 4  # 37 utterances in batches of 8 and five left over, others in every epoch
-ENDS = (
-    5,
-    10,
-    15,
-    20,
-    25,
-)  # of D, S1, D1, S2, D2: a step into an epoch, two, three, on its end, and again a step into one
+STEPS_PER_EPOCH = 4  # 37 utterances: four batches of 8; every epoch leaves out five others
+# Ends of D, S1, D1, S2 and D2: 1, 2, 3, 4 (a whole epoch) and 1 steps into an epoch.
+ENDS = (5, 10, 15, 20, 25)
 # In D and on its end, in S1 and on its end, in D1 and on its end, in S2 and on its end, and before the last step.
 STOPS = (3, 5, 7, 10, 12, 15, 17, 20, 24)
 
@@ -48,7 +43,7 @@ def tiny_recipe(paper: Recipe, model: DeepSpeech1Settings | DeepSpeech2Settings)
     return dataclasses.replace(short, batch_size=8, evaluate_every=0.75)
 
 
-# DeepSpeech keeps its dropout, whose noise a resumed run must draw again; DeepSpeech 2 has batch norm's running averages.
+# DeepSpeech has dropout, whose noise a resumed run must draw again. DeepSpeech 2 has running averages in batch norm.
 RECIPES = {
     "librispeech_deepspeech": tiny_recipe(DEEPSPEECH, DeepSpeech1Settings(width=24)),
     "librispeech_deepspeech2": tiny_recipe(DEEPSPEECH2, DeepSpeech2Settings(width=16, layers=2, channels=2)),
@@ -63,7 +58,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(name: str, root: Path, out: Path, stop: Stop) -> tuple[Record, dict[str, dict[str, torch.Tensor]]]:
-    """Return the record of the trial and every arm's final weights, or raise where `stop` says; all objects are made anew."""
+    """Return the record of the trial and every arm's final weights, or raise at the step of `stop`. All objects are new."""
     recipe = RECIPES[name]
     plan = Plan(
         row=row(name),
@@ -103,7 +98,7 @@ def test_a_trial_stopped_in_every_phase_and_on_every_boundary_ends_as_one_that_n
         assert weights[arm].keys() == expected[arm].keys()
         for key, value in expected[arm].items():
             assert torch.equal(weights[arm][key], value), f"{key} of {arm}"
-    # What was compared are five phases with masks, of arms that went different ways.
+    # The compared trials had five phases with masks, and the losses of their arms differ.
     for arm in ("dsd", "random"):
         phases = resumed.arms[arm].phases
         assert [(phase.kind, phase.steps) for phase in phases] == [("sparse", 5), ("redense", 5)] * 2

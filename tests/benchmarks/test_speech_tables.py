@@ -1,4 +1,4 @@
-"""The tables of a row of two iterations whose metric is a rate of errors: WER, lower being better."""
+"""The tables of a row with two iterations whose metric is WER (lower is better)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.golden import build, speech
 
 PAGE = "tables/librispeech_deepspeech2.md"
 ERROR = 100 / speech.WORDS
-"""What one wrong word is worth, in points of WER."""
+"""The share of one wrong word in points of WER."""
 
 
 def only(found: list[Record]) -> Group:
@@ -75,7 +75,7 @@ def test_every_arm_stands_at_the_end_of_every_phase_with_the_gain_at_equal_epoch
         ("D2, iteration 2", 6.0, True),
     ]
     assert [list(s.tests) for s in found] == [["dsd", "control", "llr", "random"]] * 5
-    # Wrong words of seeds 0, 1, 2. After iteration 1: DSD 73, 75, 77, control 75, 76, 77; at the end 65, 65, 65 and 66, 67, 68.
+    # Wrong words of seeds 0, 1, 2. After iteration 1: DSD 73, 75, 77, control 75, 76, 77. At the end: DSD 65, control 66, 67, 68.
     assert found[0].gain is None
     assert [cell.mean for cell in found[0].tests.values()] == [pytest.approx(ERROR * 92, abs=1e-5)] * 4
     assert found[2].tests["dsd"].mean == pytest.approx(ERROR * 75, abs=1e-5)
@@ -258,7 +258,7 @@ def test_families_and_variants_of_the_word_error_rate() -> None:
 def test_nothing_on_the_page_speaks_of_captions_or_classification() -> None:
     for name, content in pages_of(build.utterances()).items():
         if "librispeech" not in name:
-            continue  # the plan stands in the others, with every row
+            continue  # other pages show the plan, with all rows
         for word in ("top-1", "BLEU", "aption", "icture"):
             assert word not in content.replace(r"\caption", ""), (name, word)
 

@@ -78,7 +78,7 @@ def test_the_bootstrap_is_paired_and_repeatable() -> None:
     a, b = _outcomes(200, 20, 10)
     assert bootstrap(a, b, 500, seed=3) == bootstrap(a, b, 500, seed=3)
     assert bootstrap(a, b, 500, seed=3) != bootstrap(a, b, 500, seed=4)
-    same = bootstrap(a, a, 500, seed=3)  # a network against itself: no noise at all, however wrong both are
+    same = bootstrap(a, a, 500, seed=3)  # a network compared with itself has no noise
     assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
 
 
@@ -106,14 +106,14 @@ def test_the_bootstrap_refuses_what_cannot_be_paired(a: list[float], b: list[flo
 
 
 def _counts(seed: int, n: int = 60, rate: float = 0.5) -> np.ndarray:
-    """Return made-up counts of matching n-grams of one to four words in n captions, then of all of theirs."""
+    """Return made-up counts (n, 8) of n captions: matching n-grams of one to four words, then all n-grams."""
     generator = np.random.default_rng(seed)
     totals = np.maximum(generator.integers(3, 15, n)[:, None] - np.arange(4), 0)
     return np.hstack([generator.binomial(totals, [rate, rate * 0.8, rate * 0.7, rate * 0.6]), totals]).astype(float)
 
 
 def _brute_force(a: np.ndarray, b: np.ndarray, resamples: int) -> np.ndarray:
-    """Return gains one resample at a time, of outcomes (n, 2k)."""
+    """Return the gains of resamples, computed one by one from outcomes (n, 2k)."""
     generator = np.random.default_rng(99)
     drawn = (generator.integers(len(a), size=len(a)) for _ in range(resamples))
     return np.array([score(a[chosen]) - score(b[chosen]) for chosen in drawn])
@@ -124,7 +124,7 @@ def test_the_score_of_counts_by_hand() -> None:
     two = [[1, 1, 0, 0, 4, 3, 2, 1], [5, 1, 1, 1, 8, 7, 6, 5]]
     assert score(two) == pytest.approx(100 * (1 / 2 / 5 / 8 / 6) ** 0.25)
     assert score(two[:1]) == 0.0  # no trigram was hit
-    assert score([[0, 0, 0, 0, 2, 1, 0, 0]]) == 0.0  # nor was there one to hit
+    assert score([[0, 0, 0, 0, 2, 1, 0, 0]]) == 0.0  # there is no trigram
     assert score([[3, 4], [-1, 2]]) == pytest.approx(100 * 2 / 6)  # 4 + 2 words, 1 + 3 errors
     assert score([[-1, 2]]) == pytest.approx(-50.0)  # more errors than words: a word error rate of 150 %
     assert score([1.0, 0, 0, 1]) == 50.0
@@ -200,7 +200,7 @@ def test_the_test_sets_spread_may_be_the_larger_one_and_one_seed_has_none() -> N
 
 
 def test_without_spread_between_seeds_test_examples_alone_make_the_interval() -> None:
-    # Every seed is right on the same 20 of 1,000 examples more: a binomial of mean 2 % and sd sqrt(0.02 * 0.98 / 999).
+    # In every seed, DSD is right on the same 20 more of 1,000 examples: mean 2 %, standard error sqrt(0.02 * 0.98 / 999).
     (group,) = group_records(
         [build.record(seed=s, arms={"dsd": (41.0, 38.0), "control": (41.0, 40.0)}) for s in (0, 1)]
     )
@@ -226,10 +226,10 @@ def test_an_end_of_an_interval_never_hides_its_side_of_zero() -> None:
 
 
 def test_what_decides_the_width_of_the_interval_is_said_beside_the_two_spreads() -> None:
-    page = pages_of(build.trio((0.1, 0.12, 0.11)))["tables/superseded.md"]  # of the test set 0.3 / 1.96
-    assert (
-        "standard deviation of the gain: within a trial, over test sets, 0.15; between trials 0.01\n" in page
-    )  # over seeds only
+    # Standard deviation over test sets: 0.3 / 1.96.
+    page = pages_of(build.trio((0.1, 0.12, 0.11)))["tables/superseded.md"]
+    # The value between trials is over seeds only.
+    assert "standard deviation of the gain: within a trial, over test sets, 0.15; between trials 0.01\n" in page
     near, far = ((0.99, 1.0, 1.01, 1.0, 1.0), (-5.0, 7.0, 1.0, -3.0, 5.0))
     for gains, words in (
         (near, "the test set widens the interval"),
@@ -239,7 +239,7 @@ def test_what_decides_the_width_of_the_interval_is_said_beside_the_two_spreads()
 
 
 def test_the_fit_at_the_end_of_d_is_shown() -> None:
-    # Baselines 42.0, 42.2, 42.4; fixtures train to a twentieth and a half of them.
+    # Baselines are 42.0, 42.2, 42.4. The golden training loss is a twentieth of them, the training error half of them.
     page = pages_of(build.trio())["tables/superseded.md"]
     assert "Fit at the end of D: mean of n = 3; training loss 2.11, top-1 error 21.10 % (over its last 2 epochs" in page
     assert "; test top-1 error 42.20 %" in page

@@ -1,4 +1,4 @@
-"""Numbers of steps are read later than they arise: what is reported, what is kept, and what a late reading must not change."""
+"""The numbers of a step are read later: what is reported and kept, and what late reading must not change."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ LONG = dataclasses.replace(
     evaluate_every=1000,
     schedule=Schedule((Phase("dense", 12, 0.1), Phase("sparse", 12, 0.05, sparsity=0.5), Phase("redense", 1, 0.01))),
 )
-"""Phases of 60 steps, longer than the distance of readings, tested at their ends."""
+"""Phases of 60 steps, more than the 50 between two readings, tested at their ends."""
 
 
 @pytest.fixture(autouse=True)
 def steps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read after so many steps, however slow the machine is."""
+    """Let only the number of steps decide when numbers are read, not the time since the last reading."""
     monkeypatch.setattr(step_metrics, "SECONDS", math.inf)
 
 
@@ -93,7 +93,8 @@ def test_the_earliest_step_of_any_arm_is_reported(
     for arm, step in (("dsd", 70), ("control", 80)):
         assert unchanged(*weights[arm, step])
     (path,) = (tmp_path / "records").glob("*.json")
-    assert store.read(path).cost.steps == 60 + 10 + 20 + 49  # the control is read first, before the last arm's step
+    # Numbers are read after the control's step 50, before that of the last arm.
+    assert store.read(path).cost.steps == 60 + 10 + 20 + 49
 
 
 @pytest.mark.promise(8)
@@ -112,7 +113,7 @@ def test_a_mask_does_not_move_and_no_hook_runs_after_a_step_that_is_not_finite(
     with pytest.raises(NonFiniteError, match="arm 'set', sparse phase, step 17 "):
         run(toy.ToyTask(LONG, poison=77), tmp_path / "set", arms=("set",))
     assert unchanged(*weights["set", 77])
-    assert ("set", 78) in weights  # the next move is due there
+    assert ("set", 78) in weights  # the next move of masks is due at this step
     assert ("set", 79) not in weights
     seen: list[int] = []
     original = Hooks.after_step

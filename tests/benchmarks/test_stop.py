@@ -15,7 +15,7 @@ from benchmarks.training.interruption import Stop
 
 @pytest.fixture(autouse=True)
 def _hangup() -> Iterator[None]:
-    """Tests may run under nohup, and one that fails must not end them all."""
+    """Handle SIGHUP: tests may run under nohup, and a failing test must not end all of them."""
     before = signal.signal(signal.SIGHUP, lambda *_: None)
     yield
     signal.signal(signal.SIGHUP, before)

@@ -27,21 +27,21 @@ def golden() -> list[Record]:
 
 KINDS = ("csv", "md", "tex")
 LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\([^()]*(?:#t\d+|overview\.md)\)")
-"""A number that leads to its trials."""
+"""A link from a number to its trials."""
 
 
 def unlinked(files: dict[str, str]) -> dict[str, str]:
-    """Return pages without the links of their numbers, and without the places that those lead to."""
+    """Return pages without the links from numbers to trials, and without the targets of these links."""
     return {name: re.sub(r'<a id="t\d+"></a>\n\n', "", LINK.sub(r"\1", text)) for name, text in files.items()}
 
 
 def pages_of(found: Sequence[Record]) -> dict[str, str]:
-    """Return the files of a results folder, the links of numbers left out."""
+    """Return the files of a results folder, without the links from numbers."""
     return unlinked(results_folder.render(found))
 
 
 def headline_of(found: Sequence[Record]) -> str:
-    """Return the headline, the links of numbers left out."""
+    """Return the headline, without the links from numbers."""
     return unlinked({"": results_folder.headline(found)})[""]
 
 
@@ -188,9 +188,8 @@ def test_suite_and_earlier_processes_are_shown() -> None:
     found = [build.record(suite="0.7", earlier=[changed]), build.record(seed=1, suite="0.7")]
     page = pages_of(found)["tables/superseded.md"]
     assert "- Software: suite 0.7, torch 2.12.0, float32; commit f1c710f1c710, f1c710f1c710 (before an inter" in page
-    assert (
-        page.count(f"f1c710f1c710 (before an interruption: {changed})") == 3
-    )  # the facts, the record's line and how to rerun it
+    # The facts, the record's line and how to rerun it.
+    assert page.count(f"f1c710f1c710 (before an interruption: {changed})") == 3
 
 
 def test_synthetic_results_have_no_paper_cells_and_nothing_to_quote() -> None:

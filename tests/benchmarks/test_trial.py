@@ -140,7 +140,7 @@ def test_stopping_at_every_step_changes_nothing(tmp_path: Path) -> None:
     assert resumed.interruptions == 22
 
 
-# 10 steps of D, 7 of S, then 5 each of D2, S and D2: what the second S compares its masks with must outlive all of them.
+# 10 steps of D, 7 of S, then 5 each of D2, S and D2. Checkpoints must keep the masks of the first S for comparison in the second.
 @pytest.mark.parametrize("step", [17, 20, 22, 23, 24, 27, 30])
 @pytest.mark.promise(2)
 def test_two_iterations_resume_inside_the_second_one(tmp_path: Path, step: int) -> None:
@@ -243,13 +243,13 @@ def test_a_second_process_does_not_run_the_same_trial(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "checkpoints").iterdir()
     with FileLock(folder / "lock"), pytest.raises(ValueError, match="another process is running this trial"):
         run(toy.ToyTask(), tmp_path)
-    record, _ = run(toy.ToyTask(), tmp_path)  # its holder let go
+    record, _ = run(toy.ToyTask(), tmp_path)  # the lock is free again
     assert record.interruptions == 1
 
 
 @pytest.mark.promise(10)
 def test_a_trial_that_another_process_ended_meanwhile_is_not_trained_again(tmp_path: Path) -> None:
-    """Who asked for its record just before it was written finds the lock free just after."""
+    """A process may look for the record just before it is written, and then find the lock free just after."""
     run(toy.ToyTask(), tmp_path)
     late = toy.ToyTask()
     with pytest.raises(TakenError, match=r"another process has just run this trial: .*\.json"):
@@ -270,7 +270,7 @@ def test_a_checkpoint_and_a_record_of_another_version_are_not_gone_on_with(
     monkeypatch.setattr(toy, "ROW", own)
     run(toy.ToyTask(), tmp_path)
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
-    monkeypatch.setattr("benchmarks.training.result.SUITE", "9.9")  # the suite's own version decides nothing
+    monkeypatch.setattr("benchmarks.training.result.SUITE", "9.9")  # the version of the suite does not matter
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is not None
     monkeypatch.setattr(toy, "ROW", changed)
     assert ended(toy.plan(tmp_path), toy.ToyTask()) is None
@@ -281,7 +281,7 @@ def test_a_loader_that_dies_of_the_signal_takes_no_checkpoint_with_it(tmp_path: 
         def batches(self, first_step: int, last_step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             yield from super().batches(first_step, min(last_step, 13))
             if last_step > 13:
-                stop.left = 1  # the signal reached both
+                stop.left = 1  # the signal reached the trial and its loader
                 raise RuntimeError("DataLoader worker exited unexpectedly")
 
     stop = StopAt(1000)

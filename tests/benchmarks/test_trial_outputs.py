@@ -22,7 +22,7 @@ from tests.benchmarks.test_trial import StopAt, run
 
 
 class Speaking(toy.ToyTask):
-    """Says which class it takes every test example for."""
+    """Outputs the predicted class of every test example."""
 
     def evaluate(self, model: nn.Module, thorough: bool) -> Evaluation:
         result = super().evaluate(model, thorough)

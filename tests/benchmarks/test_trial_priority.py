@@ -37,7 +37,7 @@ def test_what_is_there_is_counted_by_recipe_data_and_arms(trials: list[Record]) 
     assert (more.have, more.next_seed, more.hours) == (set(), 0, RESNET18.hours)
     (elsewhere,) = stand(trials, [dataclasses.replace(SMALL, data="other")])
     assert (elsewhere.have, elsewhere.found, elsewhere.gate) == (set(), None, None)
-    assert elsewhere.target == pytest.approx(1.2 / 2)  # without a control of ours, half the paper's gain in points
+    assert elsewhere.target == pytest.approx(1.2 / 2)  # without our own control: half the paper's gain in points
 
 
 def test_other_hardware_and_interrupted_trials_tell_nothing_of_the_time_it_takes_here(trials: list[Record]) -> None:
@@ -81,12 +81,12 @@ def test_sensitivity_has_the_arms_of_the_answer_so_that_its_trials_may_replace_t
 def test_first_comes_what_narrows_most_per_hour_in_units_of_its_target() -> None:
     cheap, dear = standing(0, [], 0.5), standing(0, [], 2.0)
     assert following([dear, cheap]) is cheap
-    assert following([standing(3, [1.0, -1.0, 0.5], 0.5), cheap]) is cheap  # the first trial tells most
+    assert following([standing(3, [1.0, -1.0, 0.5], 0.5), cheap]) is cheap  # the first trial of a row narrows most
     wide, narrow = standing(3, [2.0, -2.0, 1.0], 1.0), standing(3, [1.0, -1.0, 0.5], 1.0)
     assert following([narrow, wide]) is wide
     assert following([narrow, dataclasses.replace(wide, hours=10.0)]) is narrow
     assert following([narrow, dataclasses.replace(wide, target=5.0)]) is narrow
-    # Below three gains the plan's spread counts: 1.96 x 0.3 x (1 - 1 / sqrt(2)) / 0.5 after the first trial.
+    # With fewer than three gains, the plan's spread is used: 1.96 x 0.3 x (1 - 1 / sqrt(2)) / 0.5 after the first trial.
     assert standing(1, [9.0], 1.0).narrowing == pytest.approx(1.96 * 0.3 * (1 - 0.5**0.5) / 0.5)
     # Without any, the gain is as uncertain as the claim: 1.0 - 1.96 x 0.3, in targets of 0.5.
     assert standing(0, [], 1.0).narrowing == pytest.approx((1.0 - 1.96 * 0.3) / 0.5)
@@ -112,7 +112,7 @@ def test_trials_that_are_not_of_the_table_cell_do_not_count(trials: list[Record]
     assert have({"hardware": trials[0].hardware.model_copy(update={"processes": 2})}) == 2
     assert have({"data": data.model_copy(update={"name": "copy"})}) == 2
     assert have({"data": data.model_copy(update={"subset": 0.5})}) == 2
-    assert have({"data": data.model_copy(update={"fingerprint": "0" * 16})}) == 2  # the same name for another state
+    assert have({"data": data.model_copy(update={"fingerprint": "0" * 16})}) == 2  # the same name, but other data
     fewer = trials[0].model_copy(update={"arms": {k: v for k, v in trials[0].arms.items() if k != "llr"}})
     (one,) = stand([fewer, *trials[1:]], [SMALL])
     assert one.have == {1, 2}

@@ -16,7 +16,7 @@ BOUND = 2.131846786 * 0.5**0.5  # t table, 4 degrees, one-sided 5 %
 
 
 def gains(mean: float, size: float = 0.1, seeds: int = 5) -> Measured:
-    """Gains about `mean` that examples do not alter, over controls of 40 points."""
+    """Gains around `mean` that are equal for all examples, over controls of 40 points."""
     values = mean + size * np.resize(SPREAD, seeds)
     controls = np.full(seeds, 40.0)
     return Measured(values, controls, np.repeat(values[:, None], 20, axis=1), np.repeat(controls[:, None], 20, axis=1))
@@ -42,7 +42,7 @@ def test_claim(mean: float, expected: str) -> None:
     measured = gains(mean)
     assert claim_answer(measured, 0.05) == expected
     share = relative(measured)
-    assert share is not None  # the bounds that are printed say the same
+    assert share is not None  # the printed bounds agree
     assert (share.lower >= 0.05) == (expected == "reached")
     assert (share.upper < 0.05) == (expected in ("excluded", "half excluded"))
     assert (share.upper < 0.025) == (expected == "half excluded")
@@ -104,7 +104,7 @@ def test_a_seed_more_or_less_removes_the_verdict_and_its_test() -> None:
         found = answers({row: evidence(1.0, seeds=frozenset(seeds))})[row]
         assert found.missing is not None
         assert (found.claim, found.direction, found.p, found.p_holm) == (None, None, None, None)
-        assert found.gain is not None  # told all the same
+        assert found.gain is not None  # reported also without a verdict
         assert found.share is not None
 
 
@@ -112,7 +112,7 @@ def test_rows_without_a_verdict_count_in_holm() -> None:
     gain = contrast(gains(0.5, 0.2))
     assert gain is not None
     assert len(FAMILY) == 7
-    assert 0.05 / 7 < gain.p < 0.05  # enough alone, not among seven
+    assert 0.05 / 7 < gain.p < 0.05  # significant alone, but not among seven
     found = answers({FAMILY[0]: evidence(0.5, 0.2), FAMILY[1]: evidence(9.0, gate=False)})
     assert found[FAMILY[0]].p_holm == pytest.approx(7 * gain.p)
     assert found[FAMILY[0]].direction == "no difference shown"
@@ -157,7 +157,8 @@ def test_the_pool_takes_rows_with_a_verdict() -> None:
     rows = {FAMILY[0]: evidence(1.0), FAMILY[1]: evidence(3.0), FAMILY[2]: evidence(9.0, gate=False)}
     found = effects(rows, answers(rows))
     assert [one.row for one in found] == list(FAMILY[:2])
-    assert [one.share for one in found] == pytest.approx([0.5, 1.5])  # 1 and 3 of 40 points, of a claim of 2
+    # Gains of 1 and 3 points; the claim is 2 points (5 % of 40).
+    assert [one.share for one in found] == pytest.approx([0.5, 1.5])
     assert found[0].error == pytest.approx(0.1 * 0.5**0.5 / 2)
     pooled = pool(found)
     assert pooled is not None

@@ -32,7 +32,7 @@ TWICE = dataclasses.replace(
 def seen(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Record, list[dict[str, Tensor]], list[dict[str, Tensor]]]:
-    """A trial of two iterations; its masks as they were drawn; weights at D, then at the end of every phase of dsd."""
+    """A trial of two iterations, its masks in the order drawn, and weights at the ends of D and of every phase of dsd."""
     masks: list[dict[str, Tensor]] = []
     weights: list[dict[str, Tensor]] = []
     patch = pytest.MonkeyPatch()
@@ -91,7 +91,7 @@ def test_each_bin_holds_its_lower_edge_and_what_lies_outside_is_counted() -> Non
     log.before_pruning(model, ())
     assert log.histograms is not None
     scale = log.histograms.limit / 4
-    with torch.no_grad():  # as many standard deviations, whatever that is
+    with torch.no_grad():  # scale the values above, which are in standard deviations
         model.weight.mul_(scale)
     log.after_pruning(model, {"weight": torch.ones(2, 4, dtype=torch.bool)})
     point = log.histograms.points[1]

@@ -1,4 +1,4 @@
-"""A campaign file: what is refused, what is left to run, what it costs, and what the Python API makes of it."""
+"""A campaign file: errors, the trials left to run, their cost, and the Python API."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def smoke(tmp_path: Path) -> Path:
 
 
 def finished(options: Run) -> Record:
-    """A record as the trial of `options` would leave, its numbers another trial's."""
+    """A record of the trial of `options`, with the numbers of another trial."""
     old = store.read(next((ROOT / "tests" / "golden" / "records").glob("imagenet_resnet18-smoke-*.json")))
     row = ROWS[options.row]
     facts: dict[str, Any] = {
@@ -118,7 +118,7 @@ def test_trials_are_ordered_by_seed_and_the_finished_and_failed_are_left_out(
         assert len(queue.left()) == 3
     on_gpu = records[0].hardware.model_copy(update={"gpu": "NVIDIA H200"})
     records[0] = finished(runs[0]).model_copy(update={"hardware": on_gpu})
-    assert [one.hours for one in queue.left()] == [0.5, None]  # another kind of hardware tells nothing of the time
+    assert [one.hours for one in queue.left()] == [0.5, None]  # times on other hardware are not used
 
 
 def test_a_trial_that_another_process_is_running_is_not_submitted(smoke: Path, tmp_path: Path) -> None:

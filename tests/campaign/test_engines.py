@@ -1,4 +1,4 @@
-"""A campaign through every engine, with a trial killed between two checkpoints inside S, beside a plain run: equal bit for bit."""
+"""A campaign by every engine, in which a trial is killed between two checkpoints inside S, equals a plain run bit for bit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def start(role: str, action: str, folder: Path, *words: str) -> subprocess.Compl
 
 
 def records(out: Path) -> dict[int, dict[str, Any]]:
-    """Seed to what its record says, but for the clock."""
+    """Return the records by seed, without times and other fields that may differ."""
 
     def strip(value: Any) -> Any:
         if isinstance(value, dict):
@@ -47,7 +47,7 @@ def weights(out: Path) -> dict[str, bytes]:
 
 
 def curves(out: Path) -> dict[str, list[dict[str, Any]]]:
-    """Trial to the evaluations and ends of phases in its progress file, which no resumption may repeat or leave out."""
+    """Return by trial the evaluations and phase ends in its progress file. A resumed trial must neither repeat nor omit any."""
     return {
         path.stem: [
             {key: value for key, value in line.items() if key not in _CLOCK}

@@ -1,4 +1,4 @@
-"""Trials on this machine: how many at a time, on which GPU, what a signal does, and what happens to one that is killed."""
+"""Trials on this machine: how many at a time, on which GPU, the effect of signals, and killed trials."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A campaign of two tiny smoke trials, and a trainer of them that is killed once, between two checkpoints inside S.
+"""A campaign of two tiny smoke trials, and their trainer, which is killed once, between two checkpoints inside S.
 
 `python -m tests.campaign.trainer drive ACTION MARK WORD...` is `python -m benchmarks WORD...` whose trials are run by
 `python -m tests.campaign.trainer train ACTION MARK run ...`. Checkpoints are written after every step. The first trial that
-comes to the middle of S creates the file MARK and does ACTION.
+reaches the middle of S creates the file MARK and does ACTION.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ options = { subset = 0.1, save_weights = true, device = "cpu" }
 
 
 def kill_trial() -> None:
-    """Kill the trial, as the kernel does where memory runs out."""
+    """Kill the trial, as the kernel does when memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -50,7 +50,7 @@ def kill_both() -> None:
 
 
 def time_limit() -> None:
-    """Do as Slurm does shortly before the time limit; the trial is asked to stop meanwhile."""
+    """Send the signal of Slurm shortly before the time limit; meanwhile the trial is asked to stop."""
     os.kill(os.getppid(), signal.SIGUSR2)
     time.sleep(3)
 

@@ -1,4 +1,4 @@
-"""One of two processes of test_ddp.py: `ddp_worker.py RANK FOLDER` leaves FOLDER/RANK.pt."""
+"""One of two processes of test_ddp.py: `ddp_worker.py RANK FOLDER` writes FOLDER/RANK.pt."""
 
 import copy
 import sys

@@ -1,4 +1,4 @@
-"""One of two processes of test_fsdp.py: `fsdp_worker.py RANK FOLDER` leaves FOLDER/RANK.pt."""
+"""One of two processes of test_fsdp.py: `fsdp_worker.py RANK FOLDER` writes FOLDER/RANK.pt."""
 
 import copy
 import sys
@@ -57,7 +57,7 @@ def shard(model: nn.Module) -> nn.Module:
 
 
 def phases(rank: int, sizes: tuple[int, ...], sharded: bool, make: type, state: str, scope: str) -> dict[str, object]:
-    """Return what a run through D, S and D2 gives, on one model or on its shards: of each rank its half of every batch."""
+    """Return the results of D, S and D2 on a whole model or a sharded one. With shards, each rank trains on half of every batch."""
     model = shard(network(sizes)) if sharded else network(sizes)
     optimizer = make(model.parameters(), lr=0.01)
     one = dsd.Phases(0.5, 2, 2 + STEPS, state=state, scope=scope)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Two gloo processes of a worker script, each of which leaves a file of results."""
+"""Runs a worker script in two gloo processes, each of which writes a file of results."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import dsd
 
 
 def run_two(worker: str, folder: Path) -> list[dict[str, Any]]:
-    """Run `WORKER RANK FOLDER` for ranks 0 and 1; return what they left in FOLDER/RANK.pt. WORKER is a path, or a name here."""
+    """Run `WORKER RANK FOLDER` for ranks 0 and 1; return the contents of FOLDER/RANK.pt. WORKER is a path, or a name here."""
     root = str(Path(dsd.__file__).parent.parent)
     environment = os.environ | {"PYTHONPATH": root, "GLOO_SOCKET_IFNAME": "lo"}
     script = str(Path(__file__).parent / worker)

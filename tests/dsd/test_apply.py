@@ -31,7 +31,7 @@ def test_an_average_is_masked_where_it_is_evaluated(
             assert positive_zero(weight[~kept])
             assert torch.equal(weight[kept], before[name][kept])
             assert not weight._post_accumulate_grad_hooks
-        averaged.update_parameters(model)  # and runs on
+        averaged.update_parameters(model)  # the average continues
         assert all(positive_zero(averaged.module.get_parameter(n)[~kept]) for n, kept in masks.items())
 
 

@@ -1,4 +1,4 @@
-"""What runs through other code on a GPU than on a CPU."""
+"""Code paths that differ between GPU and CPU."""
 
 import pytest
 import torch

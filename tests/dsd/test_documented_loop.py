@@ -1,4 +1,4 @@
-"""The loop that resumes, as dsd/README.md prints it: stopped between two checkpoints inside S, it goes on bit for bit."""
+"""The resumable loop of dsd/README.md: stopped between two checkpoints inside S, it resumes bit for bit."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""FSDP2 (`fully_shard`) on two gloo processes: as on one model, with even, uneven and empty shards."""
+"""FSDP2 (`fully_shard`) on two gloo processes gives the results of one model, with even, uneven and empty shards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sparse phase under every optimizer: pruned weights are +0.0 after every step, kept ones train as if alone."""
+"""The sparse phase with every optimizer: pruned weights stay +0.0, and kept ones train as in a masked network."""
 
 import copy
 from collections.abc import Callable
@@ -58,14 +58,13 @@ def test_dense_sparse_dense(name: str, state, model: nn.Module, step, positive_z
             assert (weight[kept] != 0).all()
     assert no_hook_is_left(model, optimizer)
     assert all(model.get_parameter(n) is parameter for n, parameter in before.items())
-    assert all(
-        positive_zero(model.get_parameter(n)[~kept]) for n, kept in masks.items()
-    )  # revived weights start at zero
+    # Revived weights start at zero.
+    assert all(positive_zero(model.get_parameter(n)[~kept]) for n, kept in masks.items())
     for i in range(2):
         step(model, optimizer, i)
     for n, kept in masks.items():
         weight = model.get_parameter(n)
-        assert (weight[~kept] != 0).all()  # ... and move
+        assert (weight[~kept] != 0).all()  # and then change
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -124,7 +123,7 @@ def test_a_zero_sparsity_phase_equals_plain_training_bit_for_bit(model: nn.Modul
     optimizer, plain_optimizer = (optim.SGD(m.parameters(), lr=0.1, momentum=0.9) for m in (model, plain))
     with dsd.sparse(model, optimizer, 0.0, state="keep") as masks:
         assert all(mask.all() for mask in masks.values())
-        assert no_hook_is_left(model, optimizer)  # there is none even inside
+        assert no_hook_is_left(model, optimizer)  # no hook even inside the phase
         for i in range(5):
             step(model, optimizer, i)
     for i in range(5):
@@ -199,7 +198,7 @@ def test_clipping_sees_the_norm_of_the_masked_gradient(model: nn.Module, batch) 
         torch.testing.assert_close(clip_grad_norm_(model.parameters(), 1e-3), expected)
         weights = [unmasked.get_parameter(n) for n in masks]
         ratio = clip_grad_norm_(weights, 1e9) / torch.cat([grads[n].flatten() for n in masks]).norm()
-        assert 1.2 < ratio < 1.6  # what masking after the step alone would let clipping see
+        assert 1.2 < ratio < 1.6  # clipping would use this norm if only weights were masked
 
 
 def test_an_overflowed_step_is_skipped_and_leaves_weights_masked_and_finite(

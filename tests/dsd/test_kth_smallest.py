@@ -1,4 +1,4 @@
-"""The sampled selection against its definition: a stable sort by magnitude, on inputs made to mislead it."""
+"""The sampled selection equals its definition, a stable sort by magnitude, also on inputs made to mislead it."""
 
 import pytest
 import torch
@@ -24,13 +24,13 @@ KINDS = {
 
 
 def pruned_by_sorting(values: Tensor, count: int) -> Tensor:
-    """Positions of the `count` smallest magnitudes, of equal ones the first; denormals are exact in float64."""
+    """Return the indices of the `count` smallest magnitudes, the first of equal ones. Denormals are exact in float64."""
     return values.double().abs().flatten().argsort(stable=True)[:count].sort().values
 
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a thousand values be many parts, each with its own candidates."""
+    """Reduce PART, so that a thousand values are many parts, each with its own candidates."""
     monkeypatch.setattr(kth_smallest, "PART", 64)
 
 
@@ -94,9 +94,8 @@ def test_a_sample_that_misleads_costs_a_second_pass_and_nothing_else(
     sweep = kth_smallest._sweep
     monkeypatch.setattr(kth_smallest, "_sweep", lambda *args: sweeps.append(args[-2:]) or sweep(*args))
     largest = values.abs().argmax()
-    monkeypatch.setattr(
-        kth_smallest, "_spread", lambda number, size: largest.repeat(number).numpy()
-    )  # sees one weight only
+    # The sample is only one weight.
+    monkeypatch.setattr(kth_smallest, "_spread", lambda number, size: largest.repeat(number).numpy())
     mask = all_but_smallest({"w": values}, count)["w"]
     assert torch.equal((~mask).nonzero().flatten(), pruned_by_sorting(values, count))
     assert len(sweeps) == (2 if count in (5_000,) else 1)
@@ -119,7 +118,7 @@ def test_few_values_of_many_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
 def test_nan_is_refused_wherever_it_lies(place: int, sparsity: float, dtype: torch.dtype) -> None:
     values = torch.full((1000,), float("inf"), dtype=dtype)
-    assert int((~dsd.magnitude_mask(values, sparsity)).sum()) == round(1000 * sparsity)  # infinity is a magnitude
+    assert int((~dsd.magnitude_mask(values, sparsity)).sum()) == round(1000 * sparsity)  # infinity is allowed
     values[place] = -float("nan")
     with pytest.raises(ValueError, match=r"^fc6 holds NaN"):
         dsd.magnitude_mask(values, sparsity, name="fc6")

@@ -63,7 +63,7 @@ def test_counts_round_half_to_even() -> None:
 
 
 def test_float64_is_not_narrowed() -> None:
-    weight = torch.tensor([1 + 2e-15, 1 + 1e-15, 1 + 3e-15], dtype=torch.float64)  # one value in float32
+    weight = torch.tensor([1 + 2e-15, 1 + 1e-15, 1 + 3e-15], dtype=torch.float64)  # equal in float32
     assert dsd.magnitude_mask(weight, 1 / 3).tolist() == [True, False, True]
 
 
@@ -106,7 +106,7 @@ def test_select_globally_prunes_one_exact_count_of_all(model: nn.Module) -> None
     assert int((~together).sum()) == round(0.37 * weights.numel())
     assert torch.equal(together, stable_order_mask(weights, round(0.37 * weights.numel())))
     shares = [float((~mask).float().mean()) for mask in masks.values()]
-    assert max(shares) - min(shares) > 0.1  # and so it is another rule than by layer
+    assert max(shares) - min(shares) > 0.1  # unlike the rule by layer
 
 
 def test_random_masks_have_the_same_counts_and_follow_the_generator(model: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Masks that move within a phase: what becomes of weights, gradients and optimizer state; SET and RigL."""
+"""Masks that change within a phase: their weights, gradients and optimizer state; SET and RigL."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def test_grown_weights_move_at_their_neighbours_pace() -> None:
         grown = ~held["weight"]
         held.move({"weight": torch.ones(32, 32, dtype=torch.bool)})
         steps(1)
-        assert 0.5 < float(layer.weight.detach()[grown].abs().mean()) / 1e-4 < 1.1  # learning rates; 10 from zero state
+        # The step in learning rates. From zero state it would be 10.
+        assert 0.5 < float(layer.weight.detach()[grown].abs().mean()) / 1e-4 < 1.1
         assert not optimizer.state[layer.weight]["square_avg"].isnan().any()
 
 
@@ -101,7 +102,7 @@ def test_a_mask_that_pruned_nothing_can_begin_to(model: nn.Module, step: Any, po
         step(model, optimizer, 0)
         mask = torch.rand(34, 128) > 0.5
         held.move({"6.weight": mask})
-        mask.fill_(True)  # the caller's own
+        mask.fill_(True)  # the caller's tensor; the held mask is a copy
         step(model, optimizer, 1)
         assert 0.4 < float(held["6.weight"].float().mean()) < 0.6
         assert positive_zero(model[6].weight[~held["6.weight"]])

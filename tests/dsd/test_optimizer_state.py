@@ -1,4 +1,4 @@
-"""How far the first step of a phase moves, under each policy, in units of the learning rate."""
+"""The size of a phase's first update under each policy, in units of the learning rate."""
 
 import copy
 from collections.abc import Callable
@@ -26,7 +26,7 @@ ADAPTIVE: dict[str, Callable[..., optim.Optimizer]] = {
 
 
 def noisy_steps(layer: nn.Linear, optimizer: optim.Optimizer, steps: int, seed: int = 0) -> None:
-    """Gradients are all noise: fresh Gaussian input and target for every step, so their size does not drift."""
+    """Train on fresh Gaussian inputs and targets in every step, so that gradients are noise and their size does not drift."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -47,9 +47,9 @@ def first_update(layer: nn.Linear, optimizer: optim.Optimizer) -> Tensor:
 def test_first_updates_of_both_phases_stay_within_about_one_learning_rate(name: str, policy) -> None:
     layer = nn.Linear(32, 32)
     optimizer = ADAPTIVE[name](layer.parameters())
-    # A mean square over 1,000 steps is itself low until some 2,000 have passed.
+    # A mean square with alpha = 0.999 starts at zero and is too low for about 2,000 steps.
     steps = 2500 if optimizer.defaults.get("alpha") == 0.999 else 500
-    # NAdam's own first step is 1.056; momentum that is kept goes on at 0.75 / sqrt(1 - 0.9 ** 2) = 1.7 and more.
+    # NAdam's first step is 1.056. With kept momentum, steps are 0.75 / sqrt(1 - 0.9 ** 2) = 1.7 or more.
     most = 3 if (name, policy) == ("rmsprop_momentum", "keep") else 1.06
     noisy_steps(layer, optimizer, steps)
     with dsd.sparse(layer, optimizer, 0.5, state=policy) as masks:
@@ -91,7 +91,8 @@ def test_sgd_momentum_starts_from_rest_when_fresh() -> None:
     kept_on = first_update(*copy.deepcopy((layer, optimizer))).mean() / layer.weight.grad.abs().mean()
     dsd.restart(optimizer)
     update = first_update(layer, optimizer)
-    torch.testing.assert_close(update, layer.weight.grad.abs(), rtol=1e-2, atol=1e-2)  # exactly one gradient
+    # The update is exactly one gradient.
+    torch.testing.assert_close(update, layer.weight.grad.abs(), rtol=1e-2, atol=1e-2)
     assert kept_on > 1.5
 
 
@@ -150,7 +151,7 @@ def test_a_fresh_mean_square_is_the_mean_over_kept_entries_and_all_else_is_zero(
     noisy_steps(layer, optimizer, 20)
     state = optimizer.state[layer.weight]
     mask = torch.rand(32, 32) > 0.5
-    state["square_avg"][~mask] = 1e9  # must not count
+    state["square_avg"][~mask] = 1e9  # pruned weights must not count
     expected = float(state["square_avg"][mask].double().mean())
     dsd.restart(optimizer, "fresh", {"weight": mask}, model=layer)
     assert state["square_avg"].unique().tolist() == [pytest.approx(expected, rel=1e-6)]
@@ -173,14 +174,15 @@ def test_without_history_the_mean_square_starts_at_the_gradients_own(make) -> No
     layer = nn.Linear(32, 32)
     optimizer = make(layer.parameters())
     dsd.restart(optimizer)
-    assert not optimizer.state  # no history, no gradient: left to the optimizer
+    assert not optimizer.state  # without history and gradient, the optimizer makes the state
     noisy_steps(layer, optim.SGD(layer.parameters(), lr=0.0), 1)
     dsd.restart(optimizer)
     made = copy.deepcopy(optimizer.state[layer.weight])
     mean_square = float(layer.weight.grad.double().square().mean())
     torch.testing.assert_close(made["square_avg"], torch.full((32, 32), mean_square))
     if "capturable" in make.keywords:
-        optimizer.param_groups[0]["capturable"] = False  # has no CPU kernel; only its state's shape is of interest
+        # capturable has no CPU kernel; only the shape of its state matters here.
+        optimizer.param_groups[0]["capturable"] = False
     assert first_update(layer, optimizer).mean() < 1.05
     new = make(layer.parameters())
     new.param_groups[0]["capturable"] = False
@@ -255,7 +257,7 @@ def test_complex_weights_have_a_mean_square_in_both_parts() -> None:
     wanted = torch.full((4, 4, 2), 5.0)  # (9 + 1) / 2
     torch.testing.assert_close(torch.view_as_real(optimizer.state[weight]["square_avg"]), wanted)
     torch.view_as_real(optimizer.state[weight]["square_avg"])[..., 0] = 9.0
-    dsd.restart(optimizer)  # with
+    dsd.restart(optimizer)  # with history
     torch.testing.assert_close(torch.view_as_real(optimizer.state[weight]["square_avg"]), torch.full((4, 4, 2), 7.0))
 
 

@@ -44,9 +44,8 @@ def test_weights_are_taken_in_order_and_the_rest_has_reasons(model: nn.Module) -
         "3.bias": "fewer than two dimensions (a bias or a normalisation's scale)",
         "6.bias": "fewer than two dimensions (a bias or a normalisation's scale)",
     }
-    assert list(dsd.prunable(nn.Sequential(nn.Conv2d(3, 4, 3))).weights) == [
-        "0.weight"
-    ]  # the first layer is not guessed
+    # The first layer is not skipped by default.
+    assert list(dsd.prunable(nn.Sequential(nn.Conv2d(3, 4, 3))).weights) == ["0.weight"]
 
 
 def test_a_layer_that_has_no_shape_yet_is_refused_unless_it_is_skipped() -> None:
@@ -119,7 +118,7 @@ def compiled(module: nn.Module) -> nn.Module:
 
 
 class Fabric(nn.Module):
-    """As Lightning Fabric wraps a model."""
+    """Wraps a model as Lightning Fabric does."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -136,7 +135,7 @@ def test_wrappers_are_looked_through(wrap, model: nn.Module) -> None:
     assert found.weights["6.weight"] is model[6].weight
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # of dynamo's own making
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # caused by dynamo itself
 def test_a_compiled_submodule_does_not_change_names(model: nn.Module) -> None:
     names = list(dsd.prunable(model).weights)
     model[3] = compiled(model[3])

@@ -1,4 +1,4 @@
-"""Sparse phases by the number of the step: as `sparse` does it, and resumed at every step as if never stopped."""
+"""Sparse phases by step number equal those of `sparse`, and a run resumed at any step equals an uninterrupted one."""
 
 from __future__ import annotations
 

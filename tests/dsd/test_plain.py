@@ -19,7 +19,7 @@ INDUCTOR = [
         not (HEADER.exists() and any(map(shutil.which, ("g++", "clang++")))),
         reason="Inductor needs a C++ compiler and Python's header files",
     ),
-    pytest.mark.filterwarnings("ignore", "error:pruned weights"),  # of torch, whose releases warn of different things
+    pytest.mark.filterwarnings("ignore", "error:pruned weights"),  # warnings of torch differ between releases
 ]
 
 
@@ -54,7 +54,7 @@ def test_copies_made_before_inside_and_after_are_plain(how: str, model: nn.Modul
         assert not any(p._post_accumulate_grad_hooks for p in other.parameters())
         assert not other_optimizer._optimizer_step_post_hooks
         step(other, other_optimizer, 3)
-        assert int((other[6].weight == 0).sum()) == 0  # a copy holds no mask: it trains densely, gradients and all
+        assert int((other[6].weight == 0).sum()) == 0  # a copy has no mask: it trains densely
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
@@ -86,8 +86,8 @@ def test_recurrent_layers(kind, positive_zero) -> None:
 
 
 @pytest.mark.timeout(900)  # Inductor's first start takes a minute
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own use of torch.jit
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # dynamo's own
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # caused by inductor, which uses torch.jit
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # caused by dynamo itself
 @pytest.mark.parametrize("backend", ["eager", "aot_eager", pytest.param("inductor", marks=INDUCTOR)])
 @pytest.mark.parametrize("when", ["before", "inside"])
 def test_compiled_models(backend: str, when: str, model: nn.Module, step, positive_zero) -> None:

@@ -1,4 +1,4 @@
-"""What looks like a weight and is none: spared, or refused, with a reason."""
+"""Parameters that look like plain weights but are not: left dense or refused, with a reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOOKED = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is depr
 
 
 class Block(nn.Module):
-    """A block as ConvNeXt and Swin have it."""
+    """A block with scale parameters like those of ConvNeXt and Swin."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def test_a_scripted_module_is_refused_unless_skipped(make: Callable[[nn.Module],
 
 
 class FullyShardedDataParallel(nn.Sequential):
-    """FSDP1 by name: what it makes of weights is flat."""
+    """Stands for FSDP1, which flattens weights: it has the same class name."""
 
 
 def test_flattened_weights_are_refused_before_anything_changes() -> None:
@@ -115,7 +115,7 @@ def test_flattened_weights_are_refused_before_anything_changes() -> None:
 
 
 class Wrapped(torch.Tensor):
-    """A tensor of another type, as quantisation and sharding make it."""
+    """A tensor subclass, as in quantisation and sharding."""
 
 
 def inference() -> Tensor:

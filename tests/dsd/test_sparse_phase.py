@@ -1,4 +1,4 @@
-"""Entering, leaving, resuming, and what is refused."""
+"""Entering, leaving and resuming a sparse phase, and refused arguments."""
 
 import copy
 from contextlib import ExitStack
@@ -111,7 +111,7 @@ def test_one_weight_is_held_once(model: nn.Module, optimizer: optim.Optimizer) -
             with pytest.raises(ValueError, match=r"6\.weight is held by a mask already"), context:
                 raise AssertionError
         assert same(bits(model), before)
-        with dsd.sparse(model, optimizer, 0.5, skip=["3", "6"]) as other:  # another weight may be
+        with dsd.sparse(model, optimizer, 0.5, skip=["3", "6"]) as other:  # another weight can be held
             assert int((model[0].weight == 0).sum()) == int((~other["0.weight"]).sum()) == 108
     with dsd.sparse(model, optimizer, 0.5):
         pass
@@ -119,7 +119,7 @@ def test_one_weight_is_held_once(model: nn.Module, optimizer: optim.Optimizer) -
 
 
 def test_a_holder_that_was_forgotten_holds_nothing_else(model: nn.Module, optimizer: optim.Optimizer) -> None:
-    forgotten = ExitStack()  # an exception elsewhere, and nobody left the phase
+    forgotten = ExitStack()  # the phase is never left, for example after an exception elsewhere
     forgotten.enter_context(dsd.sparse(model, optimizer, 0.5))
     copied = copy.deepcopy(model)
     with dsd.sparse(copied, optim.SGD(copied.parameters(), lr=0.1), 0.5):
@@ -216,4 +216,4 @@ def test_a_learning_rate_scheduler_made_inside_or_outside_does_no_harm(
             step(model, optimizer, i)
             scheduler.step()
             assert all(positive_zero(model.get_parameter(n)[~kept]) for n, kept in masks.items())
-    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.001)  # restarting touches no rate
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.001)  # a restart does not change the learning rate

@@ -1,4 +1,4 @@
-"""Shares by pattern, and Erdos-Renyi-kernel shares."""
+"""Sparsity by name pattern, and Erdos-Renyi-kernel sparsity."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def test_erk_prunes_the_share_of_all_that_was_asked_for(sparsity: float, model: 
 def test_erk_densities_follow_sums_over_products_and_full_layers_stay_dense() -> None:
     net = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.Conv2d(8, 64, 3, bias=False), nn.Linear(64, 512, bias=False))
     shares = dsd.erk(net, 0.5)
-    assert shares["0.weight"] == 0.0  # (3 + 8 + 3 + 3) / 216 is eleven times what it is in the others
+    # (3 + 8 + 3 + 3) / 216 is over four times that of the others: its density would exceed 1.
+    assert shares["0.weight"] == 0.0
     density = {name: 1 - share for name, share in shares.items()}
     raw = {"1.weight": (8 + 64 + 3 + 3) / (8 * 64 * 9), "2.weight": (64 + 512) / (64 * 512)}
     assert density["1.weight"] / density["2.weight"] == pytest.approx(raw["1.weight"] / raw["2.weight"])

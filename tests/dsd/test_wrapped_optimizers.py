@@ -1,4 +1,4 @@
-"""Wrapped optimizers, steps in two parts, and steps that the given optimizer does not take: held, or refused in words."""
+"""Wrapped optimizers, steps in two parts, and updates outside the given optimizer: held, or refused with an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import dsd
 
 
 class Accelerated(optim.Optimizer):
-    """As Accelerate wraps: a subclass that never calls Optimizer's __init__."""
+    """Wraps as Accelerate does: a subclass that never calls Optimizer's __init__."""
 
     def __init__(self, optimizer: optim.Optimizer) -> None:
         self.optimizer = optimizer
@@ -30,7 +30,7 @@ class Accelerated(optim.Optimizer):
 
 
 class Plain:
-    """As fastai and Lightning wrap: no Optimizer at all."""
+    """Wraps as fastai and Lightning do: not a subclass of Optimizer."""
 
     def __init__(self, opt: Any) -> None:
         self.opt = opt
@@ -43,7 +43,7 @@ class Plain:
 
 
 class Many(Plain):
-    """As Megatron and Ranger chain: several in a list, each with weights of its own."""
+    """Chains optimizers in a list as Megatron and Ranger do; each has its own weights."""
 
     def __init__(self, *optimizers: optim.Optimizer) -> None:
         self.chained_optimizers = optimizers
@@ -58,7 +58,7 @@ class Many(Plain):
 
 
 class Sharpness(optim.Optimizer):
-    """SAM in its usual form: two calls a batch, and no `step`. With `own`, the second makes the step itself."""
+    """SAM in its usual form: two calls per batch, and no `step`. With `own`, the second call updates the weights itself."""
 
     def __init__(self, params: Iterable[Tensor], own: bool = False) -> None:
         super().__init__(params, {"lr": 0.1})
@@ -88,7 +88,7 @@ class Sharpness(optim.Optimizer):
 
 
 class Slow:
-    """Lookahead as it is often written: no hooks of its own, slow weights beside any state, written through `.data`."""
+    """Lookahead in a common form: no hooks, slow weights outside the optimizer's state, written through `.data`."""
 
     def __init__(self, optimizer: optim.Optimizer, every: int) -> None:
         self.optimizer, self.every, self.steps = optimizer, every, 0
@@ -108,7 +108,7 @@ class Slow:
 
 
 class Handing:
-    """As Lightning and Fabric wrap: of the wrapped one's class by name, and every attribute is that one's, hooks among them."""
+    """Wraps as Lightning and Fabric do: a subclass of the wrapped optimizer's class that shares its attributes, also its hooks."""
 
     def __init__(self, optimizer: optim.Optimizer) -> None:
         self._optimizer = optimizer
@@ -156,7 +156,7 @@ def test_a_wrapped_optimizer_is_held_and_restarted(
     for i in range(2):
         step(model, optimizer, i)
     with dsd.sparse(model, optimizer, 0.5) as masks:
-        assert model[6].weight not in inner.state  # fresh
+        assert model[6].weight not in inner.state  # the state is fresh
         assert len(inner._optimizer_step_post_hooks) == 1
         for i in range(3):
             step(model, optimizer, i)
@@ -311,5 +311,5 @@ def test_a_weight_that_moves_later_than_the_first_steps_is_noticed(model: nn.Mod
         for i in range(300):
             step(model, optimizer, i)
             if i > 50:
-                model[3].weight.data.add_(1.0)  # which no version tells of
+                model[3].weight.data.add_(1.0)  # `.data` does not change the version counter
         raise AssertionError

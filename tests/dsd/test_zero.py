@@ -16,7 +16,7 @@ AWKWARD = torch.tensor([float("nan"), float("-inf"), float("inf"), -0.0, 0.0, -1
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
 def _threads(request: pytest.FixtureRequest, _one_thread_one_seed: None) -> None:
-    """One thread runs through numpy, several through torch."""
+    """One thread uses NumPy, several use torch."""
     torch.set_num_threads(request.param)
 
 

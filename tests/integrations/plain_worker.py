@@ -1,4 +1,4 @@
-"""One of two processes of test_plain_torch.py: `plain_worker.py RANK FOLDER` leaves FOLDER/RANK.pt.
+"""One of two processes of test_plain_torch.py: `plain_worker.py RANK FOLDER` writes FOLDER/RANK.pt.
 
 DistributedDataParallel, torch.compile, GradScaler with autocast and a running average, all at once.
 """

@@ -1,4 +1,4 @@
-"""One of two processes of test_processes.py: `TRAINER=lightning process_worker.py RANK FOLDER` leaves FOLDER/RANK.pt."""
+"""One of two processes of test_processes.py: `TRAINER=lightning process_worker.py RANK FOLDER` writes FOLDER/RANK.pt."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def transformers(folder: Path) -> Callable[[int], list[Tensor]]:
 
 def main(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
-    # What torchrun sets. The trainers find the processes met already.
+    # The variables that torchrun sets. The process group exists before the trainers start.
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)

@@ -1,4 +1,4 @@
-"""A short run in every framework: what is trained, when it is pruned, and what must hold."""
+"""A short run for every framework: the network, the sparse phase and the checks."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def sgd(parameters: Iterable[Any]) -> torch.optim.SGD:
 
 
 class Watch:
-    """Looks after every step: in the sparse phase pruned weights are +0.0, as many as they should be, and kept ones are not.
+    """Checks every step of the sparse phase: exactly the pruned weights are +0.0, and their number is right.
 
-    All processes hold the same masks.
+    All processes must have the same masks.
     """
 
     def __init__(self, first: int) -> None:
@@ -63,7 +63,7 @@ class Watch:
                 assert all(torch.equal(one.bool(), kept) for one in held)
 
     def done(self, model: nn.Module) -> None:
-        """In the end every step of the phase was seen, and all weights are dense again."""
+        """Check at the end that every step of the phase was seen and that no weight is zero."""
         assert self.seen == SPARSE[max(self.first - BEGIN, 0) :]
         assert all(weight.all() for weight in model.parameters())
 
@@ -89,7 +89,7 @@ def same(found: list[Tensor], wanted: list[Tensor]) -> bool:
 
 
 class Run(Protocol):
-    """A run in somebody's own loop."""
+    """A run in a plain training loop."""
 
     phases: dsd.Phases
     plain: nn.Module
@@ -102,7 +102,7 @@ class Run(Protocol):
 
 
 def resumes_at_every_step(make: Callable[[], Run], ended: Callable[[dict[str, Any]], None] = lambda end: None) -> None:
-    """Run through once, then from a checkpoint of every step in the sparse phase; all must end in the same bits.
+    """Run once completely, then resume from a checkpoint at every step of the sparse phase. All must end with the same bits.
 
     `ended` gets the states at the end of every run.
     """

@@ -1,4 +1,4 @@
-"""Accelerate: a prepared model and optimizer, accumulated and clipped, and its own checkpoints."""
+"""Accelerate: a prepared model and optimizer, gradient accumulation and clipping, and its own checkpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from accelerate.state import AcceleratorState
 
 
 def train(folder: Path, first: int, each: int, **options: Any) -> list[Tensor]:
-    AcceleratorState._reset_state(reset_partial_state=True)  # one process keeps one precision
+    # Without this, the process keeps the precision of its first run.
+    AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=True, gradient_accumulation_steps=each, **options)
     plain = runs.network()
     model, optimizer = accelerator.prepare(plain, runs.sgd(plain.parameters()))

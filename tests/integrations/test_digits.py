@@ -1,4 +1,4 @@
-"""examples/digits.py: real data, from end to end, on two seeds and few epochs."""
+"""examples/digits.py from end to end: real data, two seeds, few epochs."""
 
 from __future__ import annotations
 

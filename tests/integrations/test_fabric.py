@@ -1,4 +1,4 @@
-"""Fabric: models and optimizers that it has set up, and its own checkpoints."""
+"""Fabric: models and optimizers after its `setup`, and its own checkpoints."""
 
 from __future__ import annotations
 

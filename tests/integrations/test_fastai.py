@@ -1,4 +1,4 @@
-"""fastai: a Learner over an optimizer of torch, clipped, and stopped at every step of the sparse phase."""
+"""fastai: a Learner with a torch optimizer and clipping, stopped at every step of the sparse phase."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Looks(Callback):
     def after_batch(self) -> None:
         if not self.training:
             return
-        done = self.first + self.train_iter  # which the Learner has counted up already
+        done = self.first + self.train_iter  # the Learner has already counted this batch
         self.watch.look(done - 1, self.phases.masks, self.model)
         if not self.first:
             self.learn.save(self.folder / str(done))

@@ -1,4 +1,4 @@
-"""Lightning's Trainer: clipped, accumulated, in bfloat16, and stopped at every step of the sparse phase."""
+"""Lightning's Trainer: clipping, accumulation, bfloat16, stopped at every step of the sparse phase."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Module(LightningModule):
         self.model = runs.network()
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        # By its number: resumed in the middle of an epoch, Lightning hands out the first batches again.
+        # Take the batch by its number: after a resume within an epoch, Lightning gives the first batches again.
         number = self.trainer.world_size * batch_idx + self.trainer.global_rank
         return runs.loss_of(self.model(runs.BATCHES[number].to(batch.dtype)))
 

@@ -1,4 +1,4 @@
-"""What `prunable` selects in common models: the table of docs/how-it-works.md."""
+"""The weights that `prunable` selects in common models: the table of docs/how-it-works.md."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def conformer() -> nn.Module:
     return torchaudio.models.Conformer(8, 2, 16, 2, 31)
 
 
-# The model, how many weights are pruned, which kinds of excluded names, and what the last column skips of it.
+# The model, the number of pruned weights, parts of the excluded names, and the weights that each `skip` pattern removes.
 MODELS = [
     (resnet18, 20 + 1, ("bn", "downsample", ".bias"), {"conv1": ["conv1.weight"]}),
     (

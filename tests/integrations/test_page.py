@@ -1,4 +1,4 @@
-"""The recipes of docs/frameworks.md: five lines at most, each of which a test of that framework runs as it stands."""
+"""The recipes of docs/frameworks.md: five lines at most, and a test of the framework runs each line unchanged."""
 
 from __future__ import annotations
 

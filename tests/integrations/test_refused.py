@@ -1,4 +1,4 @@
-"""What cannot be held: refused before anything has changed, or raised as soon as it can be seen, in words."""
+"""Models and optimizers that cannot be held: refused before anything changes, or an error as soon as it is detected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integrations import runs
 
 
 class Sharpness(torch.optim.Optimizer):
-    """SAM in two calls a batch, which nothing that follows `step` sees; its momentum is its own, beside any state."""
+    """SAM with two calls per batch and no `step`, so step hooks do not run. Its momentum is outside the optimizer's state."""
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         super().__init__(parameters, {"lr": 0.1})
@@ -77,7 +77,7 @@ def torch_prune() -> nn.Module:
     return model
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch would rather see these gone
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch deprecates these
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -15,7 +15,7 @@ schedulefree = pytest.importorskip("schedulefree", reason="schedulefree is not i
 MAKE: dict[str, Any] = {
     "sgd": lambda p: schedulefree.SGDScheduleFree(p, lr=0.1, momentum=0.9, weight_decay=1e-2),
     "adamw": lambda p: schedulefree.AdamWScheduleFree(p, lr=0.01, weight_decay=1e-2),
-    # which takes no step at all in its first five, unless told to
+    # By default it updates nothing in its first five steps.
     "radam": lambda p: schedulefree.RAdamScheduleFree(p, lr=0.01, silent_sgd_phase=False),
 }
 

@@ -1,6 +1,6 @@
-"""The scripts of examples/, each run as its reader would: alone, in a folder of its own, on real digits.
+"""The scripts of examples/, each run as a reader would run it: alone, in its own folder, on real digits.
 
-`nox -s integrations` runs them on the wheel (DSD_FROM_WHEEL=1), else they find the checkout.
+`nox -s integrations` runs them with the wheel (DSD_FROM_WHEEL=1). Otherwise they use the checkout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""timm: optimizers of its factory, and its running average of the weights."""
+"""timm: optimizers from its factory, and its running average of the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hugging Face's Trainer: clipped, accumulated, and stopped at every step of the sparse phase."""
+"""Hugging Face's Trainer: clipping, accumulation, stopped at every step of the sparse phase."""
 
 from __future__ import annotations
 

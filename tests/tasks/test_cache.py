@@ -1,4 +1,4 @@
-"""A folder that is made once: whole or absent, whoever else makes it."""
+"""A folder that is made once is whole or absent, also when several threads or processes make it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_maker_that_is_interrupted_leaves_nothing_that_looks_finished(
 
     with pytest.raises(error):
         made_once(tmp_path / "set", interrupted)
-    # What a kill would have left: a hidden folder under another name.
+    # A kill would leave a hidden folder with another name.
     assert len(seen) == 1
     assert seen[0].startswith(".making-")
     assert names(tmp_path) == []
@@ -55,7 +55,7 @@ def test_makers_at_once_do_not_clash(tmp_path: Path) -> None:
 
     def together(root: Path) -> None:
         make(root)
-        start.wait(timeout=30)  # all four have made theirs before the first is renamed
+        start.wait(timeout=30)  # all four have made their folder before the first rename
 
     def one() -> None:
         made.append(made_once(tmp_path / "set", together))

@@ -1,4 +1,4 @@
-"""What is said of a data set's counts and of files that are in it twice."""
+"""Messages about the counts of a data set and about duplicate files."""
 
 import pytest
 

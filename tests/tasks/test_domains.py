@@ -1,4 +1,4 @@
-"""What holds of every domain, whichever folders there are."""
+"""Requirements for every domain folder in tasks/."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def graph() -> grimp.ImportGraph:
 
 
 def test_every_folder_is_a_domain_with_rows_of_its_own() -> None:
-    assert {path.parent.name for path in TASKS.glob("*/__init__.py")} == {*FOLDERS, "data"}  # what all domains share
+    # "data": code that all domains share.
+    assert {path.parent.name for path in TASKS.glob("*/__init__.py")} == {*FOLDERS, "data"}
     assert sorted(DOMAINS) == FOLDERS
     assert sorted({row.domain for row in ROWS.values()}) == FOLDERS
     assert all(name.startswith(f"{row.domain}_") for name, row in ROWS.items())

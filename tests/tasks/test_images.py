@@ -1,4 +1,4 @@
-"""Every kind of file that calls itself a picture."""
+"""Decoding of all kinds of picture files, also damaged ones."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ def write(path: Path, picture: Image.Image, kind: str, **options: Any) -> Path:
 
 
 def blocks(picture: np.ndarray) -> np.ndarray:
-    """The four colours in the middle of the blocks of `RGB`, away from the edges that JPEG smears."""
+    """Return the four colours at the centres of the blocks of `RGB`, away from the edges, which JPEG blurs."""
     assert picture.dtype == np.uint8
     assert picture.shape == RGB.shape
     return picture[4::8, 8::16].astype(int)
@@ -57,7 +57,7 @@ def test_palette_with_and_without_transparency(tmp_path: Path) -> None:
     expected = RGB.copy()
     expected[8:, 16:] = 255
     assert np.array_equal(images.decode(write(tmp_path / "b.png", palette, "PNG", transparency=black)), expected)
-    opacity = bytes(0 if index == black else 255 for index in range(16))  # one byte an entry: Pillow's other form
+    opacity = bytes(0 if index == black else 255 for index in range(16))  # one byte per entry: Pillow's other form
     assert np.array_equal(images.decode(write(tmp_path / "c.png", palette, "PNG", transparency=opacity)), expected)
 
 
@@ -87,7 +87,7 @@ def test_cmyk_jpeg_as_adobe_writes_it(tmp_path: Path) -> None:
 
 
 def test_ycck_jpeg(tmp_path: Path) -> None:
-    """A CMYK file whose planes hold YCC of the inks, marked so in Adobe's segment: what Photoshop writes."""
+    """A CMYK file whose planes are the YCC of the inks, as its Adobe segment states. Photoshop writes such files."""
     cyan, magenta, yellow, black = Image.fromarray(RGB).convert("CMYK").split()
     ycc = [
         Image.eval(p, lambda v: 255 - v) for p in Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr").split()
@@ -117,10 +117,11 @@ def test_exif_orientation_is_undone(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = write(tmp_path / "x.jpg", Image.fromarray(np.ascontiguousarray(stored)), "JPEG", quality=95, exif=exif)
-    assert abs(blocks(images.decode(path)) - blocks(RGB)).max() <= 40  # chroma is subsampled: turned right, or far off
+    # Chroma is subsampled; a wrong orientation differs far more.
+    assert abs(blocks(images.decode(path)) - blocks(RGB)).max() <= 40
 
 
-@pytest.mark.filterwarnings("ignore")  # Pillow warns of it, as it should
+@pytest.mark.filterwarnings("ignore")  # Pillow warns about it
 def test_damaged_exif_leaves_the_pixels(tmp_path: Path) -> None:
     path = write(
         tmp_path / "x.jpg", Image.fromarray(RGB), "JPEG", quality=95, exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12"
@@ -216,7 +217,7 @@ def test_what_is_no_plain_jpeg_is_left_to_pillow(tmp_path: Path) -> None:
     assert images.decode(paths[2], quick=True).shape == (61, 43, 3)
 
 
-@pytest.mark.filterwarnings("ignore")  # Pillow warns of the size: as an error, that alone would stop torchvision
+@pytest.mark.filterwarnings("ignore")  # as an error, Pillow's warning about the size alone would stop decoding
 def test_quick_decoding_refuses_what_pillow_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = encoded("JPEG")
     path = tmp_path / "x.JPEG"

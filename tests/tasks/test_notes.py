@@ -1,4 +1,4 @@
-"""What a recipe says of itself follows from its fields: a reduced recipe tells no value that it has not."""
+"""The notes of a recipe follow from its fields: a reduced recipe states no value that it does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of data that cannot be used: the cause first, one odd entry as one problem, and nothing twice unnoticed."""
+"""Reports about unusable data: the cause comes first, one odd entry is one problem, and duplicates are found."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.promise(7)
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 def picture(value: int) -> bytes:
@@ -109,7 +109,7 @@ def domain(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def root(domain: str, tmp_path: Path) -> Path:
-    """A sound set of each domain."""
+    """A valid data set of each domain."""
     made = MAKERS[domain](tmp_path / "set")
     assert report(made).problems == ()
     return made
@@ -137,7 +137,8 @@ def test_one_odd_entry_is_one_problem_among_others(root: Path, domain: str, odd:
     mine = FILES[domain].removeprefix("Flicker8k_Dataset/")
     named = mine if domain != "imagenet" or odd not in ("a folder", "nothing") else "train/n00000000 is empty"
     assert any(named in problem for problem in problems)
-    assert len(problems) == (2 if domain != "librispeech" else 4)  # each split of it has one recording, and now none
+    # Its splits have one recording each, and two are now empty.
+    assert len(problems) == (2 if domain != "librispeech" else 4)
 
 
 def test_a_folder_that_may_not_be_opened_is_one_problem(
@@ -158,7 +159,7 @@ def test_a_folder_that_may_not_be_opened_is_one_problem(
     problems = report(root).problems
     assert problems[0] == f"{closed}/ cannot be opened (Permission denied)"
     assert any("is not a readable" in problem for problem in problems)
-    assert not any("is empty: it holds no" in problem for problem in problems)  # which nobody can tell
+    assert not any("is empty: it holds no" in problem for problem in problems)  # unknown, as it cannot be opened
 
 
 def test_an_entry_that_cannot_be_looked_at_is_no_folder() -> None:
@@ -257,7 +258,7 @@ def test_no_kind_of_problem_hides_another() -> None:
     assert telling(many[:2]) == many[:2]
 
 
-# Nothing twice
+# Duplicates
 
 
 def test_the_same_picture_in_two_classes(tmp_path: Path) -> None:

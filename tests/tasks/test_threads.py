@@ -1,4 +1,4 @@
-"""How many threads and loader processes there are where nobody says."""
+"""The default numbers of threads and loader processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.data.threads import Threads, processors
 
 @pytest.fixture
 def one_processor() -> Iterator[None]:
-    """Of however many there are this process may use one, as in a container or under taskset."""
+    """Restrict this process to one processor, as in a container or under taskset."""
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system binds no process to processors")
     before = os.sched_getaffinity(0)

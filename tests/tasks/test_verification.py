@@ -1,4 +1,4 @@
-"""Work done by threads, and where the suite keeps what it can make again."""
+"""Work in threads, and the folder of the cache."""
 
 from pathlib import Path
 

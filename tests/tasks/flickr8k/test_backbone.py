@@ -1,4 +1,4 @@
-"""Which layer's input the features are, in every family of networks, and what of a picture a network sees."""
+"""The layer whose input is used as features, in every family of networks, and the part of a picture that a network sees."""
 
 from __future__ import annotations
 

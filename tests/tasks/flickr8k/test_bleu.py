@@ -66,7 +66,7 @@ def test_the_figures_that_nlg_eval_publishes_for_its_example() -> None:
 
 
 def test_a_hypothesis_counted_by_hand() -> None:
-    # Words the 2 of 3 (clipped to the second reference), cat, sat; pairs "the cat", "cat sat"; one triple.
+    # Matches: words "the" (2 of 3, clipped to the second reference), "cat" and "sat"; pairs "the cat" and "cat sat"; one triple.
     references = [split("a cat sat here", "the cat sat by the door")]
     hypothesis = split("the the the cat sat")
     assert bleu.counts(references, hypothesis).tolist() == [[4, 2, 1, 0, 5, 4, 3, 2]]

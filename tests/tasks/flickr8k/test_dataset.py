@@ -1,4 +1,4 @@
-"""The official layout and what both layouts share: what is found, and what is said of a set that cannot be used."""
+"""The official layout and the common parts of both layouts: the contents found, and the problems of an unusable set."""
 
 import io
 import math
@@ -33,7 +33,7 @@ def jpeg(value: int) -> bytes:
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 def report(root: Path, subset: float = 1.0) -> DataReport:
@@ -139,7 +139,7 @@ def test_fingerprint_follows_what_training_sees(root: Path, tmp_path: Path) -> N
     replace(moved, TRAIN, "d.jpg\n", "")
     add(moved, "Flickr8k_text/Flickr_8k.devImages.txt", "d.jpg\n")
     prints.append(report(moved).fingerprint)
-    replace(moved, TOKENS, "g.jpg#4", "g.jpg#5")  # the number itself is not seen
+    replace(moved, TOKENS, "g.jpg#4", "g.jpg#5")  # the number of a caption is not in the fingerprint
     assert report(moved).fingerprint == prints[-1]
     (moved / "Flicker8k_Dataset" / "h.jpg").write_bytes(b"used by no split")
     assert report(moved).fingerprint == prints[-1]
@@ -153,7 +153,7 @@ def test_a_smaller_subset_lies_within_a_larger(root: Path, subset: float) -> Non
     assert (len(found.val), len(found.test)) == (1, 2)
     assert set(found.train) <= set(dataset.scan(root, min(1.0, subset + 0.25)).train)
     assert (report(root, subset).subset, report(root, subset).counts["train"]) == (subset, 5 * math.ceil(4 * subset))
-    assert found.warnings == ()  # what the subset leaves out is in a split all the same
+    assert found.warnings == ()  # pictures outside the subset still belong to a split
 
 
 @pytest.mark.parametrize("subset", [0.0, -1.0, 1.01, float("nan")])
@@ -216,7 +216,7 @@ def test_quarantine_leaves_a_picture_out_of_everything(root: Path) -> None:
     (root / verification.QUARANTINE).write_text("# damaged\nb.jpg  # since 2024\nFlicker8k_Dataset/g.jpg\n")
     after = report(root)
     assert after.problems == ()
-    assert after.warnings == ("left out by quarantine.txt: 2 (b.jpg, g.jpg)", SMALL.format(35))  # not what is missing
+    assert after.warnings == ("left out by quarantine.txt: 2 (b.jpg, g.jpg)", SMALL.format(35))  # they are not missing
     assert after.counts == {"train": 15, "test": 1, "train pictures": 3, "val pictures": 1, "val captions": 5}
     assert after.fingerprint != before.fingerprint
     add(root, verification.QUARANTINE, "f.jpg\n")
@@ -272,7 +272,7 @@ def test_counts_are_compared_part_by_part_before_a_subset_is_taken(root: Path, m
 def test_pictures_are_decoded_in_parallel(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "abc":  # 4 are left, an even number
         add(root, verification.QUARANTINE, f"{name}.jpg\n")
-    both = threading.Barrier(2, timeout=20)  # broken, and so an error, unless two decode at once
+    both = threading.Barrier(2, timeout=20)  # raises BrokenBarrierError unless two threads decode at the same time
     monkeypatch.setattr(dataset, "pixels", lambda data: both.wait())
     monkeypatch.setattr(threads, "processors", lambda: 2)
     assert report(root).problems == ()
@@ -298,7 +298,7 @@ def test_lists_that_are_not_text(root: Path) -> None:
     (root / TRAIN).write_bytes(b"\xff\xfe\x00")
     (root / "Flicker8k_Dataset" / "b.jpg").write_bytes(b"broken")
     (root / "Flicker8k_Dataset" / "e.jpg").write_bytes(b"broken")
-    list_, picture = report(root).problems  # one beside the other; b is in no list that can be read
+    list_, picture = report(root).problems  # both are reported; b.jpg is in no readable list
     assert list_.startswith(f"{TRAIN} is not UTF-8 text: 'utf-8' codec can't decode byte 0xff")
     assert picture.startswith("e.jpg is not a readable image")
 
@@ -325,17 +325,17 @@ def test_the_official_set() -> None:
     assert said.problems == ()
     assert said.warnings[0] == "names with captions but no picture: 1 (2258277193_586949ec62.jpg.1)"
     assert said.warnings[1].startswith("pictures in no split: 91 (")
-    assert said.warnings[2:] == (  # no test picture is there twice, nor are there more or fewer than published
+    assert said.warnings[2:] == (  # no duplicate test pictures, and all counts as published
         "training pictures that are there more than once, byte for byte: "
         "1 (3050606344_af711c726c.jpg = 2851198725_37b6027625.jpg)",
     )
     assert said.published == (
         "counts are those of the published Flickr8k: train 6,000, val 1,000, test 1,000, captions 40,000"
     )
-    assert said.fingerprint == "041b1d0225f18fdc"  # in records
+    assert said.fingerprint == "041b1d0225f18fdc"  # the fingerprint in the records
     every = [words for picture in found.train for words in picture.captions]
     words = vocabulary.build(every)
-    assert len(words.words) == 2538  # NeuralTalk's, its end sign included
+    assert len(words.words) == 2538  # NeuralTalk's count, including the end sign
     assert words.words[:4] == (".", "a", "in", "the")
     assert words.frequencies[0] == 30000
     assert sum(map(len, every)) == 323639

@@ -10,10 +10,10 @@ from tasks.flickr8k.decode import Captioner, State, beam, greedy
 
 
 class Table:
-    """Log-probabilities drawn for each picture and each prefix on its own, so that no shortcut finds the best caption.
+    """Independent random log-probabilities for each picture and each prefix, so that no shortcut finds the best caption.
 
-    A picture's features are its number. The state is the number of the prefix: its words are the digits in base V,
-    after a leading 1 that keeps apart those that begin with zeros.
+    A picture's features are its number. The state encodes the prefix as a number: a leading 1, then the words as digits in
+    base V. The 1 distinguishes prefixes that begin with zeros.
     """
 
     def __init__(self, seed: int, pictures: int, vocabulary: int, max_words: int, quarters: bool = False) -> None:
@@ -22,10 +22,10 @@ class Table:
         # Multiples of 1/4 add up exactly, so that many captions are equally good.
         self.log_probs = random.abs().mul(-4).round() / 4 if quarters else random.mul(1.5).log_softmax(2)
         self.vocabulary = vocabulary
-        self.rows: list[int] = []  # how many sequences each step was asked for
+        self.rows: list[int] = []  # the number of sequences in each step
 
     def start(self, features: Tensor) -> State:
-        # One before the start word, whose 0 is then the first digit after the 1.
+        # The state is 1 before the start word. The 0 of the start word is the first digit after this 1.
         return features.long(), torch.ones_like(features, dtype=torch.int64)
 
     def step(self, words: Tensor, state: State) -> tuple[Tensor, State]:
@@ -43,7 +43,7 @@ class Table:
 
 
 class Lstm(nn.Module):
-    """A captioner of realistic shape with random weights: steep enough, and inclined to end, to differ by picture."""
+    """A captioner of realistic shape with random weights, scaled so that captions end and differ between pictures."""
 
     def __init__(self, seed: int, vocabulary: int = 300, hidden: int = 32, features: int = 48) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def naive_greedy(model: Captioner, features: Tensor, max_words: int) -> list[int
 
 @torch.no_grad()
 def naive_beam(model: Captioner, features: Tensor, width: int, max_words: int) -> list[int]:
-    """One picture and one beam at a time, every step to the last."""
+    """Return the caption of one picture by beam search, one beam at a time, always over all `max_words` steps."""
     beams: list[tuple[float, list[int], State]] = [(0.0, [], model.start(features))]
     for _ in range(max_words):
         candidates: list[tuple[float, int, int | None]] = []  # score, number of the beam, word that is added
@@ -107,7 +107,7 @@ def naive_beam(model: Captioner, features: Tensor, width: int, max_words: int) -
             log_probs, after = model.step(torch.tensor(words[-1:] or [0]), state)
             candidates += [(score + value, number, word) for word, value in enumerate(log_probs[0].tolist())]
             states.append(after)
-        candidates.sort(key=lambda candidate: -candidate[0])  # stable
+        candidates.sort(key=lambda candidate: -candidate[0])  # equal scores keep their order
         beams = [
             (score, beams[number][1] + ([] if word is None else [word]), states[number])
             for score, number, word in candidates[:width]
@@ -137,7 +137,7 @@ def test_a_beam_wide_enough_finds_the_best_of_all_captions(vocabulary: int, max_
         found = beam(model, numbered(4), width=vocabulary**max_words, max_words=max_words)
         assert found == [until_end(list(words)) for words in best]
     if vocabulary > 2:
-        assert 0 < cut_off < 60  # the best may be one that ended, or one that did not
+        assert 0 < cut_off < 60  # some best captions have ended and some have not
 
 
 def test_a_narrow_beam_may_miss_the_best() -> None:
@@ -211,7 +211,7 @@ def test_a_caption_does_not_depend_on_the_other_pictures() -> None:
 
 def test_settled_pictures_are_worked_on_no_more() -> None:
     model = Table(0, 3, 4, 5)
-    # Picture p says word 1 p times, then ends; nothing else is nearly as probable.
+    # The caption of picture p has word 1 p times and then ends. All other captions are far less probable.
     model.log_probs[:] = torch.tensor([0.001, 0.997, 0.001, 0.001]).log()
     end = torch.tensor([0.997, 0.001, 0.001, 0.001], dtype=torch.float64).log()
     for picture, prefix in enumerate((4, 17, 69)):  # in base 4: 10, 101, 1011
@@ -230,7 +230,7 @@ def test_captions_are_cut_off_after_max_words() -> None:
         assert greedy(model, numbered(2), max_words) == [[2] * max_words] * 2
         assert beam(model, numbered(2), 1, max_words) == [[2] * max_words] * 2
     assert model.rows == [2] * 22
-    # Six words, 0.7 ** 6 = 0.118, are more probable than none, 0.1; where each is less so, none is best.
+    # Six words (0.7 ** 6 = 0.118) are more probable than none (0.1). With less probable words, the empty caption is best.
     assert beam(model, numbered(2), 5, 6) == [[2] * 6] * 2
     model.log_probs[:] = torch.tensor([0.25, 0.25, 0.5]).log()
     assert beam(model, numbered(2), 5, 6) == [[], []]

@@ -23,7 +23,7 @@ FINGERPRINT = "f1"
 
 
 class Steps:
-    """A progress bar that remembers; the network ran if and only if it moved."""
+    """A progress callback that records its calls. The network ran if and only if there are calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int, int]] = []
@@ -40,7 +40,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures of several sizes: wide, high, larger and smaller than what the network sees; smooth, and all different."""
+    """Smooth, different pictures of several sizes: wide, high, larger and smaller than the network's input."""
     root = tmp_path / "pictures"
     root.mkdir()
     for index, name in enumerate(NAMES):
@@ -67,7 +67,7 @@ def _picture(index: int) -> Image.Image:
 
 
 def _random(network: str, **settings: object) -> nn.Module:
-    """Return a network with random weights whose normalisations know the pictures, so that these reach its last layer."""
+    """Return a network with random weights. Its batch norm has the pictures' statistics, so that its features differ by picture."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(3)
         model: nn.Module = backbone._construct(network, **settings)
@@ -81,7 +81,7 @@ def _random(network: str, **settings: object) -> nn.Module:
 
 
 def _views(resize: int | None, crop: int) -> Tensor:
-    """What torchvision's transforms, which are not used by the code tested, show of the pictures."""
+    """Return the pictures after torchvision's transforms, which the tested code does not use."""
     warp = v2.Resize((crop, crop), v2.InterpolationMode.BICUBIC, antialias=True)
     transform = v2.Compose(
         [
@@ -96,7 +96,7 @@ def _views(resize: int | None, crop: int) -> Tensor:
 
 
 def _before(layer: nn.Module, model: nn.Module, x: Tensor) -> Tensor:
-    """What enters `layer` when the whole, unchanged model sees x."""
+    """Return the input of `layer` when the whole, unchanged model gets x."""
     seen: list[Tensor] = []
     with layer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0])), torch.no_grad():
         model(x)
@@ -113,7 +113,7 @@ def test_squeezenets_features_are_the_average_of_what_enters_its_last_convolutio
     entering = _before(model.classifier[1], model, _views(40, 36))
     assert entering.ndim == 4
     torch.testing.assert_close(found, entering.mean((2, 3)), rtol=1e-4, atol=1e-5)
-    assert found.std(dim=0).mean() > 0.01  # else pictures are too much alike to show a mistake
+    assert found.std(dim=0).mean() > 0.01  # otherwise pictures are too similar to reveal a mistake
     assert (found.shape, found.dtype, found.device) == ((11, 512), torch.float32, CPU)
     assert not found.is_inference()  # a captioner is trained on them
     assert not found.requires_grad
@@ -220,7 +220,7 @@ def test_pixels_are_mean_colours_on_a_grid(tmp_path: Path) -> None:
     torch.testing.assert_close(grid[11, 11], torch.tensor([-1.0, -0.6, -1.0]))
     assert int((found == -1).sum()) == 432 - 3
     assert pixels.describe() == "pixels: mean colours on a 12 x 12 grid, 432 features"
-    assert Extractor("pixels", None, 40, 36, CPU).key() == pixels.key()  # it has no use for these
+    assert Extractor("pixels", None, 40, 36, CPU).key() == pixels.key()  # it ignores resize and crop
 
 
 # The cache
@@ -255,7 +255,7 @@ def test_a_stale_cache_is_never_used(
     assert ran(extractor, NAMES, "f2") == 2  # a picture's bytes changed
     assert ran(extractor, NAMES[:-1], FINGERPRINT) == 2
     backwards = extract(extractor, folder, NAMES[::-1], FINGERPRINT, Steps())
-    # Other pictures share each batch, so this also bounds what a batch's composition can do.
+    # Each batch has other pictures than before, so this also bounds the effect of a batch's composition.
     torch.testing.assert_close(backwards, first.flip(0), rtol=1e-5, atol=1e-6)
     assert not torch.equal(backwards, first)
     assert len(list(cache.iterdir())) == 8
@@ -305,7 +305,7 @@ def test_a_damaged_or_foreign_cache_is_never_used(extractor: Extractor, folder: 
         assert len(steps.calls) == 2
         again = Steps()
         assert torch.equal(extract(extractor, folder, NAMES, FINGERPRINT, again), first)
-        assert again.calls == []  # it was repaired
+        assert again.calls == []  # the damaged file was replaced
 
 
 def test_an_interrupted_extraction_leaves_nothing(extractor: Extractor, folder: Path, cache: Path) -> None:

@@ -21,7 +21,7 @@ SMALL += "test 1 (expected 1,000), captions 20 (expected 40,000)"
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 def report(root: Path) -> DataReport:
@@ -29,7 +29,7 @@ def report(root: Path) -> DataReport:
 
 
 def entries() -> list[Entry]:
-    """Two training, one validation and one test picture; imgid counts from 0, names do not follow it."""
+    """Two training, one validation and one test picture; imgid counts from 0, in another order than the names."""
     return [
         {
             "filename": name,
@@ -79,7 +79,7 @@ def test_pictures_beside_the_json(root: Path) -> None:
     found = dataset.scan(root)
     assert [(p.name, p.column) for p in found.train] == [("a.jpg", 3), ("c.jpg", 1)]
     assert [(p.name, p.column) for p in found.val + found.test] == [("b.jpg", 2), ("d.jpg", 0)]
-    assert found.test[0].captions[4] == ("T-Shirt", "d", "4")  # his tokens, untouched
+    assert found.test[0].captions[4] == ("T-Shirt", "d", "4")  # Karpathy's tokens, unchanged
     assert (found.folder, found.features) == (root, None)
     said = dataset.verify(found, quiet)
     assert said.counts == {"train": 10, "test": 1, "train pictures": 2, "val pictures": 1, "val captions": 5}
@@ -217,7 +217,7 @@ def test_missing_keys_are_named(root: Path, missing: str) -> None:
     write(root, images)
     bad, *others = report(root).problems
     assert bad == f"dataset_flickr8k.json, images[2]: there is no '{missing}'"
-    # Nobody can tell whether it was the validation picture that val lacks now.
+    # The entry without a split may be the missing validation picture.
     assert others == ["dataset_flickr8k.json has no pictures in the val split"] * (missing == "split")
 
 

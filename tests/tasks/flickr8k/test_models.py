@@ -24,7 +24,7 @@ def lstm(inputs: int = 5, hidden: int = 4) -> PackedLstm:
 
 
 def step_by_step(layer: PackedLstm, x: Tensor) -> Tensor:
-    """The same by automatic differentiation, one step at a time."""
+    """Return the same states, computed step by step, for automatic differentiation."""
     hidden = cell = torch.zeros(3, 4, dtype=torch.double)
     found, start = [], 0
     for size in SIZES:
@@ -82,7 +82,7 @@ def captioner(words: int = 7) -> NeuralTalk:
 def test_scores_are_those_of_feeding_the_picture_then_word_after_word() -> None:
     model = captioner().eval()
     features = torch.randn(2, 6)
-    # Captions (4, 2) and (5,): fed are the start token, then the words.
+    # Captions (4, 2) and (5,): the inputs are the start token, then the words.
     logits = model(features, torch.tensor([0, 0, 4, 5, 2]), (2, 2, 2, 1))
     state = model.start(features)
     first, state = model.step(torch.tensor([0, 0]), state)

@@ -1,4 +1,4 @@
-"""Flickr8k is put together from its archives as they unzip, wherever the unzipper put them."""
+"""Flickr8k is made from its unzipped archives, with any of the folders that unzipping may create."""
 
 from __future__ import annotations
 

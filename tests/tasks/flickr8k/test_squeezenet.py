@@ -1,4 +1,4 @@
-"""Deep Compression's SqueezeNet, decoded: every weight of a small file by hand, and the weights of the results to the bit."""
+"""Decoding Deep Compression's SqueezeNet: each weight of a small file by hand, and the weights of the results bit for bit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CODEBOOK = [index / 256 for index in range(256)]
 
 
 def packed(stored: Mapping[str, list[tuple[int, int]]]) -> bytes:
-    """Return a file whose layers store these (zeros before it, code) each, with every bias 0.5."""
+    """Return a file whose layers store these entries (number of zeros before the weight, code). All biases are 0.5."""
     parts = [struct.pack("<26I", *(len(stored.get(name, [])) for name in SHAPES))]
     for name, shape in SHAPES.items():
         entries = stored.get(name, [])
@@ -53,7 +53,7 @@ def test_stored_weights_go_where_their_offsets_say() -> None:
 
 
 def test_the_first_convolution_takes_what_torchvision_gives() -> None:
-    """Its first weight, of Caffe's blue, becomes one of torchvision's blue, the third channel."""
+    """Its first weight is for blue, the first channel in Caffe and the third in torchvision."""
     found = squeezenet.decode(packed({"features.0": [(0, 128)]}))
     weight, bias = found["features.0.weight"], found["features.0.bias"]
     assert np.argwhere(weight).tolist() == [[0, 2, 0, 0]]

@@ -1,4 +1,4 @@
-"""The embedded set: the same everywhere, whole or absent, and captions that fit their own scene alone."""
+"""The embedded set: the same everywhere, whole or absent, with captions that fit only their own scene."""
 
 import hashlib
 import itertools
@@ -26,7 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def told(root: Path) -> dict[str, list[str]]:
-    """The captions of each picture, as the file has them."""
+    """The captions of each picture, in the order of the file."""
     found: dict[str, list[str]] = {}
     for line in (root / "Flickr8k_text" / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines():
         key, caption = line.split("\t")
@@ -50,7 +50,7 @@ def pixels(root: Path, name: str) -> NDArray[np.float64]:
         return np.asarray(picture) / 255
 
 
-# A reader of captions and a viewer of pictures that share nothing with the generator but the names of things.
+# Functions that parse captions and recognise scenes in pictures. They share only the names of things with the generator.
 NOUN = {"disc": "circle", "box": "square", "wedge": "triangle", "plus": "cross"}
 THING = r"a (red|green|blue|yellow|white) (circle|disc|square|box|triangle|wedge|cross|plus)"
 PLACE = r"(left of|to the left of|right of|to the right of|above|over|below|under)"
@@ -64,7 +64,7 @@ SENTENCES = [
 
 
 def read(caption: str) -> tuple[str, Thing, Thing, str | None]:
-    """Return layout, left or upper thing, right or lower thing, and the ground where it is mentioned."""
+    """Return layout, left or upper thing, right or lower thing, and the ground (None if the caption does not mention it)."""
     assert re.fullmatch(r"[A-Z][a-z ]+ \.", caption)
     text = caption.removesuffix(" .").lower()
     (match,) = [match for sentence in SENTENCES if (match := re.fullmatch(sentence, text))]
@@ -83,7 +83,7 @@ def read(caption: str) -> tuple[str, Thing, Thing, str | None]:
 
 
 def look(image: NDArray[np.float64]) -> Scene:
-    """Return what is seen in a picture of 48 x 48: values in [0, 1]."""
+    """Return the scene in a picture (48, 48, 3) with values in [0, 1]."""
     corner = np.median(image[:5, :5])
     seen = abs(image - corner).max(-1) > 0.3
     left, upper = seen[20:28, 9:17].mean(), seen[9:17, 20:28].mean()
@@ -176,13 +176,13 @@ def test_no_scene_is_shared_between_splits() -> None:
     assert shared == [set(), set(), set()]
     everything = set(itertools.chain(*synthetic.SCENES.values()))
     assert {split: len(scenes) for split, scenes in synthetic.SCENES.items()} == {"train": 480, "dev": 80, "test": 80}
-    # 2 layouts, 5 x 4 first things, 4 x 4 second ones: each on one ground only, or captions without it would fit two.
+    # 2 layouts, 5 x 4 first things, 4 x 4 second things. Each has only one ground: captions without the ground fit one scene.
     assert len({scene[:3] for scene in everything}) == 2 * 20 * 16 == len(everything)
     assert Counter(scene.ground for scene in everything) == {"black": 320, "grey": 320}
 
 
 def test_pictures_and_captions_are_pinned() -> None:
-    """A change of these needs another VERSION, or old caches would pass for the new set."""
+    """A change of these needs another VERSION; otherwise old caches would be taken for the new set."""
     scene = synthetic.scene("test", 1)
     assert synthetic.VERSION == 1
     assert scene == Scene("column", Thing("red", "cross"), Thing("green", "triangle"), "grey")
@@ -214,7 +214,7 @@ def test_it_is_the_same_each_time_and_more_pictures_only_add(root: Path, tmp_pat
 
 
 def test_a_linear_map_finds_the_scene_in_a_coarse_grid(root: Path) -> None:
-    """A ridge readout of the 12 x 12 means, which is what the smoke recipe's network sees, on scenes it never saw."""
+    """Ridge regression from the 12 x 12 means, the input of the smoke recipe's network, tested on other scenes."""
     grid, targets = {}, {}
     for split in ("train", "test"):
         pictures = np.stack([pixels(root, f"{split}_{index:04d}.jpg") for index in range(COUNTS[split])])

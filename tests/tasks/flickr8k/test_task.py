@@ -26,7 +26,7 @@ RECIPE = RECIPES["flickr8k_neuraltalk"]["smoke"]
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_features_are_standardised_over_the_training_pictures(root: Path, source
     assert raw["train"].shape == (60, 432)
     for split in ("train", "val", "test"):
         torch.testing.assert_close(source.features[split] * deviation + mean, raw[split], rtol=1e-4, atol=1e-5)
-    assert (raw["test"].mean(0) - mean).abs().max() > 0.01  # else the test rows' own would pass too
+    assert (raw["test"].mean(0) - mean).abs().max() > 0.01  # otherwise the mean of the test pictures would pass too
 
 
 def test_the_loss_is_the_likelihood_of_a_whole_caption_and_an_epoch_has_as_many_as_there_are(source: Source) -> None:
@@ -129,7 +129,7 @@ def test_the_validation_perplexity_is_that_of_all_captions_with_their_ends(sourc
     with torch.no_grad():
         model.decoder.weight.zero_()
         model.decoder.bias.zero_()
-    # A captioner that knows nothing takes every word for equally likely.
+    # With an output layer of zeros, all words are equally likely.
     assert one.evaluate(model, False).metrics["val_perplexity"] == pytest.approx(len(source.vocabulary.words), rel=1e-5)
 
 
@@ -142,7 +142,7 @@ def test_no_phase_but_the_first_begins_with_a_leap(source: Source) -> None:
 
     dsd, naive = learner(), []
     for step, batch in enumerate(one.batches(0, dsd.steps)):
-        if step in dsd.ends:  # the same step by an optimizer made anew
+        if step in dsd.ends:  # the same step with a new optimizer
             other = learner()
             other.restore(copy.deepcopy(dsd.state()))
             other.optimizer.state.clear()
@@ -152,10 +152,10 @@ def test_no_phase_but_the_first_begins_with_a_leap(source: Source) -> None:
         dsd.train_step(batch, step)
     dsd.finish()
     dense, sparse, redense = dsd.journal.first_step_in_lr
-    assert dense > 3  # NeuralTalk's own first step, which all arms share
+    assert dense > 3  # NeuralTalk's first step, which all arms share
     assert min(naive) > 10
-    # A mean square that began at zero is itself low for some 2,000 steps, here after 285 and 435: by that much a first step is
-    # long, and by a quarter more or less as the batch has it, which differs between machines.
+    # A mean square that starts at zero is too low for about 2,000 steps. Here S starts after 285 steps and D2 after 435, so first
+    # steps are larger by this factor. The batch changes them by up to a quarter, which differs between machines.
     rule = one.recipe.optimizer
     assert isinstance(rule, RmsProp)
     low = [math.sqrt(1 - rule.alpha**end) for end in dsd.ends[:2]]

@@ -31,7 +31,7 @@ def test_other_words_are_dropped_and_a_caption_may_lose_all() -> None:
     found = vocabulary.build(CAPTIONS, minimum=2)
     assert found.encode(["a", "zebra", "dog", "sees", "a", "cat"]) == [1, 2, 1, 3]
     assert found.encode(["zebra", "sees"]) == []
-    assert found.frequencies[0] == 5  # it counts as a caption all the same: its end is trained
+    assert found.frequencies[0] == 5  # a caption without known words also counts: its end is trained
 
 
 def test_a_full_stop_within_a_caption_is_no_word() -> None:
@@ -51,7 +51,7 @@ def test_decoding_ends_at_the_end_sign() -> None:
 def test_log_frequencies_are_neuraltalks_first_output_bias() -> None:
     bias = Vocabulary((".", "a", "dog"), (4, 8, 2)).log_frequencies()
     assert bias == pytest.approx([math.log(0.5), 0.0, math.log(0.25)], abs=1e-12)
-    exponentials = [math.exp(value) for value in bias]  # the softmax of it is the relative frequency
+    exponentials = [math.exp(value) for value in bias]  # their softmax is the relative frequency
     assert [value / sum(exponentials) for value in exponentials] == pytest.approx([4 / 14, 8 / 14, 2 / 14])
 
 

@@ -1,4 +1,4 @@
-"""Accuracy does not pay for speed: our step and the plain loop's train the same network from one seed."""
+"""Speed does not cost accuracy: our step and that of a plain loop train the same network from one seed."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_our_step_and_the_plain_loop_have_the_same_losses(
     dtype: torch.dtype, steps: int, bound: float, root: Path
 ) -> None:
-    """Layout and optimizer differ, so sums are taken in another order, and every step of training multiplies what that rounds.
+    """Layout and optimizer differ, so sums have another order, and every training step amplifies the rounding differences.
 
-    In float32 the losses part by some 0.003 in one step and 0.2 in three; float64 shows that rounding alone is behind it.
+    In float32 the losses differ by about 0.003 after one step and 0.2 after three. float64 shows that only rounding causes this.
     """
     recipe = RECIPES["imagenet_resnet18"]["smoke"]
     source = task.open_data(recipe, root, 1.0, lambda what, done, total: None)

@@ -1,4 +1,4 @@
-"""Batches: the same however reached, every test picture once, and nothing drawn from the global generators."""
+"""Batches: the same after a resume, every test picture once, and nothing drawn from the global generators."""
 
 import dataclasses
 import multiprocessing
@@ -128,7 +128,7 @@ def test_order_is_pinned_and_differs_by_epoch_and_seed() -> None:
 
 def test_a_batch_is_the_augmented_samples_that_its_ids_name(pictures: data.Pictures) -> None:
     for step, (x, y) in enumerate(train(pictures, 0, 6)):
-        epoch, position = divmod(step, 4)  # 33 // 8 steps an epoch
+        epoch, position = divmod(step, 4)  # 33 // 8 steps per epoch
         chosen = data.order(5, epoch, 33)[8 * position : 8 * position + 8]
         assert data.batch_ids(pictures, 5, 8, step) == [pictures.names[i] for i in chosen]
         assert y.tolist() == [pictures.labels[i] for i in chosen]
@@ -223,7 +223,7 @@ def test_loader_processes_are_as_many_as_processors_that_may_be_used(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_every_process_does_not_kill_the_workers(found: folder.Folder, number: signal.Signals) -> None:
-    """Ctrl-C and Slurm send it so; the trainer still has its checkpoint to write."""
+    """Ctrl-C and Slurm signal every process; the trainer must still write its checkpoint."""
     pictures = data.Pictures(found, "train", cache=False)
     batches = data.train_batches(pictures, AUGMENTATION, 0, 4, 0, 6, workers=1, device=CPU)
     first = next(batches)

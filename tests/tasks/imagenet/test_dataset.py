@@ -1,4 +1,4 @@
-"""What is found in a folder of pictures, and what is said of one that cannot be used."""
+"""The contents found in a folder of pictures, and the problems of an unusable folder."""
 
 import io
 import math
@@ -193,7 +193,7 @@ def test_fingerprint_follows_names_contents_and_subset_only(root: Path, tmp_path
     put(moved, "train/n01/.hidden", b"")
     assert dataset.verify(dataset.scan(moved)).fingerprint == first
     assert dataset.verify(dataset.scan(moved, subset=0.5)).fingerprint != first
-    name = moved / "val/n01/n01_1.JPEG"  # renamed, it keeps its place: only the name itself can tell
+    name = moved / "val/n01/n01_1.JPEG"  # after renaming, its position is the same: only the name differs
     renamed = name.rename(name.with_name("n01_9.JPEG"))
     assert dataset.verify(dataset.scan(moved)).fingerprint != first
     renamed.rename(name)
@@ -237,7 +237,7 @@ def test_files_that_cannot_be_read_are_no_duplicates(root: Path) -> None:
 
 
 def thousand(root: Path, classes: int = 1000, name: str = "n{:08d}") -> Path:
-    """A training picture a class, and a test picture in all but 2; all the same files, which nobody need decode."""
+    """One training picture per class, and one test picture in all but 2 classes; all files are empty and not decoded."""
     for index in range(classes):
         for split in dataset.SPLITS:
             (root / split / name.format(index)).mkdir(parents=True)
@@ -252,7 +252,7 @@ def test_counts_are_compared_with_those_of_imagenet(tmp_path: Path, monkeypatch:
     expected = "train 1,000 (expected 1,281,167), val 998 (expected 50,000)"
     report = dataset.verify(dataset.scan(root))
     assert f"counts are not those of the published ILSVRC2012: {expected}" in report.warnings
-    # Neither a subset nor a quarantined picture is a file that is missing.
+    # Pictures outside the subset or in quarantine do not count as missing.
     put(root, verification.QUARANTINE, b"val/n00000007/x.JPEG\n")
     less = dataset.verify(dataset.scan(root, 0.5))
     assert f"counts are not those of the published ILSVRC2012: {expected}" in less.warnings
@@ -278,7 +278,7 @@ def test_what_does_not_look_like_imagenet_is_not_compared(
 
 
 def test_pictures_are_decoded_in_parallel(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    both = threading.Barrier(2, timeout=20)  # broken, and so an error, unless two decode at once
+    both = threading.Barrier(2, timeout=20)  # raises BrokenBarrierError unless two threads decode at the same time
     monkeypatch.setattr(dataset, "pixels", lambda data: both.wait())
     assert dataset.verify(dataset.scan(root), workers=2).problems == ()
 
@@ -302,7 +302,7 @@ def test_good_files_are_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
     first = dataset.verify(dataset.scan(root))
     assert len(read) == 24
     assert dataset.verify(dataset.scan(root)) == first
-    assert len(read) == 25  # only what was not good
+    assert len(read) == 25  # only the broken file is read again
     put(root, "train/n01/n01_0.JPEG", jpeg(1))
     put(root, "val/n02/n02_0.JPEG", jpeg(2, 16))
     assert dataset.verify(dataset.scan(root)).problems == ()
@@ -344,4 +344,4 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
     expected = dataset.verify(dataset.scan(root))
     put(tmp_path, "file", b"")
     monkeypatch.setenv("DSD_CACHE", str(tmp_path / "file"))
-    assert dataset.verify(dataset.scan(root)) == expected  # and so no path of this machine in the report
+    assert dataset.verify(dataset.scan(root)) == expected  # the report contains no path of this machine

@@ -1,4 +1,4 @@
-"""Views that a device makes: Pillow's, bit for bit, and the same batches. A CPU stands in for the GPU here."""
+"""Views made on a device equal Pillow's bit for bit, and so do batches. Here a CPU is used instead of a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which training pictures are trained on, tested on and set aside: by name alone, and never the same one twice."""
+"""The division of training pictures into training, test and unused ones depends only on names; no picture is in two parts."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def test_exactly_the_share_is_wrong_and_every_other_class_is_met() -> None:
     assert wrong.sum() == 40
     assert set(noisy) == set(range(5))
     assert set((noisy - LABELS)[wrong] % 5) == {1, 2, 3, 4}
-    assert LABELS[0] == 0  # the given array is left as it was
+    assert LABELS[0] == 0  # the given array is unchanged
     assert not np.array_equal(noisy, LABELS)
 
 

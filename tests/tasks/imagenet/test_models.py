@@ -8,7 +8,7 @@ from dsd import prunable
 from tasks.imagenet import models
 from tasks.imagenet.recipes import RECIPES, Network
 
-# torchvision's own counts for 1,000 classes; GoogLeNet's with both auxiliary heads.
+# torchvision's counts of parameters for 1,000 classes; GoogLeNet's with both auxiliary heads.
 PAPER_SIZES = {
     "resnet18": 11_689_512,
     "resnet50": 25_557_032,
@@ -58,7 +58,7 @@ def test_the_seed_alone_decides_the_weights(row: str) -> None:
     assert not torch.equal(first, weights(1))
     torch.manual_seed(1)
     weights(3)
-    assert torch.equal(torch.random.get_rng_state(), state)  # nobody else's random numbers are used up
+    assert torch.equal(torch.random.get_rng_state(), state)  # the global generator is unchanged
 
 
 def test_vgg_is_initialised_as_torchvision_does() -> None:

@@ -1,4 +1,4 @@
-"""tiny-imagenet-50 is a quarter of Stanford's classes; pictures from number 400 on, by number, are tested on."""
+"""tiny-imagenet-50 has a quarter of Stanford's classes. Training pictures from number 400 on are in its test set."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_fourth_class_is_taken_and_split_by_number(source: Path, tmp_path:
     expected |= {f"val/{WNIDS[n]}/val_{index}.JPEG": f"val {index}" for n in (0, 4) for index in (n, n + 10)}
     assert files == expected
     assert seen == [("copying pictures", done, 28) for done in range(1, 29)]
-    prepare.tiny_imagenet(source.parent, tmp_path / "again", quiet, SMALL)  # the folder that holds it will do
+    prepare.tiny_imagenet(source.parent, tmp_path / "again", quiet, SMALL)  # the parent folder is accepted too
     assert (tmp_path / "again" / "classes.txt").is_file()
 
 
@@ -107,7 +107,7 @@ def test_a_wrong_number_of_classes_and_a_zipped_source_are_told(source: Path, tm
 
 
 def stanford(root: Path) -> Path:
-    """Return Stanford's layout, laid out anew from the pictures of tiny-imagenet-50: links, and classes that nobody takes."""
+    """Return a folder in Stanford's layout, with links to the pictures of tiny-imagenet-50 and with unused classes."""
     taken = sorted(path.name for path in (REAL / "train").iterdir())
     others = [f"n{int(wnid[1:]) + more:08d}" for wnid in taken for more in (1, 2, 3)]
     (root / "val" / "images").mkdir(parents=True)
@@ -140,4 +140,4 @@ def test_the_set_of_the_results_is_made_again_to_the_byte(tmp_path: Path) -> Non
     assert names[out] == names[REAL]
     assert len(names[out]) == 27_501
     assert filecmp.cmpfiles(out, REAL, names[out], shallow=False) == (names[out], [], [])
-    assert dataset.verify(dataset.scan(out, 0.25)).fingerprint == "ca16dc0971286cb0"  # in records
+    assert dataset.verify(dataset.scan(out, 0.25)).fingerprint == "ca16dc0971286cb0"  # the fingerprint in the records

@@ -1,4 +1,4 @@
-"""The embedded set: the same everywhere, whole or absent, and not to be told by its colours."""
+"""The embedded set: the same everywhere, whole or absent, and colours do not reveal the class."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_it_is_the_same_each_time_and_more_pictures_only_add(root: Path, tmp_pat
 
 
 def test_pixels_are_pinned() -> None:
-    """A change of these needs another VERSION, or old caches would pass for the new set."""
+    """A change of these needs another VERSION; otherwise old caches would be taken for the new set."""
     picture = synthetic.picture("star", True, 40, "train", 0)
     assert (synthetic.VERSION, picture.shape) == (2, (40, 40, 3))
     # Not byte for byte: sines and square roots differ in the last digit between processors.

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ class Constant(nn.Module):
 
 def test_scores_count_every_test_picture_once(source: Source) -> None:
     result = build(source, "imagenet_resnet18").evaluate(Constant(), True)
-    assert result.outcomes.tolist() == [1.0] * 3 + [0.0] * 33  # 3 of 36 pictures are of class 0, which come first
+    assert result.outcomes.tolist() == [1.0] * 3 + [0.0] * 33  # the first 3 of 36 pictures are of class 0
     assert result.metrics["top1_error"] == pytest.approx(100 * 33 / 36)
     assert result.metrics["top5_error"] == pytest.approx(100 * 21 / 36)
     logits = -torch.arange(12.0).expand(36, 12)
@@ -85,7 +85,7 @@ def test_batches_depend_on_the_seed_and_the_step_alone(source: Source) -> None:
     assert torch.equal(straight[8][0], late[0])
     assert torch.equal(straight[8][1], late[1])
     assert not torch.equal(straight[0][0], next(iter(other.batches(0, 1)))[0])
-    assert not torch.equal(straight[0][0], straight[6][0])  # 6 steps an epoch: the second epoch has another order
+    assert not torch.equal(straight[0][0], straight[6][0])  # 6 steps per epoch: the second epoch has another order
 
 
 def test_batch_ids_name_the_pictures_of_the_batch(source: Source) -> None:

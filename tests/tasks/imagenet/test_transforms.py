@@ -21,7 +21,7 @@ PLAIN = Augmentation(crop=16, test_resize=20, test_crop=16)
 
 
 def augment(picture: NDArray[np.uint8], chosen: Augmentation, *key: int) -> tuple[NDArray[np.uint8], views.Colour]:
-    """One picture's view in a trial, an epoch and with a number."""
+    """Return one picture's view and colour changes; `key` is seed, epoch and the picture's index."""
     seed, epoch, index = key
     made, colour = views.augment([picture], chosen, seed, [(epoch, index)])
     return made[0], colour
@@ -32,7 +32,7 @@ def boxes(width: int, height: int, chosen: Augmentation, *indices: int) -> NDArr
 
 
 def test_random_numbers_are_pinned() -> None:
-    """The same on every machine and version: records of different machines are compared."""
+    """They are the same on every machine and with every version, because records of different machines are compared."""
     assert views.draws(2, "order", 0, 0).tolist() == [11413956313433536106, 3572279952050929059]
     assert np.array_equal(views.draws(5, "a", 1)[:3], views.draws(3, "a", 1))
     u = views.uniforms(20_000, "test")
@@ -134,7 +134,10 @@ def test_half_of_the_views_are_mirrored_exactly(resize: Any) -> None:
 
 
 def test_torch_resizes_the_same_crop_to_nearly_the_same_pixels() -> None:
-    """Measured on photographs in levels of 255: 0.02 on average; 2 at most but at a crop's edge, which alone it may look across."""
+    """Measured differences on photographs: 0.02 of 255 levels on average, 2 at most except near the edge of a crop.
+
+    There Pillow also uses pixels outside the crop.
+    """
     pillow = Augmentation(crop=224, test_resize=256, test_crop=224)
     quick = dataclasses.replace(pillow, resize="torch")
     apart = []
@@ -148,7 +151,7 @@ def test_torch_resizes_the_same_crop_to_nearly_the_same_pixels() -> None:
 
 
 def test_a_crop_that_needs_no_resizing_is_the_picture_itself() -> None:
-    """Either way: then no pixel is changed."""
+    """With both resizing methods, no pixel changes."""
     noise = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     for resize in ("pillow", "torch"):
         whole = dataclasses.replace(PLAIN, area=(1.0, 1.0), ratio=(1.0, 1.0), flip=False, resize=resize)
@@ -156,7 +159,7 @@ def test_a_crop_that_needs_no_resizing_is_the_picture_itself() -> None:
 
 
 def test_recipes_for_pictures_of_64_pixels_resize_by_pillow() -> None:
-    """Their results are on record; the setting's default is left out of their hashes, which are pinned elsewhere."""
+    """Recorded results used Pillow. Hashes of recipes, which other tests pin, omit this default."""
     for scales in RECIPES.values():
         assert {scales[scale].data.resize for scale in ("smoke", "small")} == {"pillow"}
         assert "resize" not in scales["small"].as_dict()["data"]
@@ -175,13 +178,13 @@ def test_finish_normalises_and_leaves_its_input_alone() -> None:
     kept = batch.clone()
     x = views.finish(batch, None, PLAIN)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (PLAIN.mean, PLAIN.std))
-    assert torch.equal(x, (batch / 255 - mean) / std)  # bit for bit: it decides what recorded trials saw
+    assert torch.equal(x, (batch / 255 - mean) / std)  # bit for bit: the inputs of recorded trials depend on it
     assert x.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(batch, kept)
 
 
 def test_finish_colours_each_picture_as_fb_resnet_torch_does_one() -> None:
-    """Against a plain loop over pictures and changes."""
+    """Compare with a plain loop over pictures and changes."""
     chosen = dataclasses.replace(PLAIN, jitter=0.4, lighting=0.1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     batch = batch_of_noise(12)
     colour = views._colour(chosen, np.stack([views.uniforms(views._UNIFORMS, "colour", i) for i in range(12)]))

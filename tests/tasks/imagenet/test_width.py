@@ -1,4 +1,4 @@
-"""Narrower networks: every layer but the last has that many times fewer channels, drawn as torchvision draws them."""
+"""Narrower networks: `width_factor` scales the channels of all convolutions; weights are drawn as in torchvision."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_channels_are_multiplied_and_classes_are_not(name: str, factor: float, s
     assert all(torch.isfinite(one).all() for one in narrow.state_dict().values())
 
 
-# Convolutions and batch norm of ResNet-18 by hand: 708,546 = 64 px features of 16, 32, 64, 128 channels, and 128 x 50 + 50.
+# ResNet-18 by hand: 708,546 weights in convolutions and batch norm of 16, 32, 64 and 128 channels, and the last 128 x 50 + 50.
 def test_resnet18_at_a_quarter_has_as_many_weights_as_counted_by_hand() -> None:
     def block(inputs: int, outputs: int, shortcut: bool) -> int:
         return 9 * inputs * outputs + 9 * outputs * outputs + 4 * outputs + shortcut * (inputs * outputs + 2 * outputs)

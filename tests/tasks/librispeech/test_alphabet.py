@@ -1,4 +1,4 @@
-"""The alphabet: 29 symbols, there and back, and what CTC needs to spell them."""
+"""The alphabet: encoding and decoding with 29 symbols, and the frames that CTC needs for a text."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Lengths: what headers say of recordings, and how many frames networks make of them."""
+"""Lengths of recordings from their headers, and the numbers of frames in the networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of speech: the same however reached and wherever the sound is held, of like lengths, every test utterance once."""
+"""Batches of speech: the same after a resume and with sound in memory or on disk, similar lengths, each test utterance once."""
 
 import gc
 import os
@@ -33,7 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def utterances(root: Path) -> list[Utterance]:
-    """Eleven recordings of noise, 400 to 2,400 samples in no order, the last one at 8 kHz."""
+    """Eleven recordings of noise with 400 to 2,400 samples, not sorted by length, the last one at 8 kHz."""
     generator = np.random.Generator(np.random.PCG64(0))
     made = []
     for index, samples in enumerate((900, 400, 2400, 1600, 700, 2000, 500, 1200, 800, 1400, 600)):
@@ -91,7 +91,8 @@ def test_resampling_clips_rather_than_wraps(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "square.flac", square, 8_000)
     loaded = audio.load(tmp_path / "square.flac")
     assert (loaded.min(), loaded.max()) == (-32_768, 32_767)  # it overshoots at the edges
-    between = np.sign(square[:-1]) == np.sign(square[1:])  # samples of one sign, whose middle must have it too
+    # Neighbours of one sign: the sample between them must have it too.
+    between = np.sign(square[:-1]) == np.sign(square[1:])
     assert (np.sign(loaded[:-1:2]) == np.sign(square)).all()
     assert (np.sign(loaded[1:-1:2]) == np.sign(square[:-1]))[between].all()
 
@@ -240,7 +241,7 @@ def test_all_utterances_are_as_likely_to_be_left_out_long_or_short() -> None:
 
 
 def padding(lengths: sampler.Indices, batches: Iterable[sampler.Indices]) -> float:
-    """Return the part of all samples in these batches that is padding."""
+    """Return the share of padding in all samples of these batches."""
     used, total = zip(*((lengths[b].sum(), len(b) * lengths[b].max()) for b in batches), strict=True)
     return 1 - float(sum(used)) / float(sum(total))
 

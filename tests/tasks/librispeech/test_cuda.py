@@ -1,4 +1,4 @@
-"""Speech on a GPU, which adds up in another order than a CPU: sound, recurrence, networks and loss agree within float32."""
+"""Speech on a GPU, which adds in another order than a CPU: features, recurrence, networks and loss agree up to rounding."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tasks.recipe import Recipe
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
-# Bounds are of the norm of a difference, in the norm of what the CPU has. Between float32 and float64 on a CPU, values differ by
-# up to 6e-6 here; so do gradients, until rounding takes one of 100,000 activations over an end of its range: 1e-2 then.
+# Bounds of the norm of a difference, divided by the norm of the CPU's result. Between float32 and float64 on a CPU, values and
+# gradients differ by up to 6e-6. If rounding moves one of 100,000 activations over a clipping limit, gradients differ by 1e-2.
 VALUES = {torch.float32: 1e-4, torch.float64: 1e-10}
 GRADIENTS = {torch.float32: 5e-2, torch.float64: 1e-10}
 LENGTHS = torch.tensor([23, 40, 1, 31])
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
-# Nothing is drawn on the device: dropout's noise would be another there.
+# Without dropout: its noise would differ between devices.
 ONE = dataclasses.replace(DEEPSPEECH, model=DeepSpeech1Settings(width=24, dropout=0.0), batch_size=8)
 TWO = dataclasses.replace(DEEPSPEECH2, model=DeepSpeech2Settings(width=20, layers=2, channels=3), batch_size=8)
 BOTH = pytest.mark.parametrize("recipe", [ONE, TWO], ids=["deepspeech", "deepspeech2"])
@@ -36,14 +36,14 @@ DTYPES = pytest.mark.parametrize("dtype", VALUES, ids=["float32", "float64"])
 
 @pytest.fixture(autouse=True)
 def _full_precision() -> Iterator[None]:
-    """Convolutions take TF32 by default, products do not."""
+    """Turn off TF32, which convolutions use by default and matrix products do not."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         yield
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> task.Source:
-    """Ten recordings to train on and ten to test on, of 0.3 to 0.9 s: three tones each, in noise."""
+    """Ten training and ten test recordings of 0.3 to 0.9 s: three tones each, in noise."""
     root = tmp_path_factory.mktemp("speech") / "set"
     generator = np.random.Generator(np.random.PCG64(0))
     for split in ("train", "test"):

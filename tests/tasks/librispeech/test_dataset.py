@@ -1,4 +1,4 @@
-"""Speech in LibriSpeech's layout: everything that can be wrong is named, and the fingerprint changes with what is used."""
+"""Speech in LibriSpeech's layout: every problem is named, and the fingerprint depends on the data used."""
 
 import threading
 from pathlib import Path
@@ -20,7 +20,7 @@ def quiet(what: str, done: int, total: int) -> None:
 def write(
     root: Path, name: str, transcript: str | None, seconds: float = 1.0, rate: int = 16_000, seed: int = 0
 ) -> Path:
-    """Write the recording FOLDER/SPEAKER-CHAPTER-NUMBER of noise, and add its line to the transcripts."""
+    """Write the recording FOLDER/SPEAKER-CHAPTER-NUMBER, which is noise, and add its line to the transcripts."""
     folder, _, base = name.partition("/")
     speaker, chapter, _ = base.split("-")
     where = root / folder / speaker / chapter
@@ -36,7 +36,7 @@ def write(
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Three training utterances of two speakers, one to develop on, two to test on."""
+    """Three training utterances of two speakers, one development and two test utterances."""
     root = tmp_path / "LibriSpeech"
     write(root, "train-a/1-10-0000", "HE  HOPED")
     write(root, "train-a/1-10-0001", "IT'S STEW", 1.5)
@@ -239,7 +239,7 @@ def test_recordings_that_are_there_twice_are_warned_of(root: Path) -> None:
 
 
 def test_recordings_are_decoded_in_parallel_with_progress(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    both = threading.Barrier(2, timeout=20)  # broken, and so an error, unless two decode at once
+    both = threading.Barrier(2, timeout=20)  # raises BrokenBarrierError unless two threads decode at the same time
     samples_of = audio.samples_of
     monkeypatch.setattr(audio, "samples_of", lambda data: (both.wait(), samples_of(data))[1])
     seen: list[tuple[str, int, int]] = []
@@ -275,4 +275,5 @@ def test_quarantined_recordings_are_left_out_with_their_transcripts(root: Path) 
     assert verify(root).fingerprint != before
     (root / "quarantine.txt").write_text("train-a/1/10/typo.flac\ntrain-a/1/10/1-10-0002.flac\n")
     assert "quarantine.txt, line 1: there is no train-a/1/10/typo.flac" in dataset.scan(root).problems
-    assert dataset.scan(root, splits=("test",)).problems == ()  # what was not looked at cannot be missed
+    # Training folders were not scanned, so nothing is missing.
+    assert dataset.scan(root, splits=("test",)).problems == ()

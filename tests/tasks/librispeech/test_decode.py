@@ -13,7 +13,7 @@ SYMBOLS = "_ 'abcdefghijklmnopqrstuvwxyz"
 
 
 def frames(*paths: str, time: int = 0) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities of which each frame prefers one symbol ("_": the blank), and the lengths."""
+    """Return log-probabilities in which each frame prefers one symbol ("_": the blank), and the lengths."""
     time = time or max(map(len, paths))
     scores = torch.zeros(len(paths), time, 29)
     for row, path in enumerate(paths):
@@ -23,7 +23,7 @@ def frames(*paths: str, time: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def spelled(path: list[int]) -> str:
-    """CTC's rule, one symbol after the other."""
+    """Return the text by CTC's rule, symbol by symbol."""
     text, previous = "", 0
     for symbol in path:
         if symbol not in (0, previous):

@@ -1,4 +1,4 @@
-"""The fingerprint of speech changes with what is used, and the manifest of verified files serves until a file changes."""
+"""The fingerprint of speech depends on the data used, and the manifest of verified files is valid until a file changes."""
 
 import hashlib
 import json
@@ -66,7 +66,7 @@ def test_the_manifest_serves_until_a_file_changes(root: Path, tmp_path: Path, mo
     write(root, "train-b/2-20-0000", None, 3.0)
     assert dataset.scan(root).train[2].samples == 48_000
     assert len(opened) == 12
-    assert [path.name for path in manifest.parent.iterdir()] == [manifest.name]  # replaced, not piled up
+    assert [path.name for path in manifest.parent.iterdir()] == [manifest.name]  # the old manifest was replaced
     for damaged in (
         "",
         "{}",

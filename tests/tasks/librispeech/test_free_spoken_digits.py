@@ -1,4 +1,4 @@
-"""The plan of noisy digits: no recording in two splits, all of them used, every length as often as another."""
+"""The plan of noisy digits: no recording in two splits, all recordings used, all lengths equally frequent."""
 
 from __future__ import annotations
 

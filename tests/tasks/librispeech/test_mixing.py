@@ -1,4 +1,4 @@
-"""Mixing in whole numbers: the same samples everywhere, each digit at the ratio asked for, nothing clipped."""
+"""Mixing in integers: the same samples everywhere, each digit at the requested ratio to the noise, nothing clipped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAUSES = (400, 700, 500)
 
 
 def sound(name: str, length: int, loudness: int = 32_768) -> Samples:
-    """Return samples that depend on nothing but their name, in [-loudness, loudness)."""
+    """Return `length` samples in [-loudness, loudness), which depend only on the name."""
     drawn = np.frombuffer(hashlib.shake_256(name.encode()).digest(2 * length), "<i2").astype(np.int64)
     return drawn * loudness >> 15
 
@@ -58,7 +58,7 @@ def test_every_recording_stands_at_the_same_ratio_to_the_noise(snr: int) -> None
         alone = mixed[start : start + len(recording)] - loudness * noise[start : start + len(recording)]
         assert 20 * math.log10(math.sqrt(np.mean(alone**2)) / background) == pytest.approx(snr, abs=0.01)
         assert np.corrcoef(alone, recording)[0, 1] > 0.9999
-    for start, length in ((0, 400), (3400, 700), (6100, 500)):  # nothing but noise in pauses
+    for start, length in ((0, 400), (3400, 700), (6100, 500)):  # only noise in pauses
         assert np.abs(mixed[start : start + length] - loudness * noise[start : start + length]).max() <= 1
 
 

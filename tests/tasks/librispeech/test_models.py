@@ -34,7 +34,7 @@ def speech(lengths: Tensor = LENGTHS, time: int = 40) -> Tensor:
 
 
 def seasoned(model: DeepSpeech | DeepSpeech2) -> DeepSpeech | DeepSpeech2:
-    """In evaluation mode, after training-mode passes that gave batch norm running statistics of its own."""
+    """Return the model in evaluation mode, after passes in training mode that updated batch norm's running statistics."""
     with torch.no_grad():
         for _ in range(3):
             model(2 * speech() + 0.5, LENGTHS)
@@ -77,7 +77,7 @@ def test_deepspeech2_has_the_papers_parameters_layer_by_layer() -> None:
     assert found.pop("recurrent") == sum(recurrent.values())
     assert found == {"conv1": 19_616, "conv2": 239_168, "fc": 3_101_120, "output": 51_069}
     assert list(recurrent.values()) == [8_507_840] + [9_296_320] * 6
-    # The paper prints 67,740,718, in which the output has 95,054.
+    # The paper prints 67,740,718, of which the output layer has 95,054.
     assert sum(p.numel() for p in model.parameters()) == 67_696_733 == 67_740_718 - 95_054 + 51_069
     pruned = prunable(model, DEEPSPEECH2.skip).weights
     names = ("weight", "recurrent_forward", "recurrent_backward")
@@ -208,7 +208,7 @@ def test_the_seed_alone_decides_the_weights(build: Build) -> None:
     torch.manual_seed(1)
     state = torch.random.get_rng_state()
     first = weights(0)
-    assert torch.equal(torch.random.get_rng_state(), state)  # nobody else's random numbers are used up
+    assert torch.equal(torch.random.get_rng_state(), state)  # the global generator is unchanged
     torch.manual_seed(2)
     assert torch.equal(first, weights(0))
     assert not torch.equal(first, weights(1))
@@ -230,13 +230,12 @@ def test_first_weights_keep_the_scale_of_what_passes() -> None:
 
 @BOTH
 def test_it_learns_to_spell(build: Build) -> None:
-    """Four utterances of three of five sounds; each sound is a spectrum of its own, held for eight frames."""
+    """Four utterances with three of five sounds each. Each sound has its own spectrum and lasts eight frames."""
     generator = torch.Generator().manual_seed(7)
     spectra = torch.randn(6, 161, generator=generator)
     words = torch.tensor([[1, 2, 3], [3, 1, 4], [5, 5, 2], [4, 3, 5]])
-    spoken = (
-        functional.pad(words[:, :, None], (0, 1)).flatten(1).repeat_interleave(8, 1)
-    )  # a pause, 0, after each sound
+    # A pause, 0, after each sound.
+    spoken = functional.pad(words[:, :, None], (0, 1)).flatten(1).repeat_interleave(8, 1)
     x = spectra[spoken] + 0.3 * torch.randn(4, 48, 161, generator=generator)
     lengths = torch.full((4,), 48)
     model = build(0)

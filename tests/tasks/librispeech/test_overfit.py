@@ -1,4 +1,4 @@
-"""Learning by heart: done on a few utterances, honest where it was not, and wrong input named."""
+"""Overfitting a few utterances: success, the report of a failure, and errors for wrong input."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_what_was_not_learnt_fails(root: Path, capsys: pytest.CaptureFixture[str
     assert overfit.main([str(root), *SMALL, "--epochs", "2"]) == 1
     printed = capsys.readouterr().out
     ((epoch, wer),) = scores(printed)
-    assert epoch == 2  # scored though it is not the tenth
+    assert epoch == 2  # the last epoch is scored, although it is not the tenth
     assert wer > 50
     assert printed.endswith("not learnt: no WER is below 5 %\n")
 

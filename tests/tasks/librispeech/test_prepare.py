@@ -1,4 +1,4 @@
-"""Noisy digits are made whole from recordings that are all there; no stretch of noise is in two splits."""
+"""Noisy digits are made completely, and only from complete sources; no part of the noise is in two splits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def noise(name: str, length: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As large as the real one in number of files, but for length."""
+    """A source with as many recordings as the real one, but shorter ones."""
     root = tmp_path_factory.mktemp("source")
     folder = root / prepare.DIGITS / "recordings"
     folder.mkdir(parents=True)
@@ -140,7 +140,7 @@ def recording(root: Path) -> Path:
 
 
 def replace(path: Path, data: bytes) -> None:
-    path.unlink()  # it is a link to a file that others use
+    path.unlink()  # it is a link to a file that other tests use
     path.write_bytes(data)
 
 
@@ -158,15 +158,15 @@ def test_no_stretch_of_the_kitchen_is_in_two_splits_although_the_recording_repea
     for split, (start, end) in spans.items():
         for one in range(start, end - 8_000, 8_000):
             alike = likeness(whole[one : one + 8_000], whole[:584_000])
-            alike[max(0, start - 7_999) : end] = 0  # stretches that touch its own split
+            alike[max(0, start - 7_999) : end] = 0  # stretches that overlap their own split
             assert alike.max() < 0.2, (split, one / 8_000)
-    # Such a test does find what is repeated: the beginning at 3 s, and what was played at 45 s once more at 97 s.
+    # This test does find repetitions: the beginning occurs again at 3 s, and the sound of 45 s again at 97 s.
     assert likeness(whole[:8_000], whole)[24_000] > 0.6
     assert likeness(whole[45 * 8_000 : 46 * 8_000], whole)[97 * 8_000] > 0.9
 
 
 def whitened(samples: np.ndarray) -> np.ndarray:
-    """Return noise with its colour taken away, so that low frequencies, alike in all of it, do not hide the rest."""
+    """Return noise with a flat spectrum. Otherwise low frequencies, which are similar everywhere, would dominate."""
     spectrum = np.fft.rfft(samples)
     return np.fft.irfft(spectrum / np.convolve(np.abs(spectrum), np.ones(2001) / 2001, "same"), len(samples))
 

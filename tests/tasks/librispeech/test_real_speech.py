@@ -28,7 +28,7 @@ def test_connected_digits_are_read_whole() -> None:
         "recordings that are resampled to 16,000 Hz: 1,890 at 8,000 Hz",
         "speakers of test utterances who are also in the training set: 6 (101, 102, 103, ...)",
     )
-    # Over decoded samples. Records up to suite 0.1 say 39f6e1e8d6d4f5e4, which is over the bytes of the FLAC files.
+    # Computed from decoded samples. Records up to suite 0.1 have 39f6e1e8d6d4f5e4, computed from the bytes of the FLAC files.
     assert report.fingerprint == "0a645ad6303757e3"
 
 

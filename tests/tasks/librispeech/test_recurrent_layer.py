@@ -20,7 +20,7 @@ def inputs(seed: int = 1, size: int = 3) -> Tensor:
 
 
 def naive(found: Recurrent, x: Tensor, length: int) -> Tensor:
-    """One utterance, one direction after the other, one frame at a time, by automatic differentiation."""
+    """Return the output for one utterance, one direction and one frame at a time, for automatic differentiation."""
     z = functional.linear(x[:length], found.weight, found.bias)
     directions = []
     for recurrent, order in (
@@ -108,7 +108,7 @@ def test_gradients_are_those_of_finite_differences(lengths: list[int]) -> None:
 
 
 def test_without_clipping_it_is_torchs_own_layer() -> None:
-    """torch.nn.RNN with ReLU, which gives each direction its own input matrix and two biases."""
+    """Compare with torch.nn.RNN with ReLU, in which each direction has its own input matrix and two biases."""
     found = layer(clip=1e9)
     theirs = torch.nn.RNN(3, 4, nonlinearity="relu", bidirectional=True, dtype=torch.double)
     with torch.no_grad():

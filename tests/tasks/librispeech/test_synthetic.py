@@ -1,4 +1,4 @@
-"""The embedded speech: the same each time, whole or absent, with voices and sentences that training does not have."""
+"""The embedded speech: the same each time, whole or absent; test voices and sentences do not occur in training."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_no_sentence_is_in_two_splits(root: Path) -> None:
     assert [said[a] & said[b] for a, b in itertools.combinations(COUNTS, 2)] == [set(), set(), set()]
     assert len(said["train"]) > 300
     assert len(said["test"]) > 60
-    # 7 commands of "it", a thing or a coloured one, with at most 5 words.
+    # 7 commands with "it", a thing or a coloured thing, of at most 5 words.
     kinds = {split: {words: len(each) for words, each in dealt.items()} for split, dealt in synthetic.SENTENCES.items()}
     assert {words: sum(dealt[words] for dealt in kinds.values()) for words in (2, 3, 4, 5)} == {
         2: 7,  # open it
@@ -157,7 +157,7 @@ def test_words_are_few_spellable_and_all_heard_in_training(root: Path) -> None:
 
 
 def test_utterances_are_pinned() -> None:
-    """A change of these needs another VERSION, or old caches would pass for the new set."""
+    """A change of these needs another VERSION; otherwise old caches would be taken for the new set."""
     assert synthetic.VERSION == 1
     assert synthetic.utterance("test", 5) == Utterance(3006, 0, "gmw/en+marcelo", 163, 49, "don't paint it")
     assert synthetic.utterance("test", 6) == Utterance(3001, 1, "gmw/en-US+m3", 163, 49, "take the white window")
@@ -211,7 +211,7 @@ def test_voice_rate_and_pitch_are_heard() -> None:
     assert abs(len(sounds[high]) - len(sounds[plain])) < 0.1 * len(sounds[plain])
 
     def period(sound: NDArray[np.int16]) -> int:
-        """The lag, of 55 to 400 Hz, at which the sound is most like itself."""
+        """Return the lag, from 55 to 399 samples, at which the autocorrelation is largest."""
         middle = sound[len(sound) // 4 : -len(sound) // 4].astype(float)
         like = np.fft.irfft(abs(np.fft.rfft(middle, 2 * len(middle))) ** 2)
         return 55 + int(like[55:400].argmax())

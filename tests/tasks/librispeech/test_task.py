@@ -21,7 +21,7 @@ TWO = dataclasses.replace(DEEPSPEECH2, model=DeepSpeech2Settings(width=16, layer
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def build(source: Source, recipe: Recipe = ONE, seed: int = 0) -> SpeechTask:
 
 
 class Oracle(torch.nn.Module):
-    """Says the same text of every utterance, whatever it hears."""
+    """Transcribes every utterance as the same text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

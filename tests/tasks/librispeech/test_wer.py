@@ -20,7 +20,7 @@ needs_metrics = pytest.mark.skipif(
 
 
 def table(name: str) -> dict[str, str]:
-    """Utterance to text; a line may have no text."""
+    """Return the text of each utterance; it may be empty."""
     lines = (ROOT / "wer-librispeech" / name).read_text(encoding="utf-8").splitlines()
     return {key: text for key, _, text in (line.partition("\t") for line in lines)}
 
@@ -53,7 +53,7 @@ def test_values_that_jiwer_asserts() -> None:
 
 
 def test_an_utterance_counted_by_hand() -> None:
-    # "oh" inserted, "sat" for "set", "mat" deleted. Characters: "oh " is 3, e for a, " mat" is 4; of 22.
+    # "oh" inserted, "sat" for "set", "mat" deleted. Character errors: 3 for "oh ", 1 for a vowel, 4 for " mat"; of 22.
     references, hypotheses = ["the cat set on the mat"], ["oh the cat sat on the"]
     assert wer.score(references, hypotheses) == {"wer": 100 * 3 / 6, "cer": pytest.approx(100 * 8 / 22)}
     assert wer.counts(references, hypotheses).tolist() == [[3, 6]]
