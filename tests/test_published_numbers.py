@@ -53,9 +53,10 @@ def test_the_table_of_answers(name: str) -> None:
         assert line["verdict"].startswith(given.get(row, none))
         missing = [seed for seed in range(seeds) if seed not in {one["seed"] for one in trials}]
         if 0 < have < seeds:
-            listed = re.search(r"seeds? ([\d, and]+) not run", line["verdict"])
+            listed = re.search(r"seeds? ([\d, andto]+) not run", line["verdict"])
             assert listed is not None
-            assert [int(seed) for seed in re.findall(r"\d+", listed[1])] == missing
+            ends = [[int(end) for end in part.split(" to ")] for part in re.split(", | and ", listed[1])]
+            assert [seed for part in ends for seed in range(part[0], part[-1] + 1)] == missing
         control = list(scores(planned(row), "control").values())
         claim = line["claim: relative gain (points here)"]
         assert claim.endswith(", after one iteration") == row.startswith("librispeech")

@@ -9,6 +9,7 @@ Neither answer is given unless the row's gate holds and it has exactly its plann
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -81,11 +82,12 @@ def missing(
 ) -> str | None:
     """Return what is missing for a verdict (gate, planned seeds or both); None if nothing is."""
     lacking = []
+    absent = sorted(set(planned) - set(seeds))
     if not gate:
-        lacking.append("gate not computed" if gate is None else "gate does not hold")
+        lacking.append("gate not computed" if gate is None else f"gate does not hold{' so far' if absent else ''}")
     if len(set(planned)) < LEAST_SEEDS:
         lacking.append(f"{len(set(planned))} seeds planned, {LEAST_SEEDS} needed")
-    elif absent := sorted(set(planned) - set(seeds)):
+    elif absent:
         lacking.append(f"{_seeds(absent)} not run")
     if extra := sorted(set(seeds) - set(planned)):
         lacking.append(f"seeds not planned: {', '.join(map(str, extra))}")
@@ -95,9 +97,14 @@ def missing(
 
 
 def _seeds(numbers: Sequence[int]) -> str:
-    """Return "seed 4", "seeds 3 and 4" or "seeds 2, 3 and 4"."""
-    *first, last = map(str, numbers)
-    return f"seeds {', '.join(first)} and {last}" if first else f"seed {last}"
+    """Return "seed 4", "seeds 3 and 4", "seeds 1 to 4" or "seeds 0, 2 to 4 and 6". `numbers` increase."""
+    parts: list[str] = []
+    for _, run in itertools.groupby(enumerate(numbers), key=lambda one: one[1] - one[0]):
+        chosen = [number for _, number in run]
+        parts += [f"{chosen[0]} to {chosen[-1]}"] if len(chosen) > 2 else map(str, chosen)
+    *first, last = parts
+    named = f"{', '.join(first)} and {last}" if first else last
+    return f"seed{'s' if len(numbers) > 1 else ''} {named}"
 
 
 def claim_answer(measured: Measured, share: float) -> ClaimAnswer:

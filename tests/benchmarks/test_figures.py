@@ -127,6 +127,9 @@ def test_the_gains_are_drawn_in_units_of_the_claim_and_the_frame_holds_them(monk
     assert right > 1
     assert len([x for x, y in offsets(ax) if y == 1]) == 2
     assert sum(text.get_text() == "no trial yet" for text in ax.texts) == 5
+    assert [text.get_text().split(", ")[-1] for text in ax.texts if "n = " in text.get_text()] == ["n = 5", "n = 2"]
+    figure = saved(forest.draw, names.shared(group_records(build.planned()[:3]))["gains.png"], monkeypatch)
+    assert sum(text.get_text().endswith("top-1 error, n = 3 of 5") for text in figure.axes[0].texts) == 1
 
 
 def test_the_drop_at_pruning_is_drawn_against_the_gain_and_what_lacks_it_is_counted(

@@ -56,7 +56,7 @@ def test_trials_of_the_plan_are_a_section_of_their_own_beside_those_of_suite_0_1
     assert new.paper is not None
     assert (group_names.name(old), group_names.name(new)) == ("ResNet-18", "ResNet-18, made up: every phase shorter")
     rows = answers.rows(groups)
-    assert answers.standing(new, rows) == "none yet (seeds 1, 2, 3 and 4 not run)"
+    assert answers.standing(new, rows) == "none yet (seeds 1 to 4 not run)"
     assert answers.standing(old, rows) == "superseded: none"
 
 

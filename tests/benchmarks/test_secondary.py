@@ -9,7 +9,7 @@ import pytest
 from benchmarks.analysis.results import results
 from benchmarks.reporting import group_facts, group_names, pages
 from benchmarks.reporting.document import plain
-from benchmarks.reporting.tables import readings
+from benchmarks.reporting.tables import gate, readings
 from tests.benchmarks.test_tables import headline_of, pages_of
 from tests.golden import build
 
@@ -35,6 +35,20 @@ def test_every_other_comparison_of_a_planned_row_stands_on_the_front() -> None:
         assert readings.TITLE in page
         assert text in page
     assert readings.TITLE not in headline_of(build.trio())
+
+
+def test_one_seed_does_not_say_what_longer_training_does() -> None:
+    (text,) = map(plain, readings.secondary(results(build.planned()[:1]).rows))
+    start = (
+        "**ResNet-18, width 1/4, 64 pixels**: training on after D at DSD's learning rates (one seed): control over D +"
+    )
+    assert text.startswith(start)
+
+
+def test_a_gate_that_fails_is_final_only_with_all_seeds() -> None:
+    found = results(build.planned(train=60.0)).rows[ROW].gate
+    assert gate.answer(found) == "fails: fit"
+    assert gate.answer(found, so_far=True) == "fails so far: fit"
 
 
 @pytest.mark.parametrize(

@@ -85,10 +85,12 @@ def test_direction(mean: float, p: float, expected: str) -> None:
         (False, FIVE, FIVE, "gate does not hold"),
         (None, FIVE, FIVE, "gate not computed"),
         (True, FIVE - {3}, FIVE, "seed 3 not run"),
+        (True, frozenset({1, 5}), frozenset(range(7)), "seeds 0, 2 to 4 and 6 not run"),
+        (True, FIVE - {1, 2}, FIVE, "seeds 1 and 2 not run"),
         (True, FIVE | {7, 9}, FIVE, "seeds not planned: 7, 9"),
         (True, (FIVE - {0}) | {5}, FIVE, "seed 0 not run; seeds not planned: 5"),
         (True, frozenset({0, 1, 2}), frozenset({0, 1, 2}), "3 seeds planned, 5 needed"),
-        (False, frozenset(), FIVE, "gate does not hold; seeds 0, 1, 2, 3 and 4 not run"),
+        (False, frozenset(), FIVE, "gate does not hold so far; seeds 0 to 4 not run"),
     ],
 )
 def test_what_is_missing_is_said(
@@ -141,7 +143,7 @@ def test_gains_of_other_seeds_are_refused() -> None:
 
 def test_a_row_with_a_single_seed_says_what_is_missing() -> None:
     found = answers({FAMILY[0]: evidence(1.0, seeds=frozenset({0}))})[FAMILY[0]]
-    assert found.missing == "seeds 1, 2, 3 and 4 not run"
+    assert found.missing == "seeds 1 to 4 not run"
     assert (found.gain, found.share) == (None, None)
 
 

@@ -34,10 +34,12 @@ def draw(groups: Sequence[Group], path: Path) -> None:
             seeds, interval = _shares(group)
             canvas.gain(ax, y, seeds, interval, COLOURS["dsd"])
             unit = display_names.metric_name(group.metric, group).removesuffix(" %")
-            text = f"{formatting.gain(group)}\n{unit}, n = {len(seeds)}"
+            wanted = PLANNED.get(group.key.row) if group.section == "regime" else None
+            of = f" of {wanted.seeds}" if wanted and len(seeds) < wanted.seeds else ""
+            text = f"{formatting.gain(group)}\n{unit}, n = {len(seeds)}{of}"
             ax.text(1.01, y, text, transform=ax.get_yaxis_transform(), va="center")
         for y in range(len(groups), len(groups) + len(missing)):
-            ax.text(0.25, y, "no trial yet", color="#999999", ha="center", va="center")
+            ax.text(1.01, y, "no trial yet", transform=ax.get_yaxis_transform(), color="#999999", va="center")
         names = [display_names.network(group) for group in groups]
         ax.set_yticks(range(len(names) + len(missing)), [*names, *missing])
         ax.set_ylim(len(names) + len(missing) - 0.5, -0.5)

@@ -51,7 +51,8 @@ def answer(found: gate.Result | None, so_far: bool = False) -> str:
     """Return the gate's result in a few words; a dash if it was not computed."""
     if found is None:
         return NONE
-    return ("holds so far" if so_far else "holds") if found.holds else f"fails: {', '.join(found.failed)}"
+    far = " so far" if so_far else ""
+    return f"holds{far}" if found.holds else f"fails{far}: {', '.join(found.failed)}"
 
 
 def _column(heading: str, read: Callable[[Record], str | float | None]) -> Column[_Trial]:

@@ -28,7 +28,7 @@ def _row(row: Row, group: Group) -> Text:
     parts: list[str | Cell] = [f"**{planned.network(row)}**: "]
     if summary.over_baseline(group):
         parts += [
-            f"training on after D at DSD's learning rates {_effect(group)}: control over D ",
+            f"training on after D at DSD's learning rates{_effect(group)}: control over D ",
             _gain(group, "control", DENSE),
             ", DSD over D ",
             _gain(group, "dsd", DENSE),
@@ -52,11 +52,13 @@ def _gain(group: Group, arm: str, over: str) -> Cell:
 
 
 def _effect(group: Group) -> str:
-    """Return what the control's further training does to the score."""
+    """Return what the control's further training does to the score. One seed cannot tell."""
+    if len(summary.gains(group, "control", DENSE)) == 1:
+        return " (one seed)"
     found = summary.crossed(group, "control", DENSE)
     if found is None or found.low <= 0 <= found.high:
-        return "makes no clear difference"
-    return "helps" if found.mean > 0 else "does harm"
+        return " makes no clear difference"
+    return " helps" if found.mean > 0 else " does harm"
 
 
 def _restored(group: Group) -> tuple[str | Cell, ...]:
