@@ -85,13 +85,15 @@ class Row:
         return self.equal_budget.value if self.equal_budget else self.overview.absolute
 
     def figure(self, stage: str, metric: str, iterations: int = 1) -> Figure | None:
-        """Return the figure that corresponds to ours; None if the paper has none.
+        """Return the figure that corresponds to ours; None if the paper has none. `stage` is our name: D is the paper's Baseline.
 
         A single iteration of ours corresponds to the paper's first iteration, not to its headline. If the paper iterated, its
         Baseline was trained as long as one iteration, so it corresponds to our control, not to the end of D.
         """
         if self.iterated:
             stage = (_ONE_ITERATION if iterations == 1 else _ITERATIONS).get(stage, stage)
+        elif stage == "D":
+            stage = "Baseline"
         return self.stages.get(stage, {}).get(metric)
 
     def stage(self, kind: str, iteration: int) -> str | None:
@@ -107,9 +109,9 @@ class Row:
         return stage if stage in self.stages else None
 
 
-_ITERATIONS = {"Baseline": "Dense, iteration 0", "Control, iteration 1": "Baseline"}
+_ITERATIONS = {"D": "Dense, iteration 0", "Control, iteration 1": "Baseline"}
 _ONE_ITERATION = {
-    "Baseline": "Dense, iteration 0",
+    "D": "Dense, iteration 0",
     "Sparse": "Sparse, iteration 1",
     "DSD": "DSD, iteration 1",
     "Control (equal budget)": "Baseline",
@@ -182,7 +184,7 @@ def _speech(
 
 _PROSE = (
     "The text of Section 4.3 gives ResNet gains of 1.13 and 0.85; the table and the authors' zoo give 1.26 and 1.12. Table 1 "
-    "prints 1.2 points (4.1 %) and 1.1 points (4.6 %). The claim is Table 1's share; its points are those of the other table."
+    "prints 1.2 points (4.1 %) and 1.1 points (4.6 %). The claim takes its share from Table 1 and its points from Tables 2-4."
 )
 
 _ALL = (
@@ -249,7 +251,7 @@ _ALL = (
     ),
     _speech(
         "librispeech_deepspeech2",
-        "DeepSpeech-2",
+        "DeepSpeech 2",
         "Table 9",
         Overview(14.5, 13.4, 1.1, 7.4),
         {

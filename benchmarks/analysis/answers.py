@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from benchmarks import paper
 from benchmarks.analysis import gate, summary, verdicts
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.verdicts import Answer, Evidence
+from benchmarks.analysis.verdicts import Answer, ClaimAnswer, Evidence
 from benchmarks.evidence_plan import PLANNED, WANTED, Wanted
 from benchmarks.paper import Claim
 from benchmarks.records.schema import Record
@@ -24,6 +24,14 @@ from benchmarks.statistics.random_effects import Pool
 
 BEAM = "beam20_bleu4"
 """BLEU-4 of captions from beam search of width 20. Records do not store those captions."""
+
+CLAIMS: Mapping[ClaimAnswer, str] = {
+    "reached": "claim reached",
+    "not excluded": "claim not excluded",
+    "excluded": "claim excluded",
+    "half excluded": "even half the claim excluded",
+}
+"""The answers on the claim in words."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +79,8 @@ class Row:
     @property
     def verdict(self) -> str:
         """The two answers in words, or why there are none."""
-        if self.lacks is None:
-            return f"claim {self.answer.claim}; {self.answer.direction}"
+        if self.lacks is None and self.answer.claim:
+            return f"{CLAIMS[self.answer.claim]}; {self.answer.direction}"
         return f"none yet ({self.lacks})" if self.have < self.wanted.seeds else f"none: {self.lacks}"
 
     @property
@@ -156,10 +164,10 @@ def row_of(group: Group, rows: Mapping[str, Row]) -> Row | None:
 
 def standing(group: Group, rows: Mapping[str, Row]) -> str:
     """Return the verdict on a group in a few words, or why it has none."""
-    reasons = {"smoke": "smoke test only", "custom": "custom recipe: none", "small": "superseded: none"}
+    reasons = {"smoke": "smoke test only", "custom": "none: custom recipe", "small": "none: superseded"}
     row = row_of(group, rows)
     if group.section in reasons or row is None:
-        return reasons.get(group.section, "not in the plan: none")
+        return reasons.get(group.section, "none: not in the plan")
     return row.verdict
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from benchmarks.analysis import summary
+from benchmarks.analysis import metrics, summary
 from benchmarks.evidence_plan import Gate, Wanted
 from benchmarks.records.schema import Dense, Record
 
@@ -64,7 +64,7 @@ def check(records: Sequence[Record], wanted: Wanted) -> Result:
     conditions = [_fit(starts, wanted.gate), _plateau(pairs, claim), _trained(pairs, wanted, claim)]
     limit = wanted.gate.saturated
     if limit is not None:
-        detail = f"the control's error is {control:.2f} %, must be above {limit:g} %"
+        detail = f"the control's error is {control:.2f} %, must be above {limit:g} % to leave room for a gain"
         conditions.append(Condition("not saturated", control > limit, True, detail))
     return Result(tuple(conditions))
 
@@ -73,12 +73,14 @@ def _fit(starts: Sequence[Dense], gate: Gate) -> Condition:
     clean = [dense.phases[-1].train if dense.phases else None for dense in starts]
     scores = [dense.curve[-1].train if known is None else known for known, dense in zip(clean, starts, strict=True)]
     if not all(gate.fit in of for of in scores):
-        return Condition("fit", False, True, f"no {gate.fit} on training examples after D")
+        return Condition("fit", False, True, f"no {metrics.label(gate.fit)} on training examples after D")
     train, test = fmean(of[gate.fit] for of in scores), fmean(dense.test[gate.beside] for dense in starts)
     limit = gate.chance / 2
     running = " (during training: older records have no clean score)" if None in clean else ""
+    held_out = "test" if gate.beside == gate.fit else metrics.label(gate.beside)
     detail = (
-        f"training {gate.fit} after D {train:.2f}{running}, must be at most {limit:.2f} and below the test's {test:.2f}"
+        f"training {metrics.label(gate.fit)} after D {train:.2f}{running}, must be at most {limit:.2f} and below the {held_out}'s "
+        f"{test:.2f}"
     )
     return Condition("fit", train <= limit and train < test, True, detail)
 

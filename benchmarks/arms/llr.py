@@ -1,4 +1,4 @@
-"""Continued training at a low learning rate, the paper's own control."""
+"""Continued training at a low learning rate, which the paper compares DSD with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ARMS = (
     LowLearningRate(
         name="llr",
         label="LLR",
-        meaning="the paper's control: dense training for as many more epochs at a tenth of the learning rate of D's last epoch",
+        meaning="the paper's comparison with a lower rate: as many more epochs without a mask, at a tenth of D's last rate",
         short="LLR",
         rank=2,
         main=True,

@@ -49,7 +49,7 @@ DENSE = "dense"
 def label(name: str) -> str:
     """Return the display name of an arm or of the end of D. Records may have arms that are not registered."""
     if name == DENSE:
-        return "Baseline"
+        return "D"
     return ARMS[name].label if name in ARMS else name
 
 

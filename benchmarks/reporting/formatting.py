@@ -81,6 +81,12 @@ def paper_cell(figure: paper.Figure | None) -> str:
     return number(figure.value) if figure.verified else f"{number(figure.value)} *unverified*"
 
 
+def listed(words: Sequence[str]) -> str:
+    """Return "a", "a and b" or "a, b and c"."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def unique(values: Collection[str]) -> str:
     """Return the distinct values in order, joined."""
     return ", ".join(sorted(set(values)))

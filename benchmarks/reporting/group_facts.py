@@ -12,7 +12,7 @@ from benchmarks.analysis.summary import LABELS
 from benchmarks.arms import registry
 from benchmarks.arms.registry import SENSITIVITY
 from benchmarks.records.schema import Hardware, Record
-from benchmarks.reporting import formatting, group_names
+from benchmarks.reporting import formatting, group_names, wording
 from benchmarks.reporting.document import NONE, Cell, Text
 
 _SAME = 1.05
@@ -52,7 +52,7 @@ def facts(group: Group) -> list[Text]:
             for warning in sorted({w for r in records for w in r.data.warnings})
         ),
         *([f"Differs from the paper: {reduction}"] if reduction else []),  # without it, the notes say what differs
-        *(f"Recipe: {note}" for note in sample.recipe.get("notes", [])),
+        *(f"Recipe: {wording.readable(note)}" for note in sample.recipe.get("notes", [])),
     ]
 
 
@@ -96,18 +96,20 @@ def _test_set(group: Group) -> str:
         return ""
     found, low, high = spread
     text = (
-        f"bootstrap over test examples within each trial, mean 95 % interval {formatting.ends(low, high)}; standard deviation of "
-        f"the gain: within a trial, over test sets, {formatting.number(found.within)}"
+        f"mean 95 % interval of one trial's gain over other test sets (bootstrap) {formatting.ends(low, high)}; standard deviation "
+        f"of the gain {formatting.number(found.within)} over test sets, within a trial"
     )
     if found.between is None:
         return text
-    text += f"; between trials {formatting.number(found.between)}"
+    text += f", and {formatting.number(found.between)} between trials"
     seeds, both = summary.primary(group), summary.crossed(group)
     if not group.quotable or both is None or seeds is None or not seeds.half_width:
         return text
     wider = (both.high - both.low) / (2 * seeds.half_width)
-    decides = "the interval is as wide as without the test set" if wider < _SAME else "the test set widens the interval"
-    return f"{text}; with n = {both.n} {decides}"
+    effect = "does not widen it" if wider < _SAME else "widens it"
+    return (
+        f"{text}; the gain's interval over seeds (n = {both.n}) also covers the choice of the test set, which {effect}"
+    )
 
 
 def _masks(group: Group) -> str:
@@ -131,7 +133,7 @@ def _clipping(group: Group) -> str:
         phases = [[one for one in phase if one] for phase in zip(*trials, strict=True)]
         if phases and all(len(phase) == len(trials) for phase in phases):
             shown = [f"{fmean(c.factor for c in p):.2f} ({100 * fmean(c.share for c in p):.0f} %)" for p in phases]
-            parts.append(f"{'D' if name == registry.DENSE else LABELS[name]} {', '.join(shown)}")
+            parts.append(f"{LABELS[name]} {', '.join(shown)}")
     at = group.sample.recipe.get("clip_norm")
     rule = f"at {at:g}, by phase: mean scaling factor of the gradient (share of steps clipped)" if at else ""
     return f"{rule}: {'; '.join(parts)}" if parts else ""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.analysis.groups import Group
 from benchmarks.reporting import display_names
-from benchmarks.reporting.wording import INTRODUCTIONS
 
 SHORT = 45
 """Maximum length of a reduction in a network's name. Longer ones are explained beside the table."""
@@ -52,8 +51,11 @@ def numerics(group: Group) -> str:
 
 
 def caption(group: Group, name: str, sentences: str = "") -> str:
-    """Return title and explanation of a group's table, for formats without text around the table."""
-    return f"{name}: {title(group)}. {INTRODUCTIONS[group.section]} {sentences}".rstrip()
+    """Return title and explanation of a group's table, for formats without text around the table.
+
+    The group's page appends the group's introduction.
+    """
+    return f"{name}: {title(group)}. {sentences}".rstrip()
 
 
 def _data(group: Group) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 from benchmarks.reporting.document import Document, Table
@@ -26,6 +28,8 @@ def latex(document: Document) -> str:
 
 
 def _escaped(text: str) -> str:
+    """Return inline Markdown as LaTeX: special characters escaped, emphasis and code as commands."""
     for character in "%&#_$":
         text = text.replace(character, "\\" + character)
-    return text
+    text = re.sub(r"\*([^*]+)\*", r"\\emph{\1}", text)
+    return re.sub(r"`([^`]+)`", r"\\texttt{\1}", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 
@@ -19,8 +20,8 @@ from benchmarks.reporting.document import (
     Figure,
     Heading,
     Paragraph,
+    Table,
     Text,
-    joined,
 )
 from benchmarks.reporting.figures import names
 from benchmarks.reporting.group_facts import facts
@@ -80,16 +81,21 @@ def readme(results: Results) -> Document:
 def headline(results: Results, brief: bool = False) -> Document:
     """Return the answer in words, its figure and its table, how to read it, and secondary readings.
 
-    `brief`: for the README at the repository root, where lists become paragraphs.
+    `brief`: for the README at the repository root, which links the longer readings.
     """
+    rest = Cell("results/README.md", address="README.md")
     if not _real(results):
-        return (Paragraph(("No result on real data yet: see ", Cell("results/README.md", address="README.md"), ".")),)
-    rows = results.rows
-    told, items = planned.explanation(rows), readings.secondary(rows)
-    shown: list[Block] = [Paragraph(joined(told)) if brief else Bullets(told)]
-    if items:
-        shown += [Paragraph(joined((readings.TITLE, *items)))] if brief else [Paragraph(readings.TITLE), Bullets(items)]
-    return (planned.answered(rows), *_figure(results, names.GAINS), planned.table(rows), *shown)
+        return (Paragraph(("No result on real data yet: see ", rest, ".")),)
+    rows, groups = results.rows, results.groups
+    shown: list[Block] = [Bullets(planned.explanation(rows))]
+    if readings.lines(rows):
+        beside = readings.outside(rows, groups)
+        shown += [Paragraph(readings.TITLE), readings.table(rows)]
+        if brief:
+            shown.append(Paragraph((*beside, *([" "] if beside else []), f"{readings.REST} ", rest, ".")))
+        else:
+            shown += [*([Paragraph(beside)] if beside else []), Bullets(readings.secondary(rows))]
+    return (planned.answered(rows, groups), *_figure(results, names.GAINS), planned.table(rows), *shown)
 
 
 def resolving(results: Results) -> Document:
@@ -97,10 +103,12 @@ def resolving(results: Results) -> Document:
     if not _real(results):
         return ()
     lacking, drop = planned.lacking(results.rows), _figure(results, names.DROP)
-    parts: list[Block] = [Heading(2, "What would resolve the rest"), lacking] if lacking.items else []
+    parts: list[Block] = [Heading(2, "What would resolve the rest"), *lacking] if lacking else []
     have = len(names.dropped(results.groups))
-    unknown = Paragraph(f"This cannot be told yet: trials of {names.FEWEST_ROWS} rows are needed, {have} so far.")
-    return (*parts, Heading(2, "Does the drop at pruning tell the gain?"), *(drop or [unknown]))
+    early = Paragraph(
+        f"Too early: {names.FEWEST_ROWS} rows are needed, {have} {'has' if have == 1 else 'have'} trials."
+    )
+    return (*parts, Heading(2, "Does the drop at pruning predict the gain?"), *(drop or [early]))
 
 
 def _real(results: Results) -> bool:
@@ -130,8 +138,10 @@ def _contents(results: Results) -> Iterator[Block]:
 
 
 def _small_print(results: Results) -> Iterator[Block]:
+    fewer, as_many = (sum(_replaced(group, more) for group in results.groups) for more in (True, False))
     states = {
-        "replaced by a newer trial of the same seed with all arms": sum(len(g.replaced) for g in results.groups),
+        "replaced by a newer trial of the same seed with more arms": fewer,
+        "replaced by a newer trial of the same seed with the same arms": as_many,
         "not used, because an older trial of the same seed has more arms": sum(len(g.unused) for g in results.groups),
         "failed and left out": len(results.failed),
     }
@@ -139,6 +149,12 @@ def _small_print(results: Results) -> Iterator[Block]:
     counts = [f"{used} in the tables", *(f"{number} {state}" for state, number in states.items() if number)]
     records = f"{count} {'record' if count == 1 else 'records'}: {', '.join(counts)}."
     yield Details("Rules and counts", (wording.RULE, *wording.ORIGIN, records))
+
+
+def _replaced(group: Group, more: bool) -> int:
+    """Return the number of replaced trials of a group that have fewer arms than the trial in use, or (not `more`) the same."""
+    arms = {record.seed: set(record.arms) for record in group.records}
+    return sum((set(record.arms) < arms[record.seed]) == more for record in group.replaced)
 
 
 def page(name: str, results: Results) -> Document:
@@ -154,7 +170,7 @@ def page(name: str, results: Results) -> Document:
         parts.append(Paragraph(("The row's superseded trials (suite 0.1) are on ", link, ".")))
     parts += [Paragraph(f"{wording.SELECTION} {wording.SPREAD}"), _formats(name), estimates.quantities([])]
     parts += overview.plain("All smoke tests", "", groups, results.groups) if name == SMOKE else []
-    parts += [block for group in groups for block in _group(group, results)]
+    parts += [_introduced(block, _introduction(group, results)) for group in groups for block in _group(group, results)]
     for row in dict.fromkeys(group.key.row for group in groups) if name != SMOKE else ():
         parts += label_noise.blocks(groups, row)
     return (*parts, *failures([record for record in results.failed if record.row == name]))
@@ -211,7 +227,7 @@ def _group(group: Group, results: Results) -> Iterator[Block]:
     yield from arms.tables(group)
     yield from picture("curves", "training loss, test metric and gain over the control by epoch")
     yield from gate.blocks(group, results.rows)
-    yield from iterations.tables(group)
+    yield from iterations.tables(group, answers.outside(group, results.groups))
     yield gains.table(group, results.rows)
     yield from checkpoint_selection.tables(group)
     yield from sensitivity.tables(group)
@@ -223,6 +239,13 @@ def _group(group: Group, results: Results) -> Iterator[Block]:
     yield trials(group)
     yield rerun(group)
     yield Details("Provenance: fit, cost, hardware, software, data, recipe", tuple(facts(group)))
+
+
+def _introduced(block: Block, introduction: str) -> Block:
+    """Return a block of a group's section. A table's caption gets the group's introduction, for formats without other text."""
+    if not isinstance(block, Table) or not block.caption:
+        return block
+    return dataclasses.replace(block, caption=f"{block.caption} {introduction}")
 
 
 def _formats(name: str) -> Paragraph:
@@ -256,8 +279,8 @@ def _verdict(group: Group, results: Results) -> Paragraph:
     count = f", n = {primary.n}" + (f" of {row.wanted.seeds} planned" if row else "")
     if not group.quotable:
         text = f"{'SYNTHETIC. ' if group.synthetic else ''}{about}"
-        return Paragraph((text, gain, f"{count}. Verdict: {standing}."))
-    parts: list[str | Cell] = [f"**{about}", gain, f"{count}. Verdict: {standing}.**"]
+        return Paragraph((text, gain, f"{count}. {_said(standing)}."))
+    parts: list[str | Cell] = [f"**{about}", gain, f"{count}. {_said(standing)}.**"]
     answer = row.answer if row else None
     if row and answer and answer.p is not None and answer.p_holm is not None:
         p, holm = (Cell(_p(value), value, gain.trials) for value in (answer.p, answer.p_holm))
@@ -266,9 +289,23 @@ def _verdict(group: Group, results: Results) -> Paragraph:
         shares = [100 * value for value in (found.low, found.high, found.lower, found.upper)]
         text = f"{formatting.number(100 * found.share, True)} % {formatting.ends(*shares[:2])}"
         bounds = f", with one-sided bounds {formatting.ends(*shares[2:])}"
+        if row.control is not None:
+            bounds += f" (in points {formatting.ends(found.lower * row.control, found.upper * row.control)})"
         parts += [" As a share of the control ", Cell(f"{text}{bounds}", found.share, gain.trials)]
-        parts.append(f"; the paper's claim is {row.claim.points:+.2f} points, {100 * row.claim.share:.1f} %.")
+        here = planned.here(row)
+        points = "" if here is None else f", which is {here:+.2f} points here"
+        parts.append(
+            f". The paper's claim is {100 * row.claim.share:.1f} %{points} ({row.claim.points:+.2f} in the paper)."
+        )
     return Paragraph(tuple(parts))
+
+
+def _said(standing: str) -> str:
+    """Return a verdict, or why there is none, as a sentence without its full stop."""
+    for none, text in (("none yet (", "No verdict yet: "), ("none: ", "No verdict: ")):
+        if standing.startswith(none):
+            return text + standing.removeprefix(none).removesuffix(")" if none.endswith("(") else "")
+    return f"{'No verdict' if standing == 'smoke test only' else 'Verdict'}: {standing}"
 
 
 def _p(value: float) -> str:

@@ -10,7 +10,7 @@ RULE = (
     f"{SELECTION} A positive gain means DSD is better. The primary figure, fixed in advance, is DSD's gain over the equal-budget "
     "control, paired by seed. Its 95 % interval covers seeds and test examples. Only planned rows get a verdict, and only with "
     "all planned seeds and a gate that holds. *Claim*: is the paper's gain, as a share of the control's metric, reached, not "
-    "excluded, excluded, or is even half of it excluded (one-sided 5 %). *Direction*: DSD better, DSD worse, or no difference "
+    "excluded, excluded, or even half excluded (one-sided 5 %). *Direction*: DSD better, DSD worse, or no difference "
     "shown (two-sided 5 %, Holm-adjusted over the seven planned rows)."
 )
 SPREAD = "± is the standard deviation over seeds; brackets are a 95 % interval."
@@ -49,4 +49,32 @@ OUTSIDE_INTRODUCTION = (
     "Outside the plan: another recipe than the planned one, such as an earlier one whose gate failed. The README of the row's "
     "domain in `tasks/` says why it was replaced. No verdict."
 )
+_FIELDS = {
+    "area": "area of the training crop, as a share of the picture:",
+    "crop": "training crop in pixels:",
+    "jitter": "colour jitter:",
+    "lighting": "lighting noise:",
+    "probes": "share of the training pictures set aside for probes:",
+    "resize": "resized by",
+    "sortagrad": "shortest utterances first in the first epoch (SortaGrad):",
+    "test crop": "test crop in pixels:",
+    "test resize": "test pictures resized to, in pixels:",
+    "test unused": "remaining training pictures added to the test set:",
+    "trained": "share of the training pictures used for training:",
+    "width factor": "channels, as a share of the published number:",
+}
+"""Field names of recipes in the notes of records, and what they mean."""
+
+
+def readable(note: str) -> str:
+    """Return a recipe's note with the field names of `_FIELDS` in words."""
+    head, mark, rest = note.partition("not as published: ")
+    parts = (rest if mark else head).split("; ")
+    for number, part in enumerate(parts):
+        name = max((one for one in _FIELDS if part.startswith(f"{one} ")), key=len, default=None)
+        if name:
+            parts[number] = f"{_FIELDS[name]} {part.removeprefix(f'{name} ')}"
+    return f"{head if mark else ''}{mark}{'; '.join(parts)}"
+
+
 COMPARISONS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE), ("dsd", "llr"), ("dsd", "random"))

@@ -20,11 +20,16 @@ from benchmarks.reporting.wording import COMPARISONS
 def table(group: Group, rows: Mapping[str, Row]) -> Table:
     """Return the paired gains of one group; without rows if the trials have neither DSD nor control."""
     name = f"Paired gains in {metric_name(group.metric, group)}"
-    return estimates.gains(group, _gains(group, rows), sentences=f"{name}:", caption=caption(group, name))
+    both = group.quotable and summary.crossed(group) is not None
+    counts = " the interval over seeds and test examples counts; the t interval is for comparison." if both else ""
+    said = f"{name}:{counts}"
+    return estimates.gains(
+        group, _gains(group, rows), sentences=said, caption=caption(group, name, counts.strip().capitalize())
+    )
 
 
 def _gains(group: Group, rows: Mapping[str, Row]) -> Iterator[Quantity]:
-    """Yield the gains. DSD over baseline is yielded only if the control's gain over the baseline, shown below it, exists."""
+    """Yield the gains. DSD's gain over D is yielded only if the control's gain over D, shown below it, exists."""
     for arm, over in COMPARISONS:
         paired = summary.compare(group, arm, over)
         if paired is None or ((arm, over) == ("dsd", DENSE) and not summary.over_baseline(group)):
@@ -37,7 +42,7 @@ def _gains(group: Group, rows: Mapping[str, Row]) -> Iterator[Quantity]:
             group.sample.unit,
             paired,
             summary.trials(group, arm, over),
-            f"{LABELS[arm]} over {LABELS[over].lower() if over != 'llr' else 'LLR'}",
+            f"{LABELS[arm]} over {LABELS[over] if over in (DENSE, 'llr') else LABELS[over].lower()}",
             summary.crossed(group, arm, over),
             of.answer.p_holm if primary and of else None,
             answers.standing(group, rows) if primary else "secondary",

@@ -10,8 +10,10 @@ from benchmarks.analysis.gate import Condition
 from benchmarks.analysis.groups import Group
 from benchmarks.arms import registry
 from benchmarks.records.schema import Arm, Record
+from benchmarks.reporting import formatting
 from benchmarks.reporting.document import NONE, PRINT, Block, Bullets, Cell, Column, Paragraph, table
 from benchmarks.reporting.formatting import number
+from benchmarks.reporting.group_names import caption
 
 _Trial = tuple[Group, Record]
 _Held = tuple[Row, Condition]
@@ -22,29 +24,66 @@ def blocks(group: Group, rows: Mapping[str, Row]) -> list[Block]:
     row = answers.row_of(group, rows)
     conditions = row.gate.conditions if row and row.gate else ()
     trials = [(group, record) for record in group.records] if group.section == "regime" else []
-    terms: list[Block] = [Paragraph(_TRIALS), Bullets(_TERMS)] if trials else []
+    terms = _terms(group)
+    said: list[Block] = [Paragraph(_TRIALS), Bullets(terms)] if trials else []
     return [
-        *terms,
-        table(_TRIAL_COLUMNS, trials, PRINT, caption=" ".join(("Trials.", _TRIALS, *_TERMS))),
-        table(_GATE_COLUMNS, [(row, one) for one in conditions if row], PRINT, sentences=_GATE, caption=_GATE),
+        *said,
+        table(_trial_columns(group), trials, PRINT, caption=caption(group, "Trials", " ".join((_TRIALS, *terms)))),
+        table(
+            _GATE_COLUMNS,
+            [(row, one) for one in conditions if row],
+            PRINT,
+            sentences=_GATE,
+            caption=caption(group, "Gate", _GATE),
+        ),
     ]
 
 
 _TRIALS = "Every trial, by seed. Scores are in the row's metric, gains in points (positive: the first is better)."
-_TERMS = (
-    "*Fit after D*: the score after D on training examples preprocessed like test examples.",
-    "*DSD over control*: with D2 at the rate in the paper's tables.",
-    "*The text's D2*: the same with D2 at the rate in the paper's text, a tenth of D's, for DSD and its control.",
-    "*LLR over D*: the gain of training on at a tenth of D's last rate.",
-    "*Drop at pruning*: the loss in test score right after pruning, before S recovers it.",
-    "*Released*: the mean magnitude at the end of D2 of the weights that S had pruned, in percent of the surviving weights' mean, "
-    "at the tables' rate and at the text's.",
-    "*Gate*: the row's gate, applied to this one trial.",
-)
 _GATE = (
-    "Whether a row's networks are in the regime of the claim, judged by means over its planned trials of D, control and LLR "
-    "only. The thresholds were fixed before the first trial."
+    "The gate checks whether the networks were trained well enough to test the claim. It uses means over the planned trials of D, "
+    "control and LLR only. Its thresholds were committed before the first planned trial of any row, and are the same in every plan "
+    "of a row."
 )
+
+
+def _terms(group: Group) -> tuple[str, ...]:
+    """Return what the columns of the table of trials mean."""
+    text = _has_text(group)
+    tables_rate = ": with D2 at the rate in the paper's tables." if text else ": the gain in this trial."
+    return (
+        "*Fit after D*: the score after D on training examples preprocessed like test examples.",
+        f"*DSD over control*{tables_rate}",
+        *(
+            [
+                "*The text's D2*: the same with D2 at the rate in the paper's text, a tenth of D's, for DSD and its control."
+            ]
+            if text
+            else []
+        ),
+        "*LLR over D*: the gain of training on at a tenth of D's last rate.",
+        "*Drop at pruning*: how much the test score changes right after pruning, before S trains (positive: the score got worse)"
+        + (f", {_iterations(group)}." if _iterations(group) else "."),
+        "*Pruned weights after D2*: the mean magnitude at the end of D2 of the weights that S had pruned, in percent of the other "
+        f"weights' mean{f', {told}' if (told := _sizes_of(group)) else ''}.",
+        "*Gate*: the row's gate, applied to this one trial.",
+    )
+
+
+def _has_text(group: Group) -> bool:
+    return any("dsd-text" in record.arms for record in group.records)
+
+
+def _iterations(group: Group) -> str:
+    """Return which iterations of DSD a cell lists; empty if there is one."""
+    count = summary.count_iterations(group)
+    return f"iterations {formatting.listed([str(one) for one in range(1, count + 1)])}" if count > 1 else ""
+
+
+def _sizes_of(group: Group) -> str:
+    """Return what the numbers of a cell of pruned weights are; empty if there is one."""
+    rates = "the tables' rate and the text's" if _has_text(group) else ""
+    return "; ".join(one for one in (_iterations(group), rates) if one)
 
 
 def answer(found: gate.Result | None, so_far: bool = False) -> str:
@@ -92,7 +131,7 @@ def _run(record: Record, name: str) -> Arm | None:
 
 
 def _drop(record: Record) -> str:
-    """Return the test-score drop at each pruning of the dsd arm."""
+    """Return the change of the test score at each pruning of the dsd arm."""
     return ", ".join(number(drop, True) for drop in drops(record))
 
 
@@ -106,7 +145,7 @@ def drops(record: Record) -> list[float]:
     return [-summary.gain(record, test, phase.pruned.test) for test, phase in ends if phase.pruned]
 
 
-def _released(record: Record) -> str:
+def _pruned_sizes(record: Record) -> str:
     return " and ".join(one for one in (_sizes(record, "dsd"), _sizes(record, "dsd-text")) if one)
 
 
@@ -123,19 +162,22 @@ def _own_gate(trial: _Trial) -> Cell:
     return Cell(answer(answers.gate_of([record], wanted)) if wanted else NONE)
 
 
-_TRIAL_COLUMNS: tuple[Column[_Trial], ...] = (
-    Column("seed", "seed", lambda trial: Cell(str(trial[1].seed), trials=(trial[1].id,))),
-    _column("fit after D", _fit),
-    _column("D", _test(registry.DENSE)),
-    _column("control", _test("control")),
-    _column("DSD", _test("dsd")),
-    _column("DSD over control", _gain("dsd", "control")),
-    _column("the text's D2", _gain("dsd-text", "control-text")),
-    _column("LLR over D", _gain("llr", registry.DENSE)),
-    _column("drop at pruning", _drop),
-    _column("released, %", _released),
-    Column("gate", "gate", _own_gate),
-)
+def _trial_columns(group: Group) -> list[Column[_Trial]]:
+    """Return the columns of the table of trials. Headings name the iterations and rates that a cell lists."""
+    drop, sizes = (f" ({of})" if of else "" for of in (_iterations(group), _sizes_of(group)))
+    return [
+        Column("seed", "seed", lambda trial: Cell(str(trial[1].seed), trials=(trial[1].id,))),
+        _column("fit after D", _fit),
+        _column("D", _test(registry.DENSE)),
+        _column("control", _test("control")),
+        _column("DSD", _test("dsd")),
+        _column("DSD over control", _gain("dsd", "control")),
+        *([_column("the text's D2", _gain("dsd-text", "control-text"))] if _has_text(group) else []),
+        _column("LLR over D", _gain("llr", registry.DENSE)),
+        _column(f"drop at pruning{drop}", _drop),
+        _column(f"pruned weights after D2, %{sizes}", _pruned_sizes),
+        Column("gate", "gate", _own_gate),
+    ]
 
 
 def _of_gate(row: Row) -> tuple[str, ...]:
@@ -144,7 +186,7 @@ def _of_gate(row: Row) -> tuple[str, ...]:
 
 
 _GATE_COLUMNS: tuple[Column[_Held], ...] = (
-    Column("condition", "gate", lambda held: Cell(held[1].name + ("" if held[1].counts else " (not gated)"))),
+    Column("condition", "gate", lambda held: Cell(held[1].name + ("" if held[1].counts else " (reported only)"))),
     Column("holds", "holds", lambda held: Cell("yes" if held[1].holds else "no")),
     Column("found", "found", lambda held: Cell(held[1].detail, trials=_of_gate(held[0]))),
     Column("n", "n", lambda held: Cell(str(held[0].have), held[0].have, _of_gate(held[0]))),

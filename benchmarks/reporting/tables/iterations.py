@@ -19,10 +19,11 @@ from benchmarks.reporting.tables.estimates import Quantity, quantities
 _End = Stage | Unequal
 
 
-def tables(group: Group) -> list[Table]:
+def tables(group: Group, outside: bool = False) -> list[Table]:
     """Return the table of iterations, and its quantities for CSV; both are empty if the recipe has one iteration.
 
     The table has all arms at the end of every phase, with gains at equal epochs, and then the paper's unequal comparison.
+    Trials `outside` the plan have no primary figure.
     """
     row, stages, unequal = group.paper, iterations.stages(group), iterations.unequal(group)
     lines: list[_End] = [*stages, *([unequal] if unequal else [])]
@@ -39,10 +40,10 @@ def tables(group: Group) -> list[Table]:
             if group.quotable
             else []
         ),
-        Column("standing", "standing", lambda end: Cell(_standing(end))),
+        Column("standing", "standing", lambda end: Cell(_standing(end, outside))),
         *(_published(row, metric) for metric in (row.sets if row else ())),
     ]
-    said = _sentences(group, unequal)
+    said = _sentences(group, stages, unequal, outside)
     shown = table(
         columns,
         lines,
@@ -75,10 +76,12 @@ def _n(end: _End) -> int:
     return max((one.n for one in end.tests.values()), default=0) if isinstance(end, Stage) else 0
 
 
-def _standing(end: _End) -> str:
+def _standing(end: _End, outside: bool) -> str:
     if isinstance(end, Unequal):
         return "secondary, UNEQUAL budgets"
-    return ("primary" if end.last else "secondary") if end.gain else NONE
+    if end.gain is None:
+        return NONE
+    return ("none" if outside else "primary") if end.last else "secondary"
 
 
 def _published(row: Published | None, metric: str) -> Column[_End]:
@@ -102,19 +105,24 @@ def _published(row: Published | None, metric: str) -> Column[_End]:
     return Column(f"paper_{metric}", f"the paper's, on {row.sets[metric]}", cell)
 
 
-def _sentences(group: Group, unequal: Unequal | None) -> str:
+def _sentences(group: Group, stages: list[Stage], unequal: Unequal | None, outside: bool) -> str:
     """Return the explanation of the table of iterations."""
     text = (
         "All arms at the end of every phase, with DSD's gain over the control at equal epochs. After S, the network is tested "
-        "with its mask. Intervals and p-values are from t over seeds. Only the last line at equal epochs is the primary figure."
+        "with its mask."
     )
+    if any(stage.gain and stage.gain.n > 1 for stage in stages):
+        text += " Intervals and p-values are from t over seeds."
+    if not outside:
+        text += "".join(f" The primary figure is the line *{stage.name}*." for stage in stages if stage.last)
     if group.key.start != "trained":
         text += " Epochs count from the given dense start."
     row = group.paper
     if unequal:
         text += (
             " The paper compares UNEQUAL budgets: DSD after its last iteration against a baseline with fewer epochs, here "
-            f"the control after iteration {unequal.iteration}. The paper's baseline keeps D's learning rate; ours uses DSD's rates."
+            f"the control after iteration {unequal.iteration}. The paper's baseline keeps D's learning rate; our control uses "
+            "DSD's."
         )
     if row and not row.same_data:
         text += f" The paper's figures are on other data, {' and '.join(row.sets.values())}, and not comparable."
@@ -126,7 +134,7 @@ def _quantities(group: Group, stages: list[Stage], unequal: Unequal | None) -> I
     of = (group.metric, group.sample.unit)
     for stage in stages:
         where = f"after {stage.name} ({stage.epochs:g} epochs)"
-        for name, found in stage.tests.items() if stage.iteration else ():  # D is exported as the baseline
+        for name, found in stage.tests.items() if stage.iteration else ():  # D is exported with the arms
             yield Quantity(group, f"{registry.label(name)} {where}", *of, found)
         if stage.gain:
             yield Quantity(group, f"{over} {where}", *of, stage.gain)

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.analysis import answers, label_noise, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group, Section
-from benchmarks.arms.registry import DENSE
+from benchmarks.arms.registry import DENSE, label
 from benchmarks.reporting import display_names, formatting, group_names
 from benchmarks.reporting.document import CSV, Block, Cell, Column, Table, headed, table
 from benchmarks.reporting.formatting import averaged, gained, mean_sd
@@ -25,8 +25,8 @@ _SCORES = (
     "rate; and BLEU-4 with beam size 20, whose interval covers seeds only. *n* counts the trials with DSD and control."
 )
 _PAPER = (
-    f"{INTRODUCTIONS['paper']} Gains over the baseline are shown for DSD, as in the paper's Table 1, and for the control, which "
-    "has no mask. UNEQUAL budgets: the paper trained DSD for longer than its baseline."
+    f"{INTRODUCTIONS['paper']} Gains over D are shown for DSD, as the paper's Table 1 shows them over its baseline, and for the "
+    "control, which has no mask. UNEQUAL budgets: the paper trained DSD for longer than its baseline."
 )
 _BOTH, _TEXT = ("dsd", "control"), ("dsd-text", "control-text")
 _INTERVAL = ("mean", "low", "high", "lower", "upper")
@@ -46,7 +46,7 @@ def blocks(groups: Sequence[Group], rows: Mapping[str, Row]) -> list[Block]:
     published, outside = of("paper"), [group for group in of("regime") if answers.outside(group, groups)]
     scored = [row.group for row in rows.values() if row.group]
     paper: Column[Group] = Column("paper", "the paper: baseline to DSD", _papers)
-    noise = "No verdict. The row's page compares them with training without noise."
+    noise = "No verdict. The page that lists the trials, linked below, compares them with training without noise."
     return [
         *headed(HEADINGS["paper"], _PAPER, [*short, *_OVER_BASELINE, paper], published),
         *headed(SCORES, _SCORES, [*short, *_OVER_BASELINE, *_SECONDARY], scored),
@@ -85,7 +85,9 @@ def _columns(groups: Sequence[Group]) -> list[Column[Group]]:
 
 
 def _score(name: str, arm: str) -> Column[Group]:
-    return Column(name, "DSD" if name == "dsd" else name, lambda group: averaged(planned.average(group, arm)))
+    return Column(
+        name, "control" if arm == "control" else label(arm), lambda group: averaged(planned.average(group, arm))
+    )
 
 
 def _over_baseline(index: int, heading: str) -> Column[Group]:
@@ -105,7 +107,7 @@ def _papers(group: Group) -> Cell:
     return Cell(f"{of.baseline:.1f} to {of.dsd:.1f} {planned.metric(row)}, {row.data}: {gain}")
 
 
-_OVER_BASELINE = (_over_baseline(0, "DSD over baseline"), _over_baseline(1, "control over baseline"))
+_OVER_BASELINE = (_over_baseline(0, "DSD over D"), _over_baseline(1, "control over D"))
 _SECONDARY: tuple[Column[Group], ...] = (
     Column(
         "text",

@@ -3,48 +3,95 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from benchmarks.analysis import mask_lineage, summary
+from benchmarks.analysis import answers, mask_lineage, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
+from benchmarks.analysis.mask_lineage import Iteration
 from benchmarks.arms.registry import DENSE
 from benchmarks.reporting import formatting
-from benchmarks.reporting.document import Cell, Text
+from benchmarks.reporting.document import PAGES, Cell, Column, Table, Text
+from benchmarks.reporting.document import table as made
 from benchmarks.reporting.formatting import number
 from benchmarks.reporting.tables import planned
 
-TITLE = "Secondary readings, without a verdict:"
+TITLE = (
+    "Secondary, without a verdict: other gains, in points of the metric (positive: the first is better). D is the network that all "
+    "arms start from. LLR trains D further at a tenth of D's last rate; the paper reports it too."
+)
+REST = "The paper's other rate for D2, the size of the pruned weights after D2, and what would change an answer:"
 SMALL = 0.1
-"""Restored weights are called hardly moved if their mean magnitude is below this share of the other weights'."""
+"""Pruned weights are said to hardly move if their mean magnitude after D2 is below this share of the other weights'."""
+_Line = tuple[Row, Group]
+
+
+def lines(rows: Mapping[str, Row]) -> list[_Line]:
+    """Return the planned rows with a gain, with their trials."""
+    return [(row, row.group) for row in rows.values() if row.group and summary.primary(row.group)]
+
+
+def table(rows: Mapping[str, Row]) -> Table:
+    """Return the arms' gains over D and DSD's over LLR, one line per planned row with a gain."""
+    columns: list[Column[_Line]] = [
+        Column("network", "network", lambda line: Cell(planned.network(line[0]), trials=planned.trials(line[0]))),
+        *(_gain_column(*pair) for pair in (("control", DENSE), ("llr", DENSE), ("dsd", DENSE), ("dsd", "llr"))),
+        Column("seeds", "seeds", lambda line: Cell(_seeds(line[1]), trials=summary.trials(line[1], "dsd", "control"))),
+    ]
+    return made(columns, lines(rows), PAGES)
+
+
+def _gain_column(arm: str, over: str) -> Column[_Line]:
+    def cell(line: _Line) -> Cell:
+        group = line[1]
+        # The control's gain over D shows what longer training does, so DSD's gain over D never stands without it.
+        if over == DENSE and not summary.over_baseline(group):
+            return Cell()
+        return _gain(group, arm, over) if summary.compare(group, arm, over) else Cell()
+
+    names = {"control": "control", "llr": "LLR", "dsd": "DSD", DENSE: "D"}
+    heading = f"{names[arm]} over {names[over]}"
+    return Column(heading, heading, cell)
+
+
+def _seeds(group: Group) -> str:
+    count = len(summary.trials(group, "dsd", "control"))
+    return "one: no interval" if count == 1 else str(count)
+
+
+def outside(rows: Mapping[str, Row], groups: Sequence[Group]) -> tuple[str | Cell, ...]:
+    """Return the gain of every group outside the plan, for planned rows with a gain; empty without such a group."""
+    parts: list[str | Cell] = []
+    for row, own in lines(rows):
+        for group in groups:
+            if group.key.row == own.key.row and answers.outside(group, groups) and summary.primary(group):
+                same = "the same data" if group.key.fingerprint == own.key.fingerprint else "other data"
+                numbers = [str(seed) for seed in summary.gains(group, "dsd", "control")]
+                seeds = f"{'seed' if len(numbers) == 1 else 'seeds'} {formatting.listed(numbers)}"
+                network = planned.network(row).partition(",")[0]
+                parts += [" "] if parts else []
+                parts += [f"{network} outside the plan, with another recipe on {same} ({seeds}): DSD over control "]
+                parts += [_gain(group, "dsd", "control"), "."]
+    return tuple(parts)
 
 
 def secondary(rows: Mapping[str, Row]) -> tuple[Text, ...]:
-    """Return one item per planned row with a gain, in points of its metric."""
-    return tuple(_row(row, row.group) for row in rows.values() if row.group and summary.primary(row.group))
+    """Return the longer readings: one item per planned row with a gain, in points of its metric."""
+    return tuple(_row(row, group) for row, group in lines(rows))
 
 
 def _row(row: Row, group: Group) -> Text:
-    parts: list[str | Cell] = [f"**{planned.network(row)}**: "]
-    if summary.over_baseline(group):
-        parts += [
-            f"training on after D at DSD's learning rates{_effect(group)}: control over D ",
-            _gain(group, "control", DENSE),
-            ", DSD over D ",
-            _gain(group, "dsd", DENSE),
-            ". ",
-        ]
-    if summary.compare(group, "dsd", "llr"):
-        parts += ["Training on at a tenth of D's last rate (LLR, which the paper reports too): "]
-        parts += ["LLR over D ", _gain(group, "llr", DENSE), ", "] if summary.compare(group, "llr", DENSE) else []
-        parts += ["DSD over LLR ", _gain(group, "dsd", "llr"), ". "]
+    one = " (one seed)" if len(summary.trials(group, "dsd", "control")) == 1 else ""
+    parts: list[str | Cell] = [f"**{planned.network(row)}**{one}:"]
+    if effect := _effect(group):
+        parts.append(f" Training D further at DSD's learning rates {effect}.")
     if summary.compare(group, "dsd-text", "control-text"):
         parts += [
-            "With D2 at the rate of the paper's text instead of its tables, DSD over its control: ",
+            " The paper's text and tables give different rates for D2. With the text's rate, DSD over its control: ",
             _gain(group, "dsd-text", "control-text"),
-            ". ",
+            ".",
         ]
-    return (*parts, *_restored(group), turning(row))
+    return (*parts, *_pruned(group), turning(row))
 
 
 def _gain(group: Group, arm: str, over: str) -> Cell:
@@ -52,30 +99,42 @@ def _gain(group: Group, arm: str, over: str) -> Cell:
 
 
 def _effect(group: Group) -> str:
-    """Return what the control's further training does to the score. One seed cannot tell."""
-    if len(summary.gains(group, "control", DENSE)) == 1:
-        return " (one seed)"
+    """Return what the control's further training does to the score; empty for one seed, which cannot show it."""
     found = summary.crossed(group, "control", DENSE)
-    if found is None or found.low <= 0 <= found.high:
-        return " makes no clear difference"
-    return " helps" if found.mean > 0 else " does harm"
+    if found is None:
+        return ""
+    if found.low <= 0 <= found.high:
+        return "makes no clear difference"
+    return f"makes the network {'better' if found.mean > 0 else 'worse'}"
 
 
-def _restored(group: Group) -> tuple[str | Cell, ...]:
+def _pruned(group: Group) -> tuple[str | Cell, ...]:
     """Return the mean magnitude after D2 of the weights that S had pruned, relative to the other weights; empty if unknown."""
-    table, text = (_size(group, name) for name in ("dsd", "dsd-text"))
-    if table is None:
+    found = _sizes(group, "dsd")
+    if not found:
         return ()
-    other = "" if text is None else f" ({_percent(text)} at the text's rate)"
-    so = ", so D2 hardly moves them" if max(table, text or 0.0) < SMALL else ""
-    cell = Cell(_percent(table), table, summary.trials(group, "dsd"))
-    return ("The restored weights average ", cell, f" of the others' size after D2{other}{so}. ")
+    text = _sizes(group, "dsd-text")
+    parts: list[str | Cell] = [" After D2, the weights that S had pruned average "]
+    for iteration, size in enumerate(found, 1):
+        parts += [" and "] if iteration > 1 else []
+        parts.append(Cell(_percent(size), size, summary.trials(group, "dsd")))
+        parts += [f" (iteration {iteration})"] if len(found) > 1 else []
+    parts.append(" of the other weights' size")
+    parts += [f" ({_percent(text[-1])} with the text's rate)"] if text else []
+    parts += [": they hardly move"] if max((*found, *text)) < SMALL else []
+    return (*parts, ".")
 
 
-def _size(group: Group, arm: str) -> float | None:
-    ends = [found[-1].size for record in group.records if (found := mask_lineage.iterations(record, arm))]
-    sizes = [size[mask_lineage.ALL] for size in ends if mask_lineage.ALL in size]
-    return summary.average(sizes).mean if sizes else None
+def _sizes(group: Group, arm: str) -> list[float]:
+    """Return the mean size after D2 by iteration, as a share; empty unless every iteration has one."""
+    found = [told for record in group.records if (told := mask_lineage.iterations(record, arm))]
+    most = max(map(len, found), default=0)
+    by_iteration = [[size for told in found if len(told) > k and (size := _size(told[k]))] for k in range(most)]
+    return [summary.average(sizes).mean for sizes in by_iteration] if all(by_iteration) else []
+
+
+def _size(one: Iteration) -> float | None:
+    return one.size.get(mask_lineage.ALL)
 
 
 def _percent(share: float) -> str:
@@ -83,16 +142,13 @@ def _percent(share: float) -> str:
 
 
 def turning(row: Row) -> str:
-    """Return which bound would have to pass the claim to change the answer on the claim; empty without bounds."""
+    """Return the bounds that decide the answer on the claim, beside the claim; empty without bounds."""
     claim, share = planned.here(row), row.answer.share
     if claim is None or row.control is None or share is None or not math.isfinite(share.lower + share.upper):
         return ""
     lower, upper = (number(end * row.control, True) for end in (share.lower, share.upper))
     if share.upper < row.claim.share:
-        return f"The one-sided upper bound, {upper}, would have to rise above {claim:+.2f} for the claim not to be excluded."
+        return f" The one-sided upper bound is {upper}; the claim needs {claim:+.2f}."
     if share.lower >= row.claim.share:
-        return f"The one-sided lower bound, {lower}, would have to fall below {claim:+.2f} for the claim not to be reached."
-    return (
-        f"The one-sided lower bound, {lower}, would have to rise above {claim:+.2f} to reach the claim, or the upper bound, "
-        f"{upper}, to fall below it to exclude the claim."
-    )
+        return f" The one-sided lower bound is {lower}; the claim needs {claim:+.2f}."
+    return f" The one-sided bounds are {lower} and {upper}; the claim, {claim:+.2f}, is between them."

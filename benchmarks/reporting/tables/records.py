@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
 from benchmarks.arms.registry import DENSE
+from benchmarks.datasets import DATASETS
 from benchmarks.records.schema import Record
 from benchmarks.reporting import formatting
 from benchmarks.reporting.document import (
@@ -41,8 +42,8 @@ def trials(group: Group) -> Table:
         Column("record", "record", lambda one: _link(one, one.id.removeprefix(f"{one.row}-{one.scale}-"))),
         Column("seed", "seed", lambda one: Cell(str(one.seed))),
         gain("over_control", "gain over control", over_control),
-        gain("over_baseline", "gain over baseline", {seed: dsd[seed] for seed in dsd if seed in control}),
-        gain("control_over_baseline", "control over baseline", control),
+        gain("over_baseline", "gain over D", {seed: dsd[seed] for seed in dsd if seed in control}),
+        gain("control_over_baseline", "control over D", control),
         Column("commit", "commit", lambda one: Cell(formatting.commits([one]))),
         Column("finished", "finished", lambda one: Cell(one.finished)),
         Column("state", "state", lambda one: Cell(states[one.id])),
@@ -51,17 +52,30 @@ def trials(group: Group) -> Table:
 
 
 def rerun(group: Group) -> Details:
-    """Return how to run the trials of the group again: per seed the command, commit, data and threads."""
+    """Return how to run the trials of the group again: per seed the command, commit, data, threads and Python version."""
+    guide = Cell("benchmarks/README.md", address="../benchmarks/README.md")
+    inexact = formatting.listed([f"`{name}`" for name, one in DATASETS.items() if not one.exact])
     items: list[Text] = [
-        "Check out the commit, and set OMP_NUM_THREADS to the number of threads: another number may round differently. Commands "
-        "name the last part of a path only. Data sets that `prepare` makes are the same at every commit."
+        (
+            "Check out the commit, install as in ",
+            guide,
+            " and make the data set with `python -m benchmarks prepare` (see there). It is the same at every commit, except "
+            f"{inexact}.",
+        ),
+        "Set OMP_NUM_THREADS to the number of threads: another number may round differently.",
+        "Replace `--data NAME` by the path of your copy and `--out NAME` by a new folder. Then compare the two records: "
+        "`python -m benchmarks compare OLD NEW`.",
     ]
     items += [
         f"Seed {one.seed}: `{one.command}`; commit {formatting.commits([one])}, data {one.data.name} with fingerprint "
-        f"{one.data.fingerprint}, threads: {one.hardware.threads}"
+        f"{one.data.fingerprint}, threads: {one.hardware.threads}{_python(one)}"
         for one in group.records
     ]
     return Details("Rerun these trials", tuple(items))
+
+
+def _python(record: Record) -> str:
+    return f", Python {record.versions['python']}" if "python" in record.versions else ""
 
 
 _PAIRS = (("dsd", "control"), ("dsd", DENSE), ("control", DENSE))

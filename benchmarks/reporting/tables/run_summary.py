@@ -34,9 +34,7 @@ def end_of_run(group: Group, rows: Mapping[str, Row]) -> Table:
         ),
         Column("test", f"test\n{metric}", lambda arm: formatting.averaged(arm.tested)),
         Column("n", "n", lambda arm: Cell(str(arm.tested.n if arm.tested else 0))),
-        Column(
-            "over_baseline", "gain over\nbaseline", lambda arm: Cell(formatting.mean_sd(arm.over_baseline, signed=True))
-        ),
+        Column("over_baseline", "gain over\nD", lambda arm: Cell(formatting.mean_sd(arm.over_baseline, signed=True))),
         Column("over_control", "gain over\ncontrol", lambda arm: Cell(arm.over_control)),
         Column("verdict", "verdict", lambda arm: Cell(arm.standing)),
     ]
@@ -64,6 +62,6 @@ def _others(group: Group) -> Iterator[_Ending]:
     for one in sensitivity.choices(group):
         if one.arm not in summary.main_arms(group):
             over, standing = None, f"over control, {ARMS[one.over].reference}"
-            if one.over == "control":  # only the control has a line with its own gain over the baseline
+            if one.over == "control":  # only the control has a line with its own gain over D
                 over, standing = summary.compare(group, one.arm, registry.DENSE), "secondary"
             yield _Ending(registry.label(one.arm), one.test, over, formatting.interval(one.gain), standing)
