@@ -49,25 +49,20 @@ _GATE = (
 
 def _terms(group: Group) -> tuple[str, ...]:
     """Return what the columns of the table of trials mean."""
-    text = _has_text(group)
-    tables_rate = ": with D2 at the rate in the paper's tables." if text else ": the gain in this trial."
-    return (
-        "*Fit after D*: the score after D on training examples preprocessed like test examples.",
-        f"*DSD over control*{tables_rate}",
-        *(
-            [
-                "*The text's D2*: the same with D2 at the rate in the paper's text, a tenth of D's, for DSD and its control."
-            ]
-            if text
-            else []
-        ),
-        "*LLR over D*: the gain of training on at a tenth of D's last rate.",
-        "*Drop at pruning*: how much the test score changes right after pruning, before S trains (positive: the score got worse)"
-        + (f", {_iterations(group)}." if _iterations(group) else "."),
-        "*Pruned weights after D2*: the mean magnitude at the end of D2 of the weights that S had pruned, in percent of the other "
-        f"weights' mean{f', {told}' if (told := _sizes_of(group)) else ''}.",
-        "*Gate*: the row's gate, applied to this one trial.",
-    )
+    text, iterations, sizes = _has_text(group), _iterations(group), _sizes_of(group)
+    gained = "with D2 at the rate in the paper's tables" if text else "the gain in this trial"
+    terms = {
+        "Fit after D": "the score after D on training examples preprocessed like test examples",
+        "DSD over control": gained,
+        "The text's D2": "the same with D2 at the rate in the paper's text, a tenth of D's, for DSD and its control",
+        "LLR over D": "the gain of training on at a tenth of D's last rate",
+        "Drop at pruning": f"the change of the test score right after pruning{f' in {iterations}' if iterations else ''}, before S "
+        "trains (positive: the score got worse)",
+        "Pruned weights after D2": "the mean magnitude at the end of D2 of the weights that S had pruned, in percent of the other "
+        f"weights' mean{f' ({sizes})' if sizes else ''}",
+        "Gate": "the row's gate, applied to this one trial",
+    }
+    return tuple(f"*{term}*: {meaning}." for term, meaning in terms.items() if text or term != "The text's D2")
 
 
 def _has_text(group: Group) -> bool:
@@ -82,8 +77,8 @@ def _iterations(group: Group) -> str:
 
 def _sizes_of(group: Group) -> str:
     """Return what the numbers of a cell of pruned weights are; empty if there is one."""
-    rates = "the tables' rate and the text's" if _has_text(group) else ""
-    return "; ".join(one for one in (_iterations(group), rates) if one)
+    rates = "the tables' rate and the text's rate" if _has_text(group) else ""
+    return ", ".join(one for one in (_iterations(group), rates) if one)
 
 
 def answer(found: gate.Result | None, so_far: bool = False) -> str:

@@ -35,7 +35,7 @@ RULE = (
     "to DSD on this data and at this size.",
 )
 """How to read the table of answers."""
-_SPEECH = "Speech: test utterances share recordings. The interval ignores this and is somewhat too narrow."
+_SPEECH = "In speech, test utterances share recordings; the interval ignores this and is somewhat too narrow."
 _BOTH = ("dsd", "control")
 
 
@@ -123,7 +123,8 @@ def table(rows: Mapping[str, Row], where: frozenset[Format] = PAGES) -> Table:
 def explanation(rows: Mapping[str, Row]) -> tuple[str, ...]:
     """Return how to read the table of answers."""
     spoken = any(row.group and row.wanted.row.startswith("librispeech") for row in rows.values())
-    return (*RULE, *([_SPEECH] if spoken else []))
+    gain, *rest = RULE
+    return (f"{gain} {_SPEECH}" if spoken else gain, *rest)
 
 
 def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
