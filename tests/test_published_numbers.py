@@ -19,6 +19,7 @@ from tests.recount import (
     NUMBER,
     PLAN,
     RESULTS,
+    SECONDARY,
     TESTED,
     Crossed,
     Record,
@@ -28,6 +29,7 @@ from tests.recount import (
     gate,
     groups,
     is_result,
+    is_secondary,
     mean_sd,
     plain,
     planned,
@@ -49,16 +51,9 @@ def test_the_table_of_answers(name: str) -> None:
         line, trials = lines[network], both(row)
         have = sum(one["seed"] < seeds for one in trials)
         check(line["n"], [have, seeds], row)
-        none = "none yet (" if have < seeds else "none: "
-        assert line["verdict"].startswith(given.get(row, none))
-        missing = [seed for seed in range(seeds) if seed not in {one["seed"] for one in trials}]
-        if 0 < have < seeds:
-            listed = re.search(r"seeds? ([\d, andto]+) not run", line["verdict"])
-            assert listed is not None
-            ends = [[int(end) for end in part.split(" to ")] for part in re.split(", | and ", listed[1])]
-            assert [seed for part in ends for seed in range(part[0], part[-1] + 1)] == missing
+        assert line["verdict"].startswith(given.get(row, "none yet" if have < seeds else "none"))
         control = list(scores(planned(row), "control").values())
-        claim = line["claim: relative gain (points here)"]
+        claim = line["paper's gain, % (points here)"]
         assert claim.endswith(", after one iteration") == row.startswith("librispeech")
         check(claim, [100 * share, *([share * float(np.mean(control))] if control else [])], row)
         (tested,) = re.findall(r", ([\d,]+) test (?:pictures|utterances),", line["data, metric"])
@@ -67,6 +62,25 @@ def test_the_table_of_answers(name: str) -> None:
         }
         check("" if line["gain [95 %]"] == "-" else line["gain [95 %]"], _gain(trials), row)
         assert line["gate"].startswith(("holds" if gate(row) else "fails") if trials else "-")
+
+
+def test_the_seeds_that_are_not_run() -> None:
+    page = plain(FRONT["results/README.md"].read_text(encoding="utf-8"))
+    part = page.split("## What would resolve the rest")[1].split("\n## ")[0]
+    for row, (network, seeds, hours, _) in PLAN.items():
+        have = {one["seed"] for one in both(row)}
+        missing = [seed for seed in range(seeds) if seed not in have]
+        said = re.search(rf"\*\*{re.escape(network)}(?:,[^*]*)?\*\* (.*)", part)
+        assert (said is not None) == (row not in verdicts()), row
+        if said is None or not missing:
+            continue
+        listed = re.search(r"seeds? ([\d, andto]+) not run", said[1])
+        assert (listed is None) == (not have), row
+        if listed:
+            ends = [[int(end) for end in one.split(" to ")] for one in re.split(", | and ", listed[1])]
+            assert [seed for one in ends for seed in range(one[0], one[-1] + 1)] == missing
+        (time,) = re.findall(rf"{len(missing)} trials? left, about ({NUMBER}) h", said[1])
+        check(time, [len(missing) * (_hours()[row] or _factor() * hours)], row)
 
 
 def _gain(trials: list[Record]) -> list[float]:
@@ -82,15 +96,22 @@ def test_the_sentences_of_the_answer(name: str) -> None:
     assert f" {sum(have.values())} of {total} planned trials are finished." in answer
     assert f"{len(PLAN)} planned rows" in answer
     assert _told(answer) == given
+    for row in given:
+        said = re.search(rf"{re.escape(PLAN[row][0])}: [^.]*\.((?: [^.]*\(secondary\)\.)*)", answer)
+        assert said is not None
+        assert said[1] == _ends(row)
     if total > sum(have.values()):
         hours, factor = _hours(), _factor()
         left = sum((PLAN[row][1] - have[row]) * (hours[row] or factor * PLAN[row][2]) for row in PLAN)
         last = re.search(
             rf"({NUMBER}) trials? (?:is|are) left, about ({NUMBER}) h on one core \(the finished trials took ({NUMBER}) times "
-            r"their planned hours; we assume the same for rows without a trial\)\.$",
+            rf"their planned hours; we assume the same for rows without a trial\)\. The secondary trials \(sensitivity, "
+            rf"label noise\) would take about ({NUMBER}) h more\.$",
             answer,
         )
         assert last is not None
+        assert not any(is_secondary(one) for one in records()), "count the secondary trials that are left"
+        check(last[4], [factor * sum(seeds * each for seeds, each in SECONDARY)], "hours of the secondary trials")
         check(" ".join(last.groups()[:2]), [total - sum(have.values()), left], "trials left")
         assert float(last[3]) == float(f"{factor:.2g}")
     for row, (network, seeds, *_) in PLAN.items():
@@ -110,14 +131,37 @@ def test_the_sentences_of_the_answer(name: str) -> None:
         check(" ".join(shares.groups()), [100 * value for value in _pool(list(given))], "the mean over rows")
 
 
+def _ends(row: str) -> str:
+    """Return where both arms end beside D and LLR, in the words of the answer, from 95 % intervals that exclude zero."""
+    shown = {}
+    for over in ("dense", "llr"):
+        for arm in ("dsd", "control"):
+            mean, low, high = Crossed(planned(row), arm, over).interval()
+            shown[arm, over] = "" if low <= 0 <= high else "better" if mean > 0 else "worse"
+    told: dict[str, list[str]] = {}
+    for over, name in (("dense", "D"), ("llr", "further training at a low rate, LLR")):
+        alike = shown["dsd", over] == shown["control", over]
+        for arm, who in (
+            {"dsd": "Both end"}.items() if alike else {"dsd": "DSD ends", "control": "The control ends"}.items()
+        ):
+            if shown[arm, over]:
+                told.setdefault(who, []).append(f"{shown[arm, over]} than {name}")
+    return "".join(f" {who} {', and '.join(parts)} (secondary)." for who, parts in told.items())
+
+
 def _told(answer: str) -> dict[str, str]:
     """Return the verdict of each row, in the words of the tables, from sentences such as "ResNet-18: A, and B."."""
-    claims = {"half": "half excluded", "is reached": "reached", "not": "not excluded", "is excluded": "excluded"}
+    claims = {
+        "half": "even half the claim excluded",
+        "is reached": "claim reached",
+        "not": "claim not excluded",
+        "is excluded": "claim excluded",
+    }
     told = {}
     for names, claim, direction in re.findall(r"(?<=\. )([^.:]+): ([^.]*?), and ([^.]*)\.", answer):
         first = next(word for part, word in claims.items() if part in claim)
         second = "no difference shown" if "no difference" in direction else f"DSD {direction.split()[2]}"
-        told |= dict.fromkeys(names.split(", "), f"claim {first}; {second}")
+        told |= dict.fromkeys(names.split(", "), f"{first}; {second}")
     return {row: told.pop(network) for row, (network, *_) in PLAN.items() if network in told} | told
 
 
@@ -139,63 +183,106 @@ def _factor() -> float:
 
 
 @pytest.mark.parametrize("name", FRONT)
-def test_the_secondary_readings(name: str) -> None:
+def test_the_secondary_gains(name: str) -> None:
     page = plain(FRONT[name].read_text(encoding="utf-8"))
-    part = page[page.index("Secondary readings, without a verdict:") :].split("\n## ")[0]
+    part = page[page.index("Secondary, without a verdict:") :].split("\n## ")[0]
+    lines = {re.split(",", line["network"])[0]: line for line in next(tables(part))}
+    assert set(lines) == {network for row, (network, *_) in PLAN.items() if both(row)}
+    comparisons = {
+        "DSD over D": ("dsd", "dense"),
+        "control over D": ("control", "dense"),
+        "LLR over D": ("llr", "dense"),
+        "DSD over LLR": ("dsd", "llr"),
+    }
+    for row, (network, *_) in PLAN.items():
+        if trials := both(row):
+            line = lines[network]
+            assert line["seeds"] == ("one: no interval" if len(trials) == 1 else str(len(trials)))
+            for heading, (arm, over) in comparisons.items():
+                there = bool(gains(planned(row), arm, over))
+                expected = Crossed(planned(row), arm, over).interval() if there else []
+                check("" if line[heading] == "-" else line[heading], expected, f"{row}: {heading}")
+    for row, others in _outside().items():
+        for group in others:
+            seeds = " and ".join(str(one["seed"]) for one in group)
+            told = re.findall(
+                rf"{re.escape(PLAN[row][0])} outside the plan, with another recipe on the same data "
+                rf"\(seeds? {seeds}\): DSD over control (.*?)\.(?: |\n)",
+                part,
+            )
+            assert len(told) == 1, row
+            check(told[0], Crossed(group).interval(), f"{row}: outside the plan")
+    assert part.count("outside the plan, with") == sum(map(len, _outside().values()))
+
+
+def _outside() -> dict[str, list[list[Record]]]:
+    """Return by planned row with trials its groups of results at small scale that are not planned."""
+    found: dict[str, list[list[Record]]] = {}
+    for group in groups():
+        row = group[0]["row"]
+        small = group[0]["scale"] == "small" and is_result(group) and bool(gains(group, "dsd", "control"))
+        if small and both(row) and [one["id"] for one in group] != [one["id"] for one in planned(row)]:
+            assert {one["data"]["fingerprint"] for one in group} == {planned(row)[0]["data"]["fingerprint"]}
+            found.setdefault(row, []).append(group)
+    return found
+
+
+def test_the_secondary_readings() -> None:
+    page = plain(FRONT["results/README.md"].read_text(encoding="utf-8"))
+    part = page[page.index("Secondary, without a verdict:") :].split("\n## ")[0]
     for row, (network, _, _, share) in PLAN.items():
         group, trials = planned(row), both(row)
-        said = re.search(rf"\*\*{re.escape(network)}(?:,[^*]*)?\*\*: (.*?)(?=\*\*|\n|$)", part)
+        said = re.search(rf"- \*\*{re.escape(network)}(?:,[^*]*)?\*\*( \(one seed\))?:(.*)", part)
         assert (said is not None) == bool(trials), row
         if said is None:
             continue
-        text, four = said[1], rf"(?:({NUMBER}) \[({NUMBER}), ({NUMBER})\]|({NUMBER}))"
-        comparisons = (
-            ("control over D ", "control", "dense"),
-            ("DSD over D ", "dsd", "dense"),
-            ("LLR over D ", "llr", "dense"),
-            ("DSD over LLR ", "dsd", "llr"),
-            ("of the paper's text instead of its tables, DSD over its control: ", "dsd-text", "control-text"),
-        )
-        for words, arm, over in comparisons:
-            there = bool(gains(group, arm, over))
-            shown = re.search(re.escape(words) + four, text)
-            assert (shown is not None) == there, f"{row}: {words}"
-            if shown:
-                check(shown[0].removeprefix(words), Crossed(group, arm, over).interval(), f"{row}: {words}")
+        text = said[2]
+        assert (said[1] is not None) == (len(trials) == 1)
+        shown = re.search(r"With the text's rate, DSD over its control: (.*?\])\.", text)
+        assert (shown is not None) == bool(gains(group, "dsd-text", "control-text")), row
+        if shown:
+            check(shown[1], Crossed(group, "dsd-text", "control-text").interval(), f"{row}: the text's rate")
         if len(trials) > 1 and scores(group, "dense"):
             mean, low, high = Crossed(group, "control", "dense").interval()
-            effect = "makes no clear difference" if low <= 0 <= high else "helps" if mean > 0 else "does harm"
-            assert f"training on after D at DSD's learning rates {effect}: " in text
-        sizes = [_restored(trials, arm) for arm in ("dsd", "dsd-text")]
-        found = re.search(rf"weights average ({NUMBER}) %.*? after D2(?: \(({NUMBER}) % at the text's rate\))?", text)
-        assert (found is not None) == (sizes[0] is not None), row
+            effect = "the network better" if mean > 0 else "the network worse"
+            effect = "no clear difference" if low <= 0 <= high else effect
+            assert f"Training D further at DSD's learning rates makes {effect}." in text
+        iterations = [_pruned(trials, "dsd", number) for number in range(row.startswith("librispeech") + 1)]
+        rate = _pruned(trials, "dsd-text", -1)
+        found = re.search(
+            r"weights that S had pruned average (.*?) of the other weights' size(?: \((\S+) % with the text's rate\))?",
+            text,
+        )
+        assert (found is not None) == (iterations[0] is not None), row
         if found:
-            assert [one and float(one) for one in found.groups()] == [one and float(f"{one:.2g}") for one in sizes]
-            assert ("so D2 hardly moves them" in text) == (max(one or 0 for one in sizes) < 10)
+            assert re.findall(rf"({NUMBER}) %", found[1]) == [f"{size:.2g}" for size in iterations if size is not None]
+            assert re.findall(r"\(iteration (\d)\)", found[1]) == (["1", "2"] if len(iterations) > 1 else [])
+            assert found[2] == (rate and f"{rate:.2g}")
+            assert ("they hardly move" in text) == (max(size or 0 for size in (*iterations, rate)) < 10)
         if len(trials) > 1:
             bounds = _bounds(trials)
             control = float(np.mean([one["arms"]["control"]["test"][one["metric"]] for one in trials]))
-            for which, bound in zip(("lower", "upper"), bounds, strict=True):
-                for printed in re.findall(rf"{which} bound, ({NUMBER}),", text):
-                    check(printed, [bound * control], f"{row}: {which} bound")
-            side = "rise above" if bounds[1] < share else "fall below" if bounds[0] >= share else "rise above"
-            (turn,) = re.findall(rf"would have to {side} ({NUMBER})", text)
-            check(turn, [share * control], f"{row}: the claim")
-            assert ("not to be excluded" in text) == (bounds[1] < share)
-            assert ("not to be reached" in text) == (bounds[0] >= share)
+            points, claim = [bound * control for bound in bounds], share * control
+            excluded, reached = bounds[1] < share, bounds[0] >= share
+            kind, given = ("upper", points[1:]) if excluded else ("lower", points[:1])
+            words = f"One-sided {kind} bound is" if excluded or reached else "one-sided bounds are"
+            told = re.search(rf"The {words[0].lower()}{words[1:]} (.*?)\.$", text)
+            assert told is not None
+            check(told[1], [*(given if excluded or reached else points), claim], f"{row}: bounds and claim")
+            assert ("the claim needs" in told[1]) == (excluded or reached)
 
 
-def _restored(trials: list[Record], arm: str) -> float | None:
-    """Return the mean magnitude, after the last D2, of the weights that the last S pruned, in percent of the survivors'."""
+def _pruned(trials: list[Record], arm: str, number: int) -> float | None:
+    """Return the mean magnitude, after D2 of an iteration, of the weights that its S pruned, in percent of the survivors'."""
     sizes = []
     for one in trials:
         phases = one["arms"].get(arm, {"phases": []})["phases"]
         told = [phase["regrown"] for phase in phases if phase.get("regrown")]
         masks = [phase["mask"] for phase in phases if phase["mask"] is not None]
         if told:
-            kept = {layer["name"]: layer["kept"] for layer in masks[-1]}
-            weights = np.array([[part["weights"], kept[part["name"]]] for part in told[-1]], float)
-            means = np.array([[part["magnitude"], part["survivors"]] for part in told[-1]])
+            kept = {layer["name"]: layer["kept"] for layer in masks[number]}
+            weights = np.array([[part["weights"], kept[part["name"]]] for part in told[number]], float)
+            means = np.array([[part["magnitude"], part["survivors"]] for part in told[number]])
             ours, theirs = (weights * means).sum(axis=0) / weights.sum(axis=0)
             sizes.append(100 * float(ours / theirs))
     return float(np.mean(sizes)) if sizes else None
@@ -267,7 +354,7 @@ def test_every_number_of_the_overview() -> None:
 
 def _expected(group: list[Record], heading: str) -> list[float] | None:
     """Return the expected numbers of a group's cell; None for a column of words."""
-    arms = {"baseline": "dense", "control": "control", "DSD": "dsd"}
+    arms = {"D": "dense", "control": "control", "DSD": "dsd"}
     three = [one for one in group if one["dense"] and {"dsd", "control"} <= one["arms"].keys()]
     if heading in arms:
         return mean_sd(list(scores(group, arms[heading]).values())) if scores(group, arms[heading]) else []
@@ -276,7 +363,7 @@ def _expected(group: list[Record], heading: str) -> list[float] | None:
         return Crossed(group).interval() if found and is_result(group) else t_interval(found)
     if heading == "n":
         return [len(gains(group, "dsd", "control")) or len(group)]
-    if heading in ("DSD over baseline", "control over baseline"):
+    if heading in ("DSD over D", "control over D"):
         found = gains(three, "dsd" if heading.startswith("DSD") else "control", "dense") if three else []
         return mean_sd(found) if found else []
     if heading == "D2 at the text's rate [95 %]":

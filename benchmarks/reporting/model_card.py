@@ -26,8 +26,7 @@ tags: [dense-sparse-dense, pruning, sparsity]
 The networks of one trial, seed {seed}, of a benchmark suite that tests
 [Dense-Sparse-Dense training](https://arxiv.org/abs/1607.04381) (DSD; Han et al., ICLR 2017). D trains the network. S prunes the
 smallest weights and trains the rest. D2 removes the mask; the pruned weights start from zero and train again. The control trains
-from the same D on the same
-batches without a mask.
+from the same D on the same batches without a mask.
 
 {table}
 

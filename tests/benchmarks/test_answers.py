@@ -92,7 +92,7 @@ def test_other_trials_are_not_of_the_plan(changed: dict[str, Any], lacks: str) -
     assert (one.group, one.lacks) == (None, lacks)
     (group,) = group_records([of.model_copy(update=changed) for of in build.planned()])
     assert answers.row_of(group, answers.rows([group])) is None
-    assert answers.standing(group, answers.rows([group])).endswith(": none")
+    assert answers.standing(group, answers.rows([group])).startswith("none: ")
 
 
 def test_other_data_are_not_of_the_plan() -> None:
@@ -122,7 +122,7 @@ def test_a_row_lacking_an_arm_says_so() -> None:
         for one in build.planned()
     ]
     assert row(without).lacks == "no DSD arm"
-    assert answers.standing(group_records(without)[0], answers.rows(group_records(without))) == "not in the plan: none"
+    assert answers.standing(group_records(without)[0], answers.rows(group_records(without))) == "none: not in the plan"
 
 
 def test_the_texts_reading_is_over_its_own_control_and_gets_no_verdict() -> None:
@@ -150,7 +150,7 @@ def test_trials_of_suite_0_1_have_no_part_in_it() -> None:
     with_them, without = row([*build.planned(), *old]), row(build.planned())
     assert with_them.answer == without.answer
     assert {answers.standing(group, answers.rows(group_records(old))) for group in group_records(old)} == {
-        "superseded: none"
+        "none: superseded"
     }
 
 

@@ -45,10 +45,10 @@ def test_gains_count_upwards_with_an_interval_over_seeds_and_captions() -> None:
     assert list(summary.gains(group, "dsd", "control").values()) == pytest.approx(gains, abs=1e-5)
     page = pages_of(found)[PAGE]
     assert f"**DSD over control, BLEU-4 (no penalty): +{np.mean(gains):.2f} [" in page
-    assert "n = 3. Verdict: not in the plan: none.**" in page
+    assert "n = 3. No verdict: not in the plan.**" in page
     lost = pages_of(build.captions((-4, -5, -4)))
     overview = next(csv.DictReader(io.StringIO(lost["tables/overview.csv"])))
-    assert (overview["verdict"], overview["p_holm"]) == ("not in the plan: none", "")
+    assert (overview["verdict"], overview["p_holm"]) == ("none: not in the plan", "")
     assert float(overview["gain_over_control"]) < 0
 
 
@@ -113,7 +113,7 @@ def test_neuraltalks_own_choice_is_the_best_validation_perplexity_of_each_arms_l
     (group,) = group_records(build.captions((9,)))
     found = checkpoint_selection.choices(group)
     assert {label: (one.cells["bleu4"].mean, one.epoch, one.epochs) for label, one in found.items()} == {
-        "Baseline": (pytest.approx(of(15), abs=1e-5), 1.0, 2.0),
+        "D": (pytest.approx(of(15), abs=1e-5), 1.0, 2.0),
         "DSD": (pytest.approx(of(20), abs=1e-5), 1.5, 2.0),
         "Control (equal budget)": (pytest.approx(of(19), abs=1e-5), 1.5, 2.0),
     }

@@ -156,7 +156,9 @@ def test_the_page_of_the_arms_sets_what_was_found_beside_what_is_claimed() -> No
         assert all(text in part for text in (f"`{arm.name}`", arm.card.source, *arm.card.deviations, *arm.card.unknown))
         for claim in arm.card.claims:
             (line,) = (
-                text for text in part.splitlines() if text.startswith(f"| {claim.network} ") and claim.where in text
+                text
+                for text in part.splitlines()
+                if text.startswith("| ") and text.split("|")[1].strip() == claim.network and claim.where in text
             )
             assert (f"| {claim.gain} *unverified* " in line) == (claim.mark == "M")
     sam = next(line for line in parts["SAM"].splitlines() if "| superseded " in line)

@@ -60,7 +60,7 @@ def test_a_network_that_fits_has_levelled_off_and_gains_little_from_llr_passes()
     assert [one.name for one in found.conditions] == ["fit", "plateau", "trained", "not saturated"]
     assert (
         found.conditions[0].detail
-        == "training top1_error after D 30.00, must be at most 49.00 and below the test's 60.00"
+        == "training top-1 error after D 30.00, must be at most 49.00 and below the test's 60.00"
     )
 
 

@@ -36,7 +36,7 @@ def test_relative_gain_is_in_percent_of_the_baseline() -> None:
     (group,) = group_records(build.trio())  # baselines 42.0, 42.2, 42.4; DSD 39.9, 40.0, 40.1
     assert summary.relative(group) == pytest.approx(100 * 2.2 / 42.2)
     (captions,) = group_records(build.captions())
-    baseline = summary.stages(captions)["Baseline"]["bleu4"].mean
+    baseline = summary.stages(captions)["D"]["bleu4"].mean
     over = summary.compare(captions, "dsd", "dense")
     assert over is not None
     assert over.mean > 0

@@ -77,7 +77,7 @@ def test_the_papers_baseline_is_the_like_of_our_control_after_one_iteration(name
     assert row.figure("Control, iteration 1", "wer", iterations=2) == baseline
     assert row.figure("Control (equal budget)", "wer", iterations=1) == baseline
     assert row.figure("Control (equal budget)", "wer", iterations=2) is None
-    assert {row.figure("Baseline", "wer", iterations=count) for count in (1, 2)} == {start}
+    assert {row.figure("D", "wer", iterations=count) for count in (1, 2)} == {start}
     assert paper.ROWS["imagenet_vgg16"].figure("Control (equal budget)", "top1_error") is None
 
 

@@ -57,7 +57,7 @@ def test_trials_of_the_plan_are_a_section_of_their_own_beside_those_of_suite_0_1
     assert (group_names.name(old), group_names.name(new)) == ("ResNet-18", "ResNet-18, made up: every phase shorter")
     rows = answers.rows(groups)
     assert answers.standing(new, rows) == "none yet (seeds 1 to 4 not run)"
-    assert answers.standing(old, rows) == "superseded: none"
+    assert answers.standing(old, rows) == "none: superseded"
 
 
 def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
@@ -70,7 +70,7 @@ def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
     assert trials["gate"] == ["holds", "fails: fit"]
     assert gate["gate"] == ["fit", "plateau", "trained", "not saturated"]
     assert set(gate["holds"]) == {"yes"}  # 42.5 on average, at most 49
-    assert gate["found"][0] == "training top1_error after D 42.50, must be at most 49.00 and below the test's 60.00"
+    assert gate["found"][0] == "training top-1 error after D 42.50, must be at most 49.00 and below the test's 60.00"
     assert set(gate["n"]) == {"2"}
 
 
@@ -86,7 +86,7 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     other = trial(0).model_copy(update={"id": "other", "recipe_hash": "0" * 12})
     group = only([other])
     assert answers.wanted_of(group) is None
-    assert answers.standing(group, answers.rows([group])) == "not in the plan: none"
+    assert answers.standing(group, answers.rows([group])) == "none: not in the plan"
     (trials,) = map(texts, tables(group))
     assert trials["gate"] == ["-"]
     blocks = overview.blocks([group], answers.rows([group]))

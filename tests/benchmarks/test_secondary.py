@@ -10,7 +10,7 @@ from benchmarks.analysis.results import results
 from benchmarks.reporting import group_facts, group_names, pages
 from benchmarks.reporting.document import plain
 from benchmarks.reporting.tables import gate, readings
-from tests.benchmarks.test_tables import headline_of, pages_of
+from tests.benchmarks.test_tables import cells, headline_of, pages_of
 from tests.golden import build
 
 ROW = "imagenet_resnet18"
@@ -20,29 +20,61 @@ CLAIM = 0.041 * 59.1
 
 def test_every_other_comparison_of_a_planned_row_stands_on_the_front() -> None:
     (text,) = map(plain, readings.secondary(results(build.planned()).rows))
-    start = (
-        "**ResNet-18, width 1/4, 64 pixels**: training on after D at DSD's learning rates helps: control over D +0.90 ["
+    assert text.startswith(
+        "**ResNet-18, width 1/4, 64 pixels**: Training D further at DSD's learning rates makes the network better."
     )
-    assert text.startswith(start)
-    for words in (
-        ", DSD over D +1.90 [",
-        ". Training on at a tenth of D's last rate (LLR, which the paper reports too): LLR over D +0.20 [",
-        ", DSD over LLR +1.70 [",
-        ". With D2 at the rate of the paper's text instead of its tables, DSD over its control: +0.30 [",
-    ):
-        assert words in text
+    words = (
+        " The paper's text and tables give different rates for D2. With the text's rate, DSD over its control: +0.30 ["
+    )
+    assert words in text
     for page in (headline_of(build.planned()), pages_of(build.planned())["README.md"]):
-        assert readings.TITLE in page
-        assert text in page
+        line = cells(page[page.index(readings.TITLE) :], "| network", "ResNet-18, width 1/4, 64 pixels")
+        assert {heading: cell.split(" [")[0] for heading, cell in line.items() if " over " in heading} == {
+            "DSD over D": "+1.90",
+            "control over D": "+0.90",
+            "LLR over D": "+0.20",
+            "DSD over LLR": "+1.70",
+        }
+        assert line["seeds"] == "5"
+    assert text in pages_of(build.planned())["README.md"]
+    assert f"{readings.REST} [results/README.md](results/README.md)." in headline_of(build.planned())
     assert readings.TITLE not in headline_of(build.trio())
 
 
-def test_one_seed_does_not_say_what_longer_training_does() -> None:
-    (text,) = map(plain, readings.secondary(results(build.planned()[:1]).rows))
-    start = (
-        "**ResNet-18, width 1/4, 64 pixels**: training on after D at DSD's learning rates (one seed): control over D +"
+def test_the_headline_says_only_what_an_interval_shows() -> None:
+    both = " Both end better than D, and better than further training at a low rate, LLR (secondary)."
+    assert both in headline_of(build.planned())
+    # LLR ends as each trial's DSD, so DSD is no better than LLR, and the control is worse.
+    equal = [one.model_copy(update={"arms": one.arms | {"llr": one.arms["dsd"]}}) for one in build.planned()]
+    assert (
+        " Both end better than D (secondary). The control ends worse than further training at a low rate, LLR (secondary)."
+        in headline_of(equal)
     )
-    assert text.startswith(start)
+    without = [
+        one.model_copy(update={"arms": {name: arm for name, arm in one.arms.items() if name != "llr"}})
+        for one in build.planned()
+    ]
+    assert "LLR (secondary)" not in headline_of(without)
+
+
+def test_one_seed_does_not_say_what_longer_training_does() -> None:
+    one = build.planned()[:1]
+    (text,) = map(plain, readings.secondary(results(one).rows))
+    assert text.startswith(
+        "**ResNet-18, width 1/4, 64 pixels** (one seed): The paper's text and tables give different rates"
+    )
+    assert "Training D further" not in text
+    line = cells(headline_of(one).split(readings.TITLE)[1], "| network", "ResNet-18, width 1/4, 64 pixels")
+    assert line["seeds"] == "one: no interval"
+    assert "(secondary)" not in headline_of(one)
+
+
+def test_a_gain_outside_the_plan_stands_beside_the_planned_one() -> None:
+    other = build.planned((0.4,))[0].model_copy(update={"id": "other", "recipe_hash": "0" * 12})
+    said = "ResNet-18 outside the plan, with another recipe on the same data (seed 0): DSD over control +0.40."
+    for page in (headline_of([*build.planned(), other]), pages_of([*build.planned(), other])["README.md"]):
+        assert said in page
+    assert "outside the plan" not in headline_of(build.planned())
 
 
 def test_a_gate_that_fails_is_final_only_with_all_seeds() -> None:
@@ -56,15 +88,15 @@ def test_a_gate_that_fails_is_final_only_with_all_seeds() -> None:
     [
         (
             (0.8, 1.1, 0.9, 1.2, 1.0),
-            r"The one-sided upper bound, \+1\.\d\d, would have to rise above \+2\.42 for the claim not to be excluded\.",
+            r" The one-sided upper bound is \+1\.\d\d; the claim needs \+2\.42\.$",
         ),
         (
             (9.0, 9.2, 8.8, 9.1, 8.9),
-            r"The one-sided lower bound, \+7\.\d\d, would have to fall below \+2\.42 for the claim not to be reached\.",
+            r" The one-sided lower bound is \+7\.\d\d; the claim needs \+2\.42\.$",
         ),
         (
             (2.0, 2.8, 2.2, 2.6, 2.4),
-            r"The one-sided lower bound, \S+, would have to rise above \+2\.42 to reach the claim, or the upper bound, ",
+            r" The one-sided bounds are \+\d\.\d\d and \+\d\.\d\d; the claim, \+2\.42, is between them\.$",
         ),
     ],
 )
@@ -78,10 +110,18 @@ def test_what_would_change_the_answer_names_the_bound_and_the_claim(gains: tuple
 def test_how_to_run_the_trials_again_stands_under_their_list() -> None:
     page = pages_of(build.planned())[f"tables/{ROW}.md"]
     part = page[page.index("<summary>Rerun these trials</summary>") :].split("</details>")[0]
-    assert "- Check out the commit, and set OMP_NUM_THREADS to the number of threads: " in part
+    assert (
+        "- Check out the commit, install as in [benchmarks/README.md](../../benchmarks/README.md) and make the data "
+        in part
+    )
+    assert "- Set OMP_NUM_THREADS to the number of threads: " in part
+    assert "It is the same at every commit, except `flickr8k`." in part
+    assert "`python -m benchmarks compare OLD NEW`" in part
     for one in build.planned():
         said = f"- Seed {one.seed}: `{one.command}`; commit f1c710f1c710, data tiny-imagenet-50 with fingerprint "
-        assert f"{said}{one.data.fingerprint}, threads: {one.hardware.threads}\n" in part
+        assert (
+            f"{said}{one.data.fingerprint}, threads: {one.hardware.threads}, Python {one.versions['python']}\n" in part
+        )
 
 
 def test_equal_pictures_with_two_labels_are_called_wrong() -> None:

@@ -95,11 +95,11 @@ def test_a_group_of_three_by_hand() -> None:
     ]
     own = pages_of(golden())["tables/superseded.md"]
     own = own[own.index("## imagenet_resnet18: small scale, fixture-pictures, recipe 50a1150a1150, suite 0.1") :]
-    assert line(own, "DSD over baseline")[:3] == ["DSD over baseline", "+2.20 ± 0.17 [+1.77, +2.63]", "3"]
-    assert "DSD over control, top-1 error %: +0.30 ± 0.20 [-0.20, +0.80], n = 3. Verdict: superseded: none." in own
+    assert line(own, "DSD over D")[:3] == ["DSD over D", "+2.20 ± 0.17 [+1.77, +2.63]", "3"]
+    assert "DSD over control, top-1 error %: +0.30 ± 0.20 [-0.20, +0.80], n = 3. No verdict: superseded." in own
     assert (
-        "mean 95 % interval [+0.00, +0.60]; standard deviation of the gain: within a trial, over test sets, 0.15; "
-        "between trials 0.20\n" in own
+        "mean 95 % interval of one trial's gain over other test sets (bootstrap) [+0.00, +0.60]; standard deviation of the gain "
+        "0.15 over test sets, within a trial, and 0.20 between trials\n" in own
     )
 
 
@@ -110,7 +110,7 @@ def test_the_paper_scale_has_the_papers_figures_and_no_verdict() -> None:
         *("VGG-16", "ImageNet", "31.60", "28.80", "27.30", "+1.50", "1", "+4.30", "+2.80"),
         "31.5 to 27.2 top-1 error %, ImageNet: +4.3 (+13.7 %)",
     ]
-    verdict = "**DSD over control, top-1 error %: +1.50, n = 1. Verdict: not in the plan: none.**"
+    verdict = "**DSD over control, top-1 error %: +1.50, n = 1. No verdict: not in the plan.**"
     assert verdict in files["tables/imagenet_vgg16.md"]
 
 
@@ -127,7 +127,7 @@ def test_every_record_is_listed_and_the_rule_stands_in_the_header() -> None:
 
 def test_replaced_and_failed_records_are_counted_and_change_no_mean() -> None:
     page = pages_of(golden())["README.md"]
-    counts = "23 in the tables, 1 replaced by a newer trial of the same seed with all arms, 1 failed and left out"
+    counts = "23 in the tables, 1 replaced by a newer trial of the same seed with the same arms, 1 failed and left out"
     assert f"25 records: {counts}." in page
     assert (
         "small, seed 3, dsd, sparse, step 17: the loss is nan in batch 3"
@@ -214,7 +214,7 @@ def test_synthetic_results_have_no_paper_cells_and_nothing_to_quote() -> None:
 
 def test_one_seed_has_no_interval_and_no_verdict() -> None:
     cells = overview([build.record()])
-    assert (cells["n"], cells["verdict"]) == ("1", "superseded: none")
+    assert (cells["n"], cells["verdict"]) == ("1", "none: superseded")
     assert cells["gain_over_control"] == "0.1"
     assert cells["seeds_low"] == cells["gain_over_control_sd"] == cells["crossed_p"] == cells["crossed_low"] == ""
 
@@ -249,7 +249,7 @@ def test_a_group_without_control_has_no_verdict() -> None:
 
 def test_a_custom_recipe_enters_no_comparison() -> None:
     files = pages_of(build.trio(custom=["sparsity=0.9"]))
-    assert "Verdict: custom recipe: none." in files["tables/superseded.md"]
+    assert "No verdict: custom recipe." in files["tables/superseded.md"]
     assert "paper (ImageNet" not in files["tables/superseded.md"]
     assert headline_of(build.trio(custom=["sparsity=0.9"])).startswith("No result")
 
@@ -303,12 +303,12 @@ def test_the_table_at_the_end_of_a_run_has_every_number_under_its_heading() -> N
     # Baselines 42.0, 42.2, 42.4; DSD 40.1, 41.0, 40.7. Every number ends where its heading ends.
     for numbers, heading, end in (
         ("40.60 ± 0.46", "top-1 error %", heads),
-        ("+1.60 ± 0.36", "baseline", heads),
+        ("+1.60 ± 0.36", "D", heads),
         ("-0.30 ± 0.20", "control", heads),
         ("-0.30 ± 0.20", "gain over", over),
     ):
         assert dsd.rindex(numbers) + len(numbers) == end.rindex(heading) + len(heading), heading
-    assert "superseded:" in dsd
+    assert "none: superseded" in dsd
     assert lines[lines.index(dsd) + 1].split() == ["[-0.80,", "+0.20]"]
     assert not any(line.startswith(" DSD over control") for line in lines)
 
@@ -319,7 +319,7 @@ def test_the_table_at_the_end_of_a_run_is_readable_at_80_columns_whatever_the_na
     assert max(map(len, lines)) <= 80
     assert "[bold]pictures[/bold] [/] of a folder" in "\n".join(lines)
     assert "suite 0.1" in "\n".join(lines)
-    for numbers in ("40.20 ± 0.26", "+2.00 ± 0.17", "+0.10 ± 0.00", "[+0.10, +0.10]", "superseded:"):
+    for numbers in ("40.20 ± 0.26", "+2.00 ± 0.17", "+0.10 ± 0.00", "[+0.10, +0.10]", "none: superseded"):
         assert any(numbers in line for line in lines), numbers
 
 
@@ -329,7 +329,7 @@ def test_every_group_of_a_row_has_a_table_of_its_own_in_the_terminal() -> None:
     assert max(map(len, lines)) <= 80
     assert text.count("small scale, fixture-pictures, recipe 50a1150a1150") == 2
     assert "custom: sparsity=0.9" in text
-    assert ("superseded:" in text, "custom recipe:" in text) == (True, True)
+    assert ("none: superseded" in text, "none: custom recipe" in text) == (True, True)
     assert text.count("Selection rule: last epoch") == 1
 
 

@@ -29,8 +29,8 @@ RULE = (
     "for DSD's epochs at DSD's learning rates. So the gain is what the mask adds, not what further training does. For speech the "
     "claim is the gain at equal epochs after one iteration; our gain is after two.",
     "The claim is *reached* if the one-sided 95 % lower bound is at least the claim, *not excluded* if the claim is between the "
-    "bounds, and *excluded* if the upper bound is below the claim. *Even half the claim excluded* is the strongest exclusion: the "
-    "upper bound is below half of the claim.",
+    "bounds, and *excluded* if the upper bound is below the claim. *Even half the claim* is excluded if the upper bound is below "
+    "half of it; this is the strongest exclusion.",
     "A verdict needs all planned seeds and a gate that holds (D has fitted its training data and levelled off). It applies "
     "to DSD on this data and at this size.",
 )

@@ -35,7 +35,7 @@ def table(rows: Mapping[str, Row]) -> Table:
     """Return the arms' gains over D and DSD's over LLR, one line per planned row with a gain."""
     columns: list[Column[_Line]] = [
         Column("network", "network", lambda line: Cell(planned.network(line[0]), trials=planned.trials(line[0]))),
-        *(_gain_column(*pair) for pair in (("control", DENSE), ("llr", DENSE), ("dsd", DENSE), ("dsd", "llr"))),
+        *(_gain_column(*pair) for pair in (("dsd", DENSE), ("control", DENSE), ("llr", DENSE), ("dsd", "llr"))),
         Column("seeds", "seeds", lambda line: Cell(_seeds(line[1]), trials=summary.trials(line[1], "dsd", "control"))),
     ]
     return made(columns, lines(rows), PAGES)
