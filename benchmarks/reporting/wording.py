@@ -19,7 +19,7 @@ ORIGIN = (
     "A planned row's record names a commit that contains the plan that its trial follows, so git shows that the plan came first.",
 )
 """Where records come from."""
-SUPERSEDED = "Superseded: suite 0.1, not in the regime of the claim"
+SUPERSEDED = "Superseded: suite 0.1, not a test of the claim"
 HEADINGS: dict[Section, str] = {
     "paper": "Paper scale: the published recipe",
     "regime": "The planned rows: smaller networks, less data",

@@ -229,13 +229,11 @@ def test_what_decides_the_width_of_the_interval_is_said_beside_the_two_spreads()
     # Standard deviation over test sets: 0.3 / 1.96.
     page = pages_of(build.trio((0.1, 0.12, 0.11)))["tables/superseded.md"]
     # The value between trials is over seeds only.
-    assert "standard deviation of the gain: within a trial, over test sets, 0.15; between trials 0.01\n" in page
+    assert "standard deviation of the gain 0.15 over test sets, within a trial, and 0.01 between trials\n" in page
     near, far = ((0.99, 1.0, 1.01, 1.0, 1.0), (-5.0, 7.0, 1.0, -3.0, 5.0))
-    for gains, words in (
-        (near, "the test set widens the interval"),
-        (far, "the interval is as wide as without the test set"),
-    ):
-        assert f"; with n = 5 {words}\n" in pages_of(build.planned(gains))["tables/imagenet_resnet18.md"]
+    said = "; the gain's interval over seeds (n = 5) also covers the choice of the test set, which "
+    for gains, words in ((near, "widens it"), (far, "does not widen it")):
+        assert f"{said}{words}\n" in pages_of(build.planned(gains))["tables/imagenet_resnet18.md"]
 
 
 def test_the_fit_at_the_end_of_d_is_shown() -> None:

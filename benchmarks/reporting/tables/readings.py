@@ -22,7 +22,7 @@ TITLE = (
 )
 REST = "The paper's other rate for D2, the size of the pruned weights after D2, and what would change an answer:"
 SMALL = 0.1
-"""Pruned weights are said to hardly move if their mean magnitude after D2 is below this share of the other weights'."""
+"""Pruned weights are said to stay near zero if their mean magnitude after D2 is below this share of the other weights'."""
 _Line = tuple[Row, Group]
 
 
@@ -121,7 +121,7 @@ def _pruned(group: Group) -> tuple[str | Cell, ...]:
         parts += [f" (iteration {iteration})"] if len(found) > 1 else []
     parts.append(" of the other weights' size")
     parts += [f" ({_percent(text[-1])} with the text's rate)"] if text else []
-    parts += [": they hardly move"] if max((*found, *text)) < SMALL else []
+    parts += [", so they stay near zero"] if max((*found, *text)) < SMALL else []
     return (*parts, ".")
 
 
