@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from benchmarks.analysis import answers
 from benchmarks.analysis.groups import Group, group_records
 from benchmarks.evidence_plan import WANTED
@@ -104,6 +106,11 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     )
     assert page.count(inside) == page.count(outside) == 1
     assert page.index(inside) < page.index(outside)
+    captions = re.findall(r"\\caption\{(.*)\}", files["tables/imagenet_resnet18.tex"])
+    assert all(("A verdict applies" in one) == (planned.key.recipe_hash in one) for one in captions)
+    assert all(("Outside the plan" in one) == ("recipe 000000000000" in one) for one in captions)
+    assert any(r"\emph{Drop at pruning}" in one for one in captions)
+    assert not any("*" in one or "`" in one for one in captions)
 
 
 def test_without_such_trials_there_is_no_table() -> None:

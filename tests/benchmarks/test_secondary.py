@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
+from benchmarks.analysis.groups import group_records
 from benchmarks.analysis.results import results
-from benchmarks.reporting import group_facts, group_names, pages
+from benchmarks.reporting import group_facts, group_names, pages, wording
 from benchmarks.reporting.document import plain
-from benchmarks.reporting.tables import gate, readings
+from benchmarks.reporting.tables import gate, readings, records
 from tests.benchmarks.test_tables import cells, headline_of, pages_of
 from tests.golden import build
 
@@ -111,17 +113,37 @@ def test_how_to_run_the_trials_again_stands_under_their_list() -> None:
     page = pages_of(build.planned())[f"tables/{ROW}.md"]
     part = page[page.index("<summary>Rerun these trials</summary>") :].split("</details>")[0]
     assert (
-        "- Check out the commit, install as in [benchmarks/README.md](../../benchmarks/README.md) and make the data "
+        "- Check out the commit and install as in [benchmarks/README.md](../../benchmarks/README.md). Make the data set "
         in part
     )
     assert "- Set OMP_NUM_THREADS to the number of threads: " in part
-    assert "It is the same at every commit, except `flickr8k`." in part
+    assert "`python -m benchmarks prepare` (see there). It is the same at every commit.\n" in part
     assert "`python -m benchmarks compare OLD NEW`" in part
     for one in build.planned():
         said = f"- Seed {one.seed}: `{one.command}`; commit f1c710f1c710, data tiny-imagenet-50 with fingerprint "
         assert (
             f"{said}{one.data.fingerprint}, threads: {one.hardware.threads}, Python {one.versions['python']}\n" in part
         )
+
+
+def test_how_to_get_the_data_depends_on_the_data() -> None:
+    def said(**fields: Any) -> str:
+        (group,) = group_records(build.trio(**fields))
+        return plain(records.rerun(group).items[0]).split("README.md.")[1]
+
+    assert said(data="ImageNet") == " Get the data set as the README of the row's domain in `tasks/` says."
+    assert said(data="noisy-digits-minus5db").endswith(" It is the same at every commit.")
+    assert "It is not the same: the results were made with pictures resized to 128 x 128" in said(data="flickr8k")
+    assert said(scale="smoke", synthetic=True) == ""
+
+
+def test_a_recipes_fields_are_named_in_words() -> None:
+    note = "not as published: trained 0.375 (published: 1); test crop 64 (published: 224); rate of D 0.1 (published: 1)"
+    assert wording.readable(note) == (
+        "not as published: share of the training pictures used for training: 0.375 (published: 1); test crop in pixels: 64 "
+        "(published: 224); rate of D 0.1 (published: 1)"
+    )
+    assert wording.readable("epochs of D 90: the DSD paper, Table 4") == "epochs of D 90: the DSD paper, Table 4"
 
 
 def test_equal_pictures_with_two_labels_are_called_wrong() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatch
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
@@ -54,14 +55,8 @@ def trials(group: Group) -> Table:
 def rerun(group: Group) -> Details:
     """Return how to run the trials of the group again: per seed the command, commit, data, threads and Python version."""
     guide = Cell("benchmarks/README.md", address="../benchmarks/README.md")
-    inexact = formatting.listed([f"`{name}`" for name, one in DATASETS.items() if not one.exact])
     items: list[Text] = [
-        (
-            "Check out the commit, install as in ",
-            guide,
-            " and make the data set with `python -m benchmarks prepare` (see there). It is the same at every commit, except "
-            f"{inexact}.",
-        ),
+        ("Check out the commit and install as in ", guide, f".{_data(group)}"),
         "Set OMP_NUM_THREADS to the number of threads: another number may round differently.",
         "Replace `--data NAME` by the path of your copy and `--out NAME` by a new folder. Then compare the two records: "
         "`python -m benchmarks compare OLD NEW`.",
@@ -72,6 +67,17 @@ def rerun(group: Group) -> Details:
         for one in group.records
     ]
     return Details("Rerun these trials", tuple(items))
+
+
+def _data(group: Group) -> str:
+    """Return how to get the group's data set; empty if the command generates it."""
+    if group.synthetic:
+        return ""
+    made = next((one for one in DATASETS.values() if fnmatch(group.key.data, one.made.replace("{snr}", "*"))), None)
+    if made is None:
+        return " Get the data set as the README of the row's domain in `tasks/` says."
+    same = "It is the same at every commit." if made.exact else f"It is not the same: {made.note}."
+    return f" Make the data set with `python -m benchmarks prepare` (see there). {same}"
 
 
 def _python(record: Record) -> str:
