@@ -32,7 +32,7 @@ cpus = 2
 [rows.imagenet_resnet18]
 [rows.flickr8k_neuraltalk]
 seeds = 1
-hours = 0.5
+expected_hours = 0.5
 options = { subset = 0.5 }
 """
 
