@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.figures import without_figures
+from tests.fork_server import ForkServer
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start modules with a test that may take over five minutes first, so that no worker waits long for another at the end."""
@@ -27,13 +30,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch.undo()
 
 
-@pytest.fixture(scope="module")
-def no_figures() -> Iterator[None]:
-    """Trials draw no figures: drawing takes longer than a short trial."""
-    from benchmarks.reporting.figures import files
+@pytest.fixture(scope="session")
+def fork_server(_own_cache: Path) -> Iterator[ForkServer]:
+    """Runs code in a process that need not import the suite."""
+    with ForkServer() as server:
+        yield server
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "write", lambda out, records: [])
+
+@pytest.fixture
+def no_figures() -> Iterator[None]:
+    with without_figures():
         yield
 
 

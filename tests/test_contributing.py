@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks.records import store
 from tests.benchmarks.test_trial import comparable
+from tests.fork_server import ForkServer
 
 ROOT = Path(__file__).parents[1]
 CHANGES = re.findall(
@@ -53,28 +53,32 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def commands(checkout: Path, code: str, *lines: list[str]) -> tuple[int, str]:
+@pytest.fixture(scope="module")
+def copied(checkout: Path) -> Iterator[ForkServer]:
+    """Runs code in a process of the copy."""
+    with ForkServer(checkout) as server:
+        yield server
+
+
+def commands(copied: ForkServer, code: str, *lines: list[str]) -> tuple[int, str]:
     """Run command lines one after another in one process of the copy, after `code`; return status and output."""
     source = f"""
+import os
 import sys
+import torch
 import benchmarks
 from benchmarks.__main__ import main
 from benchmarks.reporting.figures import files
 files.write = lambda out, records: []  # takes longer than a trial
-assert benchmarks.__path__[0].startswith({str(checkout)!r}), benchmarks.__path__
+assert benchmarks.__path__[0].startswith({str(copied.root)!r}), benchmarks.__path__
+os.environ["COLUMNS"] = "200"
+torch.set_num_threads(1)
 {code}
 for words in {lines!r}:
     if status := main(words):
         sys.exit(status)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", source],
-        cwd=checkout,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = copied.run(source)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -82,8 +86,10 @@ def test_there_is_a_change_for_each() -> None:
     assert [of for of, _ in CHANGES] == ["An arm", "A row", "A domain", "A column"]
 
 
-def test_a_new_arm_is_trained_killed_inside_a_phase_and_resumed_tabled_and_estimated(checkout: Path) -> None:
-    status, shown = commands(checkout, "", [*ARM, "--out", "whole/runs"], ["tables", "--records", "whole/runs/records"])
+def test_a_new_arm_is_trained_killed_inside_a_phase_and_resumed_tabled_and_estimated(
+    checkout: Path, copied: ForkServer
+) -> None:
+    status, shown = commands(copied, "", [*ARM, "--out", "whole/runs"], ["tables", "--records", "whole/runs/records"])
     assert status == 0, shown
     assert re.search(r"Control, looking ahead +\d+\.\d\d +1", shown)
     table = (checkout / "whole" / "runs" / "tables" / "smoke.md").read_text(encoding="utf-8")
@@ -104,12 +110,12 @@ def step(self, learners, shown):
         os.kill(os.getpid(), {int(signal.SIGTERM)})
 Display.step = step
 """
-    status, shown = commands(checkout, kill, [*ARM, "--out", "stopped/runs"])
+    status, shown = commands(copied, kill, [*ARM, "--out", "stopped/runs"])
     assert status == 143, shown
     assert list((checkout / "stopped" / "runs" / "checkpoints").glob("*/trial.pt"))
     assert not (checkout / "stopped" / "runs" / "records").exists()
     estimate = ["estimate", *ARM[1:], "--out", "another"]
-    status, shown = commands(checkout, "", [*ARM, "--out", "stopped/runs"], estimate)
+    status, shown = commands(copied, "", [*ARM, "--out", "stopped/runs"], estimate)
     assert status == 0, shown
     assert re.search(r"\(S\) +lookahead +10 ", shown)
 
@@ -121,9 +127,9 @@ Display.step = step
     assert comparable(resumed) == comparable(whole)
 
 
-def test_a_new_row_is_listed_and_trained(checkout: Path) -> None:
+def test_a_new_row_is_listed_and_trained(checkout: Path, copied: ForkServer) -> None:
     run = ["run", "flickr8k_wide", *SMALL, "--arms", "control", "--out", "row"]
-    status, shown = commands(checkout, "", run, ["status", "--out", "row"])
+    status, shown = commands(copied, "", run, ["status", "--out", "row"])
     assert status == 0, shown
     assert re.search(r"^flickr8k_wide +smoke +\S+ +0 +0 ", shown, re.MULTILINE)
     (record,) = store.read_all(checkout / "row" / "records")
@@ -131,15 +137,15 @@ def test_a_new_row_is_listed_and_trained(checkout: Path) -> None:
     assert "NeuralTalk, twice as wide" in (checkout / "row" / "tables" / "smoke.md").read_text(encoding="utf-8")
 
 
-def test_a_new_domain_has_its_row_and_its_flag(checkout: Path) -> None:
+def test_a_new_domain_has_its_row_and_its_flag(checkout: Path, copied: ForkServer) -> None:
     run = ["run", "blobs_perceptron", "--device", "cpu", "--spread", "0.25", "--out", "domain"]
-    status, shown = commands(checkout, "", run, ["verify", "blobs_perceptron"])
+    status, shown = commands(copied, "", run, ["verify", "blobs_perceptron"])
     assert status == 0, shown
     assert "usable for blobs_perceptron" in shown
     (record,) = store.read_all(checkout / "domain" / "records")
     assert (record.numerics, record.custom) == ("blobs 1", ["spread=0.25"])
     assert record.command.endswith("run blobs_perceptron --device cpu --out domain --spread 0.25")
-    status, shown = commands(checkout, "", ["run", "imagenet_vgg16", "--spread", "0.25"])
+    status, shown = commands(copied, "", ["run", "imagenet_vgg16", "--spread", "0.25"])
     assert (status, shown) == (
         2,
         "error: --spread: imagenet_vgg16 has no such flag; rows that have it: blobs_perceptron\n",

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from tasks.data.cache import MARK, cache_dir, made_once
 from tasks.librispeech import espeak
@@ -178,6 +177,8 @@ def recording(spoken: NDArray[np.int16], name: str) -> NDArray[np.int16]:
         spoken: (samples,) at espeak-ng's rate.
         name: name of the utterance, the seed of the noise.
     """
+    from scipy.signal import resample_poly  # half a second, which commands that use other data need not wait
+
     common = int(np.gcd(RATE, espeak.RATE))
     speech = resample_poly(spoken / 32768, RATE // common, espeak.RATE // common)
     padded = np.pad(_LOUDNESS * speech, round(_QUIET_SECONDS * RATE))

@@ -1,16 +1,13 @@
-"""Writes checkpoints and is killed while writing. It is a process of its own, so that forking disturbs no threads of the tests.
+"""Writes checkpoints and is killed while writing, after a number of bytes or at a moment of `MOMENTS`.
 
-    python -m tests.benchmarks.killed_writer FOLDER BYTES...      killed by SIGKILL after writing this number of bytes
-    python -m tests.benchmarks.killed_writer FOLDER MOMENT...     or at a moment of `MOMENTS`
-
-Each kill has its own folder FOLDER/BYTES or FOLDER/MOMENT, in which the checkpoint of step 1 was saved before.
+Each kill has its own folder FOLDER/BYTES or FOLDER/MOMENT, in which the checkpoint of step 1 was saved before. The tests call
+`main` in a process of their fork server, so that forking disturbs none of their threads.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +87,3 @@ def main(folder: Path, kills: list[str]) -> None:
             checkpoint.save(state(2), path)
             os._exit(0)
         print(when, os.WTERMSIG(os.waitpid(child, 0)[1]))  # noqa: T201
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])

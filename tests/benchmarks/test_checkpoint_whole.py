@@ -6,8 +6,6 @@ import io
 import os
 import shutil
 import struct
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -26,20 +24,22 @@ from benchmarks.training.trial import Trial
 from tests.benchmarks import toy
 from tests.benchmarks.killed_writer import MOMENTS, state
 from tests.benchmarks.test_trial import StopAt, comparable
+from tests.fork_server import ROOT, ForkServer
 
 pytestmark = pytest.mark.promise(4)
 
-ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 
 
-def python(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-def killed(folder: Path, *kills: str | int) -> None:
+def killed(fork_server: ForkServer, folder: Path, *kills: str | int) -> None:
     """Kill a writer at each of `kills`, each in a folder with the name of the kill."""
-    done = python("-m", "tests.benchmarks.killed_writer", str(folder), *map(str, kills))
+    code = """
+import sys
+from pathlib import Path
+from tests.benchmarks import killed_writer
+killed_writer.main(Path(sys.argv[1]), sys.argv[2:])
+"""
+    done = fork_server.run(code, str(folder), *map(str, kills))
     assert done.stdout.splitlines() == [f"{kill} 9" for kill in kills], done.stderr
 
 
@@ -52,11 +52,11 @@ def require_step(path: Path, step: int) -> None:
     assert all(torch.equal(tensors[name], wanted[name]) for name in wanted)
 
 
-def test_a_writer_killed_at_any_byte_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
+def test_a_writer_killed_at_any_byte_leaves_the_previous_checkpoint(tmp_path: Path, fork_server: ForkServer) -> None:
     checkpoint.save(state(2), tmp_path / "whole.pt")
     size = (tmp_path / "whole.pt").stat().st_size
     offsets = np.random.default_rng(0).choice(np.arange(1, size + 1), 40, replace=False).tolist()
-    killed(tmp_path, *offsets)
+    killed(fork_server, tmp_path, *offsets)
     for offset in offsets:
         folder = tmp_path / str(offset)
         require_step(folder / "trial.pt", 1)
@@ -68,8 +68,10 @@ def test_a_writer_killed_at_any_byte_leaves_the_previous_checkpoint(tmp_path: Pa
         assert [path.name for path in folder.iterdir()] == ["trial.pt"]
 
 
-def test_a_writer_killed_between_writing_and_renaming_leaves_one_of_the_two(tmp_path: Path) -> None:
-    killed(tmp_path, *MOMENTS)
+def test_a_writer_killed_between_writing_and_renaming_leaves_one_of_the_two(
+    tmp_path: Path, fork_server: ForkServer
+) -> None:
+    killed(fork_server, tmp_path, *MOMENTS)
     for moment in MOMENTS:
         require_step(tmp_path / moment / "trial.pt", 2 if moment == "after-rename" else 1)
         checkpoint.save(state(3), tmp_path / moment / "trial.pt")
@@ -82,21 +84,26 @@ from pathlib import Path
 from benchmarks.training import checkpoint
 from tests.benchmarks.killed_writer import state
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails, as on a full disk, instead of ending the process
+said = []
 for limit in map(int, sys.argv[2:]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
         checkpoint.save(state(2), Path(sys.argv[1]))
     except OSError as error:
-        print(error)
+        said.append(str(error))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(*said, sep=chr(10))  # to a file
 """
 
 
-def test_a_disk_that_is_full_at_any_byte_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_at_any_byte_leaves_the_previous_checkpoint(
+    tmp_path: Path, fork_server: ForkServer
+) -> None:
     path = tmp_path / "trial.pt"
     checkpoint.save(state(1), path)
     size = path.stat().st_size
     limits = [0, 1, *np.random.default_rng(1).choice(np.arange(2, size), 20, replace=False).tolist(), size - 1]
-    done = python("-c", FULL, str(path), *map(str, limits))
+    done = fork_server.run(FULL, str(path), *map(str, limits))
     assert done.stdout.splitlines() == [
         f"the checkpoint {path} could not be written: File too large; the one before it is untouched"
     ] * len(limits), done.stderr
@@ -111,19 +118,20 @@ from tests.trust import matrix
 build = matrix.models.build
 matrix.shorten("imagenet")
 matrix.models.build = build  # whose checkpoint is large
+matrix.torch.set_num_threads(1)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(__main__.main(sys.argv[2:]))
 """
 
 
-def test_a_full_disk_ends_the_command_with_1_and_loses_no_record(tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_command_with_1_and_loses_no_record(tmp_path: Path, fork_server: ForkServer) -> None:
     (finished,) = (ROOT / "tests" / "golden" / "records").glob("imagenet_vgg16-*.json")
     (tmp_path / "records").mkdir()
     shutil.copy(finished, tmp_path / "records")
-    words = ["run", "imagenet_resnet18", "--subset", "0.1", "--device", "cpu", "--out", str(tmp_path)]
+    words = ["run", "imagenet_resnet18", "--device", "cpu", "--out", str(tmp_path)]
     # Files of up to 1 MB: enough for records and tables, not for a checkpoint.
-    done = python("-c", RUN_FULL, "1000000", *words)
+    done = fork_server.run(RUN_FULL, "1000000", *words)
     assert done.returncode == 1, done.stderr
     assert "trial.pt could not be written: File too large; there is none of this trial" in done.stderr
     assert "Traceback" not in done.stderr

@@ -19,11 +19,14 @@ from benchmarks.__main__ import main
 from benchmarks.records import schema, store
 from benchmarks.training import checkpoint
 from tests.benchmarks.test_trial import comparable
+from tests.figures import without_figures
 
 ROOT = Path(__file__).parents[2]
 ROW = "imagenet_googlenet"  # the fastest of the four at 32 pixels
 CAPTIONS = "flickr8k_neuraltalk"
 RUN = ["run", ROW, "--subset", "0.1", "--device", "cpu"]
+ARMS = ["--arms", "control", "dsd", "llr", "random"]
+SHORT = ["run", CAPTIONS, "--subset", "0.02", "--device", "cpu", *ARMS]  # one batch per epoch
 
 RUN_FLAGS = [
     *("scale", "data", "seeds", "first-seed", "arms", "device", "precision", "subset", "out", "fresh"),
@@ -105,7 +108,7 @@ def test_mistakes_end_in_one_clear_line(words: list[str], message: str, capsys: 
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of one finished trial with all arms and their weights."""
     out = tmp_path_factory.mktemp("runs")
-    assert main([*RUN, "--out", str(out), "--arms", "control", "dsd", "llr", "random", "--save-weights"]) == 0
+    assert main([*RUN, "--out", str(out), *ARMS, "--save-weights"]) == 0
     return out
 
 
@@ -141,7 +144,7 @@ def test_every_layer_but_the_first_is_pruned_to_the_exact_count(finished: Path) 
 
 def test_running_again_finds_it_finished(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = only_record(finished)
-    assert main([*RUN, "--out", str(finished), "--arms", "control", "dsd", "llr", "random"]) == 0
+    assert main([*RUN, "--out", str(finished), *ARMS]) == 0
     assert "already finished" in capsys.readouterr().out
     assert only_record(finished) == before
 
@@ -171,9 +174,10 @@ def test_evaluate_scores_saved_weights_as_the_record_does(finished: Path, capsys
         assert re.search(r"300 test, 12 classes, fingerprint [0-9a-f]{16}\n", shown)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_given_dense_network_takes_the_place_of_d(finished: Path, tmp_path: Path) -> None:
     (weights,) = (finished / "weights").glob("*-control.safetensors")
-    assert main([*RUN, "--out", str(tmp_path), "--dense", str(weights)]) == 0
+    assert main([*RUN, "--out", str(tmp_path), "--arms", "control", "--dense", str(weights)]) == 0
     record = only_record(tmp_path)
     assert record.dense is not None
     assert (record.dense.source, record.dense.phases) == (weights.name, [])
@@ -181,8 +185,9 @@ def test_a_given_dense_network_takes_the_place_of_d(finished: Path, tmp_path: Pa
     assert record.dense.cost.steps == 0
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_another_sparsity_is_custom(tmp_path: Path) -> None:
-    assert main([*RUN, "--out", str(tmp_path), "--sparsity", "0.5"]) == 0
+    assert main([*SHORT, "--out", str(tmp_path), "--sparsity", "0.5"]) == 0
     record = only_record(tmp_path)
     assert record.custom == ["sparsity=0.5"]
     mask = record.arms["dsd"].phases[0].mask
@@ -204,7 +209,7 @@ def test_to_score_weights_the_test_pictures_are_enough(
 
 
 def test_a_sparsity_that_is_the_recipes_own_is_not_custom(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [*RUN, "--out", str(finished), "--arms", "control", "dsd", "llr", "random", "--sparsity", "0.3"]
+    words = [*RUN, "--out", str(finished), *ARMS, "--sparsity", "0.3"]
     assert main(words) == 0
     assert "already finished" in capsys.readouterr().out
 
@@ -276,7 +281,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def test_a_run_whose_terminal_is_closed_saves(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "benchmarks", *RUN, "--out", str(tmp_path)]
+    words = [sys.executable, "-m", "benchmarks", *SHORT, "--out", str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"}
     process, terminal = on_a_terminal(words, environment)
     deadline = time.monotonic() + 240
@@ -294,36 +299,24 @@ def test_a_run_whose_terminal_is_closed_saves(tmp_path: Path) -> None:
     assert not (tmp_path / "records").exists()
 
 
-SHORT = [
-    "run",
-    CAPTIONS,
-    "--subset",
-    "0.02",
-    "--device",
-    "cpu",
-    "--arms",
-    "control",
-    "dsd",
-    "llr",
-    "random",
-]  # one batch per epoch
-
-
 @pytest.fixture(scope="module")
-def whole(no_figures: None, tmp_path_factory: pytest.TempPathFactory) -> schema.Record:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> schema.Record:
     """The record of a trial without interruptions."""
     out = tmp_path_factory.mktemp("whole")
-    assert main([*SHORT, "--out", str(out)]) == 0
+    with without_figures():
+        assert main([*SHORT, "--out", str(out)]) == 0
     return only_record(out)
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_was_stopped_goes_on_to_the_same_record(
     whole: schema.Record, tmp_path: Path, number: signal.Signals
 ) -> None:
-    words = [sys.executable, "-m", "benchmarks", *SHORT, "--out", str(tmp_path)]
+    words = [*SHORT, "--out", str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
+    command = [sys.executable, "-m", "benchmarks", *words]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("checkpoints/*/trial.pt")):  # first written after D, where the arms fork
         assert process.poll() is None
@@ -334,7 +327,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_record(
     assert process.returncode == {signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
     assert ("the same command resumes" in output) == (number == signal.SIGTERM)
     assert not (tmp_path / "records").exists()
-    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, env=environment)
+    assert main(words) == 0
     resumed = only_record(tmp_path)
     assert resumed.interruptions == 1
     ours, theirs = comparable(resumed), comparable(whole)

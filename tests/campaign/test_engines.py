@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import ROOT
 from benchmarks.records import progress
 from tests.campaign.trainer import CAMPAIGN
+from tests.fork_server import ForkServer
 
 pytestmark = pytest.mark.timeout(1800)  # whole campaigns, several processes each
 
@@ -23,10 +20,7 @@ _UNLIKE = {"id", "started", "finished", "seconds", "content_hash", "interruption
 _CLOCK = {"time", "samples_per_second", "seconds_left", "memory", "device_memory"}
 
 
-def start(role: str, action: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.campaign.trainer", role, action, str(folder / "mark"), *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900)
+START = "import sys; from tests.campaign import trainer; sys.exit(trainer.start(*sys.argv[1:]))"
 
 
 def records(out: Path) -> dict[int, dict[str, Any]]:
@@ -59,11 +53,12 @@ def curves(out: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of the same trials, run by `run` without any engine or interruption."""
     folder = tmp_path_factory.mktemp("plain")
-    words = ("run", "imagenet_resnet18", "--seeds", "2", "--arms", "control", "dsd", "random", "--subset", "0.1")
-    done = start("train", "nothing", folder, *words, "--save-weights", "--device", "cpu", "--out", str(folder / "out"))
+    words = ("run", "imagenet_resnet18", "--seeds", "2", "--arms", "control", "dsd", "random", "--save-weights")
+    options = ("--device", "cpu", "--out", str(folder / "out"))
+    done = fork_server.run(START, "train", "nothing", str(folder / "mark"), *words, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(records(folder / "out")) == {0, 1}
     return folder / "out"
@@ -82,14 +77,15 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_campaign_with_a_killed_trial_gives_the_records_of_a_plain_run(
-    engine: str, action: str, plain: Path, tmp_path: Path
+    engine: str, action: str, plain: Path, tmp_path: Path, fork_server: ForkServer
 ) -> None:
     if engine in ENGINES and importlib.util.find_spec(engine) is None:
         pytest.skip(f"{engine} is not installed here: `nox -s engines` runs this in an environment that has it")
     (tmp_path / "campaign.toml").write_text(CAMPAIGN)
     out = tmp_path / "out"
     words = ["evidence", "--campaign", str(tmp_path / "campaign.toml"), "--out", str(out), "--backend", engine]
-    done = start("drive", action, tmp_path, *words, *(["--jobs", "2"] if engine == "local" else []))
+    jobs = ["--jobs", "2"] if engine == "local" else []
+    done = fork_server.run(START, "drive", action, str(tmp_path / "mark"), *words, *jobs)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "mark").exists(), "no trial came to S"
     interruptions = [json.loads(path.read_bytes())["interruptions"] for path in (out / "records").glob("*.json")]
@@ -98,5 +94,5 @@ def test_a_campaign_with_a_killed_trial_gives_the_records_of_a_plain_run(
     assert weights(out) == weights(plain)
     assert curves(out) == curves(plain)
     assert "started 2 times" in done.stdout or action in ("kill_both", "kill_worker", "time_limit"), done.stdout
-    again = start("drive", "nothing", tmp_path, *words, "--plan", "--json")
+    again = fork_server.run(START, "drive", "nothing", str(tmp_path / "mark"), *words, "--plan", "--json")
     assert {state["state"] for state in json.loads(again.stdout)["states"]} == {"finished"}

@@ -29,7 +29,7 @@ arms = ["control", "dsd", "random"]
 [resources]
 retries = 2
 [rows.imagenet_resnet18]
-options = { subset = 0.1, save_weights = true, device = "cpu" }
+options = { save_weights = true, device = "cpu" }
 """
 
 
@@ -81,9 +81,14 @@ def _drive(action: str, mark: Path, words: list[str]) -> int:
     return main(words)
 
 
+def start(role: str, action: str, mark: str, *words: str) -> int:
+    """Run the command described at the top of this module, and return its exit status."""
+    matrix.torch.set_num_threads(1)
+    matrix.shorten("imagenet")
+    return (_drive if role == "drive" else _train)(action, Path(mark), list(words))
+
+
 if __name__ == "__main__":
     del __file__  # see tests.trust.matrix
     __spec__ = None  # type: ignore[assignment]
-    matrix.shorten("imagenet")
-    role, action, mark, *words = sys.argv[1:]
-    sys.exit((_drive if role == "drive" else _train)(action, Path(mark), words))
+    sys.exit(start(*sys.argv[1:]))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,13 +8,16 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks import rows
 from benchmarks.__main__ import main
 from benchmarks.analysis import groups
 from benchmarks.audit import checks
 from benchmarks.records import store
 from benchmarks.training import provenance
+from tasks.imagenet import models
 from tasks.mixed_precision import train_in_bfloat16
 from tests.benchmarks import toy
+from tests.trust.matrix import small_network
 
 CPU = torch.device("cpu")
 
@@ -50,7 +54,12 @@ def test_rows_whose_layers_are_written_for_float32_refuse(capsys: pytest.Capture
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_the_record_says_so_and_such_trials_are_a_group_of_their_own(tmp_path: Path) -> None:
+def test_the_record_says_so_and_such_trials_are_a_group_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "build", small_network)
+    recipes = rows.ROWS["imagenet_resnet18"].recipes
+    monkeypatch.setitem(recipes, "smoke", dataclasses.replace(recipes["smoke"], skip=()))
     common = ["run", "imagenet_resnet18", "--subset", "0.1", "--out", str(tmp_path)]
     assert main(common) == main([*common, "--precision", "bfloat16"]) == 0
     found = store.read_all(tmp_path / "records")

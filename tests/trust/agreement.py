@@ -37,23 +37,22 @@ from tasks import distributed
 from tasks.flickr8k import task as flickr8k
 from tasks.flickr8k.recipes import Network
 from tasks.imagenet import task as imagenet
-from tasks.librispeech import synthetic
 from tasks.librispeech import task as librispeech
 from tests.trust.forks import several
-from tests.trust.matrix import DOMAINS, shorten
+from tests.trust.matrix import DOMAINS, scenes, shapes, shorten, speech
 
 SIZES = (1, 2, 3, 4)
 PRIMES = {"imagenet": 293, "flickr8k": 97, "librispeech": 113}
 """The numbers of test examples used, of the embedded sets' 300, 100 and 120. With batches of 10, the last batch is smaller."""
+WHOLE = {"imagenet": shapes.ensure, "flickr8k": scenes.ensure, "librispeech": speech.ensure}
+"""The embedded sets. `shorten` replaces those of the tasks with smaller ones."""
 _BATCH = 10
 
 
 def prime_set(name: str, folder: Path) -> Path:
     """Return a copy of the embedded set with a prime number of test examples. The other test examples are in quarantine."""
     root = folder / name
-    # `shorten` replaces the embedded speech with a smaller set, so ask for the whole one.
-    whole = synthetic.ensure() if name == "librispeech" else domain(rows.ROWS[DOMAINS[name]]).embedded()
-    shutil.copytree(whole, root)
+    shutil.copytree(WHOLE[name](), root)
     if name == "imagenet":
         tested = [path.relative_to(root).as_posix() for path in sorted((root / "val").glob("*/*"))]
     elif name == "flickr8k":
@@ -86,7 +85,7 @@ def train(out: Path, steps: int) -> int:
     with _joined():
         row = rows.ROWS["flickr8k_neuraltalk"]
         recipe = dataclasses.replace(row.recipes["smoke"], model=Network(size=16, dropout=0.0), clip_norm=1.0)
-        source = domain(row).open_data(recipe, domain(row).embedded(), 0.1, lambda *_: None)
+        source = domain(row).open_data(recipe, domain(row).embedded(), 1.0, lambda *_: None)
         task = domain(row).build(recipe, source, 0, torch.device("cpu"), 0)
         model = task.model()
         schedule = Schedule((Phase("sparse", steps / task.steps_per_epoch(), 1e-3, sparsity=0.5),))

@@ -12,6 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
+
+GET_BATCH: Any = _MultiProcessingDataLoaderIter._try_get_data
+"""Its default is the seconds after which torch's DataLoader looks whether its workers are alive: five."""
+OFTEN = (0.2,)
+"""The default for tests, which need not wait that long."""
 
 
 def join(samples: list[Any]) -> Any:

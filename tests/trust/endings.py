@@ -113,6 +113,7 @@ def end(name: str, out: Path) -> dict[str, object]:
 
 def main(names: list[str]) -> None:
     """Run the endings `names`."""
+    matrix.torch.set_num_threads(1)
     matrix.shorten("imagenet")
     folder, parent = Path(tempfile.mkdtemp()), os.getpid()
     try:

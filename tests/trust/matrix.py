@@ -23,10 +23,11 @@ from typing import Any
 # Before torch is imported, because its threads do not survive a fork.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import pandas.io.formats.style  # noqa: F401
 import torch
 from torch import nn
 
-import benchmarks.cli.run  # noqa: F401 - otherwise every fork would import it again
+# Otherwise every fork would import these again.
 from benchmarks import rows
 from benchmarks.__main__ import main
 from benchmarks.cli.display import Display
@@ -34,17 +35,20 @@ from benchmarks.cli.named_inputs import domain
 from benchmarks.reporting.figures import files as figure_files
 from benchmarks.training import trial
 from dsd.schedule import Phase, Schedule
+from tasks.flickr8k import synthetic as scenes
+from tasks.flickr8k import task as flickr8k
 from tasks.flickr8k.recipes import Network
-from tasks.imagenet import models
-from tasks.imagenet import recipes as imagenet
-from tasks.librispeech import synthetic
+from tasks.imagenet import models, recipes
+from tasks.imagenet import synthetic as shapes
+from tasks.imagenet import task as imagenet
+from tasks.librispeech import synthetic as speech
 from tasks.librispeech import task as librispeech
 from tasks.librispeech.settings import DeepSpeech2Settings
 from tasks.recipe import Recipe
+from tests.trust.broken_datasets import GET_BATCH, OFTEN
 from tests.trust.forks import several
 
 DOMAINS = {"imagenet": "imagenet_resnet18", "flickr8k": "flickr8k_neuraltalk", "librispeech": "librispeech_deepspeech2"}
-SUBSETS = {"imagenet": 0.1, "flickr8k": 0.1, "librispeech": 1.0}
 SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL")
 SIZES = (1, 2, 3)
 BATCH = 12
@@ -97,7 +101,7 @@ def tiny(recipe: Recipe, steps_per_epoch: int) -> Recipe:
     return dataclasses.replace(
         recipe,
         schedule=Schedule(phases),
-        skip=() if isinstance(model, imagenet.Network) else recipe.skip,
+        skip=() if isinstance(model, recipes.Network) else recipe.skip,
         batch_size=BATCH,
         model=model,
         evaluate_every=2 * whole,
@@ -105,7 +109,7 @@ def tiny(recipe: Recipe, steps_per_epoch: int) -> Recipe:
     )
 
 
-def small_network(network: str, settings: imagenet.Network, classes: int, seed: int) -> nn.Module:
+def small_network(network: str, settings: recipes.Network, classes: int, seed: int) -> nn.Module:
     """Return a network with the layer types of a picture row's, but few weights, because checkpoints are frequent."""
     del network, settings
     with torch.random.fork_rng():
@@ -118,17 +122,20 @@ def small_network(network: str, settings: imagenet.Network, classes: int, seed: 
 
 
 def shorten(name: str) -> None:
-    """Replace the row's recipe with the tiny one and the networks of picture rows with a small one, and draw no figures.
+    """Replace the row's recipe with the tiny one, and the embedded sets and the networks of picture rows with small ones.
 
-    Drawing figures takes longer than such a trial.
+    Draw no figures: drawing them takes longer than such a trial.
     """
+    GET_BATCH.__defaults__ = OFTEN
     models.build = small_network
-    # Scoring all embedded speech would take most of a trial's time.
-    librispeech.embedded = partial(synthetic.ensure, None, 72, 16, 24)
+    # Scoring all embedded examples would take most of a trial's time. Six training pictures of each of 12 classes.
+    imagenet.embedded = partial(shapes.ensure, None, 6, 5)
+    flickr8k.embedded = partial(scenes.ensure, None, 90, 20, 20)
+    librispeech.embedded = partial(speech.ensure, None, 72, 12, 12)
     figure_files.write = lambda out, records: []
     row = rows.ROWS[DOMAINS[name]]
     recipe = dataclasses.replace(row.recipes["smoke"], batch_size=BATCH)
-    source = domain(row).open_data(recipe, domain(row).embedded(), SUBSETS[name], lambda *_: None)
+    source = domain(row).open_data(recipe, domain(row).embedded(), 1.0, lambda *_: None)
     spe = domain(row).build(recipe, source, 0, torch.device("cpu"), 0).steps_per_epoch()
     row.recipes["smoke"] = tiny(recipe, spe)
 
@@ -159,7 +166,7 @@ def run_and(act: Callable[[], None], moment: int | None, name: str, *options: st
     trial.CHECKPOINT_SHARE = 1e9
     save = trial.Trial._save_due
     trial.Trial._save_due = lambda self, lead: save(self, lead) and (lead.step % 2 == 0 or lead.at_phase_end())  # type: ignore[method-assign]
-    words = ["run", DOMAINS[name], "--subset", str(SUBSETS[name]), "--arms", "control", "dsd", "random"]
+    words = ["run", DOMAINS[name], "--arms", "control", "dsd", "random"]
     return main([*words, *options, "--save-weights", "--device", "cpu"])
 
 
@@ -247,12 +254,16 @@ def matrix(cases: list[Case]) -> int:
     return failed
 
 
-if __name__ == "__main__":
-    del __file__  # else every loader process would import this module, which it does not need
-    __spec__ = None  # type: ignore[assignment]
+def command(asked: list[str]) -> int:
+    """Run the cases with these names, by default all; return 1 if one failed."""
     torch.set_num_threads(1)
-    asked = sys.argv[1:]
     unknown = set(asked) - {str(case) for case in CASES}
     if unknown:
         sys.exit(f"no such case: {', '.join(sorted(unknown))}")
-    sys.exit(min(1, matrix([case for case in CASES if not asked or str(case) in asked])))
+    return min(1, matrix([case for case in CASES if not asked or str(case) in asked]))
+
+
+if __name__ == "__main__":
+    del __file__  # else every loader process would import this module, which it does not need
+    __spec__ = None  # type: ignore[assignment]
+    sys.exit(command(sys.argv[1:]))

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fork_server import ForkServer
 from tests.trust import matrix
 
 PREPARED = 4
 """Batches that torch's DataLoader prepares ahead with two workers: two for each."""
-ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {
     "killed_worker": (1, r"was killed \(SIGKILL\), as where memory runs out"),
     "killed_forkserver": (1, "the forkserver of the loader processes was killed"),
@@ -29,10 +25,8 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def endings() -> dict[str, Any]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.trust.endings", *EXPECTED]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+def endings(fork_server: ForkServer) -> dict[str, Any]:
+    done = fork_server.run("import sys; from tests.trust import endings; endings.main(sys.argv[1:])", *EXPECTED)
     assert done.returncode == 0, done.stderr
     return {one["name"]: one for one in map(json.loads, done.stdout.splitlines())}
 

@@ -17,7 +17,7 @@ import torch
 from tasks.data import loading, threads, verification
 from tasks.data.loading import loaded
 from tasks.data.threads import LoaderError, Threads
-from tests.trust.broken_datasets import Broken, join
+from tests.trust.broken_datasets import GET_BATCH, OFTEN, Broken, join
 
 pytestmark = [
     pytest.mark.promise(9),
@@ -27,7 +27,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def files_of(tmp_path: Path) -> Iterator[Path]:
+def files_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr(GET_BATCH, "__defaults__", OFTEN)
     (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8\xff and no more")
     os.mkfifo(tmp_path / "pipe")
     yield tmp_path

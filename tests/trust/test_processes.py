@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.fork_server import ROOT, ForkServer
 from tests.trust.agreement import PRIMES, SIZES
 from tests.trust.matrix import DOMAINS, MOMENTS, SIGNALS, outcome
 
-ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SAMPLE = (
     *(
@@ -32,13 +32,6 @@ SAMPLE = (
 )
 
 
-def python(*words: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
-    )
-
-
 def test_the_sample_has_every_domain_signal_moment_and_number_of_processes_and_workers() -> None:
     found = [case.split("-") for case in SAMPLE]
     assert {case[0] for case in found} == set(DOMAINS)
@@ -51,9 +44,11 @@ def test_the_sample_has_every_domain_signal_moment_and_number_of_processes_and_w
 @pytest.mark.promise(2)
 @pytest.mark.timeout(1200)  # seconds each on a free core, minutes on a busy machine
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_a_trial_that_was_killed_gives_the_same_record_and_weights(domain: str) -> None:
+def test_a_trial_that_was_killed_gives_the_same_record_and_weights(domain: str, fork_server: ForkServer) -> None:
     sample = [case for case in SAMPLE if case.startswith(domain)]
-    done = python("-m", "tests.trust.matrix", *sample)
+    done = fork_server.run(
+        "import sys; from tests.trust import matrix; sys.exit(matrix.command(sys.argv[1:]))", *sample
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line for line in done.stdout.splitlines() if line.endswith(": same record, same weights")] == [
         f"{case}: same record, same weights" for case in sorted(sample, key=_place)
@@ -67,7 +62,7 @@ def _place(case: str) -> int:
 
 
 @pytest.mark.promise(2)
-def test_the_matrix_sees_a_checkpoint_that_forgot_the_optimizer() -> None:
+def test_the_matrix_sees_a_checkpoint_that_forgot_the_optimizer(fork_server: ForkServer) -> None:
     code = """
 import sys
 from tests.trust import matrix
@@ -78,15 +73,15 @@ def forget(self, state):
     restore(self, state)
     self.optimizer.load_state_dict(fresh)
 Learner.restore = forget
-sys.exit(matrix.matrix([case for case in matrix.CASES if str(case) == "flickr8k-1-0-SIGINT-mid_S"]))
+sys.exit(matrix.command(["flickr8k-1-0-SIGINT-mid_S"]))
 """
-    done = python("-c", code)
+    done = fork_server.run(code)
     assert done.returncode == 1, done.stderr
     assert "flickr8k-1-0-SIGINT-mid_S: FAILED: flickr8k-1-0-SIGINT-mid_S: another record" in done.stdout
 
 
 @pytest.mark.promise(2)
-def test_the_matrix_sees_that_the_buckets_of_three_processes_differ() -> None:
+def test_the_matrix_sees_that_the_buckets_of_three_processes_differ(fork_server: ForkServer) -> None:
     code = """
 import sys
 from tests.trust import matrix
@@ -95,16 +90,22 @@ from torch.nn.parallel import DistributedDataParallel
 def fresh(model, backward):
     return DistributedDataParallel(model, broadcast_buffers=False, init_sync=False, gradient_as_bucket_view=True)
 distributed.data_parallel = fresh
-sys.exit(matrix.matrix([case for case in matrix.CASES if str(case) == "flickr8k-3-0-SIGINT-mid_S"]))
+sys.exit(matrix.command(["flickr8k-3-0-SIGINT-mid_S"]))
 """
-    done = python("-c", code)
+    done = fork_server.run(code)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "flickr8k-3-0-SIGINT-mid_S: FAILED: flickr8k-3-0-SIGINT-mid_S: another record" in done.stdout
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    done = python("-m", "tests.trust.agreement", str(tmp_path_factory.mktemp("agreement")))
+def report(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    code = """
+import json, sys
+from pathlib import Path
+from tests.trust.agreement import report
+print(json.dumps(report(Path(sys.argv[1]))))
+"""
+    done = fork_server.run(code, str(tmp_path_factory.mktemp("agreement")))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -131,12 +132,26 @@ def torchrun(out: Path, *words: str, restarts: int = 0) -> subprocess.CompletedP
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment, timeout=200)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    out = tmp_path_factory.mktemp("whole")
-    done = torchrun(out)
-    assert done.returncode == 0, done.stderr
+def two_forks(fork_server: ForkServer, out: Path) -> Any:
+    """Run the trial, or resume it, in two processes without torchrun; return its outputs."""
+    code = """
+import sys
+from pathlib import Path
+from tests.trust import matrix
+from tests.trust.forks import several
+matrix.torch.set_num_threads(1)
+matrix.shorten("flickr8k")
+out = Path(sys.argv[1])
+sys.exit(max(several(2, lambda: matrix.run("flickr8k", out), out / "log")[0]))
+"""
+    done = fork_server.run(code, str(out))
+    assert done.returncode == 0, (done.stderr, (out / "log").read_text())
     return outcome(out)
+
+
+@pytest.fixture(scope="module")
+def whole(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return two_forks(fork_server, tmp_path_factory.mktemp("whole"))
 
 
 def alive(out: Path) -> list[int]:
@@ -159,8 +174,10 @@ def test_a_dead_process_ends_the_job_and_torchrun_restarts_it_to_the_same_record
 
 
 @pytest.mark.promise(9)
-def test_a_killed_loader_worker_of_one_process_ends_all_with_a_line_each(tmp_path: Path) -> None:
-    (tmp_path / "killed_worker.py").write_text("""
+def test_a_killed_loader_worker_of_one_process_ends_all_with_a_line_each(
+    tmp_path: Path, fork_server: ForkServer
+) -> None:
+    code = """
 import json, multiprocessing, os, signal, sys
 from pathlib import Path
 from tests.trust import matrix
@@ -170,19 +187,16 @@ def kill():
     if os.environ["RANK"] == "1":
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
 
-if __name__ == "__main__":
-    del __file__  # see tests.trust.matrix
-    out = Path(sys.argv[1])
-    matrix.shorten("imagenet")
-    options = ("imagenet", "--out", str(out), "--workers", "2")
-    status, outlived = several(2, lambda: matrix.run_and(kill, matrix.MOMENTS["mid_S"], *options), out / "log")
-    saved = len(list(out.glob("checkpoints/*/trial.pt")))
-    again, _ = several(2, lambda: matrix.run("imagenet", out, workers=2), out / "again")
-    print(json.dumps([status, outlived < matrix.LONGEST, saved, again, len(list(out.glob("records/*.json")))]))
-""")
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(tmp_path / "killed_worker.py"), str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+out = Path(sys.argv[1])
+matrix.torch.set_num_threads(1)
+matrix.shorten("imagenet")
+options = ("imagenet", "--out", str(out), "--workers", "2")
+status, outlived = several(2, lambda: matrix.run_and(kill, matrix.MOMENTS["mid_S"], *options), out / "log")
+saved = len(list(out.glob("checkpoints/*/trial.pt")))
+again, _ = several(2, lambda: matrix.run("imagenet", out, workers=2), out / "again")
+print(json.dumps([status, outlived < matrix.LONGEST, saved, again, len(list(out.glob("records/*.json")))]))
+"""
+    done = fork_server.run(code, str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[1, 1], True, 1, [0, 0], 1]
     log = (tmp_path / "log").read_text()
@@ -193,16 +207,17 @@ if __name__ == "__main__":
 
 
 @pytest.mark.promise(2)
-def test_ctrl_c_reaches_the_trainers_through_torchrun_and_both_save(tmp_path: Path, whole: Any) -> None:
+def test_ctrl_c_reaches_the_trainers_through_torchrun_and_both_save(
+    tmp_path: Path, whole: Any, fork_server: ForkServer
+) -> None:
     done = torchrun(tmp_path, str(MOMENTS["mid_S"]), "-1", "SIGINT")
     assert done.returncode != 0
     assert [(tmp_path / f"ended-{rank}").read_text() for rank in (0, 1)] in (["130"] * 2, ["143"] * 2)
-    assert torchrun(tmp_path).returncode == 0
-    assert outcome(tmp_path) == whole
+    assert two_forks(fork_server, tmp_path) == whole
 
 
 @pytest.mark.promise(9)
-def test_trainers_whose_torchrun_was_killed_save_and_end(tmp_path: Path, whole: Any) -> None:
+def test_trainers_whose_torchrun_was_killed_save_and_end(tmp_path: Path, whole: Any, fork_server: ForkServer) -> None:
     done = torchrun(tmp_path, str(MOMENTS["mid_D"]), "-1", "SIGKILL")
     assert done.returncode == -9
     deadline = time.monotonic() + 60
@@ -210,21 +225,24 @@ def test_trainers_whose_torchrun_was_killed_save_and_end(tmp_path: Path, whole: 
         time.sleep(0.05)
     assert alive(tmp_path) == []
     assert [(tmp_path / f"ended-{rank}").read_text() for rank in (0, 1)] == ["143"] * 2
-    assert torchrun(tmp_path).returncode == 0
-    assert outcome(tmp_path) == whole
+    assert two_forks(fork_server, tmp_path) == whole
 
 
 def test_processes_that_cannot_share_a_batch_are_refused_before_anything_is_read(tmp_path: Path) -> None:
     for split in ("train", "val"):  # a layout without pictures: reading it would give another error
         (tmp_path / split).mkdir()
     words = ("--nproc-per-node", "3", "-m", "benchmarks", "run", "imagenet_resnet18", "--data", str(tmp_path))
-    done = python("-m", "torch.distributed.run", *words)
+    command = [sys.executable, "-m", "torch.distributed.run", *words]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode != 0
     assert "error: 3 processes cannot share batches of 32 equally" in done.stderr
 
 
 @pytest.mark.promise(8)
-def test_a_loss_of_one_process_that_is_no_number_stops_the_update_of_all(tmp_path: Path) -> None:
+def test_a_loss_of_one_process_that_is_no_number_stops_the_update_of_all(
+    tmp_path: Path, fork_server: ForkServer
+) -> None:
     code = """
 import json, math, sys
 from pathlib import Path
@@ -255,7 +273,7 @@ def work():
 torch.set_num_threads(1)
 sys.exit(max(several(2, work, Path(sys.argv[1], "log"))[0]))
 """
-    done = python("-c", code, str(tmp_path))
+    done = fork_server.run(code, str(tmp_path))
     assert done.returncode == 0, (done.stderr, (tmp_path / "log").read_text())
     (said, same, step), other = (json.loads((tmp_path / str(rank)).read_text()) for rank in (0, 1))
     assert "loss is nan in arm 'dense', dense phase, step 3 (phase step 3); no update was made. Batch: sample" in said
