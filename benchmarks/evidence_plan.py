@@ -2,8 +2,11 @@
 
 Each row is trained with its small-scale recipe, which states how it is reduced. A verdict needs a gate that holds and exactly
 the seeds 0 to `seeds` - 1. A row may be re-planned once, and only if its gate failed. Finished trials of the first
-attempt stay in the tables. The commit that a record names contains the plan that its trial follows. One row broke the rule:
-DeepSpeech 2 was planned three times, and its first trial was stopped without a record (see `tasks/librispeech/README.md`, Probes).
+attempt stay in the tables. The commit that a record names contains the plan that its trial follows.
+
+One row broke this rule: DeepSpeech 2 was planned three times, and its first trial was stopped without a record (see
+`tasks/librispeech/README.md`, Probes). Seed 0 of the third plan, taken alone, fails the gate too. There is no further plan: all ten
+seeds run, and the gate is judged on their mean.
 """
 
 from __future__ import annotations
@@ -23,11 +26,11 @@ from tasks.recipe import Recipe
 
 @dataclass(frozen=True)
 class Gate:
-    """Whether a row's networks are in the regime of the claim, judged from D, `control` and `llr` only (see `analysis.gate`).
+    """Whether a row's networks have trained long enough for the claim, from D, `control` and `llr` only (see `analysis.gate`).
 
     Attributes:
-        chance: the `fit` score, on training examples, of a prediction from the frequencies of the answers only.
-        fit: the metric that, on training examples, must be at most half of chance and better than `beside` on test examples.
+        chance: the score of guessing: the `fit` score, on training examples, of a prediction from the answers' frequencies only.
+        fit: the metric that, on training examples, must be at most half of `chance` and better than `beside` on test examples.
         beside: the name of the same metric on held-out examples; usually the same name.
         saturated: the control's error must be above this, in percent; None if the metric is not an error.
         undertrained: whether a gain of `llr` over D as large as the claim fails the gate, or is only reported.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 # No module has the name of a public function, because an imported module `dsd.sparse` would shadow the function.
 from dsd.schedule import Constant, Phase, PolynomialDecay, Position, Schedule, StepDecay
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from dsd.holding import Held

@@ -51,8 +51,8 @@ class Held(Mapping[str, Tensor]):
 
         Newly pruned weights, their gradients and their optimizer state become +0.0. Newly kept weights and their momentum start at
         +0.0. Their decaying averages (`exp_avg_sq`, `square_avg` and so on) start at the mean over those weights of the tensor that
-        both masks keep. If they started at zero, the first step would be 3 learning rates with Adam and 10 to 32 with RMSprop. Step
-        counts continue. LBFGS drops its curvature pairs.
+        both masks keep. If they started at zero, the first step would be 3 times the learning rate with Adam and 10 to 32 times
+        with RMSprop. Step counts continue. LBFGS drops its curvature pairs.
 
         Under `torch.distributed` with more than one process, every process must call this with masks of the same names. All use
         the masks of rank 0.
@@ -61,8 +61,8 @@ class Held(Mapping[str, Tensor]):
             masks: bool masks by name, of the weights' shapes, True where kept. Masks that are not given do not change.
 
         Raises:
-            ValueError: a name has no mask, a mask is not bool of the weight's shape, or the optimizer's state has a name that
-                `torch.optim` does not use (see `restart`). Nothing is changed then.
+            ValueError: a name has no mask; a mask is not bool of the weight's shape; the weight's gradient is sparse; or the
+                optimizer's state has a name that `torch.optim` does not use (see `restart`). Nothing is changed then.
             RuntimeError: the sparse phase is over.
         """
         self._holding.move(masks)
@@ -84,7 +84,7 @@ class Holding:
         self._on_steps: list[RemovableHandle] = []
         self._on_gradients: dict[str, RemovableHandle] = {}
         self._versions: dict[str, int] = {}
-        self._over = False
+        self.over = False
         self._pace = 1
         self._steps = 0
         self._moved = 0  # how often something other than the optimizers changed pruned weights
@@ -119,7 +119,7 @@ class Holding:
 
     def release(self) -> None:
         """Remove all hooks."""
-        self._over = True
+        self.over = True
         for handle in (*self._on_steps, *self._on_gradients.values()):
             handle.remove()
 
@@ -136,7 +136,7 @@ class Holding:
 
     def move(self, masks: Masks) -> None:
         """See `Held.move`."""
-        if self._over:
+        if self.over:
             raise RuntimeError("the sparse phase is over: its masks no longer move")
         changes, arrived = [], {}
         for name, mask in masks.items():

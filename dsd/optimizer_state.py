@@ -2,10 +2,10 @@
 
 All arms call the same function, with or without masks, so that arms differ only in the mask.
 
-After 5,000 steps, the mean size of the first update is 1.00 learning rates for fresh Adam, and 3.15 for Adam with zero moments and
-the old step count. It is 10 (alpha 0.99) or 32 (alpha 0.999) for fresh RMSprop without correction. With this module, it is at most
-1.06 for all weights with "fresh", and for newly kept weights with "keep" (tests/dsd/test_optimizer_state.py). For RMSprop, this
-needs a history of about 2 / (1 - alpha) steps.
+After 5,000 steps, the mean size of the first update is 1.00 times the learning rate for fresh Adam, and 3.15 times for Adam with
+zero moments and the old step count. It is 10 times (alpha 0.99) or 32 times (alpha 0.999) for fresh RMSprop without correction.
+With this module, it is at most 1.06 times for all weights with "fresh", and for newly kept weights with "keep"
+(tests/dsd/test_optimizer_state.py). For RMSprop, this needs a history of about 2 / (1 - alpha) steps.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def restart(
 
     "fresh": the state of a new optimizer, with one exception. A mean square without bias correction (`square_avg` of RMSprop and
     Adadelta) restarts at its mean over the kept entries of the tensor. If it started at zero, the first step would be
-    1 / sqrt(1 - alpha) learning rates. (A completely pruned tensor uses the mean over all entries, which has decayed in S, so its
-    first update is larger.) If there is no mean square yet, it starts at the mean square of `.grad`. If there is no gradient
-    either, the optimizer creates the state itself. Counters of parameter groups restart.
+    1 / sqrt(1 - alpha) times the learning rate. (A completely pruned tensor uses the mean over all entries, which has decayed in S,
+    so its first update is larger.) If there is no mean square yet, it starts at the mean square of `.grad`. If there is no
+    gradient either, the optimizer creates the state itself. Counters of parameter groups restart.
 
     "keep": the state continues. Changes are made only if `masks` are given. The momentum of pruned entries becomes zero. Their
     decaying averages (`exp_avg_sq`, `square_avg` and so on), which fall towards zero during the phase, are set to the mean over the
@@ -70,9 +70,9 @@ def restart(
         model: the model to which the names of the masks refer.
 
     Raises:
-        ValueError: `state` is unknown; there are masks but no model; a mask's name is not a parameter; neither `optimizer` nor an
-            optimizer inside it has step hooks; or, with "keep", the state of a weight with a mask has a tensor of its shape with a
-            name that `torch.optim` does not use. Nothing is changed then.
+        ValueError: `state` is unknown; there are masks but no model; a mask's name is not a parameter; no optimizer was given;
+            neither `optimizer` nor an optimizer inside it has step hooks; or, with "keep", the state of a weight with a mask has a
+            tensor of its shape with a name that `torch.optim` does not use. Nothing is changed then.
     """
     for change in planned(followed(optimizer), state, masks, model):
         change()

@@ -68,8 +68,10 @@ def prunable(model: nn.Module, skip: Iterable[str] = ()) -> Prunable:
         ValueError: an entry of `skip` matches nothing; the model is wrapped in FullyShardedDataParallel (FSDP1); or a trained
             tensor cannot be pruned and is not skipped. A tensor cannot be pruned in these cases: it has no shape yet (a lazy module
             before its first batch); it is the input of a parametrization or hook that computes a weight (`weight_norm`,
-            `orthogonal`, `torch.nn.utils.prune` and so on); it is in a scripted module; or it is neither a plain tensor (but for
-            example quantised or sparse) nor sharded by `fully_shard`.
+            `orthogonal`, `torch.nn.utils.prune` and so on); it is in a scripted module; it is neither a plain tensor (but for
+            example quantised or sparse) nor sharded by `fully_shard`; it is a DTensor of partial sums; it has a 1-byte type
+            (float8); it was made in inference mode; or it is expanded, so that entries share memory. (Models on the meta device are
+            accepted here; `select` and `hold` refuse them.)
     """
     if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):
         raise ValueError("FullyShardedDataParallel flattens weights, which cannot be pruned: use fully_shard (FSDP2)")

@@ -100,9 +100,9 @@ class Phases:
         """Begin, continue or end a sparse phase according to the step number. Call this before the step.
 
         Args:
-            step: the number of optimizer steps taken so far; your loop decides whether a step that GradScaler skips counts. Numbers
-                may be repeated (accumulated gradients), so resuming one step too early raises no error. Numbers may be left out,
-                but not a whole sparse phase.
+            step: the number of optimizer steps taken so far. Count steps that GradScaler skips too; then the numbers follow your
+                batches. A number may be repeated (accumulated gradients), so `at` cannot notice if you resume one step too early.
+                Numbers may be left out, but not a whole sparse phase.
             model: see `sparse`; it must be the same during a phase.
             optimizer: see `sparse`; it must be the same during a phase.
 
@@ -110,8 +110,9 @@ class Phases:
             the masks in use (see `Held.move`); None in a dense phase.
 
         Raises:
-            ValueError: see `sparse`; or another model or optimizer is passed during a phase. Model and optimizer are unchanged
-                then.
+            ValueError: see `sparse`; or another model or optimizer is passed during a phase. Model, optimizer and generator are
+                unchanged then, and masks that are held stay held. (If a phase begins in the step in which another one ends, the
+                other one may have ended.) You can call `at` again after a correction.
             RuntimeError: the first call comes after the beginning of a sparse phase and no state was loaded; a whole sparse phase
                 was left out; step numbers decrease; or, at the end of a phase, see `hold`.
         """
@@ -122,8 +123,11 @@ class Phases:
         elif self._holding is not None:
             self._require_same(self._holding, model, optimizer)
         if self._holding is not None and step >= self.end[self._begun - 1]:
-            holding, self._holding = self._holding, None
-            end_phase(holding, model, optimizer, self.state)
+            holding = self._holding
+            try:
+                end_phase(holding, model, optimizer, self.state)
+            finally:
+                self._holding = None if holding.over else holding  # a refused end leaves the masks held
         if self._begun < len(self.begin) and step >= self.begin[self._begun]:
             if step >= self.end[self._begun]:
                 raise RuntimeError(

@@ -12,7 +12,7 @@ from torch import nn
 from dsd.holding import Held, Holding
 from dsd.masks import Scope, Selection
 from dsd.masks import select as select_masks
-from dsd.optimizer_state import Policy, check_policy, planned, restart
+from dsd.optimizer_state import Policy, check_policy, planned
 from dsd.packing import Masks
 from dsd.parameters import unwrap
 from dsd.sparsity import Sparsity
@@ -40,6 +40,8 @@ def sparse(
     without a mask. Leaving by an exception does not restart it. The model gets no wrappers or parametrizations, and nothing remains
     on model or optimizer afterwards. To continue a sparse phase from a checkpoint, use `Phases`, or `hold` followed by `restart`.
 
+    Under `torch.distributed` with more than one process, every process must enter and leave. All use the masks of rank 0.
+
     Args:
         model: the model, wrapped or not.
         optimizer: the optimizer of the model's weights, a wrapper around it, or a list of these.
@@ -48,20 +50,35 @@ def sparse(
         scope: "layer" or "global"; see `select`.
         select: "magnitude" or "random"; see `select`.
         generator: for "random"; see `select`.
-        state: treatment of the optimizer's state; see `restart`.
+        state: "fresh" or "keep": treatment of the optimizer's state; see `restart`.
 
     Yields:
         masks by parameter name; see `Held`.
 
     Raises:
-        ValueError: see `select`, `hold` and `restart`. Model and optimizer are unchanged then.
-        RuntimeError: see `hold`.
+        ValueError: on entering, for one of these reasons. Model, optimizer and generator are unchanged then.
+
+            - An argument: `scope`, `select` or `state` is unknown; a share is outside [0, 1]; there are shares by pattern with
+              scope "global"; a pattern or an entry of `skip` matches nothing; a weight matches no pattern.
+            - The model: nothing is prunable and `sparsity` > 0; a weight that is ranked by magnitude contains NaN; it is wrapped in
+              FullyShardedDataParallel (FSDP1).
+            - A weight that is not skipped: it has no shape yet (a lazy module); it is on the meta device; it has a 1-byte type
+              (float8); it was made in inference mode; it is expanded, so that entries share memory; it is quantised, sparse or
+              another subclass of Tensor; it is a DTensor of partial sums; it is in a scripted module, or a parametrization or
+              hook computes a weight from it; its gradient is sparse; it has a mask already.
+            - The optimizer: none was given; it does not hold a weight with a mask; neither it nor an optimizer inside it has
+              step hooks; with "keep", its state has a tensor of a weight's shape with a name that `torch.optim` does not use.
+
+            On leaving, only for the last reason, if that state is new. The masks are released then; weights and optimizer are
+            unchanged. Call `restart(optimizer, masks=masks, model=model)` to start the next phase.
+        ValueError: in the body, if a gradient becomes sparse (raised by `backward`).
+        RuntimeError: in the body or on leaving; see `hold`.
     """
     options = {"skip": skip, "scope": scope, "select": select, "generator": generator}
     holding = begin(model, optimizer, sparsity, state, **options)
     with _released_on_error(holding):
         yield holding.held
-    end(holding, model, optimizer, state)
+        end(holding, model, optimizer, state)
 
 
 @contextmanager
@@ -86,13 +103,14 @@ def hold(model: nn.Module, optimizer: Optimizers, masks: Masks) -> Iterator[Held
         the masks in use; `Held.move` replaces them.
 
     Raises:
-        ValueError: a mask's name is not a parameter, or the mask is not bool of the parameter's shape; the optimizer does not hold
-            the weight; neither the optimizer nor an optimizer inside it has step hooks; the weight already has a mask, or is not a
-            plain tensor; a gradient is sparse. Nothing is changed then. (If a gradient becomes sparse later, `backward` raises
-            this.)
+        ValueError: a mask's name is not a parameter, or the mask is not bool of the parameter's shape; no optimizer was given, or
+            none that holds the weight; neither the optimizer nor an optimizer inside it has step hooks; the weight already has a
+            mask; a mask cannot be held on the weight (`sparse` lists such weights); a gradient is sparse. Nothing is changed then.
+            (If a gradient becomes sparse later, `backward` raises this.)
         RuntimeError: a parameter was replaced or removed during the phase, for example by `load_state_dict(..., assign=True)` or a
-            parametrization (raised by `step`); or something other than the optimizer, such as a second optimizer, changed pruned
-            weights (the first time a warning, then raised by `step` or `backward`, or on leaving).
+            parametrization (raised by `step`, or on leaving); or something other than the optimizer, such as a second optimizer,
+            changed pruned weights. The first change that a step or `backward` finds is a warning, and the next an error. A change
+            that remains on leaving is an error, also without a warning before.
     """
     holding = take_hold(model, optimizer, masks)
     with _released_on_error(holding):
@@ -113,21 +131,36 @@ def begin(model: nn.Module, optimizer: Optimizers, sparsity: Sparsity, state: Po
     """Begin a sparse phase: select masks, restart the optimizer, hold the masks. `options` are arguments of `select`.
 
     Raises:
-        ValueError: see `select`, `hold` and `restart`. Model and optimizer are unchanged then.
+        ValueError: see `sparse`. Model, optimizer and generator are unchanged then.
     """
     check_policy(state)
     followed(optimizer)  # raises before masks are selected
-    return take_hold(model, optimizer, select_masks(model, sparsity, **options), state)
+    with _undrawn_on_error(options.get("generator")):
+        return take_hold(model, optimizer, select_masks(model, sparsity, **options), state)
+
+
+@contextmanager
+def _undrawn_on_error(generator: torch.Generator | None) -> Iterator[None]:
+    drawn = torch.default_generator if generator is None else generator
+    before = drawn.get_state()
+    try:
+        yield
+    except BaseException:
+        drawn.set_state(before)
+        raise
 
 
 def end(holding: Holding, model: nn.Module, optimizer: Optimizers, state: Policy) -> None:
     """End a sparse phase: check the pruned weights, remove the hooks, restart the optimizer.
 
     Raises:
-        RuntimeError: see `hold`.
+        ValueError: see `restart`. The masks are still held then, and nothing is changed.
+        RuntimeError: see `hold`. The hooks are removed then.
     """
+    changes = planned(followed(optimizer), state, holding.masks, model)
     holding.let_go()
-    restart(optimizer, state, holding.masks, model=model)
+    for change in changes:
+        change()
 
 
 def take_hold(model: nn.Module, optimizer: Optimizers, masks: Masks, state: Policy | None = None) -> Holding:

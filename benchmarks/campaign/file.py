@@ -28,14 +28,14 @@ class RowPlan(_Table):
     Attributes:
         data: the data set's folder, inside the folder given by `--data`; absent for generated data (smoke scale).
         arms, seeds: replace the campaign's arms and seeds for this row.
-        hours: the expected time of a trial, used until a record from the same kind of hardware gives it.
+        expected_hours: the expected time of a trial, used until a record from the same kind of hardware gives it.
         options: further flags of `run` by field name: `{ precision = "bfloat16" }`. Files are inside the folder given by `--data`.
     """
 
     data: str | None = None
     arms: tuple[ArmName, ...] | None = None
     seeds: Seeds | None = None
-    hours: Annotated[float, Field(gt=0)] | None = None
+    expected_hours: Annotated[float, Field(gt=0)] | None = None
     options: dict[str, Any] = {}
 
 

@@ -87,7 +87,7 @@ def _job(executor: Any, trial: Trial, options: Mapping[str, Any]) -> Any:
     memory = {} if needs.memory_gb is None else {"mem_gb": needs.memory_gb}
     executor.update_parameters(
         name="dsd",
-        timeout_min=math.ceil(60 * needs.hours),
+        timeout_min=math.ceil(60 * needs.time_limit_hours),
         gpus_per_node=math.ceil(needs.gpus),
         cpus_per_task=needs.cpus,
         slurm_signal_delay_s=SAVING_SECONDS,

@@ -39,14 +39,14 @@ class Resources:
         gpus: GPUs, at most 1; 0 for none. Below 1, trials share a GPU (Slurm gives each a whole one).
         cpus: processor cores. A trial without a GPU computes with one thread per core.
         memory_gb: host memory in GB, for Ray and Slurm; None for their defaults.
-        hours: Slurm's time limit for one job. A trial that needs longer is saved, requeued and resumed.
+        time_limit_hours: Slurm's time limit for one job. A trial that needs longer is saved, requeued and resumed.
         retries: how often a trial is started again after its process was killed; it resumes from its checkpoint.
     """
 
     gpus: Annotated[float, Field(ge=0, le=1)] = 0.0
     cpus: Annotated[int, Field(ge=1)] = 1
     memory_gb: Annotated[float, Field(gt=0)] | None = None
-    hours: Annotated[float, Field(gt=0)] = 24.0
+    time_limit_hours: Annotated[float, Field(gt=0)] = 24.0
     retries: Annotated[int, Field(ge=0)] = 3
 
 

@@ -141,7 +141,7 @@ class CampaignQueue:
         alike = _alike(records, options)
         own = [record for record in alike if record.seed == options.first_seed]
         finished = [record for record in alike if record.status == "finished"]
-        hours = mean_hours(finished, self.gpu) or self._campaign.rows[options.row].hours
+        hours = mean_hours(finished, self.gpu) or self._campaign.rows[options.row].expected_hours
         planned = Planned(options, f"{rows.row(options.row).title} seed {options.first_seed}", hours)
         if any(record.status == "finished" for record in own):
             return Entry(planned, "finished")

@@ -1,6 +1,6 @@
-"""A test of the whole path on real speech by overfitting: `python -m tasks.librispeech.overfit DIR`.
+"""A test of the whole path on real speech by overfitting: `python -m tasks.librispeech.overfit DATASET`.
 
-It trains DeepSpeech on every utterance of DIR and tests on the same utterances. If the network cannot transcribe them after a
+It trains DeepSpeech on every utterance of DATASET and tests on the same utterances. If the network cannot transcribe them after a
 hundred epochs, there is an error in reading, spectrogram, network, loss or decoding. It does not test DSD.
 """
 

@@ -175,5 +175,5 @@ SOURCES: dict[str, dict[str, str]] = {
 """Sources of the published values, by the first words of a field's name (see `tasks.notes`)."""
 
 REMARKS: tuple[str, ...] = (
-    "data: LibriSpeech in place of WSJ; normalised log-power spectrograms of 20 ms windows every 10 ms",
+    "data: speech in LibriSpeech's layout in place of WSJ; normalised log-power spectrograms of 20 ms windows every 10 ms",
 )

@@ -239,7 +239,7 @@ def test_planned_trials_elsewhere_need_what_a_file_says_and_not_what_this_machin
     assert evidence.PlanQueue(given, (SMALL,)).gpu is None
     assert evidence.evidence(given, (SMALL,)) == 0
     assert [one.title for one in submitted] == [f"ResNet-18 seed {seed}" for seed in range(5)]
-    assert {one.resources for one in submitted} == {Resources(cpus=1, memory_gb=8, hours=12)}
+    assert {one.resources for one in submitted} == {Resources(cpus=1, memory_gb=8, time_limit_hours=12)}
     path.write_text("[resources]\ncores = 1\n")
     with pytest.raises(ValueError, match=r"planned\.toml: resources\.cores"):
         evidence.evidence(given, (SMALL,))

@@ -32,7 +32,7 @@ cpus = 2
 [rows.imagenet_resnet18]
 [rows.flickr8k_neuraltalk]
 seeds = 1
-hours = 0.5
+expected_hours = 0.5
 options = { subset = 0.5 }
 """
 
@@ -78,6 +78,7 @@ def test_the_paper_campaign_is_every_row_with_arms_that_it_takes() -> None:
         ('scale = "smoke"\nseed = 3\n[rows]', "seed: Extra inputs"),
         ('scale = "large"\n[rows]', "scale: Input should be"),
         ('scale = "smoke"\n[resources]\ngpu = 1\n[rows]', "resources.gpu: "),
+        ('scale = "smoke"\n[resources]\nhours = 1\n[rows]', "resources.hours: "),  # a time limit, not an expected time
         ('scale = "smoke"\n[resources]\ngpus = 4\n[rows]', "resources.gpus: Input should be less"),
         ('scale = "smoke"\n[rows.imagenet_vgg16]\ndatas = "x"', "rows.imagenet_vgg16.datas: Extra"),
         ('scale = "smoke"\n[rows.imagenet_vgg]', "did you mean 'imagenet_vgg16'"),

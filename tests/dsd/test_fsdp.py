@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +58,17 @@ def test_weights_are_the_same_after_all_phases_a_resume_and_a_move(run: str, ran
     for name, weight in plain["weights"].items():
         torch.testing.assert_close(shards["weights"][name], weight, rtol=1e-4, atol=2e-6)
     assert equal(shards["applied"], plain["applied"])
+
+
+def test_a_run_resumed_after_any_step_equals_one_that_was_never_stopped(tmp_path: Path) -> None:
+    for rank in run_two("fsdp_resume_worker.py", tmp_path):
+        assert len(rank) == 6
+        for how, found in rank.items():
+            assert len(found["ends"]) == 8
+            assert len(found["plain"]) > 4
+            for end in found["ends"]:
+                assert len(end) == len(found["plain"]), how
+                assert all(torch.equal(a, b) for a, b in zip(end, found["plain"], strict=True)), how
 
 
 def test_plain_tensors_are_left_as_they_are() -> None:

@@ -169,6 +169,44 @@ def test_a_refused_beginning_can_be_tried_again(model: nn.Module) -> None:
     assert one.at(0, model, MAKE["momentum"](model.parameters())) is not None
 
 
+def test_a_refused_beginning_leaves_the_generator_where_it_was(model: nn.Module) -> None:
+    for given in (torch.Generator().manual_seed(3), None):  # None: torch's own generator
+        one = dsd.Phases(0.5, 0, 4, select="random", generator=given)
+        drawn = torch.default_generator if given is None else given
+        before = drawn.get_state()
+        with pytest.raises(ValueError, match=r"the optimizer does not hold 0\.weight"):
+            one.at(0, model, MAKE["momentum"](model[6].parameters()))
+        assert torch.equal(drawn.get_state(), before)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_refused_end_leaves_the_masks_held_and_can_be_tried_again(
+    resumed: bool, model: nn.Module, batch: Any, positive_zero: Any
+) -> None:
+    optimizer, one = MAKE["momentum"](model.parameters()), dsd.Phases(0.5, 0, 2, state="keep")
+    for i in range(2):
+        one.at(i, model, optimizer)
+        train(model, optimizer, batch(i))
+    if resumed:
+        one.close()
+    optimizer.state[model[6].weight]["slow"] = torch.ones_like(model[6].weight)  # state of an unknown name, new in S
+    before = bits(model, optimizer)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"SGD keeps 'slow' for 6\.weight"):
+            one.at(2, model, optimizer)
+        assert all(torch.equal(a, b) for a, b in zip(before, bits(model, optimizer), strict=True))
+        masks = dict(one.masks or {})
+        assert list(masks) == list(NAMES)
+        train(model, optimizer, batch(2))
+        assert all(positive_zero(model.get_parameter(name)[~kept]) for name, kept in masks.items())
+        before = bits(model, optimizer)
+    del optimizer.state[model[6].weight]["slow"]
+    assert one.at(2, model, optimizer) is None
+    assert not optimizer._optimizer_step_post_hooks
+    train(model, optimizer, batch(3))
+    assert all(model.get_parameter(name)[~kept].any() for name, kept in masks.items())
+
+
 def test_nothing_pruned_is_the_control_of_equal_budget(model: nn.Module, batch: Any) -> None:
     plain = copy.deepcopy(model)
     optimizer, other = (MAKE["adam"](m.parameters()) for m in (model, plain))

@@ -38,6 +38,21 @@ def test_an_exception_leaves_no_hook_and_no_restart(model: nn.Module, optimizer:
     assert "momentum_buffer" in optimizer.state[model[6].weight]
 
 
+def test_leaving_that_is_refused_releases_the_masks_and_leaves_the_optimizer_alone(
+    model: nn.Module, optimizer: optim.Optimizer, step
+) -> None:
+    before: list[torch.Tensor] = []
+    with pytest.raises(ValueError, match=r"SGD keeps 'slow' for 6\.weight"):  # noqa: PT012, SIM117 - leaving raises
+        with dsd.sparse(model, optimizer, 0.5, state="keep") as masks:
+            step(model, optimizer, 0)
+            optimizer.state[model[6].weight]["slow"] = torch.ones_like(model[6].weight)
+            before = [*bits(model), optimizer.state[model[6].weight]["momentum_buffer"].clone()]
+    assert clean(model, optimizer)
+    assert same([*bits(model), optimizer.state[model[6].weight]["momentum_buffer"]], before)
+    dsd.restart(optimizer, masks=masks, model=model)
+    assert not optimizer.state[model[6].weight]
+
+
 def test_resuming_inside_the_sparse_phase_equals_not_stopping(
     model: nn.Module, optimizer: optim.Optimizer, step
 ) -> None:

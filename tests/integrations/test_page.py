@@ -29,6 +29,9 @@ def test_there_is_a_recipe_for_each() -> None:
         "Running averages (EMA, SWA)",
         "Schedule-free optimizers",
         "GradScaler",
+        "Accumulated batches",
+        "Saving with FSDP2",
+        "Resuming with FSDP2",
     ]
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
+from matplotlib.transforms import Affine2D
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
@@ -25,9 +27,12 @@ from benchmarks.statistics.intervals import MINIMUM_SEEDS
 COLOURS = {"dense": "#000000", "dsd": "#D55E00", "control": "#0072B2", "llr": "#009E73", "random": "#CC79A7"}
 """The arms' colours, safe for colour-blind readers (Okabe and Ito)."""
 
+QUIET = "#555555"
+"""The colour of notes and of gains without a verdict."""
+
 _MARKS = {"smoke": "Smoke test: ", "small": "Superseded: ", "custom": "Custom recipe: "}
 
-DRAWING_VERSION = 13
+DRAWING_VERSION = 14
 """Raise this with every change of how figures look, so that `stale` finds figures drawn by older code."""
 
 _SOURCE = "dsd-source"  # the PNG text field with the hash of `source`
@@ -56,9 +61,9 @@ def vector() -> Iterator[None]:
         _VECTOR.reset(token)
 
 
-def source(records: Sequence[Record]) -> str:
-    """Return a hash of the records and the drawing version that determine a figure."""
-    parts = [str(DRAWING_VERSION), *sorted(record.content_hash for record in records)]
+def source(records: Sequence[Record], verdicts: Sequence[str] = ()) -> str:
+    """Return a hash of what determines a figure: the records, the verdicts that it states and the drawing version."""
+    parts = [str(DRAWING_VERSION), *sorted(record.content_hash for record in records), *verdicts]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -73,7 +78,7 @@ def titled(figure: Figure, title: str, small: str) -> None:
     wrapped = textwrap.fill(title, round(11.5 * width), break_on_hyphens=False)
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=10, fontweight="bold")
     note = textwrap.fill(small, round(17 * width), break_on_hyphens=False)
-    figure.supxlabel(note, x=0.01, ha="left", fontsize=7, color="#555555")
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=7, color=QUIET)
 
 
 def title(group: Group) -> str:
@@ -95,23 +100,34 @@ def gain(
     interval: tuple[float, float] | None,
     colour: str,
     upright: bool = False,
+    hollow: bool = False,
 ) -> None:
-    """Draw the gain of an arm at the position `at`: a dot per seed and, for three or more seeds, the mean and `interval`."""
+    """Draw the gain of an arm at the position `at`: a dot per seed and, for three or more seeds, the mean and `interval`.
 
-    def dots(values: Sequence[float], beside: float = 0.0, **look: Any) -> None:
+    `hollow`: with markers that are not filled.
+    """
+
+    def dots(values: Sequence[float], size: float, beside: float = 0.0, **look: Any) -> None:
         where = [at + beside] * len(values)
-        ax.scatter(*((where, values) if upright else (values, where)), color=colour, **look)
+        x, y = (where, values) if upright else (values, where)
+        filled: dict[str, Any] = {"facecolors": colour, "linewidths": 0} | look
+        empty = {"facecolors": "none", "edgecolors": colour, "linewidths": 1.2, "alpha": 1.0}
+        ax.scatter(x, y, s=size, **(filled | empty if hollow else filled))
 
     few = len(seeds) < MINIMUM_SEEDS or interval is None
     beside = 0.0 if few else 1.4 if upright else 0.24
-    dots(seeds, beside, s=26 if few else 11, alpha=0.9 if few else 0.7, linewidths=0, zorder=3)
+    dots(seeds, 26 if few else 11, beside, alpha=0.9 if few else 0.7, zorder=3)
     if interval and not few:
         (ax.vlines if upright else ax.hlines)(at, *interval, color=colour, linewidth=1.6, zorder=2)
-        dots([sum(seeds) / len(seeds)], s=40, marker="D", edgecolors="#000000", linewidths=0.6, zorder=4)
+        # End marks and a narrow diamond keep a short interval visible.
+        x, y = ([at, at], interval) if upright else (interval, [at, at])
+        ax.scatter(x, y, s=36, marker="_" if upright else "|", color=colour, linewidths=1.6, zorder=2)
+        narrow = MarkerStyle("d", transform=Affine2D().rotate_deg(90)) if upright else MarkerStyle("d")
+        dots([sum(seeds) / len(seeds)], 40, marker=narrow, edgecolors="#000000", linewidths=0.6, zorder=4)
 
 
-def save(figure: Figure, path: Path, records: Sequence[Record]) -> None:
-    """Write a PNG with 128 colours (a third of the size) and the source hash of `records`, but no date or version."""
+def save(figure: Figure, path: Path, records: Sequence[Record], verdicts: Sequence[str] = ()) -> None:
+    """Write a PNG with 256 colours (half the size) and the hash from `source`, but no date or version."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if _VECTOR.get():
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -121,8 +137,8 @@ def save(figure: Figure, path: Path, records: Sequence[Record]) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=figure.dpi)
     text = PngInfo()
-    text.add_text(_SOURCE, source(records))
-    image = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    text.add_text(_SOURCE, source(records, verdicts))
+    image = Image.open(buffer).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     image.save(path, format="PNG", optimize=True, pnginfo=text)
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import paper
+from benchmarks.analysis import answers
 from benchmarks.analysis.groups import Group, group_records
 from benchmarks.records.schema import Record
 from benchmarks.reporting.figures import canvas, drop, forest, names, sensitivity, weights
@@ -21,7 +22,6 @@ _NAMES = re.compile(
 """File names of figures that this suite makes or once made."""
 _SHARED: Mapping[str, Callable[[Sequence[Group], Path], None]] = {names.GAINS: forest.draw, names.DROP: drop.draw}
 _DRAW: Mapping[names.Kind, Callable[[Group, Path], None]] = {
-    "curves": curves,
     "weights": weights.draw,
     "sensitivity": sensitivity.draw,
 }
@@ -56,14 +56,17 @@ def stale(folder: Path, records: Sequence[Record]) -> list[str]:
 def _wanted(records: Sequence[Record]) -> dict[str, tuple[str, Callable[[Path], None]]]:
     """Return the file name of every figure, with its source hash and the function that draws it."""
     groups = group_records(records)
-    found: dict[str, tuple[str, Callable[[Path], None]]] = {
-        name: (canvas.source(canvas.records_of(shown)), partial(_SHARED[name], shown))
-        for name, shown in names.shared(groups).items()
-    }
+    rows = answers.rows(groups)
+    found: dict[str, tuple[str, Callable[[Path], None]]] = {}
+    for name, shown in names.shared(groups).items():
+        stated = forest.verdicts(shown) if name == names.GAINS else []
+        found[name] = canvas.source(canvas.records_of(shown), stated), partial(_SHARED[name], shown)
     for group in groups:
         for kind in names.kinds(group):
-            name = names.figure_name(group, groups, kind)
-            found[name] = canvas.source(group.records), partial(_DRAW[kind], group)
+            row = answers.row_of(group, rows) if kind == "curves" else None
+            draw = partial(curves, row=row) if kind == "curves" else _DRAW[kind]
+            source = canvas.source(group.records, [row.verdict] if row else [])
+            found[names.figure_name(group, groups, kind)] = source, partial(draw, group)
     return found
 
 

@@ -14,7 +14,7 @@ Kind = Literal["curves", "weights", "sensitivity"]
 
 GAINS, DROP = "gains.png", "drop.png"
 SHARED = {
-    GAINS: "DSD's gain over the control, row by row, as a share of the paper's claim",
+    GAINS: "DSD's gain over the control, row by row, divided by the paper's claim",
     DROP: "DSD's gain over the control against the drop at pruning, one dot per trial",
 }
 """The figures over all rows, and what they show."""

@@ -41,12 +41,19 @@ def draw(group: Group, path: Path) -> None:
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for ax, (draw, of) in zip(axes, panels, strict=True):
             draw(ax, of, unit)
-        question = "Does another sparsity, or another use of the budget, beat the control?"
+        question = _question(bool(swept), bool(others))
         own = f"DSD's own sparsity: {sensitivity_table.own_sparsity(group)}"
         over = "seeds and test examples" if group.quotable else "seeds"
         small = f"Dots: seeds. Diamond and line: mean and 95 % interval over {over}, from three seeds on. {own}. "
         canvas.titled(figure, question, f"{small}{canvas.small_print(group)}")
         canvas.save(figure, path, group.records)
+
+
+def _question(swept: bool, others: bool) -> str:
+    """Return the title for a figure of DSD by sparsity, of other uses of the budget, or of both."""
+    if swept and others:
+        return "Does another sparsity, or another use of the budget, beat the control?"
+    return "Does another sparsity beat the control?" if swept else "Do other uses of the budget beat the control?"
 
 
 def _by_sparsity(ax: Axes, swept: Sequence[Choice], unit: str) -> None:
@@ -68,7 +75,12 @@ def _list(ax: Axes, others: Sequence[Choice], unit: str) -> None:
     for y, one in enumerate(others):
         colour = COLOURS["dsd"] if one.arm == "dsd" else _OTHER
         canvas.gain(ax, y, one.gains, one.interval, colour)
-    labels = [f"{ARMS[one.arm].short or registry.label(one.arm)}, n = {len(one.gains)}" for one in others]
-    ax.set_yticks(range(len(others)), labels, fontsize=8)
+    ax.set_yticks(range(len(others)), [_label(one) for one in others], fontsize=8)
     ax.set_ylim(len(others) - 0.4, -0.6)
     ax.set_xlabel(unit.replace(", ", ",\n"))
+
+
+def _label(one: Choice) -> str:
+    """Return the arm, the arm that it is compared with if that is not the control, and the number of seeds."""
+    own = "" if one.over == "control" else ",\nover its own control"
+    return f"{ARMS[one.arm].short or registry.label(one.arm)}{own}, n = {len(one.gains)}"

@@ -29,9 +29,10 @@ _ITERATIONS = (("o", "#D55E00"), ("s", "#0072B2"), ("^", "#009E73"), ("D", "#CC7
 def draw(group: Group, path: Path) -> None:
     """Draw what happens to weights from D through S to D2.
 
-    Above: histograms of one tensor's weights at the five points of the paper's Figure 2, for the lowest seed that has them. Masked
-    weights are not drawn. Weights that are exactly zero without a mask have their own bar. Below: by tensor, the mean magnitude
-    of the pruned weights at the end of D2, relative to the survivors' (dots: seeds), if records have it.
+    Above: histograms of one tensor's weights at the five points of the paper's Figure 2, in the first iteration, for the lowest
+    seed that has them. Masked weights are not drawn. Weights that are exactly zero without a mask have their own bar. Below: by
+    tensor, the mean magnitude of the pruned weights at the end of D2, relative to the survivors' (dots: seeds), if records have
+    it.
 
     Raises:
         ValueError: no record of the group has histograms.
@@ -51,12 +52,14 @@ def draw(group: Group, path: Path) -> None:
         panels[0].set_yscale("log")
         panels[0].set_ylim(bottom=0.7)
         panels[0].set_ylabel("weights per bin")
-        panels[2].set_xlabel(
-            f"weight of {told.layer} (the largest pruned tensor, {told.weights:,} weights)", fontsize=8
-        )
+        several = summary.count_iterations(group) > 1
+        tensor = f"{told.layer}{' in iteration 1' if several else ''}"
+        panels[2].set_xlabel(f"weight of {tensor} (the largest pruned tensor, {told.weights:,} weights)", fontsize=8)
         if sized:
             _sizes(figure.add_subplot(grid[1, :]), group)
-        small = f"Histograms: seed {record.seed}, {len(told.points[0].counts)} bins over ± 4 standard deviations of D's weights. "
+        first = "iteration 1, " if several else ""
+        bins = f"{len(told.points[0].counts)} bins over ± 4 standard deviations of D's weights"
+        small = f"Histograms: {first}seed {record.seed}, {bins}. "
         canvas.titled(figure, _finding(group), f"{small}{canvas.small_print(group)}.")
         canvas.save(figure, path, group.records)
 
@@ -67,10 +70,12 @@ def _finding(group: Group) -> str:
     ends = [each[-1] for each in mask_lineage.by_seed(group).values() if ALL in each[-1].size]
     if not ends:
         return f"{start}: a tensor's weights from D through S to D2"
+    iterations = summary.count_iterations(group)
+    last = f" of iteration {iterations}" if iterations > 1 else ""
     size = 100 * summary.average([one.size[ALL] for one in ends]).mean
     below = summary.average([one.below[ALL] for one in ends]).mean
     return (
-        f"{start}: after D2 the weights that S pruned have {size:.2g} % of the survivors' mean magnitude; "
+        f"{start}: after D2{last} the weights that S pruned have {size:.2g} % of the survivors' mean magnitude; "
         f"{below:.3g} % are still below S's threshold"
     )
 
@@ -87,7 +92,8 @@ def _sizes(ax: Axes, group: Group) -> None:
         x, y = zip(*points, strict=True)
         ax.scatter(x, y, s=14, marker=marker, color=colour, alpha=0.7, linewidths=0, label=label)
     ax.axhline(1, color=_WEIGHTS, linewidth=1, linestyle="--")
-    ax.text(len(layers) - 0.6, 0.85, "survivors", color=_WEIGHTS, ha="right", va="top", fontsize=8)
+    end = ax.get_yaxis_transform()
+    ax.text(0.99, 0.85, "survivors", transform=end, color=_WEIGHTS, ha="right", va="top", fontsize=8)
     ax.set_yscale("log")
     ax.set_ylim(top=2)
     ax.set_xticks([])
