@@ -187,21 +187,22 @@ def test_the_secondary_gains(name: str) -> None:
     page = plain(FRONT[name].read_text(encoding="utf-8"))
     part = page[page.index("Secondary, without a verdict:") :].split("\n## ")[0]
     lines = {re.split(",", line["network"])[0]: line for line in next(tables(part))}
-    assert set(lines) == {network for row, (network, *_) in PLAN.items() if both(row)}
+    least = 3 if name == "README.md" else 1
+    listed = [row for row in PLAN if len(both(row)) >= least]
+    assert set(lines) == {PLAN[row][0] for row in listed}
     comparisons = {
         "DSD over D": ("dsd", "dense"),
         "control over D": ("control", "dense"),
         "LLR over D": ("llr", "dense"),
         "DSD over LLR": ("dsd", "llr"),
     }
-    for row, (network, *_) in PLAN.items():
-        if trials := both(row):
-            line = lines[network]
-            assert line["seeds"] == ("one: no interval" if len(trials) == 1 else str(len(trials)))
-            for heading, (arm, over) in comparisons.items():
-                there = bool(gains(planned(row), arm, over))
-                expected = Crossed(planned(row), arm, over).interval() if there else []
-                check("" if line[heading] == "-" else line[heading], expected, f"{row}: {heading}")
+    for row in listed:
+        line, trials = lines[PLAN[row][0]], both(row)
+        assert line["seeds"] == ("one: no interval" if len(trials) == 1 else str(len(trials)))
+        for heading, (arm, over) in comparisons.items():
+            there = bool(gains(planned(row), arm, over))
+            expected = Crossed(planned(row), arm, over).interval() if there else []
+            check("" if line[heading] == "-" else line[heading], expected, f"{row}: {heading}")
     for row, others in _outside().items():
         for group in others:
             seeds = " and ".join(str(one["seed"]) for one in group)

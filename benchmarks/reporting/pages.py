@@ -90,7 +90,9 @@ def headline(results: Results, brief: bool = False) -> Document:
     shown: list[Block] = [Bullets(planned.explanation(rows))]
     if readings.lines(rows):
         beside = readings.outside(rows, groups)
-        shown += [Paragraph(readings.TITLE), readings.table(rows)]
+        listed = readings.with_intervals(rows) if brief else rows
+        if listed:
+            shown += [Paragraph(readings.TITLE), readings.table(listed)]
         if brief:
             shown.append(Paragraph((*beside, *([" "] if beside else []), f"{readings.REST} ", rest, ".")))
         else:

@@ -66,8 +66,12 @@ def test_one_seed_does_not_say_what_longer_training_does() -> None:
         "**ResNet-18, width 1/4, 64 pixels** (one seed): The paper's text and tables give different rates"
     )
     assert "Training D further" not in text
-    line = cells(headline_of(one).split(readings.TITLE)[1], "| network", "ResNet-18, width 1/4, 64 pixels")
+    whole = pages_of(one)["README.md"].split(readings.TITLE)[1]
+    line = cells(whole, "| network", "ResNet-18, width 1/4, 64 pixels")
     assert line["seeds"] == "one: no interval"
+    assert readings.TITLE not in headline_of(one)
+    assert readings.TITLE not in headline_of(build.planned()[:2])
+    assert readings.TITLE in headline_of(build.planned()[:3])
     assert "(secondary)" not in headline_of(one)
 
 

@@ -20,7 +20,12 @@ TITLE = (
     "Secondary, without a verdict: other gains, in points of the metric (positive: the first is better). D is the network that all "
     "arms start from. LLR trains D further at a tenth of D's last rate; the paper reports it too."
 )
-REST = "The paper's other rate for D2, the size of the pruned weights after D2, and what would change an answer:"
+REST = (
+    "Rows with one or two seeds, the paper's other rate for D2, the size of the pruned weights after D2, and what would change an "
+    "answer:"
+)
+INTERVAL = 3
+"""Seeds from which on an interval is drawn, and a row is in the README's table."""
 SMALL = 0.1
 """Pruned weights are said to stay near zero if their mean magnitude after D2 is below this share of the other weights'."""
 _Line = tuple[Row, Group]
@@ -31,12 +36,17 @@ def lines(rows: Mapping[str, Row]) -> list[_Line]:
     return [(row, row.group) for row in rows.values() if row.group and summary.primary(row.group)]
 
 
+def with_intervals(rows: Mapping[str, Row]) -> dict[str, Row]:
+    """Return the planned rows with three seeds or more."""
+    return {name: row for name, row in rows.items() if row.group and len(_trials(row.group)) >= INTERVAL}
+
+
 def table(rows: Mapping[str, Row]) -> Table:
     """Return the arms' gains over D and DSD's over LLR, one line per planned row with a gain."""
     columns: list[Column[_Line]] = [
         Column("network", "network", lambda line: Cell(planned.network(line[0]), trials=planned.trials(line[0]))),
         *(_gain_column(*pair) for pair in (("dsd", DENSE), ("control", DENSE), ("llr", DENSE), ("dsd", "llr"))),
-        Column("seeds", "seeds", lambda line: Cell(_seeds(line[1]), trials=summary.trials(line[1], "dsd", "control"))),
+        Column("seeds", "seeds", lambda line: Cell(_seeds(line[1]), trials=_trials(line[1]))),
     ]
     return made(columns, lines(rows), PAGES)
 
@@ -54,8 +64,12 @@ def _gain_column(arm: str, over: str) -> Column[_Line]:
     return Column(heading, heading, cell)
 
 
+def _trials(group: Group) -> tuple[str, ...]:
+    return summary.trials(group, "dsd", "control")
+
+
 def _seeds(group: Group) -> str:
-    count = len(summary.trials(group, "dsd", "control"))
+    count = len(_trials(group))
     return "one: no interval" if count == 1 else str(count)
 
 
