@@ -152,8 +152,8 @@ def test_a_gain_without_a_verdict_is_hollow_and_grey_and_its_label_says_why(monk
     cases = {
         "n = 5 of 5": build.planned(),
         "no verdict: n = 1 of 5": build.planned()[:1],
-        "no verdict: n = 3 of 5, gate not met": build.planned(train=90.0)[:3],
-        "no verdict: n = 5 of 5, gate not met": build.planned(train=90.0),
+        "no verdict: n = 3 of 5, gate fails so far": build.planned(train=90.0)[:3],
+        "no verdict: n = 5 of 5, gate fails": build.planned(train=90.0),
         "no verdict: n = 5 of 5, seeds trained more than once: 0": [*build.planned(), *again],
     }
     grey, orange = (to_rgba(colour)[:3] for colour in (canvas.QUIET, canvas.COLOURS["dsd"]))

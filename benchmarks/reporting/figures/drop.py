@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.analysis import summary
+from benchmarks.analysis import answers, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.records.schema import Record
 from benchmarks.reporting import display_names
@@ -34,14 +34,15 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         for number, (group, records) in enumerate(shown):
             x, y = zip(*map(_point, records), strict=True)
             marker, colour = _LOOKS[number % len(_LOOKS)]
-            ax.scatter(
-                x, y, s=30, label=f"{display_names.network(group)}, n = {len(records)}", marker=marker, color=colour
-            )
+            where = ", outside the plan" if answers.outside(group, groups) else ""
+            label = f"{display_names.network(group)}{where}, n = {len(records)}"
+            ax.scatter(x, y, s=30, label=label, marker=marker, color=colour)
         ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
         ax.set_xlabel("drop right after pruning, % of the score after D")
         ax.set_ylabel("final gain over the control,\n% of the control's score")
         ax.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
-        few = f"{count} {'trial' if count == 1 else 'trials'} of {len(shown)} {'row' if len(shown) == 1 else 'rows'}"
+        rows = len({group.key.row for group, _ in shown})
+        few = f"{count} {'trial' if count == 1 else 'trials'} of {rows} {'row' if rows == 1 else 'rows'}"
         small = f"{few}. Left out: {left} trials that are superseded or lack the score right after pruning."
         canvas.titled(figure, "Do networks that lose more at pruning gain more in the end?", small)
         canvas.save(figure, path, canvas.records_of(groups))

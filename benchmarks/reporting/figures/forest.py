@@ -86,7 +86,8 @@ def _label(group: Group, row: Row | None) -> str:
     if row.lacks is None:
         return f"{gain}\n{reasons[0]}"
     if row.gate is None or not row.gate.holds:
-        reasons.append("gate not met" if row.gate else "gate not computed")
+        fails = "gate fails so far" if row.have < row.wanted.seeds else "gate fails"
+        reasons.append(fails if row.gate else "gate not computed")
     elif row.have == row.wanted.seeds:
         reasons.append(row.lacks)
     return f"{gain}\nno verdict: {', '.join(reasons)}"
@@ -101,7 +102,10 @@ def _arrows(ax: Axes, y: float, values: Sequence[float], colour: str, hollow: bo
         face = "none" if hollow else colour
         ax.scatter([at], [y], s=36, marker=marker, facecolors=face, edgecolors=colour, clip_on=False, zorder=5)
         text = formatting.number(value, digits=1)
-        ax.annotate(text, (at, y), (0, 4), textcoords="offset points", ha=side, va="bottom", color=colour, fontsize=8)
+        inwards = 7 if at == low else -7
+        ax.annotate(
+            text, (at, y), (inwards, 3), textcoords="offset points", ha=side, va="bottom", color=colour, fontsize=8
+        )
     return bool(ends)
 
 

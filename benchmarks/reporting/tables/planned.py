@@ -31,8 +31,8 @@ RULE = (
     "The claim is *reached* if the one-sided 95 % lower bound is at least the claim, *not excluded* if the claim is between the "
     "bounds, and *excluded* if the upper bound is below the claim. *Even half the claim* is excluded if the upper bound is below "
     "half of it; this is the strongest exclusion.",
-    "A verdict needs all planned seeds and a gate that holds (D has fitted its training data and levelled off). It applies "
-    "to DSD on this data and at this size.",
+    "A verdict needs all planned seeds and a gate that holds (D has fitted its training data and levelled off, and errors are "
+    "left). It applies to DSD on this data and at this size.",
 )
 """How to read the table of answers."""
 _SPEECH = "In speech, test utterances share recordings; the interval ignores this and is somewhat too narrow."
