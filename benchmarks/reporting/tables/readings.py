@@ -15,6 +15,7 @@ from benchmarks.reporting.document import PAGES, Cell, Column, Table, Text
 from benchmarks.reporting.document import table as made
 from benchmarks.reporting.formatting import number
 from benchmarks.reporting.tables import planned
+from benchmarks.statistics.intervals import MINIMUM_SEEDS
 
 TITLE = (
     "Secondary, without a verdict: other gains, in points of the metric (positive: the first is better). D is the network that all "
@@ -24,8 +25,6 @@ REST = (
     "Rows with one or two seeds, the paper's other rate for D2, the size of the pruned weights after D2, and what would change an "
     "answer:"
 )
-INTERVAL = 3
-"""Seeds from which on an interval is drawn, and a row is in the README's table."""
 SMALL = 0.1
 """Pruned weights are said to stay near zero if their mean magnitude after D2 is below this share of the other weights'."""
 _Line = tuple[Row, Group]
@@ -37,8 +36,8 @@ def lines(rows: Mapping[str, Row]) -> list[_Line]:
 
 
 def with_intervals(rows: Mapping[str, Row]) -> dict[str, Row]:
-    """Return the planned rows with three seeds or more."""
-    return {name: row for name, row in rows.items() if row.group and len(_trials(row.group)) >= INTERVAL}
+    """Return the planned rows with seeds enough for an interval."""
+    return {name: row for name, row in rows.items() if row.group and len(_trials(row.group)) >= MINIMUM_SEEDS}
 
 
 def table(rows: Mapping[str, Row]) -> Table:
