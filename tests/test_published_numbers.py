@@ -239,7 +239,7 @@ def test_the_secondary_readings() -> None:
             continue
         text = said[2]
         assert (said[1] is not None) == (len(trials) == 1)
-        shown = re.search(r"With the text's rate, DSD over its control: (.*?\])\.", text)
+        shown = re.search(r"With the text's rate, DSD over its control: (\S+(?: \[.*?\])?)\.(?: |$)", text)
         assert (shown is not None) == bool(gains(group, "dsd-text", "control-text")), row
         if shown:
             check(shown[1], Crossed(group, "dsd-text", "control-text").interval(), f"{row}: the text's rate")
