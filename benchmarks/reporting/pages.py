@@ -10,7 +10,7 @@ from benchmarks import paper
 from benchmarks.analysis import answers, example_outputs, summary
 from benchmarks.analysis.groups import Group, Section
 from benchmarks.analysis.results import Results
-from benchmarks.reporting import display_names, formatting, group_names, wording
+from benchmarks.reporting import display_names, formatting, group_names, verdict_words, wording
 from benchmarks.reporting.document import (
     Block,
     Bullets,
@@ -273,16 +273,16 @@ def _introduction(group: Group, results: Results) -> str:
 def _verdict(group: Group, results: Results) -> Paragraph:
     """Return the primary figure and its verdict."""
     primary, row = summary.primary(group), answers.row_of(group, results.rows)
-    standing = answers.standing(group, results.rows)
+    said = verdict_words.sentence(group, results.rows)
     if primary is None:
-        return Paragraph(f"DSD over control: {summary.missing(group)}, so neither a gain nor a verdict.")
+        return Paragraph(f"DSD over control: {verdict_words.no_gain(group)}, so neither a gain nor a verdict.")
     gain = Cell(formatting.gain(group), primary.mean, summary.trials(group, "dsd", "control"))
     about = f"DSD over control, {display_names.metric_name(group.metric, group)}: "
     count = f", n = {primary.n}" + (f" of {row.wanted.seeds} planned" if row else "")
     if not group.quotable:
         text = f"{'SYNTHETIC. ' if group.synthetic else ''}{about}"
-        return Paragraph((text, gain, f"{count}. {_said(standing)}."))
-    parts: list[str | Cell] = [f"**{about}", gain, f"{count}. {_said(standing)}.**"]
+        return Paragraph((text, gain, f"{count}. {said}."))
+    parts: list[str | Cell] = [f"**{about}", gain, f"{count}. {said}.**"]
     answer = row.answer if row else None
     if row and answer and answer.p is not None and answer.p_holm is not None:
         p, holm = (Cell(_p(value), value, gain.trials) for value in (answer.p, answer.p_holm))
@@ -300,14 +300,6 @@ def _verdict(group: Group, results: Results) -> Paragraph:
             f". The paper's claim is {100 * row.claim.share:.1f} %{points} ({row.claim.points:+.2f} in the paper)."
         )
     return Paragraph(tuple(parts))
-
-
-def _said(standing: str) -> str:
-    """Return a verdict, or why there is none, as a sentence without its full stop."""
-    for none, text in (("none yet (", "No verdict yet: "), ("none: ", "No verdict: ")):
-        if standing.startswith(none):
-            return text + standing.removeprefix(none).removesuffix(")" if none.endswith("(") else "")
-    return f"{'No verdict' if standing == 'smoke test only' else 'Verdict'}: {standing}"
 
 
 def _p(value: float) -> str:

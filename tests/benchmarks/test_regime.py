@@ -8,7 +8,7 @@ from benchmarks.analysis import answers
 from benchmarks.analysis.groups import Group, group_records
 from benchmarks.evidence_plan import WANTED
 from benchmarks.records.schema import Record, Scores
-from benchmarks.reporting import group_names
+from benchmarks.reporting import group_names, verdict_words
 from benchmarks.reporting.document import Block, Heading, Table
 from benchmarks.reporting.figures import names
 from benchmarks.reporting.tables import gate, overview
@@ -58,8 +58,8 @@ def test_trials_of_the_plan_are_a_section_of_their_own_beside_those_of_suite_0_1
     assert new.paper is not None
     assert (group_names.name(old), group_names.name(new)) == ("ResNet-18", "ResNet-18, made up: every phase shorter")
     rows = answers.rows(groups)
-    assert answers.standing(new, rows) == "none yet (seeds 1 to 4 not run)"
-    assert answers.standing(old, rows) == "none: superseded"
+    assert verdict_words.standing(new, rows) == "none yet (seeds 1 to 4 not run)"
+    assert verdict_words.standing(old, rows) == "none: superseded"
 
 
 def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
@@ -88,13 +88,15 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     other = trial(0).model_copy(update={"id": "other", "recipe_hash": "0" * 12})
     group = only([other])
     assert answers.wanted_of(group) is None
-    assert answers.standing(group, answers.rows([group])) == "none: not in the plan"
+    assert verdict_words.standing(group, answers.rows([group])) == "none: not in the plan"
     (trials,) = map(texts, tables(group))
     assert trials["gate"] == ["-"]
     blocks = overview.blocks([group], answers.rows([group]))
     others = texts(blocks[blocks.index(Heading(2, "Small scale: trials outside the plan")) + 1])
     assert others["gain over control [95 %]"] == ["+0.50"]
-    assert answers.rows([group])["imagenet_resnet18"].verdict == "none yet (no trial; 1 outside the plan)"
+    assert (
+        verdict_words.verdict(answers.rows([group])["imagenet_resnet18"]) == "none yet (no trial; 1 outside the plan)"
+    )
     planned = only([trial(1)])
     assert names.shared([group, planned])[names.GAINS] == [planned]  # the forest plot
     files = pages_of([other, trial(1)])

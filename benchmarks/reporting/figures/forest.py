@@ -13,7 +13,7 @@ from benchmarks.analysis import answers, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.evidence_plan import PLANNED
-from benchmarks.reporting import display_names, formatting
+from benchmarks.reporting import display_names, formatting, verdict_words
 from benchmarks.reporting.figures import canvas
 from benchmarks.reporting.figures.canvas import COLOURS
 from benchmarks.statistics.crossed import relative
@@ -42,7 +42,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         open_, beyond = False, False
         for y, group in enumerate(groups):
             row = answers.row_of(group, rows)
-            hollow = row is None or row.lacks is not None
+            hollow = row is None or bool(row.lacks)
             seeds, interval = _shares(group)
             colour = canvas.QUIET if hollow else COLOURS["dsd"]
             canvas.gain(ax, y, seeds, interval, colour, hollow=hollow)
@@ -73,7 +73,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
 def verdicts(groups: Sequence[Group]) -> list[str]:
     """Return the verdict on each group, or why it has none."""
     rows = answers.rows(groups)
-    return [answers.standing(group, rows) for group in groups]
+    return [verdict_words.standing(group, rows) for group in groups]
 
 
 def _label(group: Group, row: Row | None) -> str:
@@ -83,13 +83,13 @@ def _label(group: Group, row: Row | None) -> str:
     if row is None:
         return f"{gain}\nno verdict: n = {len(summary.gains(group, 'dsd', 'control'))}, not in the plan"
     reasons = [f"n = {row.have} of {row.wanted.seeds}"]
-    if row.lacks is None:
+    if not row.lacks:
         return f"{gain}\n{reasons[0]}"
     if row.gate is None or not row.gate.holds:
-        fails = "gate fails so far" if row.have < row.wanted.seeds else "gate fails"
+        fails = "gate fails so far" if row.left else "gate fails"
         reasons.append(fails if row.gate else "gate not computed")
-    elif row.have == row.wanted.seeds:
-        reasons.append(row.lacks)
+    elif not row.left:
+        reasons.append(verdict_words.reasons(row))
     return f"{gain}\nno verdict: {', '.join(reasons)}"
 
 

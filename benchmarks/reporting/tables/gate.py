@@ -81,6 +81,11 @@ def _sizes_of(group: Group) -> str:
     return ", ".join(one for one in (_iterations(group), rates) if one)
 
 
+def of_row(row: Row) -> str:
+    """Return the result of a planned row's gate in a few words, with "so far" if trials are left."""
+    return answer(row.gate, so_far=row.left > 0)
+
+
 def answer(found: gate.Result | None, so_far: bool = False) -> str:
     """Return the gate's result in a few words; a dash if it was not computed."""
     if found is None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks import paper
-from benchmarks.analysis import answers, metrics, summary, verdicts
+from benchmarks.analysis import answers, metrics, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.arms.registry import DENSE
 from benchmarks.evidence_plan import SECONDARY, Wanted
-from benchmarks.reporting import formatting, group_names
+from benchmarks.reporting import formatting, group_names, verdict_words
 from benchmarks.reporting.document import PAGES, Block, Bullets, Cell, Column, Format, Paragraph, Table, Text
 from benchmarks.reporting.document import table as made
 from benchmarks.reporting.formatting import number
 from benchmarks.reporting.tables import gate
+from benchmarks.reporting.verdict_words import CLAIMS, DIRECTIONS
 from benchmarks.statistics.random_effects import NOTE
 
 RULE = (
@@ -59,7 +60,7 @@ def answered(rows: Mapping[str, Row], groups: Sequence[Group]) -> Paragraph:
     standing = _standing(rows)
     parts: list[str | Cell] = [f"Does DSD beat ordinary training of equal budget? {standing}", *pool(rows)]
     for row in rows.values():
-        if row.lacks is not None and (gain := row.answer.gain):
+        if row.lacks and (gain := row.answer.gain):
             parts += [
                 f" Interim, {row.have} of {row.wanted.seeds} seeds, not a verdict: the gain of {network(row)} is ",
                 _gain(row),
@@ -70,7 +71,7 @@ def answered(rows: Mapping[str, Row], groups: Sequence[Group]) -> Paragraph:
 
 def _cost(rows: Mapping[str, Row], groups: Sequence[Group]) -> str:
     """Return the number of trials that are left, their expected time and its source; empty if none is left."""
-    left = sum(row.wanted.seeds - row.have for row in rows.values())
+    left = sum(row.left for row in rows.values())
     if not left:
         return ""
     factor = _factor(rows)
@@ -145,16 +146,16 @@ def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
 def lacking(rows: Mapping[str, Row]) -> list[Block]:
     """Return one sentence per planned row without a verdict: what is missing and the time it needs. Empty if there is none."""
     factor = _factor(rows)
-    items = tuple(_lacking(row, factor) for row in rows.values() if row.lacks is not None)
+    items = tuple(_lacking(row, factor) for row in rows.values() if row.lacks)
     scaled = f" For rows without a trial they are the plan's hours times {factor:.2g}." if factor else ""
     return [Paragraph(f"Hours are on one core.{scaled}"), Bullets(items)] if items else []
 
 
 def _lacking(row: Row, factor: float | None) -> Text:
     failed = [one for one in row.gate.conditions if one.counts and not one.holds] if row.gate else []
-    parts = [str(row.lacks), *(f"{one.name}: {one.detail}" for one in failed)]
+    parts = [verdict_words.reasons(row), *(f"{one.name}: {one.detail}" for one in failed)]
     said = f"**{network(row)}** ({row.wanted.data}): {'; '.join(parts)}"
-    left = row.wanted.seeds - row.have
+    left = row.left
     if not left:
         return f"{said}."
     where = " by the finished trials" if row.hours else "" if factor else " by the plan"
@@ -165,25 +166,12 @@ def _lacking(row: Row, factor: float | None) -> Text:
 
 def _hours(row: Row, factor: float | None) -> float:
     """Return the expected time of the trials that are left, with the plan's hours times `factor` for a row without a trial."""
-    return (row.wanted.seeds - row.have) * (row.hours or (factor or 1.0) * row.wanted.hours)
-
-
-_CLAIMS: Mapping[verdicts.ClaimAnswer, str] = {
-    "reached": "the paper's gain is reached",
-    "not excluded": "the paper's gain is not excluded",
-    "excluded": "the paper's gain is excluded",
-    "half excluded": "even half of the paper's gain is excluded",
-}
-_DIRECTIONS: Mapping[verdicts.Direction, str] = {
-    "DSD better": "DSD is better than the control",
-    "DSD worse": "DSD is worse than the control",
-    "no difference shown": "no difference between DSD and the control is shown",
-}
+    return (row.left) * (row.hours or (factor or 1.0) * row.wanted.hours)
 
 
 def _standing(rows: Mapping[str, Row]) -> str:
     """Return which rows have which verdict, and how many planned trials are finished."""
-    given = [row for row in rows.values() if row.lacks is None]
+    given = [row for row in rows.values() if not row.lacks]
     have, planned = sum(row.have for row in rows.values()), sum(row.wanted.seeds for row in rows.values())
     finished = f"{have} of {planned} planned trials are finished."
     if not given:
@@ -193,7 +181,7 @@ def _standing(rows: Mapping[str, Row]) -> str:
         claim, direction = row.answer.claim, row.answer.direction
         assert claim is not None
         assert direction is not None
-        said = f"{_CLAIMS[claim]}, and {_DIRECTIONS[direction]}.{_beside(row)}"
+        said = f"{CLAIMS[claim].sentence}, and {DIRECTIONS[direction].sentence}.{_beside(row)}"
         alike.setdefault(said, []).append(paper.ROWS[row.wanted.row].network)
     told = " ".join(f"{', '.join(names)}: {said}" for said, names in alike.items())
     return (
@@ -234,17 +222,7 @@ def _claim(row: Row) -> Cell:
 
 def _verdict(row: Row) -> Cell:
     """Return the verdict, or what is missing for it except what the columns of gate and n say."""
-    if row.lacks is None:
-        return Cell(row.verdict)
-    rest = [
-        one
-        for one in row.lacks.split("; ")
-        if not one.startswith(("gate does not hold", "no trial")) and "not run" not in one
-    ]
-    none = "none yet" if row.have < row.wanted.seeds else "none"
-    if not rest:
-        return Cell(none)
-    return Cell(f"none yet ({'; '.join(rest)})" if none == "none yet" else f"none: {'; '.join(rest)}")
+    return Cell(verdict_words.verdict(row, untold=("no trial", "gate fails", "seeds not run")))
 
 
 def _data(row: Row) -> Cell:
@@ -256,7 +234,7 @@ _ANSWERS: tuple[Column[Row], ...] = (
     Column("gain", "gain [95 %]", _gain),
     Column("claim", "paper's gain, % (points here)", _claim),
     Column("verdict", "verdict", _verdict),
-    Column("gate", "gate", lambda row: Cell(gate.answer(row.gate, row.have < row.wanted.seeds))),
+    Column("gate", "gate", lambda row: Cell(gate.of_row(row))),
     Column("n", "n", lambda row: Cell(f"{row.have} of {row.wanted.seeds}", row.have, trials(row, *_BOTH))),
     Column("data", "data, metric", _data),
 )
