@@ -132,6 +132,13 @@ def outside(group: Group, groups: Sequence[Group]) -> bool:
     return group.section == "regime" and (wanted is None or _group(wanted, groups) is not group)
 
 
+def plan_beside(group: Group) -> Wanted | None:
+    """Return the plan of a group's row if the group is at small scale and not planned, but on the same data; otherwise None."""
+    plan = PLANNED.get(group.key.row)
+    alike = plan is not None and (group.key.data, group.key.subset) == (plan.data, 1.0)
+    return plan if alike and group.section == "regime" and wanted_of(group) is None else None
+
+
 def gate_of(records: Sequence[Record], wanted: Wanted) -> gate.Result | None:
     """Return the gate's result on the trials; None without trials, or if one lacks D's curve or the control."""
     complete = all(record.dense and record.dense.curve and "control" in record.arms for record in records)

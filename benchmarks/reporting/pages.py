@@ -36,6 +36,7 @@ from benchmarks.reporting.tables import (
     overview,
     planned,
     readings,
+    remaining,
     sensitivity,
 )
 from benchmarks.reporting.tables import run_summary as ending
@@ -97,15 +98,16 @@ def headline(results: Results, brief: bool = False) -> Document:
             shown.append(Paragraph((*beside, *([" "] if beside else []), f"{readings.REST} ", rest, ".")))
         else:
             shown += [*([Paragraph(beside)] if beside else []), Bullets(readings.secondary(rows))]
-    return (planned.answered(rows, groups), *_figure(results, names.GAINS), planned.table(rows), *shown)
+    answer = Paragraph((*planned.answered(rows), *remaining.cost(rows, groups)))
+    return (answer, *_figure(results, names.GAINS), planned.table(rows), *shown)
 
 
 def resolving(results: Results) -> Document:
     """Return what the rows without a verdict lack, and the figure of the drop at pruning."""
     if not _real(results):
         return ()
-    lacking, drop = planned.lacking(results.rows), _figure(results, names.DROP)
-    parts: list[Block] = [Heading(2, "What would resolve the rest"), *lacking] if lacking else []
+    lacking, drop = remaining.lacking(results.rows), _figure(results, names.DROP)
+    parts: list[Block] = [Heading(2, remaining.HEADING), *lacking] if lacking else []
     have = len(names.dropped(results.groups))
     early = Paragraph(
         f"Too early: {names.FEWEST_ROWS} rows are needed, {have} {'has' if have == 1 else 'have'} trials."
@@ -266,7 +268,7 @@ def _introduction(group: Group, results: Results) -> str:
     if row and group.section == "paper" and not group.comparable:
         text = "The paper's figures are not comparable: they are for other data or all of it. Not in the plan, so no verdict."
     if row and any(not figure.verified for cells in row.stages.values() for figure in cells.values()):
-        text += " *Unverified* figures are from memory: we could not read them in a source. No result depends on them."
+        text += f" {wording.NOT_CHECKED}"
     return text
 
 

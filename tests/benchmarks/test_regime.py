@@ -9,7 +9,7 @@ from benchmarks.analysis.groups import Group, group_records
 from benchmarks.evidence_plan import WANTED
 from benchmarks.records.schema import Record, Scores
 from benchmarks.reporting import group_names, verdict_words
-from benchmarks.reporting.document import Block, Heading, Table
+from benchmarks.reporting.document import Block, Heading, Table, plain
 from benchmarks.reporting.figures import names
 from benchmarks.reporting.tables import gate, overview
 from benchmarks.rows import ROWS
@@ -84,13 +84,22 @@ def test_the_page_of_the_row_shows_them_in_the_section_of_the_plan() -> None:
     assert "fit after D" not in files["tables/superseded.md"]
 
 
-def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
+def test_a_trial_outside_the_plan_shows_its_gate_and_has_no_verdict() -> None:
     other = trial(0).model_copy(update={"id": "other", "recipe_hash": "0" * 12})
     group = only([other])
     assert answers.wanted_of(group) is None
     assert verdict_words.standing(group, answers.rows([group])) == "none: not in the plan"
-    (trials,) = map(texts, tables(group))
-    assert trials["gate"] == ["-"]
+    trials, gates = tables(group)
+    assert texts(trials)["gate"] == ["holds"]
+    assert set(texts(gates)["holds"]) == {"yes"}
+    assert isinstance(gates, Table)
+    assert plain(gates.sentences).endswith(
+        "These trials are outside the plan: their result is shown for comparison and decides nothing."
+    )
+    assert answers.rows([group])["imagenet_resnet18"].gate is None
+    elsewhere = only([other.model_copy(update={"data": other.data.model_copy(update={"name": "other"})})])
+    (trials,) = tables(elsewhere)  # the thresholds are for the planned data
+    assert texts(trials)["gate"] == ["-"]
     blocks = overview.blocks([group], answers.rows([group]))
     others = texts(blocks[blocks.index(Heading(2, "Small scale: trials outside the plan")) + 1])
     assert others["gain over control [95 %]"] == ["+0.50"]

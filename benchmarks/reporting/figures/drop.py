@@ -40,7 +40,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
         ax.set_xlabel("drop right after pruning, % of the score after D")
         ax.set_ylabel("final gain over the control,\n% of the control's score")
-        ax.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
+        ax.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
         rows = len({group.key.row for group, _ in shown})
         few = f"{count} {'trial' if count == 1 else 'trials'} of {rows} {'row' if rows == 1 else 'rows'}"
         small = f"{few}. Left out: {left} trials that are superseded or lack the score right after pruning."

@@ -16,7 +16,7 @@ from benchmarks.reporting.document import CSV, Block, Cell, Column, Table, heade
 from benchmarks.reporting.formatting import averaged, gained, mean_sd
 from benchmarks.reporting.tables import gate, planned
 from benchmarks.reporting.tables.estimates import IDENTITY, exported
-from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
+from benchmarks.reporting.wording import FROM_MEMORY, HEADINGS, INTRODUCTIONS
 from benchmarks.statistics.intervals import Paired
 
 SCORES = "The planned rows: scores, and readings without a verdict"
@@ -102,7 +102,7 @@ def _papers(group: Group) -> Cell:
     if group.paper is None:
         return Cell()
     row, of = group.paper, group.paper.overview
-    marks = f"{'' if of.verified else ' *unverified*'}{', UNEQUAL budgets' if row.iterated else ''}"
+    marks = f"{'' if of.verified else f' {FROM_MEMORY}'}{', UNEQUAL budgets' if row.iterated else ''}"
     gain = f"{of.absolute:+.1f} ({of.relative:+.1f} %){marks}"
     return Cell(f"{of.baseline:.1f} to {of.dsd:.1f} {planned.metric(row)}, {row.data}: {gain}")
 
