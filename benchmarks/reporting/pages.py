@@ -206,9 +206,10 @@ def _about(row: str) -> Paragraph:
     published = paper.ROWS.get(row)
     if published is None:
         return Paragraph("This row is not in the paper.")
+    unless = f", except those marked {wording.FROM_MEMORY}" if _from_memory(published) else ""
     text = (
         f"{published.network}; in the paper on {published.data}, with figures from Table 1 and "
-        f"{published.stages['Baseline'][published.metric].source}. {published.note}"
+        f"{published.stages['Baseline'][published.metric].source}{unless}. {published.note}"
     ).rstrip()
     if published.equal_budget:
         text += f" At equal budget (one iteration) the paper's gain was {published.equal_budget.value:.2f}; that is the claim. "
@@ -267,9 +268,13 @@ def _introduction(group: Group, results: Results) -> str:
         text = wording.OUTSIDE_INTRODUCTION
     if row and group.section == "paper" and not group.comparable:
         text = "The paper's figures are not comparable: they are for other data or all of it. Not in the plan, so no verdict."
-    if row and any(not figure.verified for cells in row.stages.values() for figure in cells.values()):
+    if row and _from_memory(row):
         text += f" {wording.NOT_CHECKED}"
     return text
+
+
+def _from_memory(row: paper.Row) -> bool:
+    return any(not figure.verified for cells in row.stages.values() for figure in cells.values())
 
 
 def _verdict(group: Group, results: Results) -> Paragraph:

@@ -16,8 +16,8 @@ RULE = (
 FROM_MEMORY = "*from memory*"
 """The mark of a published figure that nobody has checked in a source."""
 NOT_CHECKED = (
-    f"Figures marked {FROM_MEMORY} were written down from memory. We found no source to check them in, so they may be wrong. No "
-    "result depends on them."
+    f"Figures marked {FROM_MEMORY} are not checked: we found no source that we could read them in, so they may be wrong. No result "
+    "depends on them."
 )
 SPREAD = "± is the standard deviation over seeds; brackets are a 95 % interval."
 ORIGIN = (

@@ -57,7 +57,10 @@ def metric(of: paper.Row) -> str:
 
 def answered(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
     """Return the answer: the verdicts, and the gains without a verdict."""
-    parts: list[str | Cell] = [f"Does DSD beat ordinary training of equal budget? {_standing(rows)}", *pool(rows)]
+    have, wanted = sum(row.have for row in rows.values()), sum(row.wanted.seeds for row in rows.values())
+    both = tuple(trial for row in rows.values() for trial in trials(row, *_BOTH))
+    parts: list[str | Cell] = [f"Does DSD beat ordinary training of equal budget? {_standing(rows)} "]
+    parts += [Cell(f"{have} of {wanted}", have, both), " planned trials are finished.", *pool(rows)]
     for row in rows.values():
         if row.lacks and (gain := row.answer.gain):
             parts += [
@@ -106,12 +109,10 @@ def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
 
 
 def _standing(rows: Mapping[str, Row]) -> str:
-    """Return which rows have which verdict, and how many planned trials are finished."""
+    """Return which rows have which verdict."""
     given = [row for row in rows.values() if not row.lacks]
-    have, planned = sum(row.have for row in rows.values()), sum(row.wanted.seeds for row in rows.values())
-    finished = f"{have} of {planned} planned trials are finished."
     if not given:
-        return f"No verdict yet on any of the {len(rows)} planned rows: {finished}"
+        return f"No verdict yet on any of the {len(rows)} planned rows:"
     alike: dict[str, list[str]] = {}
     for row in given:
         claim, direction = row.answer.claim, row.answer.direction
@@ -120,9 +121,7 @@ def _standing(rows: Mapping[str, Row]) -> str:
         said = f"{CLAIMS[claim].sentence}, and {DIRECTIONS[direction].sentence}.{_beside(row)}"
         alike.setdefault(said, []).append(paper.ROWS[row.wanted.row].network)
     told = " ".join(f"{', '.join(names)}: {said}" for said, names in alike.items())
-    return (
-        f"{len(given)} of {len(rows)} planned rows {'has' if len(given) == 1 else 'have'} a verdict. {told} {finished}"
-    )
+    return f"{len(given)} of {len(rows)} planned rows {'has' if len(given) == 1 else 'have'} a verdict. {told}"
 
 
 def _beside(row: Row) -> str:

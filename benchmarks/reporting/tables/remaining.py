@@ -40,7 +40,11 @@ def cost(rows: Mapping[str, Row], groups: Sequence[Group]) -> tuple[str | Cell, 
     )
     others = sum(count * wanted.hours * (factor or 1.0) for wanted, count in _secondary_left(groups))
     if others:
-        parts.append(f" The secondary trials (sensitivity, label noise) would take about {_time(others)} more.")
+        parts += [
+            " The secondary trials (sensitivity, label noise) would take about ",
+            Cell(_time(others), others, address=_PLAN),
+        ]
+        parts.append(" more.")
     return tuple(parts)
 
 
