@@ -303,6 +303,12 @@ def test_the_question_is_about_what_is_shown_and_another_reference_is_marked(mon
     assert figure.get_suptitle() == "Does another sparsity beat the control?"
 
 
+def test_one_or_two_seeds_have_no_figure_of_other_uses_of_the_budget() -> None:
+    for count, there in ((1, False), (2, False), (3, True)):
+        (group,) = group_records(build.planned()[:count])
+        assert ("sensitivity" in names.kinds(group)) == there
+
+
 def test_the_iteration_is_named_if_there_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
     (group,) = group_records(build.utterances())
     figure = saved(weights.draw, group, monkeypatch)
