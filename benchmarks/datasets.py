@@ -158,7 +158,8 @@ PLANNED: dict[str, dict[Use, str]] = {
         ("paper", 0.25): "ca16dc0971286cb0",  # in the records of suite 0.1
     },
     "noisy-digits-0db": {("small", 1.0): "29db07415aaf360a"},
-    "noisy-digits-10db": {("small", 1.0): "d55e6a37b5bcefa3"},
+    "noisy-digits-5db": {("small", 1.0): "05dde24898ddc49f"},
+    "noisy-digits-10db": {("small", 1.0): "d55e6a37b5bcefa3"},  # DeepSpeech's first plan
     "squeezenet1_0-imagenet-pruned.safetensors": {
         ("small", 1.0): "6db7ae0e435e7296b99886e64b31ddafff98e08e83f9f1ae709e37105d92b0d8"
     },
