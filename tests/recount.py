@@ -42,7 +42,8 @@ ARMS = {
 SECONDARY = ((3, 3.3), (3, 4.0), (5, 0.7))
 """Seeds and hours per trial of the secondary groups: sensitivity of ResNet-18 and of NeuralTalk, and label noise."""
 DENSE_EPOCHS = {"librispeech_deepspeech2": 40}
-"""Epochs of D in rows whose plan has changed: trials of the earlier plan do not count."""
+DATA = {"librispeech_deepspeech": "noisy-digits-5db"}
+"""Epochs of D, and data, in rows whose plan has changed: trials of the earlier plan do not count."""
 TESTED = {"imagenet": 18_000, "flickr8k": 1_000, "librispeech": 756}
 """The number of test examples by domain."""
 GATES = {
@@ -236,6 +237,8 @@ def planned(row: str) -> list[Record]:
     like = [group for group in groups() if group[0]["row"] == row and group[0]["scale"] == "small" and is_result(group)]
     if row in DENSE_EPOCHS:
         like = [group for group in like if group[0]["recipe"]["schedule"]["phases"][0]["epochs"] == DENSE_EPOCHS[row]]
+    if row in DATA:
+        like = [group for group in like if group[0]["data"]["name"] == DATA[row]]
     return max(like, key=len, default=[])
 
 

@@ -89,15 +89,14 @@ def headline(results: Results, brief: bool = False) -> Document:
         return (Paragraph(("No result on real data yet: see ", rest, ".")),)
     rows, groups = results.rows, results.groups
     shown: list[Block] = [Bullets(planned.explanation(rows))]
-    if readings.lines(rows):
-        beside = readings.outside(rows, groups)
-        listed = readings.with_intervals(rows) if brief else rows
-        if listed:
-            shown += [Paragraph(readings.TITLE), readings.table(listed)]
-        if brief:
-            shown.append(Paragraph((*beside, *([" "] if beside else []), f"{readings.REST} ", rest, ".")))
-        else:
-            shown += [*([Paragraph(beside)] if beside else []), Bullets(readings.secondary(rows))]
+    beside, listed = readings.outside(rows, groups), readings.with_intervals(rows) if brief else rows
+    if readings.lines(listed):
+        shown += [Paragraph(readings.TITLE), readings.table(listed)]
+    if brief and readings.lines(rows):
+        beside = (*beside, *([" "] if beside else []), f"{readings.REST} ", rest, ".")
+    shown += [Paragraph(beside)] if beside else []
+    if not brief and readings.lines(rows):
+        shown.append(Bullets(readings.secondary(rows)))
     answer = Paragraph((*planned.answered(rows), *remaining.cost(rows, groups)))
     return (answer, *_figure(results, names.GAINS), planned.table(rows), *shown)
 

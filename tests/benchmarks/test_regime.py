@@ -124,5 +124,18 @@ def test_a_trial_outside_the_plan_shows_its_gate_and_has_no_verdict() -> None:
     assert not any("*" in one or "`" in one for one in captions)
 
 
+def test_the_gate_of_noisy_digits_is_for_every_ratio_of_speech_to_noise() -> None:
+    of = WANTED[-1]
+    assert (of.row, of.data) == ("librispeech_deepspeech2", "noisy-digits-0db")
+    numerics = ROWS[of.row].numerics
+    for data, found in (("noisy-digits-0db", of), ("noisy-digits-5db", of), ("librispeech", None)):
+        fields = {"name": data, "subset": 1.0}
+        speech = [
+            one.model_copy(update={"scale": "small", "numerics": numerics, "data": one.data.model_copy(update=fields)})
+            for one in build.utterances()
+        ]
+        assert {answers.plan_beside(group) for group in group_records(speech)} == {found}
+
+
 def test_without_such_trials_there_is_no_table() -> None:
     assert tables(only(build.trio())) == []

@@ -82,6 +82,11 @@ def test_a_gain_outside_the_plan_stands_beside_the_planned_one() -> None:
     for page in (headline_of([*build.planned(), other]), pages_of([*build.planned(), other])["README.md"]):
         assert said in page
     assert "outside the plan" not in headline_of(build.planned())
+    for page in (headline_of([other]), pages_of([other])["README.md"]):  # also if no planned trial is finished
+        assert said in page
+    data = other.data.model_copy(update={"name": "other", "fingerprint": "f" * 16})
+    elsewhere = headline_of([*build.planned(), other.model_copy(update={"data": data})])
+    assert said.replace("the same data", "other data, other") in elsewhere
 
 
 def test_a_gate_that_fails_is_final_only_with_all_seeds() -> None:

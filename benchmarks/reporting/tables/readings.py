@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from benchmarks import paper
 from benchmarks.analysis import answers, mask_lineage, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
@@ -74,19 +75,25 @@ def _seeds(group: Group) -> str:
 
 
 def outside(rows: Mapping[str, Row], groups: Sequence[Group]) -> tuple[str | Cell, ...]:
-    """Return the gain of every group outside the plan, for planned rows with a gain; empty without such a group."""
+    """Return the gain of every group of a planned row that is outside the plan; empty without such a group."""
     parts: list[str | Cell] = []
-    for row, own in lines(rows):
+    for name, row in rows.items():
         for group in groups:
-            if group.key.row == own.key.row and answers.outside(group, groups) and summary.primary(group):
-                same = "the same data" if group.key.fingerprint == own.key.fingerprint else "other data"
+            if group.key.row == name and answers.outside(group, groups) and summary.primary(group):
+                same = "the same data" if _same_data(group, row) else f"other data, {group.key.data}"
                 numbers = [str(seed) for seed in summary.gains(group, "dsd", "control")]
                 seeds = f"{'seed' if len(numbers) == 1 else 'seeds'} {formatting.listed(numbers)}"
-                network = planned.network(row).partition(",")[0]
+                network = paper.ROWS[row.wanted.row].network
                 parts += [" "] if parts else []
                 parts += [f"{network} outside the plan, with another recipe on {same} ({seeds}): DSD over control "]
                 parts += [_gain(group, "dsd", "control"), "."]
     return tuple(parts)
+
+
+def _same_data(group: Group, row: Row) -> bool:
+    if row.group:
+        return group.key.fingerprint == row.group.key.fingerprint
+    return group.key.data == row.wanted.data
 
 
 def secondary(rows: Mapping[str, Row]) -> tuple[Text, ...]:
