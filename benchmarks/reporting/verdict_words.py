@@ -53,6 +53,12 @@ def standing(group: Group, rows: Mapping[str, Row]) -> str:
     return _unplanned(group) if group.section == "smoke" else f"none: {_unplanned(group)}"
 
 
+def standings(groups: Sequence[Group]) -> list[str]:
+    """Return the verdict on each group, or why it has none, among these groups alone."""
+    rows = answers.rows(groups)
+    return [standing(group, rows) for group in groups]
+
+
 def sentence(group: Group, rows: Mapping[str, Row]) -> str:
     """Return the verdict on a group, or why it has none, as a sentence without its full stop."""
     row = _planned(group, rows)

@@ -32,7 +32,7 @@ QUIET = "#555555"
 
 _MARKS = {"smoke": "Smoke test: ", "small": "Superseded: ", "custom": "Custom recipe: "}
 
-DRAWING_VERSION = 17
+DRAWING_VERSION = 18
 """Raise this with every change of how figures look, so that `stale` finds figures drawn by older code."""
 
 _SOURCE = "dsd-source"  # the PNG text field with the hash of `source`

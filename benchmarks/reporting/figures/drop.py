@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.analysis import answers, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.records.schema import Record
-from benchmarks.reporting import display_names
+from benchmarks.reporting import display_names, verdict_words
 from benchmarks.reporting.figures import canvas
 from benchmarks.reporting.tables.gate import drops
 
@@ -45,7 +45,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         few = f"{count} {'trial' if count == 1 else 'trials'} of {rows} {'row' if rows == 1 else 'rows'}"
         small = f"{few}. Left out: {left} trials that are superseded or lack the score right after pruning."
         canvas.titled(figure, "Do networks that lose more at pruning gain more in the end?", small)
-        canvas.save(figure, path, canvas.records_of(groups))
+        canvas.save(figure, path, canvas.records_of(groups), verdict_words.standings(groups))
 
 
 def _compared(record: Record) -> bool:

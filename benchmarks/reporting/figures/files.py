@@ -60,8 +60,8 @@ def _wanted(records: Sequence[Record]) -> dict[str, tuple[str, Callable[[Path], 
     rows = answers.rows(groups)
     found: dict[str, tuple[str, Callable[[Path], None]]] = {}
     for name, shown in names.shared(groups).items():
-        stated = forest.verdicts(shown) if name == names.GAINS else []
-        found[name] = canvas.source(canvas.records_of(shown), stated), partial(_SHARED[name], shown)
+        source = canvas.source(canvas.records_of(shown), verdict_words.standings(shown))
+        found[name] = source, partial(_SHARED[name], shown)
     for group in groups:
         for kind in names.kinds(group):
             row = answers.row_of(group, rows) if kind == "curves" else None

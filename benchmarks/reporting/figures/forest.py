@@ -50,7 +50,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
             ax.text(1.03, y, _label(group, row), transform=ax.get_yaxis_transform(), va="center", fontsize=8)
         for y in range(len(groups), len(groups) + len(missing)):
             where = ax.get_yaxis_transform()
-            ax.text(1.03, y, "no trial yet", transform=where, color="#999999", va="center", fontsize=8)
+            ax.text(1.03, y, "no planned trial yet", transform=where, color="#999999", va="center", fontsize=8)
         names = [display_names.network(group) for group in groups]
         ax.set_yticks(range(len(names) + len(missing)), [*names, *missing])
         ax.set_ylim(len(names) + len(missing) - 0.5, -0.5)
@@ -67,13 +67,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         }
         told = " ".join(sentence for sentence, applies in small.items() if applies)
         canvas.titled(figure, "Does DSD beat ordinary training of equal budget?", told)
-        canvas.save(figure, path, canvas.records_of(groups), verdicts(groups))
-
-
-def verdicts(groups: Sequence[Group]) -> list[str]:
-    """Return the verdict on each group, or why it has none."""
-    rows = answers.rows(groups)
-    return [verdict_words.standing(group, rows) for group in groups]
+        canvas.save(figure, path, canvas.records_of(groups), verdict_words.standings(groups))
 
 
 def _label(group: Group, row: Row | None) -> str:
