@@ -4,7 +4,8 @@ Each row is trained with its small-scale recipe, which states how it is reduced.
 the seeds 0 to `seeds` - 1. A row may be re-planned once, and only if its gate failed. Finished trials of the first
 attempt stay in the tables. The commit that a record names contains the plan that its trial follows.
 
-DeepSpeech was re-planned: its first trial failed the gate (see `tasks/librispeech/README.md`). It gets no further plan.
+VGG-16 and DeepSpeech were re-planned: their first trial failed the gate (see the READMEs of `tasks/imagenet` and
+`tasks/librispeech`). They get no further plan.
 
 One row broke this rule: DeepSpeech 2 was planned three times, and its first trial was stopped without a record (see
 `tasks/librispeech/README.md`, Probes). Seed 0 of the third plan, taken alone, fails the gate too. There is no further plan: all ten
@@ -143,7 +144,7 @@ WANTED: tuple[Wanted, ...] = (
         arms=("control", "dsd", "llr", "random"),
         gate=_TOP1,
         examples=_PICTURES,
-        hours=0.8,
+        hours=2.7,
         spread=0.8,
     ),
     Wanted(

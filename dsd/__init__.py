@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 # No module has the name of a public function, because an imported module `dsd.sparse` would shadow the function.
-from dsd.schedule import Constant, Phase, PolynomialDecay, Position, Schedule, StepDecay
+from dsd.schedule import Constant, MultiStepDecay, Phase, PolynomialDecay, Position, Schedule, StepDecay
 
 __version__ = "0.2.0"
 
@@ -47,6 +47,7 @@ __all__ = [
     "Constant",
     "Held",
     "Masks",
+    "MultiStepDecay",
     "Phase",
     "Phases",
     "PolynomialDecay",

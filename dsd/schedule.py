@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal, get_args
 
 PhaseKind = Literal["dense", "sparse", "redense"]
@@ -42,6 +43,24 @@ class StepDecay:
 
 
 @dataclass(frozen=True)
+class MultiStepDecay:
+    """The rate is multiplied by `factor_each` at every milestone, in epochs since the start of the phase."""
+
+    milestones: tuple[float, ...]
+    factor_each: float = 0.1
+
+    def __post_init__(self) -> None:
+        ascending = all(first < second for first, second in pairwise((0.0, *self.milestones)))
+        if not self.milestones or not ascending:
+            raise ValueError(f"MultiStepDecay.milestones must be positive and ascending, got {self.milestones}")
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        """Return the factor of the phase's rate at `epoch` (since the start of the phase)."""
+        # 1e-9: see StepDecay
+        return float(self.factor_each ** sum(epoch / milestone >= 1 - 1e-9 for milestone in self.milestones))
+
+
+@dataclass(frozen=True)
 class PolynomialDecay:
     """The rate falls to zero as (1 - progress) ** power over the phase (Caffe's "poly" policy)."""
 
@@ -65,7 +84,7 @@ class Continued:
         return self.decay.factor(self.start + epoch, self.whole)
 
 
-Decay = Constant | StepDecay | PolynomialDecay | Continued
+Decay = Constant | StepDecay | MultiStepDecay | PolynomialDecay | Continued
 
 
 @dataclass(frozen=True)

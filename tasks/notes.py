@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dsd.schedule import Constant, Decay, PolynomialDecay, StepDecay
+from dsd.schedule import Constant, Decay, MultiStepDecay, PolynomialDecay, StepDecay
 from tasks.recipe import Recipe
 
 _PLAIN = {"nesterov": "Nesterov's rule", "lr": "rate", "eps": "epsilon"}
@@ -70,6 +70,8 @@ def decay(rule: Decay) -> str:
         return "none"
     if isinstance(rule, StepDecay):
         return f"times {rule.factor_each:.4g} every {rule.every:.4g} epochs"
+    if isinstance(rule, MultiStepDecay):
+        return f"times {rule.factor_each:.4g} after {', '.join(f'{epoch:.4g}' for epoch in rule.milestones)} epochs"
     assert isinstance(rule, PolynomialDecay)
     return f"to zero, polynomial of power {rule.power:g}"
 

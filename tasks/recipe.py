@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dsd.schedule import Phase, Schedule, StepDecay
+from dsd.schedule import MultiStepDecay, Phase, Schedule, StepDecay
 
 LATER = "later"
 """Metadata key of a field that was added after the first records. Hashes and records omit the field if it has its default."""
@@ -122,6 +122,8 @@ def scaled(schedule: Schedule, factor: float, lr_factor: float) -> Schedule:
         decay = phase.decay
         if isinstance(decay, StepDecay):
             decay = dataclasses.replace(decay, every=decay.every * factor)
+        elif isinstance(decay, MultiStepDecay):
+            decay = dataclasses.replace(decay, milestones=tuple(epoch * factor for epoch in decay.milestones))
         return dataclasses.replace(phase, epochs=phase.epochs * factor, lr=phase.lr * lr_factor, decay=decay)
 
     return Schedule(tuple(shrink(phase) for phase in schedule))

@@ -9,10 +9,11 @@ from benchmarks.arms.arm import dense_schedule
 from benchmarks.arms.registry import ARMS, arm_plan
 from benchmarks.audit.check import NotApplicableError
 from benchmarks.records.schema import PhaseResult, Record
-from dsd.schedule import Constant, Phase, PolynomialDecay, Schedule, StepDecay
+from dsd.schedule import Constant, MultiStepDecay, Phase, PolynomialDecay, Schedule, StepDecay
 from tasks.recipe import Recipe, RmsProp, Sgd
 
-_TYPES = {kind.__name__: kind for kind in (Recipe, Schedule, Phase, Constant, StepDecay, PolynomialDecay, Sgd, RmsProp)}
+_DECAYS = (Constant, StepDecay, MultiStepDecay, PolynomialDecay)
+_TYPES = {kind.__name__: kind for kind in (Recipe, Schedule, Phase, *_DECAYS, Sgd, RmsProp)}
 
 
 def recipe_of(record: Record) -> Recipe:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import rows
 from benchmarks.arms import registry
 from benchmarks.arms.registry import arm_plan
-from tasks.recipe import SCALES
+from tasks.recipe import SCALES, scaled
 
 BLOCK_TORCH = """
 import sys
@@ -99,6 +99,16 @@ def test_hashes_tell_recipes_apart_and_ignore_prose() -> None:
         != row.recipe("small").hash()
         == row.recipe("small", lr_factor=1).hash()
     )
+
+
+def test_a_shorter_schedule_keeps_the_shares_at_which_its_rates_fall() -> None:
+    phases = rows.row("imagenet_vgg16").recipe("small").schedule
+    for whole, half in zip(phases, scaled(phases, 0.5, 1.0), strict=True):
+        assert half.epochs == whole.epochs / 2
+        for share in (0, 0.49, 0.51, 0.66, 0.67, 0.83, 0.84, 0.99):
+            factor = whole.decay.factor(share * whole.epochs, whole.epochs)
+            assert half.decay.factor(share * half.epochs, half.epochs) == factor
+            assert factor == pytest.approx(0.1 ** sum(share >= drop for drop in (1 / 2, 2 / 3, 5 / 6)))
 
 
 def test_a_factor_multiplies_every_rate() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from dsd import Constant, Phase, PolynomialDecay, Schedule, StepDecay
+from dsd import Constant, MultiStepDecay, Phase, PolynomialDecay, Schedule, StepDecay
 
 VGG = Schedule(
     (
@@ -39,6 +39,25 @@ def test_step_decay_is_not_a_hair_late_at_any_number_of_steps(steps_per_epoch: i
         at = 30 * drops * steps_per_epoch
         assert schedule.at(at - 1, steps_per_epoch).lr == pytest.approx(0.1 ** (drops - 1))
         assert schedule.at(at, steps_per_epoch).lr == pytest.approx(0.1**drops)
+
+
+@pytest.mark.parametrize("steps_per_epoch", [3, 7, 117, 1000])
+def test_multi_step_decay_falls_at_each_milestone(steps_per_epoch: int) -> None:
+    schedule = Schedule(
+        (Phase("dense", 6, 1.0, MultiStepDecay((2, 5), 0.5)), Phase("dense", 3, 4.0, MultiStepDecay((1,))))
+    )
+    for start, rate, before in ((2, 0.5, 1.0), (5, 0.25, 0.5), (6, 4.0, 0.25), (7, 0.4, 4.0)):
+        assert schedule.at(start * steps_per_epoch - 1, steps_per_epoch).lr == pytest.approx(before)
+        assert schedule.at(start * steps_per_epoch, steps_per_epoch).lr == pytest.approx(rate)
+    assert schedule.at(9 * steps_per_epoch - 1, steps_per_epoch).lr == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("steps_per_epoch", [3, 49, 117, 5005])
+def test_multi_step_decay_at_thirds_is_not_a_hair_late(steps_per_epoch: int) -> None:
+    schedule = Schedule((Phase("dense", 18, 1.0, MultiStepDecay((18 / 3, 18 * 2 / 3))),))
+    for drops, epoch in ((1, 6), (2, 12)):
+        assert schedule.at(epoch * steps_per_epoch - 1, steps_per_epoch).lr == pytest.approx(0.1 ** (drops - 1))
+        assert schedule.at(epoch * steps_per_epoch, steps_per_epoch).lr == pytest.approx(0.1**drops)
 
 
 def test_polynomial_decay_starts_whole_and_ends_at_zero() -> None:
@@ -85,6 +104,9 @@ def test_a_schedule_that_makes_no_sense_is_refused() -> None:
         Schedule((Phase("dense", 1, 0.1), Phase("redense", 1, 0.1)))
     with pytest.raises(ValueError, match=r"StepDecay\.every must be positive, got 0"):
         StepDecay(every=0)
+    for milestones in ((), (0.0, 1.0), (2.0, 1.0), (1.0, 1.0)):
+        with pytest.raises(ValueError, match=r"MultiStepDecay\.milestones must be positive and ascending, got \("):
+            MultiStepDecay(milestones)
     with pytest.raises(ValueError, match="steps_per_epoch must be positive, got 0"):
         VGG.boundaries(0)
     for step in (-1, 93_250):

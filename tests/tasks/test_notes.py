@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from benchmarks.rows import ROWS
+from dsd.schedule import Constant, Decay, MultiStepDecay, PolynomialDecay, StepDecay
 from tasks import notes
 from tasks.recipe import SCALES, Scale, Sgd
 
@@ -55,6 +56,19 @@ def test_what_reduced_recipes_used_to_print_of_the_published_one_is_gone() -> No
     assert f"momentum {speech.optimizer.momentum:g} (published: 0.99)" in " ".join(speech.notes)
     small = ROWS["imagenet_resnet18"].recipe("small")
     assert not any("jitter" in line and "fb.resnet" in line for line in small.notes)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Constant(), "none"),
+        (StepDecay(2.5, 1 / 1.2), "times 0.8333 every 2.5 epochs"),
+        (MultiStepDecay((37, 148 / 3)), "times 0.1 after 37, 49.33 epochs"),
+        (PolynomialDecay(), "to zero, polynomial of power 0.5"),
+    ],
+)
+def test_every_decay_has_words(rule: Decay, words: str) -> None:
+    assert notes.decay(rule) == words
 
 
 def test_a_field_of_the_recipe_is_never_hidden_by_one_of_its_parts() -> None:
