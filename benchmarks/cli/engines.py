@@ -103,8 +103,11 @@ def run_all(queue: Queue, given: Evidence, inline: bool) -> int:
         for planned in pulled():
             one = as_trial(planned, queue.resources, queue.out)
             by_trial[one] = planned
-            say(f"{planned.title}: {'starts' if given.backend == 'local' else 'submitted'}, log {one.log}")
+            if given.backend == "local":
+                say(f"{planned.title}: starts, log {one.log}")
             yield one
+            if given.backend != "local":
+                say(f"{planned.title}: submitted, log {one.log}")
 
     def engine() -> Iterator[tuple[Planned, int]]:
         gpus = gpus_for(queue.resources, given.jobs) if given.backend == "local" else []
@@ -166,7 +169,8 @@ def _ending(result: Result) -> str:
     )
     where = f" on {result.host}" if result.host else ""
     starts = f", started {result.starts} times" if result.starts > 1 else ""
-    return f"{result.trial.title}: {how}{where} after {duration(result.seconds)}{starts}"
+    what = result.reason or f"{how}{where} after {duration(result.seconds)}"
+    return f"{result.trial.title}: {what}{starts}"
 
 
 def _time(hours: float | None) -> str:

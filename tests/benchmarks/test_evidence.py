@@ -195,6 +195,11 @@ def test_several_trials_at_a_time_are_each_asked_for_once(
     ]
 
 
+def test_a_trial_without_a_result_of_its_command_is_reported_with_the_reason(tmp_path: Path) -> None:
+    lost = Result(Trial("ResNet-18 seed 0", (), tmp_path / "log"), -9, 4, "", 0.0, "job 7 was lost (TIMEOUT)")
+    assert engines._ending(lost) == "ResNet-18 seed 0: job 7 was lost (TIMEOUT), started 4 times"
+
+
 @pytest.mark.usefixtures("no_priority")
 def test_an_interrupted_trial_ends_the_command_with_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:
