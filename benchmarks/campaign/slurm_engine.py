@@ -134,7 +134,7 @@ def _job(submitit: Any, executor: Any, trial: Trial, options: Mapping[str, Any])
     try:
         return executor.submit(Job(trial))
     except submitit.core.utils.FailedJobError as error:
-        raise ValueError(f"{trial.title}: {str(error).strip()}") from error
+        raise ValueError(f"{trial.title}: {'; '.join(str(error).strip().splitlines())}") from error
 
 
 def _queued(submitit: Any, folder: Path) -> dict[tuple[str, ...], Any]:

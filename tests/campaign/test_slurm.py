@@ -83,13 +83,13 @@ def test_a_job_asks_for_what_its_trial_needs_and_for_the_options_in_the_file(slu
     [
         (24.0, {"partitoin": "cpu"}, r"\[slurm\]: Unknown argument 'partitoin'"),
         (0.1, {}, r"time_limit_hours 0\.1: at least 0\.12, because Slurm asks a job to save 300 seconds"),
-        (24.0, {"partition": "none"}, r"trial: sbatch: error: invalid partition specified: none$"),
+        (24.0, {"partition": "none"}, r"^trial: sbatch: invalid partition: none; sbatch: failed$"),
     ],
 )
 def test_what_slurm_cannot_do_is_an_error(
     slurm: Path, tmp_path: Path, hours: float, options: dict[str, str], message: str
 ) -> None:
-    (slurm / "refused").write_text("sbatch: error: invalid partition specified: none\n")
+    (slurm / "refused").write_text("sbatch: invalid partition: none\nsbatch: failed\n")
     with pytest.raises(ValueError, match=message):
         list(results(script(tmp_path, "", resources=Resources(time_limit_hours=hours)), tmp_path, **options))
     assert jobs(slurm) == 0
