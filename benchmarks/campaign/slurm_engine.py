@@ -20,7 +20,19 @@ SAVING_SECONDS = 300
 _STARTING_SECONDS = 120  # a job must get further than its start; Slurm may send the signal 60 seconds too early
 _REQUEUES = 1000  # more than a trial needs
 _TICK = 1.0  # seconds between looks for results
-_ASK = 60.0  # seconds between questions to Slurm, which knows of jobs that ended without a result
+_ASK = 60.0  # seconds between calls of squeue
+_GONE = "UNKNOWN"  # the state of a job that Slurm has forgotten; it forgets jobs five minutes after their end
+_ENDED = {
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "TIMEOUT",
+}
 
 
 class Job:
@@ -51,6 +63,37 @@ class Job:
 
     def _started(self, running: Running) -> None:
         self._running = running
+
+
+class States:
+    """The states of this user's jobs, as squeue gives them. It stands in for submitit's watcher, which needs Slurm's accounting."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, str] = {}
+        self._asked = -math.inf
+
+    def register_job(self, job_id: str) -> None:
+        """Count a job that was just submitted as waiting."""
+        self._states.setdefault(job_id, "PENDING")
+
+    def get_state(self, job_id: str, mode: str = "standard") -> str:
+        """Return the state of a job."""
+        if time.monotonic() - self._asked >= _ASK:
+            self._asked = time.monotonic()
+            states = self.ask()
+            self._states = self._states if states is None else states
+        return self._states.get(job_id, _GONE)
+
+    def is_done(self, job_id: str, mode: str = "standard") -> bool:
+        """Return whether a job has ended for good."""
+        return self.get_state(job_id) in (*_ENDED, _GONE)
+
+    @staticmethod
+    def ask() -> dict[str, str] | None:
+        """Return the states of all jobs that Slurm still knows; None if it does not answer, as during a restart."""
+        words = ("squeue", "--noheader", "--format=%A %T", "--states=all", f"--user={os.getuid()}")
+        answer = subprocess.run(words, capture_output=True, text=True, check=False)
+        return dict(line.split() for line in answer.stdout.splitlines()) if answer.returncode == 0 else None
 
 
 @dataclass(frozen=True)
@@ -84,15 +127,12 @@ def submit(
     executor = submitit.AutoExecutor(
         folder, cluster=cluster, slurm_max_num_timeout=_REQUEUES, local_max_num_timeout=_REQUEUES
     )
+    submitit.SlurmJob.watcher = States()
     queued = _queued(submitit, folder) if executor.cluster == "slurm" else {}
     waiting = [
         _Submitted(queued.get(trial.command) or _job(submitit, executor, trial, options), trial, 1) for trial in trials
     ]
-    asked = time.monotonic()
     while waiting:
-        if time.monotonic() - asked > _ASK:
-            waiting[0].job.done(force_check=True)  # asks about all jobs
-            asked = time.monotonic()
         for one in list(waiting):
             if not one.job.done():
                 continue
@@ -139,9 +179,8 @@ def _job(submitit: Any, executor: Any, trial: Trial, options: Mapping[str, Any])
 
 def _queued(submitit: Any, folder: Path) -> dict[tuple[str, ...], Any]:
     """Return the jobs of earlier calls that are in Slurm's queue, by the command of their trial."""
-    ask = ("squeue", "--noheader", "--format=%A", "--states=PENDING,RUNNING,SUSPENDED", f"--user={os.getuid()}")
-    numbers = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.split()
-    jobs = [submitit.SlurmJob(folder, number) for number in numbers]
+    states = States.ask() or {}
+    jobs = [submitit.SlurmJob(folder, number) for number, state in states.items() if state not in _ENDED]
     return {job.submission().function.trial.command: job for job in jobs if job.paths.submitted_pickle.exists()}
 
 
