@@ -127,7 +127,8 @@ def submit(
     executor = submitit.AutoExecutor(
         folder, cluster=cluster, slurm_max_num_timeout=_REQUEUES, local_max_num_timeout=_REQUEUES
     )
-    submitit.SlurmJob.watcher = States()
+    slurm_job: Any = submitit.SlurmJob
+    slurm_job.watcher = States()
     queued = _queued(submitit, folder) if executor.cluster == "slurm" else {}
     waiting = [
         _Submitted(queued.get(trial.command) or _job(submitit, executor, trial, options), trial, 1) for trial in trials
