@@ -5,6 +5,7 @@ The publishers state no checksums. The checksums here are those of the files tha
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +21,8 @@ class Source:
     Attributes:
         name: the name of the file or folder in the folder given by `--from`.
         url: where it is published. `commit` is the version, if it is in git.
-        get: the commands that download it, or where to apply for it.
+        get: the commands that download it, or unpack it after applying for it at `url`.
+        form: whether one must apply for it.
         measured: the SHA-256 of our copy: of the file, or of all recordings (`tasks.librispeech.prepare.recordings_digest`).
     """
 
@@ -30,6 +32,12 @@ class Source:
     get: str
     commit: str = ""
     measured: str = ""
+    form: bool = False
+
+    @property
+    def how(self) -> str:
+        """How to get it, in words."""
+        return f"apply at {self.url}, then {self.get}" if self.form else self.get
 
 
 @dataclass(frozen=True)
@@ -114,8 +122,8 @@ DATASETS: dict[Name, Dataset] = {
                 name="Flicker8k_Dataset and Flickr8k_text",
                 url="https://forms.illinois.edu/sec/1713398",
                 licence="non-commercial research",
-                get="apply at https://forms.illinois.edu/sec/1713398, then"
-                " unzip -q Flickr8k_Dataset.zip && unzip -q Flickr8k_text.zip",
+                get="unzip -q Flickr8k_Dataset.zip && unzip -q Flickr8k_text.zip",
+                form=True,
             ),
         ),
         exact=False,
@@ -124,6 +132,21 @@ DATASETS: dict[Name, Dataset] = {
     ),
 }
 """Name, as given to `prepare`, to data set."""
+
+
+def prepared(name: str, source: str) -> tuple[Dataset, str] | None:
+    """Return the data set that `prepare` makes under a name in data/, and the command; None if it makes none of this name.
+
+    `source` is the folder with its downloads.
+    """
+    for known, dataset in DATASETS.items():
+        pattern = re.escape(dataset.made).replace(re.escape("{snr}"), r"(?P<sign>minus)?(?P<snr>\d+)")
+        if found := re.fullmatch(pattern, name):
+            noise = found.groupdict()
+            ratio = f" --snr {'-' if noise['sign'] else ''}{noise['snr']}" if noise else ""
+            return dataset, f"python -m benchmarks prepare {known} --from {source}{ratio}"
+    return None
+
 
 Use = tuple[Scale, float]
 """The scale of the recipe, and the share of training examples. `small` tests on training pictures that it does not train on."""
@@ -135,7 +158,8 @@ PLANNED: dict[str, dict[Use, str]] = {
         ("paper", 0.25): "ca16dc0971286cb0",  # in the records of suite 0.1
     },
     "noisy-digits-0db": {("small", 1.0): "29db07415aaf360a"},
-    "noisy-digits-10db": {("small", 1.0): "d55e6a37b5bcefa3"},
+    "noisy-digits-5db": {("small", 1.0): "05dde24898ddc49f"},
+    "noisy-digits-10db": {("small", 1.0): "d55e6a37b5bcefa3"},  # DeepSpeech's first plan
     "squeezenet1_0-imagenet-pruned.safetensors": {
         ("small", 1.0): "6db7ae0e435e7296b99886e64b31ddafff98e08e83f9f1ae709e37105d92b0d8"
     },

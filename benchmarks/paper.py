@@ -1,8 +1,8 @@
 """All numbers that the paper published for our seven rows, with their sources. Uses only the standard library.
 
 Han et al., *DSD: Dense-Sparse-Dense Training for Deep Neural Networks*, ICLR 2017, arXiv 1607.04381. Every figure has a mark:
-P read in the paper's text, Z read in the authors' model zoo, D computed from such figures, M from memory. An M figure is shown as
-unverified, and no result may depend on it.
+P read in the paper's text, Z read in the authors' model zoo, D computed from such figures, M from memory. Pages mark an M figure,
+and no result may depend on it.
 """
 
 from __future__ import annotations

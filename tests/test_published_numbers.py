@@ -25,6 +25,8 @@ from tests.recount import (
     Record,
     both,
     check,
+    conditions,
+    failed,
     gains,
     gate,
     groups,
@@ -81,6 +83,36 @@ def test_the_seeds_that_are_not_run() -> None:
             assert [seed for one in ends for seed in range(one[0], one[-1] + 1)] == missing
         (time,) = re.findall(rf"{len(missing)} trials? left, about ({NUMBER}) h", said[1])
         check(time, [len(missing) * (_hours()[row] or _factor() * hours)], row)
+
+
+def test_what_a_failed_gate_needs_from_the_other_seeds() -> None:
+    page = plain(FRONT["results/README.md"].read_text(encoding="utf-8"))
+    part = page.split("## What would resolve the rest")[1].split("\n## ")[0]
+    words = re.compile(
+        rf"For \*(.*?)\* to hold over all (\d+) seeds, the [^;]*? must (?:average|be) (?:at most|at least|between) ({NUMBER}"
+        rf"(?: and {NUMBER})?) (?:over the other (\d+)|in the other seed); it is ({NUMBER}) so far"
+        rf"(?:\. Over (?:(\S+)'s|these) (\d+) seeds, the standard deviation is ({NUMBER}), "
+        r"so more seeds are unlikely to change this)?"
+    )
+    networks = {network: row for row, (network, *_) in PLAN.items()}
+    for row, (network, seeds, *_) in PLAN.items():
+        said = re.search(rf"\*\*{re.escape(network)}(?:,[^*]*)?\*\* (.*)", part)
+        told = {match[1]: match for match in words.finditer(said[1])} if said else {}
+        have = len({one["seed"] for one in both(row) if one["seed"] < seeds})
+        assert set(told) == (set(failed(row)) if 0 < have < seeds else set()), row
+        for name, match in told.items():
+            values, low, high = conditions(row)[name]
+            left = seeds - have
+            ends = [(seeds * end - sum(values)) / left for end in (low, high) if math.isfinite(end)]
+            check(match[3], ends, f"{row}: {name}")
+            check(f"{match[2]} {match[4] or 1} {match[5]}", [seeds, left, float(np.mean(values))], f"{row}: {name}")
+            gap = max(float(np.mean(values)) - high, low - float(np.mean(values)))
+            if match[7]:
+                others = conditions(networks[match[6]] if match[6] else row)[name][0]
+                spread = float(np.std(others, ddof=1))
+                check(f"{match[7]} {match[8]}", [len(others), spread], f"{row}: spread of {name}")
+                assert len(others) >= 3
+                assert gap > 3 * spread * math.sqrt(1 / have + 1 / left)
 
 
 def _gain(trials: list[Record]) -> list[float]:
@@ -195,6 +227,7 @@ def test_the_secondary_gains(name: str) -> None:
         "control over D": ("control", "dense"),
         "LLR over D": ("llr", "dense"),
         "DSD over LLR": ("dsd", "llr"),
+        "control over LLR": ("control", "llr"),
     }
     for row in listed:
         line, trials = lines[PLAN[row][0]], both(row)
@@ -205,10 +238,12 @@ def test_the_secondary_gains(name: str) -> None:
             check("" if line[heading] == "-" else line[heading], expected, f"{row}: {heading}")
     for row, others in _outside().items():
         for group in others:
-            seeds = " and ".join(str(one["seed"]) for one in group)
+            seeds, data = " and ".join(str(one["seed"]) for one in group), group[0]["data"]
+            same = bool(both(row)) and planned(row)[0]["data"]["fingerprint"] == data["fingerprint"]
+            where = "the same data" if same else f"other data, {data['name']}"
             told = re.findall(
-                rf"{re.escape(PLAN[row][0])} outside the plan, with another recipe on the same data "
-                rf"\(seeds? {seeds}\): DSD over control (.*?)\.(?: |\n)",
+                rf"{re.escape(PLAN[row][0])} outside the plan, with another recipe on {where} \(seeds? {seeds}\): DSD over control "
+                r"(.*?)\.(?: |\n)",
                 part,
             )
             assert len(told) == 1, row
@@ -217,13 +252,12 @@ def test_the_secondary_gains(name: str) -> None:
 
 
 def _outside() -> dict[str, list[list[Record]]]:
-    """Return by planned row with trials its groups of results at small scale that are not planned."""
+    """Return by planned row its groups of results at small scale that are not planned."""
     found: dict[str, list[list[Record]]] = {}
     for group in groups():
         row = group[0]["row"]
         small = group[0]["scale"] == "small" and is_result(group) and bool(gains(group, "dsd", "control"))
-        if small and both(row) and [one["id"] for one in group] != [one["id"] for one in planned(row)]:
-            assert {one["data"]["fingerprint"] for one in group} == {planned(row)[0]["data"]["fingerprint"]}
+        if small and row in PLAN and [one["id"] for one in group] != [one["id"] for one in planned(row)]:
             found.setdefault(row, []).append(group)
     return found
 

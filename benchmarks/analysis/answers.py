@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from benchmarks import paper
 from benchmarks.analysis import gate, summary, verdicts
 from benchmarks.analysis.groups import Group
-from benchmarks.analysis.verdicts import Answer, ClaimAnswer, Evidence
+from benchmarks.analysis.verdicts import Answer, Evidence, Reason
+from benchmarks.datasets import prepared
 from benchmarks.evidence_plan import PLANNED, WANTED, Wanted
 from benchmarks.paper import Claim
 from benchmarks.records.schema import Record
@@ -24,14 +25,6 @@ from benchmarks.statistics.random_effects import Pool
 
 BEAM = "beam20_bleu4"
 """BLEU-4 of captions from beam search of width 20. Records do not store those captions."""
-
-CLAIMS: Mapping[ClaimAnswer, str] = {
-    "reached": "claim reached",
-    "not excluded": "claim not excluded",
-    "excluded": "claim excluded",
-    "half excluded": "even half the claim excluded",
-}
-"""The answers on the claim in words."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +63,14 @@ class Row:
         return sum(record.seed < self.wanted.seeds for record in self.records)
 
     @property
-    def lacks(self) -> str | None:
-        """What is missing for a verdict; None if there is a verdict."""
-        if self.group is None:
-            return f"no trial; {self.outside} outside the plan" if self.outside else "no trial"
-        return self.answer.missing if self.records else summary.missing(self.group)
+    def left(self) -> int:
+        """The number of planned seeds without a finished trial of DSD and control."""
+        return self.wanted.seeds - self.have
 
     @property
-    def verdict(self) -> str:
-        """The two answers in words, or why there are none."""
-        if self.lacks is None and self.answer.claim:
-            return f"{CLAIMS[self.answer.claim]}; {self.answer.direction}"
-        return f"none yet ({self.lacks})" if self.have < self.wanted.seeds else f"none: {self.lacks}"
+    def lacks(self) -> tuple[Reason, ...]:
+        """Why there is no verdict; empty if there is one."""
+        return (Reason("no gain"),) if self.group and not self.records else self.answer.missing
 
     @property
     def control(self) -> float | None:
@@ -144,6 +133,19 @@ def outside(group: Group, groups: Sequence[Group]) -> bool:
     return group.section == "regime" and (wanted is None or _group(wanted, groups) is not group)
 
 
+def plan_beside(group: Group) -> Wanted | None:
+    """Return the plan of a row, for a group of it that is at small scale and not planned; otherwise None.
+
+    None also if the gate's thresholds are for other data. Noisy digits at another ratio of speech to noise have the same words.
+    """
+    plan = PLANNED.get(group.key.row)
+    if plan is None or group.section != "regime" or wanted_of(group) is not None or group.key.subset != 1.0:
+        return None
+    made, planned = prepared(group.key.data, ""), prepared(plan.data, "")
+    alike = made is not None and planned is not None and made[0] is planned[0]
+    return plan if alike or group.key.data == plan.data else None
+
+
 def gate_of(records: Sequence[Record], wanted: Wanted) -> gate.Result | None:
     """Return the gate's result on the trials; None without trials, or if one lacks D's curve or the control."""
     complete = all(record.dense and record.dense.curve and "control" in record.arms for record in records)
@@ -160,15 +162,6 @@ def pooled(rows: Mapping[str, Row]) -> Pool | None:
 def row_of(group: Group, rows: Mapping[str, Row]) -> Row | None:
     """Return the planned row of a group's trials; None if they are not in the plan."""
     return next((row for row in rows.values() if row.group is group), None)
-
-
-def standing(group: Group, rows: Mapping[str, Row]) -> str:
-    """Return the verdict on a group in a few words, or why it has none."""
-    reasons = {"smoke": "smoke test only", "custom": "none: custom recipe", "small": "none: superseded"}
-    row = row_of(group, rows)
-    if group.section in reasons or row is None:
-        return reasons.get(group.section, "none: not in the plan")
-    return row.verdict
 
 
 def _group(wanted: Wanted, groups: Sequence[Group]) -> Group | None:

@@ -135,11 +135,9 @@ def relative(group: Group) -> float | None:
     return 100 * sum(over.values()) / sum(before) if before and sum(before) > 0 else None
 
 
-def missing(group: Group) -> str:
-    """Return what is missing for the primary figure: an arm, or a trial that has both arms."""
-    lacking = [name for name in ("dsd", "control") if not any(name in record.arms for record in group.records)]
-    names = {"dsd": "DSD", "control": "control"}
-    return f"no {' or '.join(names[name] for name in lacking)} arm" if lacking else "no trial with DSD and control arm"
+def missing(group: Group) -> tuple[str, ...]:
+    """Return which arms of the primary figure no trial has. It can be empty although no trial has both."""
+    return tuple(name for name in ("dsd", "control") if not trials(group, name))
 
 
 def measured(group: Group, arm: str = "dsd", over: str = "control") -> Measured | None:

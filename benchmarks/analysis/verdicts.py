@@ -9,8 +9,7 @@ Neither answer is given unless the row's gate holds and it has exactly its plann
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +27,25 @@ FAMILY = tuple(PLANNED)
 
 ClaimAnswer = Literal["reached", "not excluded", "excluded", "half excluded"]
 Direction = Literal["DSD better", "DSD worse", "no difference shown"]
+Lack = Literal[
+    "no trial",
+    "no gain",
+    "gate not computed",
+    "gate fails",
+    "too few seeds planned",
+    "seeds not run",
+    "seeds not planned",
+    "seeds trained more than once",
+]
+"""The kinds of reasons why a row has no verdict. "no gain": no trial has both DSD and the control."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason why a row has no verdict, and the seeds that it is about, in order."""
+
+    lack: Lack
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,12 +72,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answers for a row. `missing` says why there is no verdict; gain and share are reported anyway.
+    """The answers for a row. `missing` says why there is no verdict, or is empty. Gain and share are reported anyway.
 
     `p` is the two-sided p-value of "no difference", `p_holm` the adjusted one. Without a verdict both are None, and p counts as 1.
     """
 
-    missing: str | None
+    missing: tuple[Reason, ...]
     gain: Crossed | None = None
     share: Relative | None = None
     claim: ClaimAnswer | None = None
@@ -73,38 +91,30 @@ def effects(rows: Mapping[str, Evidence], answers: Mapping[str, Answer]) -> list
     return [
         Effect(name, answer.share.share / rows[name].claim.share, answer.share.error / rows[name].claim.share)
         for name, answer in answers.items()
-        if answer.missing is None and answer.share is not None
+        if not answer.missing and answer.share is not None
     ]
 
 
 def missing(
     gate: bool | None, seeds: Collection[int], planned: Collection[int], repeated: Collection[int] = ()
-) -> str | None:
-    """Return what is missing for a verdict (gate, planned seeds or both); None if nothing is."""
-    lacking = []
-    absent = sorted(set(planned) - set(seeds))
+) -> tuple[Reason, ...]:
+    """Return what is missing for a verdict (gate, planned seeds or both); empty if nothing is."""
+    found: list[Reason] = []
     if not gate:
-        lacking.append("gate not computed" if gate is None else f"gate does not hold{' so far' if absent else ''}")
+        found.append(Reason("gate not computed" if gate is None else "gate fails"))
     if len(set(planned)) < LEAST_SEEDS:
-        lacking.append(f"{len(set(planned))} seeds planned, {LEAST_SEEDS} needed")
-    elif absent:
-        lacking.append(f"{_seeds(absent)} not run")
-    if extra := sorted(set(seeds) - set(planned)):
-        lacking.append(f"seeds not planned: {', '.join(map(str, extra))}")
+        found.append(_reason("too few seeds planned", planned))
+    elif absent := set(planned) - set(seeds):
+        found.append(_reason("seeds not run", absent))
+    if extra := set(seeds) - set(planned):
+        found.append(_reason("seeds not planned", extra))
     if repeated:
-        lacking.append(f"seeds trained more than once: {', '.join(map(str, sorted(repeated)))}")
-    return "; ".join(lacking) or None
+        found.append(_reason("seeds trained more than once", repeated))
+    return tuple(found)
 
 
-def _seeds(numbers: Sequence[int]) -> str:
-    """Return "seed 4", "seeds 3 and 4", "seeds 1 to 4" or "seeds 0, 2 to 4 and 6". `numbers` increase."""
-    parts: list[str] = []
-    for _, run in itertools.groupby(enumerate(numbers), key=lambda one: one[1] - one[0]):
-        chosen = [number for _, number in run]
-        parts += [f"{chosen[0]} to {chosen[-1]}"] if len(chosen) > 2 else map(str, chosen)
-    *first, last = parts
-    named = f"{', '.join(first)} and {last}" if first else last
-    return f"seed{'s' if len(numbers) > 1 else ''} {named}"
+def _reason(lack: Lack, seeds: Collection[int]) -> Reason:
+    return Reason(lack, tuple(sorted(set(seeds))))
 
 
 def claim_answer(measured: Measured, share: float) -> ClaimAnswer:
@@ -144,7 +154,7 @@ def answers(rows: Mapping[str, Evidence], family: Collection[str] = FAMILY) -> d
     p_values = {name: 1.0 if answer.missing or not answer.gain else answer.gain.p for name, answer in result.items()}
     adjusted = intervals.holm(list(p_values.values()))
     for (name, answer), p_holm in zip(tuple(result.items()), adjusted, strict=True):
-        if answer.missing is None and answer.gain is not None:
+        if not answer.missing and answer.gain is not None:
             result[name] = dataclasses.replace(
                 answer,
                 claim=claim_answer(rows[name].measured, rows[name].claim.share),
@@ -157,6 +167,6 @@ def answers(rows: Mapping[str, Evidence], family: Collection[str] = FAMILY) -> d
 
 def _without_verdict(row: Evidence | None) -> Answer:
     if row is None:
-        return Answer("no trials")
+        return Answer((Reason("no trial"),))
     lacking = missing(row.gate, row.seeds, row.planned, row.repeated)
     return Answer(lacking, contrast(row.measured), relative(row.measured))

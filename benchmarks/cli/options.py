@@ -117,7 +117,7 @@ class Evidence:
     """Run the planned trials that are missing from the published results, the most informative per hour first."""
 
     data: Folder = Path("data")
-    """The folder with the data sets that `prepare` makes: tiny-imagenet-50, flickr8k, noisy-digits-0db, noisy-digits-10db and
+    """The folder with the data sets that `prepare` makes: tiny-imagenet-50, flickr8k, noisy-digits-0db, noisy-digits-5db and
     squeezenet1_0-imagenet-pruned.safetensors."""
     plan: bool = False
     """Only show the finished trials, the trials left and their cost."""

@@ -46,7 +46,7 @@ def prepare(options: Prepare) -> int:
         with bars() as bar:
             whole(target, lambda path: _make(options, path, dataset, progress(bar)))
     except ValueError as error:
-        sources = "".join(f"\n  {one.name} ({one.url}, {one.licence}): {one.get}" for one in dataset.sources)
+        sources = "".join(f"\n  {one.name} ({one.url}, {one.licence}): {one.how}" for one in dataset.sources)
         raise ValueError(f"{error}\ndownload:{sources}") from error
     say(f"made {target}")
     return _compare(dataset, name, target)

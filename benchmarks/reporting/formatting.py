@@ -10,6 +10,7 @@ from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import Average
 from benchmarks.records.schema import Record
 from benchmarks.reporting.document import NONE, Cell
+from benchmarks.reporting.wording import FROM_MEMORY
 from benchmarks.statistics.crossed import Crossed
 from benchmarks.statistics.intervals import Paired
 
@@ -75,10 +76,10 @@ def p_value(p: float | None) -> str:
 
 
 def paper_cell(figure: paper.Figure | None) -> str:
-    """Return a published figure, marked *unverified* if we could not read it in a source."""
+    """Return a published figure, with a mark if it was not read in a source."""
     if figure is None:
         return NONE
-    return number(figure.value) if figure.verified else f"{number(figure.value)} *unverified*"
+    return number(figure.value) if figure.verified else f"{number(figure.value)} {FROM_MEMORY}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from benchmarks import paper
 from benchmarks.analysis import answers, example_outputs, summary
 from benchmarks.analysis.groups import Group, Section
 from benchmarks.analysis.results import Results
-from benchmarks.reporting import display_names, formatting, group_names, wording
+from benchmarks.reporting import display_names, formatting, group_names, verdict_words, wording
 from benchmarks.reporting.document import (
     Block,
     Bullets,
@@ -36,6 +36,7 @@ from benchmarks.reporting.tables import (
     overview,
     planned,
     readings,
+    remaining,
     sensitivity,
 )
 from benchmarks.reporting.tables import run_summary as ending
@@ -88,24 +89,24 @@ def headline(results: Results, brief: bool = False) -> Document:
         return (Paragraph(("No result on real data yet: see ", rest, ".")),)
     rows, groups = results.rows, results.groups
     shown: list[Block] = [Bullets(planned.explanation(rows))]
-    if readings.lines(rows):
-        beside = readings.outside(rows, groups)
-        listed = readings.with_intervals(rows) if brief else rows
-        if listed:
-            shown += [Paragraph(readings.TITLE), readings.table(listed)]
-        if brief:
-            shown.append(Paragraph((*beside, *([" "] if beside else []), f"{readings.REST} ", rest, ".")))
-        else:
-            shown += [*([Paragraph(beside)] if beside else []), Bullets(readings.secondary(rows))]
-    return (planned.answered(rows, groups), *_figure(results, names.GAINS), planned.table(rows), *shown)
+    beside, listed = readings.outside(rows, groups), readings.with_intervals(rows) if brief else rows
+    if readings.lines(listed):
+        shown += [Paragraph(readings.TITLE), readings.table(listed)]
+    if brief and readings.lines(rows):
+        beside = (*beside, *([" "] if beside else []), f"{readings.REST} ", rest, ".")
+    shown += [Paragraph(beside)] if beside else []
+    if not brief and readings.lines(rows):
+        shown.append(Bullets(readings.secondary(rows)))
+    answer = Paragraph((*planned.answered(rows), *remaining.cost(rows, groups)))
+    return (answer, *_figure(results, names.GAINS), planned.table(rows), *shown)
 
 
 def resolving(results: Results) -> Document:
     """Return what the rows without a verdict lack, and the figure of the drop at pruning."""
     if not _real(results):
         return ()
-    lacking, drop = planned.lacking(results.rows), _figure(results, names.DROP)
-    parts: list[Block] = [Heading(2, "What would resolve the rest"), *lacking] if lacking else []
+    lacking, drop = remaining.lacking(results.rows), _figure(results, names.DROP)
+    parts: list[Block] = [Heading(2, remaining.HEADING), *lacking] if lacking else []
     have = len(names.dropped(results.groups))
     early = Paragraph(
         f"Too early: {names.FEWEST_ROWS} rows are needed, {have} {'has' if have == 1 else 'have'} trials."
@@ -204,9 +205,10 @@ def _about(row: str) -> Paragraph:
     published = paper.ROWS.get(row)
     if published is None:
         return Paragraph("This row is not in the paper.")
+    unless = f", except those marked {wording.FROM_MEMORY}" if _from_memory(published) else ""
     text = (
         f"{published.network}; in the paper on {published.data}, with figures from Table 1 and "
-        f"{published.stages['Baseline'][published.metric].source}. {published.note}"
+        f"{published.stages['Baseline'][published.metric].source}{unless}. {published.note}"
     ).rstrip()
     if published.equal_budget:
         text += f" At equal budget (one iteration) the paper's gain was {published.equal_budget.value:.2f}; that is the claim. "
@@ -265,24 +267,28 @@ def _introduction(group: Group, results: Results) -> str:
         text = wording.OUTSIDE_INTRODUCTION
     if row and group.section == "paper" and not group.comparable:
         text = "The paper's figures are not comparable: they are for other data or all of it. Not in the plan, so no verdict."
-    if row and any(not figure.verified for cells in row.stages.values() for figure in cells.values()):
-        text += " *Unverified* figures are from memory: we could not read them in a source. No result depends on them."
+    if row and _from_memory(row):
+        text += f" {wording.NOT_CHECKED}"
     return text
+
+
+def _from_memory(row: paper.Row) -> bool:
+    return any(not figure.verified for cells in row.stages.values() for figure in cells.values())
 
 
 def _verdict(group: Group, results: Results) -> Paragraph:
     """Return the primary figure and its verdict."""
     primary, row = summary.primary(group), answers.row_of(group, results.rows)
-    standing = answers.standing(group, results.rows)
+    said = verdict_words.sentence(group, results.rows)
     if primary is None:
-        return Paragraph(f"DSD over control: {summary.missing(group)}, so neither a gain nor a verdict.")
+        return Paragraph(f"DSD over control: {verdict_words.no_gain(group)}, so neither a gain nor a verdict.")
     gain = Cell(formatting.gain(group), primary.mean, summary.trials(group, "dsd", "control"))
     about = f"DSD over control, {display_names.metric_name(group.metric, group)}: "
     count = f", n = {primary.n}" + (f" of {row.wanted.seeds} planned" if row else "")
     if not group.quotable:
         text = f"{'SYNTHETIC. ' if group.synthetic else ''}{about}"
-        return Paragraph((text, gain, f"{count}. {_said(standing)}."))
-    parts: list[str | Cell] = [f"**{about}", gain, f"{count}. {_said(standing)}.**"]
+        return Paragraph((text, gain, f"{count}. {said}."))
+    parts: list[str | Cell] = [f"**{about}", gain, f"{count}. {said}.**"]
     answer = row.answer if row else None
     if row and answer and answer.p is not None and answer.p_holm is not None:
         p, holm = (Cell(_p(value), value, gain.trials) for value in (answer.p, answer.p_holm))
@@ -300,14 +306,6 @@ def _verdict(group: Group, results: Results) -> Paragraph:
             f". The paper's claim is {100 * row.claim.share:.1f} %{points} ({row.claim.points:+.2f} in the paper)."
         )
     return Paragraph(tuple(parts))
-
-
-def _said(standing: str) -> str:
-    """Return a verdict, or why there is none, as a sentence without its full stop."""
-    for none, text in (("none yet (", "No verdict yet: "), ("none: ", "No verdict: ")):
-        if standing.startswith(none):
-            return text + standing.removeprefix(none).removesuffix(")" if none.endswith("(") else "")
-    return f"{'No verdict' if standing == 'smoke test only' else 'Verdict'}: {standing}"
 
 
 def _p(value: float) -> str:

@@ -13,6 +13,12 @@ RULE = (
     "excluded, excluded, or even half excluded (one-sided 5 %). *Direction*: DSD better, DSD worse, or no difference "
     "shown (two-sided 5 %, Holm-adjusted over the seven planned rows)."
 )
+FROM_MEMORY = "*from memory*"
+"""The mark of a published figure that nobody has checked in a source."""
+NOT_CHECKED = (
+    f"Figures marked {FROM_MEMORY} are not checked: we found no source that we could read them in, so they may be wrong. No result "
+    "depends on them."
+)
 SPREAD = "± is the standard deviation over seeds; brackets are a 95 % interval."
 ORIGIN = (
     "Trials run in a folder of their own. Finished records are copied to this one unchanged.",

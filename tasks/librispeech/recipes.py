@@ -137,7 +137,7 @@ def small(
 RECIPES: dict[str, dict[Scale, Recipe]] = {
     "librispeech_deepspeech": {
         "smoke": small(DEEPSPEECH, DeepSpeech1Settings(width=128), 1e-2, momentum=0.9, clip_norm=10, dense_epochs=8),
-        "small": small(DEEPSPEECH, DeepSpeech1Settings(width=256), 5e-3, momentum=0.9, clip_norm=10, longer=(100, 4)),
+        "small": small(DEEPSPEECH, DeepSpeech1Settings(width=256), 5e-3, momentum=0.9, clip_norm=10, longer=(100, 3)),
         "paper": DEEPSPEECH,
     },
     "librispeech_deepspeech2": {

@@ -160,7 +160,7 @@ def test_the_page_of_the_arms_sets_what_was_found_beside_what_is_claimed() -> No
                 for text in part.splitlines()
                 if text.startswith("| ") and text.split("|")[1].strip() == claim.network and claim.where in text
             )
-            assert (f"| {claim.gain} *unverified* " in line) == (claim.mark == "M")
+            assert (f"| {claim.gain} *from memory* " in line) == (claim.mark == "M")
     sam = next(line for line in parts["SAM"].splitlines() if "| superseded " in line)
     assert "| SAM   | Control (equal budget) | [+0.80 ± " in sam
     assert sam.endswith("| [3](superseded.md#t4) |")

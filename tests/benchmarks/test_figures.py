@@ -140,7 +140,7 @@ def test_the_gains_are_drawn_in_units_of_the_claim_and_the_frame_holds_them(monk
     ends = [dots for dots in ax.collections if [x for x, _ in np.asarray(dots.get_offsets())] == [low, high]]
     assert len(ends) == 1  # marks that keep a short interval visible
     assert len([x for x, y in offsets(ax) if y == 1]) == 2
-    assert sum(text.get_text() == "no trial yet" for text in ax.texts) == 5
+    assert sum(text.get_text() == "no planned trial yet" for text in ax.texts) == 5
     assert [one.split("\n")[1] for one in labels(ax)] == ["n = 5 of 5", "no verdict: n = 2, not in the plan"]
     assert labels(ax)[0].split("\n")[0].endswith("] points of top-1 error")
     assert ax.get_xlabel() == "gain over the control, divided by the paper's claim"
@@ -287,6 +287,19 @@ def test_a_picture_of_another_verdict_is_stale(tmp_path: Path, monkeypatch: pyte
     assert files.stale(tmp_path / "figures", build.planned()) == ["gains.png", "imagenet_resnet18-small-curves.png"]
 
 
+def test_a_picture_of_the_drop_is_stale_if_trials_are_no_longer_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ("imagenet_resnet18", "imagenet_resnet50", "imagenet_googlenet", "imagenet_vgg16")
+    trials = [one for row in rows for one in build.planned(row=row)]
+    path = tmp_path / "drop.png"
+    drop.draw(names.shared(group_records(trials))["drop.png"], path)
+    monkeypatch.setattr(files, "_present", lambda _: set())
+    assert "drop.png" not in files.stale(tmp_path, trials)
+    monkeypatch.setattr(answers, "WANTED", tuple(one for one in answers.WANTED if one.row != "imagenet_vgg16"))
+    assert "drop.png" in files.stale(tmp_path, trials)
+
+
 def test_the_question_is_about_what_is_shown_and_another_reference_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     figure = saved(sensitivity.draw, group_records(build.planned())[0], monkeypatch)
     assert figure.get_suptitle() == "Do other uses of the budget beat the control?"
@@ -301,6 +314,12 @@ def test_the_question_is_about_what_is_shown_and_another_reference_is_marked(mon
     swept = [one.model_copy(update={"arms": {k: v for k, v in one.arms.items() if k in few}}) for one in build.sweep()]
     figure = saved(sensitivity.draw, group_records(swept)[0], monkeypatch)
     assert figure.get_suptitle() == "Does another sparsity beat the control?"
+
+
+def test_one_or_two_seeds_have_no_figure_of_other_uses_of_the_budget() -> None:
+    for count, there in ((1, False), (2, False), (3, True)):
+        (group,) = group_records(build.planned()[:count])
+        assert ("sensitivity" in names.kinds(group)) == there
 
 
 def test_the_iteration_is_named_if_there_are_several(monkeypatch: pytest.MonkeyPatch) -> None:

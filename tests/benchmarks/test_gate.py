@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -112,6 +113,20 @@ def test_a_row_is_judged_by_the_mean_of_its_trials() -> None:
     found = gate.check([made(train=40.0), made(train=60.0)], RESNET18)
     assert found.failed == ("fit",)
     assert gate.check([made(train=40.0), made(train=56.0)], RESNET18).holds
+
+
+def test_what_the_other_seeds_must_average() -> None:
+    fit, plateau, trained, saturated = gate.check([made(train=60.0), made(train=58.0)], RESNET18).conditions
+    assert fit.values == (60.0, 58.0)
+    assert fit.others(5) == (-math.inf, pytest.approx((5 * 49 - 118) / 3))
+    claim = 0.041 * 59
+    assert plateau.others(4) == pytest.approx(((-4 * claim / 2 - 0.4) / 2, (4 * claim / 2 - 0.4) / 2))
+    assert trained.others(3) == (-math.inf, pytest.approx(3 * claim - 1))
+    assert saturated.others(3) == (pytest.approx(6 - 118), math.inf)
+    assert fit.quantity == "training top-1 error after D"
+    for planned in (1, 2):
+        with pytest.raises(ValueError, match=f"fit: 2 of {planned} seeds have run"):
+            fit.others(planned)
 
 
 def test_speech_tells_of_undertraining_and_does_not_gate_on_it() -> None:

@@ -1,5 +1,7 @@
 """How pages distinguish groups of one network, and show arms and features that not all trials have."""
 
+import csv
+import io
 from typing import Any
 
 import pytest
@@ -71,6 +73,18 @@ def test_no_two_groups_have_the_same_name(change: dict[str, Any]) -> None:
         change, others = {"data": one[0].data.model_copy(update={"fingerprint": "e" * 12})}, build.trio((0.5, 0.3, 0.1))
     found = words([*one, *(other.model_copy(update=change) for other in others)])
     assert len(found) == len(set(found)) == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "train", "expected"),
+    [(5, 30.0, "holds"), (3, 30.0, "holds so far"), (5, 60.0, "fails: fit"), (3, 60.0, "fails so far: fit")],
+)
+def test_the_gate_has_the_same_words_in_markdown_and_csv(count: int, train: float, expected: str) -> None:
+    files = pages_of(build.planned(train=train)[:count])
+    lines = csv.DictReader(io.StringIO(files["tables/overview.csv"]))
+    (exported,) = [one["gate"] for one in lines if (one["row"], one["section"]) == ("imagenet_resnet18", "regime")]
+    name = "ResNet-18, width 1/4, 64 pixels"
+    assert exported == cells(files["README.md"], "| network", name)["gate"] == expected
 
 
 def test_arms_that_not_all_trials_have_are_compared_and_counted_by_those_that_do() -> None:

@@ -115,7 +115,7 @@ def test_nothing_rests_on_an_unverified_figure(monkeypatch: pytest.MonkeyPatch) 
         claim_of(remembered)
     monkeypatch.setattr(paper, "ROWS", {**paper.ROWS, row.name: remembered})
     (cell,) = texts(overview.blocks([group], {})[1])["the paper: baseline to DSD"]
-    assert cell.endswith("*unverified*")
+    assert cell.endswith("*from memory*")
 
 
 def test_the_paper_recipe_on_other_pictures_is_not_comparable() -> None:

@@ -8,8 +8,8 @@ from benchmarks.analysis import answers
 from benchmarks.analysis.groups import Group, group_records
 from benchmarks.evidence_plan import WANTED
 from benchmarks.records.schema import Record, Scores
-from benchmarks.reporting import group_names
-from benchmarks.reporting.document import Block, Heading, Table
+from benchmarks.reporting import group_names, verdict_words
+from benchmarks.reporting.document import Block, Heading, Table, plain
 from benchmarks.reporting.figures import names
 from benchmarks.reporting.tables import gate, overview
 from benchmarks.rows import ROWS
@@ -58,8 +58,8 @@ def test_trials_of_the_plan_are_a_section_of_their_own_beside_those_of_suite_0_1
     assert new.paper is not None
     assert (group_names.name(old), group_names.name(new)) == ("ResNet-18", "ResNet-18, made up: every phase shorter")
     rows = answers.rows(groups)
-    assert answers.standing(new, rows) == "none yet (seeds 1 to 4 not run)"
-    assert answers.standing(old, rows) == "none: superseded"
+    assert verdict_words.standing(new, rows) == "none yet (seeds 1 to 4 not run)"
+    assert verdict_words.standing(old, rows) == "none: superseded"
 
 
 def test_every_trial_has_a_line_with_its_gains_drop_and_gate() -> None:
@@ -84,17 +84,28 @@ def test_the_page_of_the_row_shows_them_in_the_section_of_the_plan() -> None:
     assert "fit after D" not in files["tables/superseded.md"]
 
 
-def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
+def test_a_trial_outside_the_plan_shows_its_gate_and_has_no_verdict() -> None:
     other = trial(0).model_copy(update={"id": "other", "recipe_hash": "0" * 12})
     group = only([other])
     assert answers.wanted_of(group) is None
-    assert answers.standing(group, answers.rows([group])) == "none: not in the plan"
-    (trials,) = map(texts, tables(group))
-    assert trials["gate"] == ["-"]
+    assert verdict_words.standing(group, answers.rows([group])) == "none: not in the plan"
+    trials, gates = tables(group)
+    assert texts(trials)["gate"] == ["holds"]
+    assert set(texts(gates)["holds"]) == {"yes"}
+    assert isinstance(gates, Table)
+    assert plain(gates.sentences).endswith(
+        "These trials are outside the plan: their result is shown for comparison and decides nothing."
+    )
+    assert answers.rows([group])["imagenet_resnet18"].gate is None
+    elsewhere = only([other.model_copy(update={"data": other.data.model_copy(update={"name": "other"})})])
+    (trials,) = tables(elsewhere)  # the thresholds are for the planned data
+    assert texts(trials)["gate"] == ["-"]
     blocks = overview.blocks([group], answers.rows([group]))
     others = texts(blocks[blocks.index(Heading(2, "Small scale: trials outside the plan")) + 1])
     assert others["gain over control [95 %]"] == ["+0.50"]
-    assert answers.rows([group])["imagenet_resnet18"].verdict == "none yet (no trial; 1 outside the plan)"
+    assert (
+        verdict_words.verdict(answers.rows([group])["imagenet_resnet18"]) == "none yet (no trial; 1 outside the plan)"
+    )
     planned = only([trial(1)])
     assert names.shared([group, planned])[names.GAINS] == [planned]  # the forest plot
     files = pages_of([other, trial(1)])
@@ -111,6 +122,19 @@ def test_a_trial_outside_the_plan_has_no_gate_and_no_verdict() -> None:
     assert all(("Outside the plan" in one) == ("recipe 000000000000" in one) for one in captions)
     assert any(r"\emph{Drop at pruning}" in one for one in captions)
     assert not any("*" in one or "`" in one for one in captions)
+
+
+def test_the_gate_of_noisy_digits_is_for_every_ratio_of_speech_to_noise() -> None:
+    of = WANTED[-1]
+    assert (of.row, of.data) == ("librispeech_deepspeech2", "noisy-digits-0db")
+    numerics = ROWS[of.row].numerics
+    for data, found in (("noisy-digits-0db", of), ("noisy-digits-5db", of), ("librispeech", None)):
+        fields = {"name": data, "subset": 1.0}
+        speech = [
+            one.model_copy(update={"scale": "small", "numerics": numerics, "data": one.data.model_copy(update=fields)})
+            for one in build.utterances()
+        ]
+        assert {answers.plan_beside(group) for group in group_records(speech)} == {found}
 
 
 def test_without_such_trials_there_is_no_table() -> None:

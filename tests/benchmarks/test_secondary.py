@@ -10,7 +10,7 @@ import pytest
 from benchmarks.analysis.groups import group_records
 from benchmarks.analysis.results import results
 from benchmarks.reporting import group_facts, group_names, pages, wording
-from benchmarks.reporting.document import plain
+from benchmarks.reporting.document import Cell, plain
 from benchmarks.reporting.tables import gate, readings, records
 from tests.benchmarks.test_tables import cells, headline_of, pages_of
 from tests.golden import build
@@ -36,6 +36,7 @@ def test_every_other_comparison_of_a_planned_row_stands_on_the_front() -> None:
             "control over D": "+0.90",
             "LLR over D": "+0.20",
             "DSD over LLR": "+1.70",
+            "control over LLR": "+0.70",
         }
         assert line["seeds"] == "5"
     assert text in pages_of(build.planned())["README.md"]
@@ -81,6 +82,11 @@ def test_a_gain_outside_the_plan_stands_beside_the_planned_one() -> None:
     for page in (headline_of([*build.planned(), other]), pages_of([*build.planned(), other])["README.md"]):
         assert said in page
     assert "outside the plan" not in headline_of(build.planned())
+    for page in (headline_of([other]), pages_of([other])["README.md"]):  # also if no planned trial is finished
+        assert said in page
+    data = other.data.model_copy(update={"name": "other", "fingerprint": "f" * 16})
+    elsewhere = headline_of([*build.planned(), other.model_copy(update={"data": data})])
+    assert said.replace("the same data", "other data, other") in elsewhere
 
 
 def test_a_gate_that_fails_is_final_only_with_all_seeds() -> None:
@@ -109,19 +115,23 @@ def test_a_gate_that_fails_is_final_only_with_all_seeds() -> None:
 def test_what_would_change_the_answer_names_the_bound_and_the_claim(gains: tuple[float, ...], words: str) -> None:
     row = results(build.planned(gains)).rows[ROW]
     assert f"{CLAIM:+.2f}" == "+2.42"
-    assert re.match(words, readings.turning(row))
-    assert readings.turning(results(build.planned(gains[:1])).rows[ROW]) == ""  # one seed has no bounds
+    assert re.match(words, plain(readings.turning(row)))
+    links = [one.trials for one in readings.turning(row) if isinstance(one, Cell)]
+    assert len(links) > 1
+    assert set(links) == {tuple(record.id for record in row.records)}
+    assert readings.turning(results(build.planned(gains[:1])).rows[ROW]) == ()  # one seed has no bounds
 
 
 def test_how_to_run_the_trials_again_stands_under_their_list() -> None:
     page = pages_of(build.planned())[f"tables/{ROW}.md"]
     part = page[page.index("<summary>Rerun these trials</summary>") :].split("</details>")[0]
-    assert (
-        "- Check out the commit and install as in [benchmarks/README.md](../../benchmarks/README.md). Make the data set "
-        in part
-    )
+    assert "- Check out the commit and install as in [benchmarks/README.md](../../benchmarks/README.md).\n" in part
     assert "- Set OMP_NUM_THREADS to the number of threads: " in part
-    assert "`python -m benchmarks prepare` (see there). It is the same at every commit.\n" in part
+    assert (
+        "- Make `data/tiny-imagenet-50`: run `mkdir -p source && cd source && curl -LO -C - "
+        "http://cs231n.stanford.edu/tiny-imagenet-200.zip && unzip -q tiny-imagenet-200.zip && cd ..`, then `python -m benchmarks "
+        "prepare tiny-imagenet-50 --from source`. It is the same at every commit.\n"
+    ) in part
     assert "`python -m benchmarks compare OLD NEW`" in part
     for one in build.planned():
         said = f"- Seed {one.seed}: `{one.command}`; commit f1c710f1c710, data tiny-imagenet-50 with fingerprint "
@@ -133,12 +143,28 @@ def test_how_to_run_the_trials_again_stands_under_their_list() -> None:
 def test_how_to_get_the_data_depends_on_the_data() -> None:
     def said(**fields: Any) -> str:
         (group,) = group_records(build.trio(**fields))
-        return plain(records.rerun(group).items[0]).split("README.md.")[1]
+        return plain(records.rerun(group).items[1])
 
-    assert said(data="ImageNet") == " Get the data set as the README of the row's domain in `tasks/` says."
-    assert said(data="noisy-digits-minus5db").endswith(" It is the same at every commit.")
-    assert "It is not the same: the results were made with pictures resized to 128 x 128" in said(data="flickr8k")
-    assert said(scale="smoke", synthetic=True) == ""
+    assert said(data="ImageNet") == "Get ImageNet as the README of the row's domain in `tasks/` says."
+    assert said(data="noisy-digits-minus5db").endswith(
+        "then `python -m benchmarks prepare noisy-digits --from source --snr -5`. It is the same at every commit."
+    )
+    captions = said(data="flickr8k")
+    assert captions.startswith(
+        "Make `data/flickr8k`: apply at https://forms.illinois.edu/sec/1713398, put the downloads"
+    )
+    assert "It is not the same: the results were made with pictures resized to 128 x 128" in captions
+    assert said(scale="smoke", synthetic=True).startswith("Set OMP_NUM_THREADS")
+
+
+def test_how_to_get_the_frozen_network_stands_beside_the_data() -> None:
+    name = "squeezenet1_0-imagenet-pruned.safetensors"
+    data = build.trio()[0].data.model_copy(update={"name": "flickr8k", "features": f"squeezenet1_0 (weights {name})"})
+    (group,) = group_records([one.model_copy(update={"data": data}) for one in build.trio()])
+    items = [plain(item) for item in records.rerun(group).items]
+    assert items[2].startswith(f"Make `data/{name}`: run `mkdir -p source && cd source && git clone")
+    assert "then `python -m benchmarks prepare squeezenet1_0 --from source`." in items[2]
+    assert "`--data NAME` and `--weights NAME` by the path of your copy" in items[4]
 
 
 def test_a_recipes_fields_are_named_in_words() -> None:

@@ -138,7 +138,7 @@ def test_the_overview_says_that_the_papers_budgets_were_unequal() -> None:
     words = "| 14.5 to 13.4 WER %, WSJ'93: +1.1 (+7.4 %), UNEQUAL budgets |"
     assert words in files["tables/overview.md"]
     assert (
-        "For speech the claim is the gain at equal epochs after one iteration; our gain is after two."
+        "So the claim is its gain after one iteration, at equal epochs. Our gain is after two iterations, also at equal epochs."
         in headline_of(build.utterances())
     )
     lines = list(csv.DictReader(io.StringIO(files["tables/librispeech_deepspeech2.csv"])))

@@ -234,7 +234,7 @@ def test_the_papers_cells_are_comparable_at_paper_scale_on_the_papers_data_alone
     rows = list(csv.DictReader(io.StringIO(pages_of(golden())["tables/overview.csv"])))
     assert {(r["row"], r["scale"]) for r in rows if r["paper_comparable"] == "True"} == {("imagenet_vgg16", "paper")}
     vgg = pages_of(golden())["tables/imagenet_vgg16.md"]
-    assert line(vgg, "LLR")[5:] == ["29.33 *unverified*", "10.00 *unverified*"]
+    assert line(vgg, "LLR")[5:] == ["29.33 *from memory*", "10.00 *from memory*"]
     planned = pages_of(build.planned())["tables/imagenet_resnet18.md"]
     assert "paper (ImageNet, full recipe): top-1 error %" in planned
     assert "A verdict applies to DSD on this data and at this size" in planned

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import paper
-from benchmarks.analysis.verdicts import FAMILY, Evidence, answers, claim_answer, direction, effects, missing
+from benchmarks.analysis.verdicts import FAMILY, Evidence, Reason, answers, claim_answer, direction, effects, missing
 from benchmarks.paper import Claim, claim_of
 from benchmarks.statistics import intervals
 from benchmarks.statistics.crossed import Measured, contrast, relative
@@ -81,22 +81,24 @@ def test_direction(mean: float, p: float, expected: str) -> None:
 @pytest.mark.parametrize(
     ("gate", "seeds", "planned", "expected"),
     [
-        (True, FIVE, FIVE, None),
-        (False, FIVE, FIVE, "gate does not hold"),
-        (None, FIVE, FIVE, "gate not computed"),
-        (True, FIVE - {3}, FIVE, "seed 3 not run"),
-        (True, frozenset({1, 5}), frozenset(range(7)), "seeds 0, 2 to 4 and 6 not run"),
-        (True, FIVE - {1, 2}, FIVE, "seeds 1 and 2 not run"),
-        (True, FIVE | {7, 9}, FIVE, "seeds not planned: 7, 9"),
-        (True, (FIVE - {0}) | {5}, FIVE, "seed 0 not run; seeds not planned: 5"),
-        (True, frozenset({0, 1, 2}), frozenset({0, 1, 2}), "3 seeds planned, 5 needed"),
-        (False, frozenset(), FIVE, "gate does not hold so far; seeds 0 to 4 not run"),
+        (True, FIVE, FIVE, []),
+        (False, FIVE, FIVE, [Reason("gate fails")]),
+        (None, FIVE, FIVE, [Reason("gate not computed")]),
+        (True, FIVE - {3, 1}, FIVE, [Reason("seeds not run", (1, 3))]),
+        (True, FIVE | {9, 7}, FIVE, [Reason("seeds not planned", (7, 9))]),
+        (True, (FIVE - {0}) | {5}, FIVE, [Reason("seeds not run", (0,)), Reason("seeds not planned", (5,))]),
+        (True, frozenset(range(3)), frozenset(range(3)), [Reason("too few seeds planned", (0, 1, 2))]),
+        (False, frozenset(), FIVE, [Reason("gate fails"), Reason("seeds not run", (0, 1, 2, 3, 4))]),
     ],
 )
-def test_what_is_missing_is_said(
-    gate: bool | None, seeds: frozenset[int], planned: frozenset[int], expected: str | None
+def test_what_is_missing(
+    gate: bool | None, seeds: frozenset[int], planned: frozenset[int], expected: list[Reason]
 ) -> None:
-    assert missing(gate, seeds, planned) == expected
+    assert list(missing(gate, seeds, planned)) == expected
+
+
+def test_seeds_trained_more_than_once_remove_the_verdict() -> None:
+    assert missing(True, FIVE, FIVE, {4, 2}) == (Reason("seeds trained more than once", (2, 4)),)
 
 
 def test_a_seed_more_or_less_removes_the_verdict_and_its_test() -> None:
@@ -104,7 +106,7 @@ def test_a_seed_more_or_less_removes_the_verdict_and_its_test() -> None:
     assert answers({row: evidence(1.0)})[row].direction == "DSD better"
     for seeds in (FIVE - {2}, FIVE | {5}):
         found = answers({row: evidence(1.0, seeds=frozenset(seeds))})[row]
-        assert found.missing is not None
+        assert found.missing
         assert (found.claim, found.direction, found.p, found.p_holm) == (None, None, None, None)
         assert found.gain is not None  # reported also without a verdict
         assert found.share is not None
@@ -118,8 +120,8 @@ def test_rows_without_a_verdict_count_in_holm() -> None:
     found = answers({FAMILY[0]: evidence(0.5, 0.2), FAMILY[1]: evidence(9.0, gate=False)})
     assert found[FAMILY[0]].p_holm == pytest.approx(7 * gain.p)
     assert found[FAMILY[0]].direction == "no difference shown"
-    assert found[FAMILY[1]].missing == "gate does not hold"
-    assert found[FAMILY[2]].missing == "no trials"
+    assert found[FAMILY[1]].missing == (Reason("gate fails"),)
+    assert found[FAMILY[2]].missing == (Reason("no trial"),)
     assert list(found) == list(FAMILY)
 
 
@@ -143,7 +145,7 @@ def test_gains_of_other_seeds_are_refused() -> None:
 
 def test_a_row_with_a_single_seed_says_what_is_missing() -> None:
     found = answers({FAMILY[0]: evidence(1.0, seeds=frozenset({0}))})[FAMILY[0]]
-    assert found.missing == "seeds 1 to 4 not run"
+    assert found.missing == (Reason("seeds not run", (1, 2, 3, 4)),)
     assert (found.gain, found.share) == (None, None)
 
 

@@ -32,7 +32,7 @@ QUIET = "#555555"
 
 _MARKS = {"smoke": "Smoke test: ", "small": "Superseded: ", "custom": "Custom recipe: "}
 
-DRAWING_VERSION = 16
+DRAWING_VERSION = 18
 """Raise this with every change of how figures look, so that `stale` finds figures drawn by older code."""
 
 _SOURCE = "dsd-source"  # the PNG text field with the hash of `source`
@@ -77,7 +77,7 @@ def titled(figure: Figure, title: str, small: str) -> None:
     width = figure.get_figwidth()
     wrapped = textwrap.fill(title, round(11.5 * width), break_on_hyphens=False)
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=10, fontweight="bold")
-    note = textwrap.fill(small, round(17 * width), break_on_hyphens=False)
+    note = textwrap.fill(small.replace(" %", "\N{NO-BREAK SPACE}%"), round(17 * width), break_on_hyphens=False)
     figure.supxlabel(note, x=0.01, ha="left", fontsize=7, color=QUIET)
 
 

@@ -14,7 +14,7 @@ from benchmarks.analysis.groups import Group
 from benchmarks.arms import registry
 from benchmarks.arms.registry import DENSE
 from benchmarks.records.schema import Point, Record
-from benchmarks.reporting import display_names, formatting
+from benchmarks.reporting import display_names, formatting, verdict_words
 from benchmarks.reporting.figures import canvas, frame
 from benchmarks.reporting.figures.canvas import COLOURS
 from benchmarks.reporting.figures.frame import Line
@@ -77,7 +77,7 @@ def curves(group: Group, path: Path, row: Row | None = None) -> None:
         if cut:
             spread += " Scores and gains are framed on what follows D, without outliers."
         canvas.titled(figure, _finding(group, row), f"{canvas.small_print(group)}.{spread}")
-        canvas.save(figure, path, group.records, [row.verdict] if row else [])
+        canvas.save(figure, path, group.records, [verdict_words.verdict(row)] if row else [])
 
 
 def _label(arm: str) -> str:

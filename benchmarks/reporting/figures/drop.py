@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.analysis import answers, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.records.schema import Record
-from benchmarks.reporting import display_names
+from benchmarks.reporting import display_names, verdict_words
 from benchmarks.reporting.figures import canvas
 from benchmarks.reporting.tables.gate import drops
 
@@ -40,12 +40,12 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
         ax.set_xlabel("drop right after pruning, % of the score after D")
         ax.set_ylabel("final gain over the control,\n% of the control's score")
-        ax.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
+        ax.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
         rows = len({group.key.row for group, _ in shown})
         few = f"{count} {'trial' if count == 1 else 'trials'} of {rows} {'row' if rows == 1 else 'rows'}"
         small = f"{few}. Left out: {left} trials that are superseded or lack the score right after pruning."
         canvas.titled(figure, "Do networks that lose more at pruning gain more in the end?", small)
-        canvas.save(figure, path, canvas.records_of(groups))
+        canvas.save(figure, path, canvas.records_of(groups), verdict_words.standings(groups))
 
 
 def _compared(record: Record) -> bool:

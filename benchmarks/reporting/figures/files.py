@@ -11,6 +11,7 @@ from benchmarks import paper
 from benchmarks.analysis import answers
 from benchmarks.analysis.groups import Group, group_records
 from benchmarks.records.schema import Record
+from benchmarks.reporting import verdict_words
 from benchmarks.reporting.figures import canvas, drop, forest, names, sensitivity, weights
 from benchmarks.reporting.figures.curves import curves
 from benchmarks.rows import ROWS
@@ -59,13 +60,13 @@ def _wanted(records: Sequence[Record]) -> dict[str, tuple[str, Callable[[Path], 
     rows = answers.rows(groups)
     found: dict[str, tuple[str, Callable[[Path], None]]] = {}
     for name, shown in names.shared(groups).items():
-        stated = forest.verdicts(shown) if name == names.GAINS else []
-        found[name] = canvas.source(canvas.records_of(shown), stated), partial(_SHARED[name], shown)
+        source = canvas.source(canvas.records_of(shown), verdict_words.standings(shown))
+        found[name] = source, partial(_SHARED[name], shown)
     for group in groups:
         for kind in names.kinds(group):
             row = answers.row_of(group, rows) if kind == "curves" else None
             draw = partial(curves, row=row) if kind == "curves" else _DRAW[kind]
-            source = canvas.source(group.records, [row.verdict] if row else [])
+            source = canvas.source(group.records, [verdict_words.verdict(row)] if row else [])
             found[names.figure_name(group, groups, kind)] = source, partial(draw, group)
     return found
 

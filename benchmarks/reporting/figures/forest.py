@@ -13,7 +13,7 @@ from benchmarks.analysis import answers, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.evidence_plan import PLANNED
-from benchmarks.reporting import display_names, formatting
+from benchmarks.reporting import display_names, formatting, verdict_words
 from benchmarks.reporting.figures import canvas
 from benchmarks.reporting.figures.canvas import COLOURS
 from benchmarks.statistics.crossed import relative
@@ -42,7 +42,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         open_, beyond = False, False
         for y, group in enumerate(groups):
             row = answers.row_of(group, rows)
-            hollow = row is None or row.lacks is not None
+            hollow = row is None or bool(row.lacks)
             seeds, interval = _shares(group)
             colour = canvas.QUIET if hollow else COLOURS["dsd"]
             canvas.gain(ax, y, seeds, interval, colour, hollow=hollow)
@@ -50,7 +50,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
             ax.text(1.03, y, _label(group, row), transform=ax.get_yaxis_transform(), va="center", fontsize=8)
         for y in range(len(groups), len(groups) + len(missing)):
             where = ax.get_yaxis_transform()
-            ax.text(1.03, y, "no trial yet", transform=where, color="#999999", va="center", fontsize=8)
+            ax.text(1.03, y, "no planned trial yet", transform=where, color="#999999", va="center", fontsize=8)
         names = [display_names.network(group) for group in groups]
         ax.set_yticks(range(len(names) + len(missing)), [*names, *missing])
         ax.set_ylim(len(names) + len(missing) - 0.5, -0.5)
@@ -67,13 +67,7 @@ def draw(groups: Sequence[Group], path: Path) -> None:
         }
         told = " ".join(sentence for sentence, applies in small.items() if applies)
         canvas.titled(figure, "Does DSD beat ordinary training of equal budget?", told)
-        canvas.save(figure, path, canvas.records_of(groups), verdicts(groups))
-
-
-def verdicts(groups: Sequence[Group]) -> list[str]:
-    """Return the verdict on each group, or why it has none."""
-    rows = answers.rows(groups)
-    return [answers.standing(group, rows) for group in groups]
+        canvas.save(figure, path, canvas.records_of(groups), verdict_words.standings(groups))
 
 
 def _label(group: Group, row: Row | None) -> str:
@@ -83,13 +77,13 @@ def _label(group: Group, row: Row | None) -> str:
     if row is None:
         return f"{gain}\nno verdict: n = {len(summary.gains(group, 'dsd', 'control'))}, not in the plan"
     reasons = [f"n = {row.have} of {row.wanted.seeds}"]
-    if row.lacks is None:
+    if not row.lacks:
         return f"{gain}\n{reasons[0]}"
     if row.gate is None or not row.gate.holds:
-        fails = "gate fails so far" if row.have < row.wanted.seeds else "gate fails"
+        fails = "gate fails so far" if row.left else "gate fails"
         reasons.append(fails if row.gate else "gate not computed")
-    elif row.have == row.wanted.seeds:
-        reasons.append(row.lacks)
+    elif not row.left:
+        reasons.append(verdict_words.reasons(row))
     return f"{gain}\nno verdict: {', '.join(reasons)}"
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from benchmarks.analysis import answers, mask_lineage, summary
 from benchmarks.analysis.groups import Group
 from benchmarks.reporting.tables import gate
+from benchmarks.statistics.intervals import MINIMUM_SEEDS
 
 Kind = Literal["curves", "weights", "sensitivity"]
 """The kinds of figures of one group."""
@@ -24,11 +25,11 @@ FEWEST_ROWS = 3
 
 
 def kinds(group: Group) -> list[Kind]:
-    """Return the kinds of figures that a group has."""
+    """Return the kinds of figures that a group has. Arms are not compared in a figure on one or two seeds: the table shows n."""
     has: dict[Kind, bool] = {
         "curves": True,
         "weights": mask_lineage.of_weights(group) is not None,
-        "sensitivity": summary.has_sensitivity(group),
+        "sensitivity": summary.has_sensitivity(group) and len(group.records) >= MINIMUM_SEEDS,
     }
     return [kind for kind, there in has.items() if there]
 

@@ -11,14 +11,13 @@ from benchmarks.arms.arm import Arm, Claim
 from benchmarks.arms.registry import ARMS, label
 from benchmarks.reporting import display_names, formatting, group_names
 from benchmarks.reporting.document import PAGES, Block, Bullets, Cell, Column, Heading, Paragraph, Table, table
-from benchmarks.reporting.wording import SELECTION
+from benchmarks.reporting.wording import FROM_MEMORY, NOT_CHECKED, SELECTION
 
 INTRODUCTION = (
     f"All uses of the budget after D. {SELECTION} *Claimed* is what the source prints. *Budget* is the method's number of "
-    "gradients divided by that of the source's comparison. *Unverified* figures are from memory: we could not read them in a "
-    "source. No result depends on them. *Found* is the gain in our trials over the arm's reference here, in points of the row's "
-    "metric (positive: the arm is better), with a 95 % interval over seeds and test examples, or over seeds only for superseded "
-    "trials."
+    f"gradients divided by that of the source's comparison. {NOT_CHECKED} *Found* is the gain in our trials over the arm's "
+    "reference here, in points of the row's metric (positive: the arm is better), with a 95 % interval over seeds and test "
+    "examples, or over seeds only for superseded trials."
 )
 _RECIPES: dict[Section, str] = {"paper": "published", "regime": "smaller", "small": "superseded"}
 """The sections shown, and how the table describes their recipes."""
@@ -61,7 +60,7 @@ def _cost(arm: Arm) -> str:
 
 
 def _claimed(claim: Claim) -> str:
-    return f"{claim.gain} *unverified*" if claim.mark == "M" else claim.gain
+    return f"{claim.gain} {FROM_MEMORY}" if claim.mark == "M" else claim.gain
 
 
 _CLAIMED: tuple[Column[Claim], ...] = (

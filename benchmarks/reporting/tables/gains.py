@@ -9,6 +9,7 @@ from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS
 from benchmarks.arms.registry import DENSE
+from benchmarks.reporting import verdict_words
 from benchmarks.reporting.display_names import metric_name
 from benchmarks.reporting.document import Table
 from benchmarks.reporting.group_names import caption
@@ -45,7 +46,7 @@ def _gains(group: Group, rows: Mapping[str, Row]) -> Iterator[Quantity]:
             f"{LABELS[arm]} over {LABELS[over] if over in (DENSE, 'llr') else LABELS[over].lower()}",
             summary.crossed(group, arm, over),
             of.answer.p_holm if primary and of else None,
-            answers.standing(group, rows) if primary else "secondary",
+            verdict_words.standing(group, rows) if primary else "secondary",
             primary,
             (row.overview.absolute, row.overview.mark)
             if row and not row.iterated and (arm, over) == ("dsd", DENSE)

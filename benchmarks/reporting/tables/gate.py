@@ -16,25 +16,29 @@ from benchmarks.reporting.formatting import number
 from benchmarks.reporting.group_names import caption
 
 _Trial = tuple[Group, Record]
-_Held = tuple[Row, Condition]
+_Held = tuple[Condition, tuple[str, ...]]
+"""A condition and the trials that it was applied to."""
 
 
 def blocks(group: Group, rows: Mapping[str, Row]) -> list[Block]:
     """Return the table of trials of a group at small scale and, if it is planned, that of its gate. Other tables are empty."""
-    row = answers.row_of(group, rows)
-    conditions = row.gate.conditions if row and row.gate else ()
-    trials = [(group, record) for record in group.records] if group.section == "regime" else []
+    row, sentences = answers.row_of(group, rows), _GATE
+    held = [(one, trials(row)) for one in row.gate.conditions] if row and row.gate else []
+    if row is None and (plan := answers.plan_beside(group)):
+        found, sentences = answers.gate_of(group.records, plan), f"{_GATE} {_OUTSIDE}"
+        held = [(one, summary.trials(group)) for one in found.conditions] if found else []
+    shown = [(group, record) for record in group.records] if group.section == "regime" else []
     terms = _terms(group)
-    said: list[Block] = [Paragraph(_TRIALS), Bullets(terms)] if trials else []
+    said: list[Block] = [Paragraph(_TRIALS), Bullets(terms)] if shown else []
     return [
         *said,
-        table(_trial_columns(group), trials, PRINT, caption=caption(group, "Trials", " ".join((_TRIALS, *terms)))),
+        table(_trial_columns(group), shown, PRINT, caption=caption(group, "Trials", " ".join((_TRIALS, *terms)))),
         table(
             _GATE_COLUMNS,
-            [(row, one) for one in conditions if row],
+            held,
             PRINT,
-            sentences=_GATE,
-            caption=caption(group, "Gate", _GATE),
+            sentences=sentences,
+            caption=caption(group, "Gate", sentences),
         ),
     ]
 
@@ -45,6 +49,7 @@ _GATE = (
     "control and LLR only. Its thresholds were committed before the first planned trial of any row, and are the same in every plan "
     "of a row."
 )
+_OUTSIDE = "These trials are outside the plan: their result is shown for comparison and decides nothing."
 
 
 def _terms(group: Group) -> tuple[str, ...]:
@@ -79,6 +84,11 @@ def _sizes_of(group: Group) -> str:
     """Return what the numbers of a cell of pruned weights are; empty if there is one."""
     rates = "the tables' rate and the text's rate" if _has_text(group) else ""
     return ", ".join(one for one in (_iterations(group), rates) if one)
+
+
+def of_row(row: Row) -> str:
+    """Return the result of a planned row's gate in a few words, with "so far" if trials are left."""
+    return answer(row.gate, so_far=row.left > 0)
 
 
 def answer(found: gate.Result | None, so_far: bool = False) -> str:
@@ -153,7 +163,7 @@ def _sizes(record: Record, name: str) -> str:
 
 def _own_gate(trial: _Trial) -> Cell:
     group, record = trial
-    wanted = answers.wanted_of(group)
+    wanted = answers.wanted_of(group) or answers.plan_beside(group)
     return Cell(answer(answers.gate_of([record], wanted)) if wanted else NONE)
 
 
@@ -175,14 +185,19 @@ def _trial_columns(group: Group) -> list[Column[_Trial]]:
     ]
 
 
-def _of_gate(row: Row) -> tuple[str, ...]:
-    """Return the trials that the gate was applied to."""
+def trials(row: Row) -> tuple[str, ...]:
+    """Return the trials that a planned row's gate was applied to."""
     return tuple(record.id for record in row.records if record.seed < row.wanted.seeds)
 
 
+def linked(condition: Condition, trials: tuple[str, ...]) -> tuple[str | Cell, ...]:
+    """Return a condition's numbers in words. Measured numbers link to `trials`."""
+    return tuple(Cell(part, trials=trials) if number % 2 else part for number, part in enumerate(condition.told))
+
+
 _GATE_COLUMNS: tuple[Column[_Held], ...] = (
-    Column("condition", "gate", lambda held: Cell(held[1].name + ("" if held[1].counts else " (reported only)"))),
-    Column("holds", "holds", lambda held: Cell("yes" if held[1].holds else "no")),
-    Column("found", "found", lambda held: Cell(held[1].detail, trials=_of_gate(held[0]))),
-    Column("n", "n", lambda held: Cell(str(held[0].have), held[0].have, _of_gate(held[0]))),
+    Column("condition", "gate", lambda held: Cell(held[0].name + ("" if held[0].counts else " (reported only)"))),
+    Column("holds", "holds", lambda held: Cell("yes" if held[0].holds else "no")),
+    Column("found", "found", lambda held: Cell(held[0].detail, trials=held[1])),
+    Column("n", "n", lambda held: Cell(str(len(held[1])), len(held[1]), held[1])),
 )

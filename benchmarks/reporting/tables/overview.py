@@ -11,12 +11,12 @@ from benchmarks.analysis import answers, label_noise, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group, Section
 from benchmarks.arms.registry import DENSE, label
-from benchmarks.reporting import display_names, formatting, group_names
+from benchmarks.reporting import display_names, formatting, group_names, verdict_words
 from benchmarks.reporting.document import CSV, Block, Cell, Column, Table, headed, table
 from benchmarks.reporting.formatting import averaged, gained, mean_sd
 from benchmarks.reporting.tables import gate, planned
 from benchmarks.reporting.tables.estimates import IDENTITY, exported
-from benchmarks.reporting.wording import HEADINGS, INTRODUCTIONS
+from benchmarks.reporting.wording import FROM_MEMORY, HEADINGS, INTRODUCTIONS
 from benchmarks.statistics.intervals import Paired
 
 SCORES = "The planned rows: scores, and readings without a verdict"
@@ -102,7 +102,7 @@ def _papers(group: Group) -> Cell:
     if group.paper is None:
         return Cell()
     row, of = group.paper, group.paper.overview
-    marks = f"{'' if of.verified else ' *unverified*'}{', UNEQUAL budgets' if row.iterated else ''}"
+    marks = f"{'' if of.verified else f' {FROM_MEMORY}'}{', UNEQUAL budgets' if row.iterated else ''}"
     gain = f"{of.absolute:+.1f} ({of.relative:+.1f} %){marks}"
     return Cell(f"{of.baseline:.1f} to {of.dsd:.1f} {planned.metric(row)}, {row.data}: {gain}")
 
@@ -125,7 +125,7 @@ _SECONDARY: tuple[Column[Group], ...] = (
 def export(groups: Sequence[Group], rows: Mapping[str, Row]) -> Table:
     """Return the overview for CSV: one line per group, and one per planned row without a trial."""
     lines = [
-        _of_group(group) | _of_row(answers.row_of(group, rows)) | {"verdict": answers.standing(group, rows)}
+        _of_group(group) | _of_row(answers.row_of(group, rows)) | {"verdict": verdict_words.standing(group, rows)}
         for group in groups
     ]
     lines += [_of_plan(row) | _of_row(row) for row in rows.values() if row.group is None]
@@ -154,7 +154,7 @@ def _of_plan(row: Row) -> dict[str, Any]:
     """Return what is known of a planned row without a trial."""
     recipe = row.wanted.recipe
     known = {"row": row.wanted.row, "data": row.wanted.data, "recipe": recipe.hash(), "reduction": recipe.reduction}
-    return known | {"section": "regime", "scale": "small", "verdict": row.verdict}
+    return known | {"section": "regime", "scale": "small", "verdict": verdict_words.verdict(row)}
 
 
 def _of_row(row: Row | None) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _of_row(row: Row | None) -> dict[str, Any]:
     line = _parts("", row.answer, "claim", "direction", "p_holm")
     line |= _parts("claim_", row.claim, "points", "share") | _parts("", row.answer.share, "share")
     line |= _parts("share_", row.answer.share, *_INTERVAL[1:])
-    line |= {"planned": row.wanted.seeds, "planned_have": row.have, "gate": gate.answer(row.gate)}
+    line |= {"planned": row.wanted.seeds, "planned_have": row.have, "gate": gate.of_row(row)}
     line |= _parts("text_crossed_", row.text, *_INTERVAL, "p") | _parts("beam20_", row.beam, "mean")
     return line | _ends("beam20_seeds", row.beam)
 

@@ -1,24 +1,24 @@
-"""The planned rows: the answer in words, the table of answers, and what is missing.
+"""The planned rows: the answer in words, and the table of answers.
 
 Pure functions of `benchmarks.analysis.answers`. Rows without a trial have a line too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 from benchmarks import paper
-from benchmarks.analysis import answers, metrics, summary, verdicts
+from benchmarks.analysis import answers, metrics, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.arms.registry import DENSE
-from benchmarks.evidence_plan import SECONDARY, Wanted
-from benchmarks.reporting import formatting, group_names
-from benchmarks.reporting.document import PAGES, Block, Bullets, Cell, Column, Format, Paragraph, Table, Text
+from benchmarks.reporting import formatting, group_names, verdict_words
+from benchmarks.reporting.document import PAGES, Cell, Column, Format, Table
 from benchmarks.reporting.document import table as made
 from benchmarks.reporting.formatting import number
 from benchmarks.reporting.tables import gate
+from benchmarks.reporting.verdict_words import CLAIMS, DIRECTIONS
 from benchmarks.statistics.random_effects import NOTE
 
 RULE = (
@@ -26,8 +26,9 @@ RULE = (
     "examples.",
     "The *claim* is the paper's gain as a share of its baseline; in brackets the points that this share is here. For the CNNs and "
     "NeuralTalk the paper compares DSD with D, which trained for fewer epochs. We compare with the control, which trains D further "
-    "for DSD's epochs at DSD's learning rates. So the gain is what the mask adds, not what further training does. For speech the "
-    "claim is the gain at equal epochs after one iteration; our gain is after two.",
+    "for DSD's epochs at DSD's learning rates. So the gain is what the mask adds, not what further training does. For speech, the "
+    "paper's headline has unequal epochs: two iterations of DSD against a shorter baseline. So the claim is its gain after one "
+    "iteration, at equal epochs. Our gain is after two iterations, also at equal epochs.",
     "The claim is *reached* if the one-sided 95 % lower bound is at least the claim, *not excluded* if the claim is between the "
     "bounds, and *excluded* if the upper bound is below the claim. *Even half the claim* is excluded if the upper bound is below "
     "half of it; this is the strongest exclusion.",
@@ -54,55 +55,20 @@ def metric(of: paper.Row) -> str:
     return metrics.with_unit(of.metric, metrics.unit(of.metric, of.metric, of.unit))
 
 
-def answered(rows: Mapping[str, Row], groups: Sequence[Group]) -> Paragraph:
-    """Return the answer: the verdicts, the gains without a verdict, and the cost of the trials that are left."""
-    standing = _standing(rows)
-    parts: list[str | Cell] = [f"Does DSD beat ordinary training of equal budget? {standing}", *pool(rows)]
+def answered(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
+    """Return the answer: the verdicts, and the gains without a verdict."""
+    have, wanted = sum(row.have for row in rows.values()), sum(row.wanted.seeds for row in rows.values())
+    both = tuple(trial for row in rows.values() for trial in trials(row, *_BOTH))
+    parts: list[str | Cell] = [f"Does DSD beat ordinary training of equal budget? {_standing(rows)} "]
+    parts += [Cell(f"{have} of {wanted}", have, both), " planned trials are finished.", *pool(rows)]
     for row in rows.values():
-        if row.lacks is not None and (gain := row.answer.gain):
+        if row.lacks and (gain := row.answer.gain):
             parts += [
                 f" Interim, {row.have} of {row.wanted.seeds} seeds, not a verdict: the gain of {network(row)} is ",
                 _gain(row),
                 f" points; the interval {'includes' if gain.low <= 0 <= gain.high else 'excludes'} zero.",
             ]
-    return Paragraph((*parts, _cost(rows, groups)))
-
-
-def _cost(rows: Mapping[str, Row], groups: Sequence[Group]) -> str:
-    """Return the number of trials that are left, their expected time and its source; empty if none is left."""
-    left = sum(row.wanted.seeds - row.have for row in rows.values())
-    if not left:
-        return ""
-    factor = _factor(rows)
-    hours = sum(_hours(row, factor) for row in rows.values())
-    text = f" {_trials(left)} {'is' if left == 1 else 'are'} left, about {_time(hours)} on one core"
-    told = f"{text} ({_scaled(factor)})." if factor else f"{text} by the plan."
-    others = sum(count * wanted.hours * (factor or 1.0) for wanted, count in _secondary_left(groups))
-    return (
-        f"{told} The secondary trials (sensitivity, label noise) would take about {_time(others)} more."
-        if others
-        else told
-    )
-
-
-def _secondary_left(groups: Sequence[Group]) -> Iterator[tuple[Wanted, int]]:
-    """Yield the secondary groups of the plan and the number of their seeds without a trial with all arms."""
-    for wanted in SECONDARY:
-        trials = [record for group in groups for record in group.everything if wanted.covers(record)]
-        have = {record.seed for record in trials if set(record.arms) >= set(wanted.arms)}
-        yield wanted, len(set(range(wanted.seeds)) - have)
-
-
-def _factor(rows: Mapping[str, Row]) -> float | None:
-    """Return the hours of the finished trials divided by their planned hours, over all rows; None without a finished trial."""
-    done = [(row.have * row.hours, row.have * row.wanted.hours) for row in rows.values() if row.have and row.hours]
-    return sum(took for took, _ in done) / sum(plan for _, plan in done) if done else None
-
-
-def _scaled(factor: float) -> str:
-    return (
-        f"the finished trials took {factor:.2g} times their planned hours; we assume the same for rows without a trial"
-    )
+    return tuple(parts)
 
 
 def here(row: Row) -> float | None:
@@ -142,63 +108,20 @@ def pool(rows: Mapping[str, Row]) -> tuple[str | Cell, ...]:
     )
 
 
-def lacking(rows: Mapping[str, Row]) -> list[Block]:
-    """Return one sentence per planned row without a verdict: what is missing and the time it needs. Empty if there is none."""
-    factor = _factor(rows)
-    items = tuple(_lacking(row, factor) for row in rows.values() if row.lacks is not None)
-    scaled = f" For rows without a trial they are the plan's hours times {factor:.2g}." if factor else ""
-    return [Paragraph(f"Hours are on one core.{scaled}"), Bullets(items)] if items else []
-
-
-def _lacking(row: Row, factor: float | None) -> Text:
-    failed = [one for one in row.gate.conditions if one.counts and not one.holds] if row.gate else []
-    parts = [str(row.lacks), *(f"{one.name}: {one.detail}" for one in failed)]
-    said = f"**{network(row)}** ({row.wanted.data}): {'; '.join(parts)}"
-    left = row.wanted.seeds - row.have
-    if not left:
-        return f"{said}."
-    where = " by the finished trials" if row.hours else "" if factor else " by the plan"
-    hours = _hours(row, factor)
-    time = Cell(_time(hours), hours, tuple(record.id for record in row.records))
-    return f"{said}; {_trials(left)} left, about ", time, f"{where}."
-
-
-def _hours(row: Row, factor: float | None) -> float:
-    """Return the expected time of the trials that are left, with the plan's hours times `factor` for a row without a trial."""
-    return (row.wanted.seeds - row.have) * (row.hours or (factor or 1.0) * row.wanted.hours)
-
-
-_CLAIMS: Mapping[verdicts.ClaimAnswer, str] = {
-    "reached": "the paper's gain is reached",
-    "not excluded": "the paper's gain is not excluded",
-    "excluded": "the paper's gain is excluded",
-    "half excluded": "even half of the paper's gain is excluded",
-}
-_DIRECTIONS: Mapping[verdicts.Direction, str] = {
-    "DSD better": "DSD is better than the control",
-    "DSD worse": "DSD is worse than the control",
-    "no difference shown": "no difference between DSD and the control is shown",
-}
-
-
 def _standing(rows: Mapping[str, Row]) -> str:
-    """Return which rows have which verdict, and how many planned trials are finished."""
-    given = [row for row in rows.values() if row.lacks is None]
-    have, planned = sum(row.have for row in rows.values()), sum(row.wanted.seeds for row in rows.values())
-    finished = f"{have} of {planned} planned trials are finished."
+    """Return which rows have which verdict."""
+    given = [row for row in rows.values() if not row.lacks]
     if not given:
-        return f"No verdict yet on any of the {len(rows)} planned rows: {finished}"
+        return f"No verdict yet on any of the {len(rows)} planned rows:"
     alike: dict[str, list[str]] = {}
     for row in given:
         claim, direction = row.answer.claim, row.answer.direction
         assert claim is not None
         assert direction is not None
-        said = f"{_CLAIMS[claim]}, and {_DIRECTIONS[direction]}.{_beside(row)}"
+        said = f"{CLAIMS[claim].sentence}, and {DIRECTIONS[direction].sentence}.{_beside(row)}"
         alike.setdefault(said, []).append(paper.ROWS[row.wanted.row].network)
     told = " ".join(f"{', '.join(names)}: {said}" for said, names in alike.items())
-    return (
-        f"{len(given)} of {len(rows)} planned rows {'has' if len(given) == 1 else 'have'} a verdict. {told} {finished}"
-    )
+    return f"{len(given)} of {len(rows)} planned rows {'has' if len(given) == 1 else 'have'} a verdict. {told}"
 
 
 def _beside(row: Row) -> str:
@@ -234,17 +157,7 @@ def _claim(row: Row) -> Cell:
 
 def _verdict(row: Row) -> Cell:
     """Return the verdict, or what is missing for it except what the columns of gate and n say."""
-    if row.lacks is None:
-        return Cell(row.verdict)
-    rest = [
-        one
-        for one in row.lacks.split("; ")
-        if not one.startswith(("gate does not hold", "no trial")) and "not run" not in one
-    ]
-    none = "none yet" if row.have < row.wanted.seeds else "none"
-    if not rest:
-        return Cell(none)
-    return Cell(f"none yet ({'; '.join(rest)})" if none == "none yet" else f"none: {'; '.join(rest)}")
+    return Cell(verdict_words.verdict(row, untold=("no trial", "gate fails", "seeds not run")))
 
 
 def _data(row: Row) -> Cell:
@@ -256,17 +169,7 @@ _ANSWERS: tuple[Column[Row], ...] = (
     Column("gain", "gain [95 %]", _gain),
     Column("claim", "paper's gain, % (points here)", _claim),
     Column("verdict", "verdict", _verdict),
-    Column("gate", "gate", lambda row: Cell(gate.answer(row.gate, row.have < row.wanted.seeds))),
+    Column("gate", "gate", lambda row: Cell(gate.of_row(row))),
     Column("n", "n", lambda row: Cell(f"{row.have} of {row.wanted.seeds}", row.have, trials(row, *_BOTH))),
     Column("data", "data, metric", _data),
 )
-
-
-def _time(hours: float) -> str:
-    if hours >= 10:
-        return f"{hours:.0f} h"
-    return f"{hours:.1f} h" if hours >= 0.1 else f"{60 * hours:.0f} min"
-
-
-def _trials(count: int) -> str:
-    return f"{count} {'trial' if count == 1 else 'trials'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from benchmarks import paper
 from benchmarks.analysis import answers, mask_lineage, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
@@ -27,6 +28,7 @@ REST = (
 )
 SMALL = 0.1
 """Pruned weights are said to stay near zero if their mean magnitude after D2 is below this share of the other weights'."""
+_PAIRS = (("dsd", DENSE), ("control", DENSE), ("llr", DENSE), ("dsd", "llr"), ("control", "llr"))
 _Line = tuple[Row, Group]
 
 
@@ -41,10 +43,10 @@ def with_intervals(rows: Mapping[str, Row]) -> dict[str, Row]:
 
 
 def table(rows: Mapping[str, Row]) -> Table:
-    """Return the arms' gains over D and DSD's over LLR, one line per planned row with a gain."""
+    """Return the arms' gains over D, and those of DSD and the control over LLR: one line per planned row with a gain."""
     columns: list[Column[_Line]] = [
         Column("network", "network", lambda line: Cell(planned.network(line[0]), trials=planned.trials(line[0]))),
-        *(_gain_column(*pair) for pair in (("dsd", DENSE), ("control", DENSE), ("llr", DENSE), ("dsd", "llr"))),
+        *(_gain_column(*pair) for pair in _PAIRS),
         Column("seeds", "seeds", lambda line: Cell(_seeds(line[1]), trials=_trials(line[1]))),
     ]
     return made(columns, lines(rows), PAGES)
@@ -73,19 +75,25 @@ def _seeds(group: Group) -> str:
 
 
 def outside(rows: Mapping[str, Row], groups: Sequence[Group]) -> tuple[str | Cell, ...]:
-    """Return the gain of every group outside the plan, for planned rows with a gain; empty without such a group."""
+    """Return the gain of every group of a planned row that is outside the plan; empty without such a group."""
     parts: list[str | Cell] = []
-    for row, own in lines(rows):
+    for name, row in rows.items():
         for group in groups:
-            if group.key.row == own.key.row and answers.outside(group, groups) and summary.primary(group):
-                same = "the same data" if group.key.fingerprint == own.key.fingerprint else "other data"
+            if group.key.row == name and answers.outside(group, groups) and summary.primary(group):
+                same = "the same data" if _same_data(group, row) else f"other data, {group.key.data}"
                 numbers = [str(seed) for seed in summary.gains(group, "dsd", "control")]
                 seeds = f"{'seed' if len(numbers) == 1 else 'seeds'} {formatting.listed(numbers)}"
-                network = planned.network(row).partition(",")[0]
+                network = paper.ROWS[row.wanted.row].network
                 parts += [" "] if parts else []
                 parts += [f"{network} outside the plan, with another recipe on {same} ({seeds}): DSD over control "]
                 parts += [_gain(group, "dsd", "control"), "."]
     return tuple(parts)
+
+
+def _same_data(group: Group, row: Row) -> bool:
+    if row.group:
+        return group.key.fingerprint == row.group.key.fingerprint
+    return group.key.data == row.wanted.data
 
 
 def secondary(rows: Mapping[str, Row]) -> tuple[Text, ...]:
@@ -104,7 +112,7 @@ def _row(row: Row, group: Group) -> Text:
             _gain(group, "dsd-text", "control-text"),
             ".",
         ]
-    return (*parts, *_pruned(group), turning(row))
+    return (*parts, *_pruned(group), *turning(row))
 
 
 def _gain(group: Group, arm: str, over: str) -> Cell:
@@ -133,7 +141,8 @@ def _pruned(group: Group) -> tuple[str | Cell, ...]:
         parts.append(Cell(_percent(size), size, summary.trials(group, "dsd")))
         parts += [f" (iteration {iteration})"] if len(found) > 1 else []
     parts.append(" of the other weights' size")
-    parts += [f" ({_percent(text[-1])} with the text's rate)"] if text else []
+    if text:
+        parts += [" (", Cell(_percent(text[-1]), text[-1], summary.trials(group, "dsd-text")), " with the text's rate)"]
     parts += [", so they stay near zero"] if max((*found, *text)) < SMALL else []
     return (*parts, ".")
 
@@ -154,14 +163,18 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-def turning(row: Row) -> str:
+def turning(row: Row) -> tuple[str | Cell, ...]:
     """Return the bounds that decide the answer on the claim, beside the claim; empty without bounds."""
-    claim, share = planned.here(row), row.answer.share
-    if claim is None or row.control is None or share is None or not math.isfinite(share.lower + share.upper):
-        return ""
-    lower, upper = (number(end * row.control, True) for end in (share.lower, share.upper))
+    points, share = planned.here(row), row.answer.share
+    if points is None or row.control is None or share is None or not math.isfinite(share.lower + share.upper):
+        return ()
+    trials = planned.trials(row, "dsd", "control")
+    claim, lower, upper = (
+        Cell(number(value, True), value, trials)
+        for value in (points, share.lower * row.control, share.upper * row.control)
+    )
     if share.upper < row.claim.share:
-        return f" The one-sided upper bound is {upper}; the claim needs {claim:+.2f}."
+        return " The one-sided upper bound is ", upper, "; the claim needs ", claim, "."
     if share.lower >= row.claim.share:
-        return f" The one-sided lower bound is {lower}; the claim needs {claim:+.2f}."
-    return f" The one-sided bounds are {lower} and {upper}; the claim, {claim:+.2f}, is between them."
+        return " The one-sided lower bound is ", lower, "; the claim needs ", claim, "."
+    return " The one-sided bounds are ", lower, " and ", upper, "; the claim, ", claim, ", is between them."

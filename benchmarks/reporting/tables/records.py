@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fnmatch import fnmatch
+from collections.abc import Iterator, Sequence
 
 from benchmarks.analysis import summary
 from benchmarks.analysis.groups import Group
 from benchmarks.arms.registry import DENSE
-from benchmarks.datasets import DATASETS
+from benchmarks.datasets import DATASETS, prepared
 from benchmarks.records.schema import Record
 from benchmarks.reporting import formatting
 from benchmarks.reporting.document import (
@@ -56,10 +55,11 @@ def rerun(group: Group) -> Details:
     """Return how to run the trials of the group again: per seed the command, commit, data, threads and Python version."""
     guide = Cell("benchmarks/README.md", address="../benchmarks/README.md")
     items: list[Text] = [
-        ("Check out the commit and install as in ", guide, f".{_data(group)}"),
+        ("Check out the commit and install as in ", guide, "."),
+        *_data(group),
         "Set OMP_NUM_THREADS to the number of threads: another number may round differently.",
-        "Replace `--data NAME` by the path of your copy and `--out NAME` by a new folder. Then compare the two records: "
-        "`python -m benchmarks compare OLD NEW`.",
+        f"Replace `--data NAME`{' and `--weights NAME`' if _weights(group) else ''} by the path of your copy, such as `data/NAME`, "
+        "and `--out NAME` by a new folder. Then compare the two records: `python -m benchmarks compare OLD NEW`.",
     ]
     items += [
         f"Seed {one.seed}: `{one.command}`; commit {formatting.commits([one])}, data {one.data.name} with fingerprint "
@@ -69,15 +69,29 @@ def rerun(group: Group) -> Details:
     return Details("Rerun these trials", tuple(items))
 
 
-def _data(group: Group) -> str:
-    """Return how to get the group's data set; empty if the command generates it."""
+def _data(group: Group) -> Iterator[Text]:
+    """Yield how to get the group's data set and frozen network; nothing if the command generates the data."""
     if group.synthetic:
-        return ""
-    made = next((one for one in DATASETS.values() if fnmatch(group.key.data, one.made.replace("{snr}", "*"))), None)
-    if made is None:
-        return " Get the data set as the README of the row's domain in `tasks/` says."
-    same = "It is the same at every commit." if made.exact else f"It is not the same: {made.note}."
-    return f" Make the data set with `python -m benchmarks prepare` (see there). {same}"
+        return
+    for name in (group.key.data, *_weights(group)):
+        found = prepared(name, "source")
+        if found is None:
+            yield f"Get {name} as the README of the row's domain in `tasks/` says."
+            continue
+        dataset, command = found
+        get = " && ".join(source.get for source in dataset.sources)
+        forms = [source.url for source in dataset.sources if source.form]
+        first = (
+            f"apply at {formatting.listed(forms)}, put the downloads into the new folder `source`, " if forms else ""
+        )
+        run = f"`{'' if forms else 'mkdir -p source && '}cd source && {get} && cd ..`"
+        same = "It is the same at every commit." if dataset.exact else f"It is not the same: {dataset.note}."
+        yield f"Make `data/{name}`: {first}run {run}, then `{command}`. {same}"
+
+
+def _weights(group: Group) -> list[str]:
+    """Return the files of frozen networks among `DATASETS` that the group's features were computed with."""
+    return [one.made for one in DATASETS.values() if not one.row and one.made in (group.sample.data.features or "")]
 
 
 def _python(record: Record) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benchmarks.analysis import answers, iterations, sensitivity, summary
+from benchmarks.analysis import iterations, sensitivity, summary
 from benchmarks.analysis.answers import Row
 from benchmarks.analysis.groups import Group
 from benchmarks.analysis.summary import LABELS, Average
 from benchmarks.arms import registry
 from benchmarks.arms.registry import ARMS
-from benchmarks.reporting import display_names, formatting, group_names
+from benchmarks.reporting import display_names, formatting, group_names, verdict_words
 from benchmarks.reporting.document import NONE, TERMINAL, Cell, Column, Table, table
 from benchmarks.statistics.intervals import Paired
 
@@ -52,7 +52,7 @@ def _main(group: Group, rows: Mapping[str, Row]) -> Iterator[_Ending]:
         if arm and arm != registry.DENSE and summary.over_baseline(group):
             over_baseline = summary.compare(group, arm, registry.DENSE)
         if arm == "dsd":
-            over_control, standing = formatting.gain(group), answers.standing(group, rows)
+            over_control, standing = formatting.gain(group), verdict_words.standing(group, rows)
         elif label in middle and middle[label].gain:
             over_control, standing = formatting.interval(middle[label].gain), "secondary"
         yield _Ending(label, cells.get(group.metric), over_baseline, over_control, standing)

@@ -50,10 +50,15 @@ def _sentences(group: Group) -> str:
     """Return the explanation of the sensitivity table."""
     name = metric_name(group.metric, group)
     over = "seeds and test examples" if group.quotable else "seeds (t)"
+    intervals = (
+        f"Intervals are 95 % over {over}. They give no verdict: about one in twenty misses the true value by chance."
+    )
+    if not any(one.interval for one in sensitivity.choices(group)):
+        intervals = "There are no intervals with so few trials, and no verdict."
     return (
         f"Sensitivity: gains in {name} over the control with the same number of steps, paired by seed. DSD with kept optimizer "
-        "state, or with D2 at the text's rate, is compared with a control that has the same change. Intervals are 95 % over "
-        f"{over}. They give no verdict: about one in twenty misses the true value by chance."
+        "state, or with D2 at the text's rate, is compared with a control that has the same change. "
+        f"{intervals}"
     )
 
 
