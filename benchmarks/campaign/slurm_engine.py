@@ -187,14 +187,14 @@ def _queued(submitit: Any, folder: Path) -> dict[tuple[str, ...], Any]:
 
 def _result(submitit: Any, one: _Submitted) -> Result | None:
     """Return the result of a job that has ended; None if it was lost and its trial may be started again."""
+    job, name = one.job, f"job {one.job.job_id}"
+    if job.state == "CANCELLED" and not job.paths.result_pickle.exists():  # submitit would wait 15 seconds for a result
+        status = 128 + signal.SIGTERM
+        return Result(one.trial, status, one.starts, "", 0.0, f"{name} was cancelled; the same command resumes it")
     try:
-        result: Result = one.job.result()
+        result: Result = job.result()
     except (submitit.core.utils.FailedJobError, submitit.core.utils.UncompletedJobError):
-        name, state = f"job {one.job.job_id}", one.job.state
-        if state.startswith("CANCELLED"):
-            status = 128 + signal.SIGTERM
-            return Result(one.trial, status, one.starts, "", 0.0, f"{name} was cancelled; the same command resumes it")
         if one.starts <= one.trial.resources.retries:
             return None
-        return Result(one.trial, -9, one.starts, "", 0.0, f"{name} was lost ({state}), see {one.job.paths.stderr}")
+        return Result(one.trial, -9, one.starts, "", 0.0, f"{name} was lost ({job.state}), see {job.paths.stderr}")
     return replace(result, starts=result.starts + one.starts - 1)

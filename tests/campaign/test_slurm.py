@@ -93,7 +93,10 @@ def test_what_slurm_cannot_do_is_an_error(
     assert jobs(slurm) == 0
 
 
-def test_a_cancelled_job_is_reported_and_not_submitted_again(slurm: Path, tmp_path: Path) -> None:
+def test_a_cancelled_job_is_reported_at_once_and_not_submitted_again(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("submitit.SlurmJob._results_timeout_s", 1000)
     states(slurm, "CANCELLED")
     (result,) = results(script(tmp_path, ""), tmp_path)
     assert (result.status, result.starts) == (128 + signal.SIGTERM, 1)
