@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -80,6 +80,7 @@ class Result:
         starts: how often the trial was started.
         host: the machine of its last process.
         seconds: the time from its first start to its end.
+        reason: why there is no result of the command, such as a cancelled job; empty if there is one.
     """
 
     trial: Trial
@@ -87,6 +88,7 @@ class Result:
     starts: int
     host: str
     seconds: float
+    reason: str = ""
 
 
 class Running:
@@ -116,7 +118,7 @@ class Running:
             _STOP_WITH_PARENT: str(os.getpid()),
         }
         self.trial.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.trial.log.open("ab") as log:
+        with self.trial.log.open("ab") as log, _blocked({signal.SIGUSR1, signal.SIGUSR2}):
             self._process = subprocess.Popen(
                 self.trial.command,
                 cwd=ROOT,
@@ -162,6 +164,20 @@ class Running:
             self.signal(signal.SIGTERM)
         with contextlib.suppress(ChildProcessError):  # the process was already reaped
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)  # unlike Popen.wait, this takes no lock
+
+
+@contextlib.contextmanager
+def _blocked(numbers: set[signal.Signals]) -> Iterator[None]:
+    """Context in which signals are blocked. Processes started in it block them for good, and so do their own processes.
+
+    Before the time limit, Slurm sends SIGUSR2 to all processes of a job. It would kill the trial, or a loader, before the trial
+    saves.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run(trial: Trial, patience: float = 0.0, started: Callable[[Running], None] = lambda running: None) -> Result:

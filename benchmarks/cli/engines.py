@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from benchmarks.cli.display import duration
 from benchmarks.cli.options import Evidence, Run
 from benchmarks.training import lock
 from benchmarks.training.lock import TAKEN
+
+_END = 2**16  # bytes of a log that are searched for an error
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,11 @@ def run_all(queue: Queue, given: Evidence, inline: bool) -> int:
         for planned in pulled():
             one = as_trial(planned, queue.resources, queue.out)
             by_trial[one] = planned
-            say(f"{planned.title}: {'starts' if given.backend == 'local' else 'submitted'}, log {one.log}")
+            if given.backend == "local":
+                say(f"{planned.title}: starts, log {one.log}")
             yield one
+            if given.backend != "local":
+                say(f"{planned.title}: submitted, log {one.log}")
 
     def engine() -> Iterator[tuple[Planned, int]]:
         gpus = gpus_for(queue.resources, given.jobs) if given.backend == "local" else []
@@ -166,7 +172,21 @@ def _ending(result: Result) -> str:
     )
     where = f" on {result.host}" if result.host else ""
     starts = f", started {result.starts} times" if result.starts > 1 else ""
-    return f"{result.trial.title}: {how}{where} after {duration(result.seconds)}{starts}"
+    what = result.reason or f"{how}{where} after {duration(result.seconds)}"
+    error = _error(result.trial.log) if status in (1, 2) else None
+    return f"{result.trial.title}: {what}{starts}" + (f": {error}" if error else "")
+
+
+def _error(log: Path) -> str | None:
+    """Return the last line in a trial's log that says why it failed; None if there is none."""
+    if not log.exists():
+        return None
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _END))
+        lines = file.read().decode(errors="replace").splitlines()
+    return next(
+        (line for line in reversed(lines) if re.match(r"\w*error: |seed \d+ failed: ", line, re.IGNORECASE)), None
+    )
 
 
 def _time(hours: float | None) -> str:
@@ -190,7 +210,7 @@ def _sentence(queue: Queue, left: Sequence[Planned], given: Evidence) -> str:
     """Return the line about the time and cost of what is left."""
     total, needs = _total(queue, left, given.jobs), queue.resources
     cores = f"{needs.cpus} core{'s' * (needs.cpus > 1)}" + (f" and {needs.gpus:g} GPU" if needs.gpus else "")
-    parts = [f"left: {len(left)} trial{'s' * (len(left) > 1)}, each on {cores}"]
+    parts = [f"left: {len(left)} trial{'s' * (len(left) != 1)}, each on {cores}"]
     if unknown := total["trials_of_unknown_time"]:
         parts.append(f"{unknown} of them of unknown time (`estimate` measures it)")
     if unknown < len(left):

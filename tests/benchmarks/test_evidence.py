@@ -195,6 +195,29 @@ def test_several_trials_at_a_time_are_each_asked_for_once(
     ]
 
 
+def test_a_trial_without_a_result_of_its_command_is_reported_with_the_reason(tmp_path: Path) -> None:
+    lost = Result(Trial("ResNet-18 seed 0", (), tmp_path / "log"), -9, 4, "", 0.0, "job 7 was lost (TIMEOUT)")
+    assert engines._ending(lost) == "ResNet-18 seed 0: job 7 was lost (TIMEOUT), started 4 times"
+
+
+@pytest.mark.parametrize(
+    ("status", "log", "ending"),
+    [
+        (2, "error: --data: x is not a folder\n", "invalid input on n1 after 9 s: error: --data: x is not a folder"),
+        (1, "seed 0 failed: loss is NaN\nsaved: out\n", "failed on n1 after 9 s: seed 0 failed: loss is NaN"),
+        (1, "Traceback:\n  x\nRuntimeError: no memory\n", "failed on n1 after 9 s: RuntimeError: no memory"),
+        (1, "terminated\n", "failed on n1 after 9 s"),
+        (0, "error: of an earlier try\n", "finished on n1 after 9 s"),
+    ],
+)
+def test_a_failed_trial_is_reported_with_the_error_in_its_log(
+    tmp_path: Path, status: int, log: str, ending: str
+) -> None:
+    (tmp_path / "log").write_text("noise\n" * 50_000 + log)
+    ended = Result(Trial("ResNet-18 seed 0", (), tmp_path / "log"), status, 1, "n1", 9.0)
+    assert engines._ending(ended) == f"ResNet-18 seed 0: {ending}"
+
+
 @pytest.mark.usefixtures("no_priority")
 def test_an_interrupted_trial_ends_the_command_with_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def submit(trials: Iterable[Trial], backend: str, **options: object) -> Iterator[Result]:

@@ -80,6 +80,15 @@ def test_a_killed_trial_is_started_again_so_often_and_no_more(tmp_path: Path) ->
     assert (failed.status, failed.starts) == (1, 1)
 
 
+def test_the_signal_of_slurm_before_the_time_limit_ends_neither_trial_nor_loader(tmp_path: Path) -> None:
+    """Slurm sends it to every process of a job. The process that started the trial then asks the trial to save."""
+    loader = "import os, signal; os.kill(os.getpid(), signal.SIGUSR2); print('loads', flush=True)"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {loader!r}], check=True); {loader}"
+    assert [(one.status, one.starts) for one in submit([script(tmp_path, code)])] == [(0, 1)]
+    assert (tmp_path / "trial.log").read_text() == "loads\nloads\n"
+    assert signal.SIGUSR2 not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_a_signal_reaches_every_trial_once_and_none_starts_after_it(tmp_path: Path) -> None:
     def trials() -> Iterator[Trial]:
         for number in range(2):

@@ -50,8 +50,9 @@ def kill_both() -> None:
 
 
 def time_limit() -> None:
-    """Send the signal of Slurm shortly before the time limit; meanwhile the trial is asked to stop."""
+    """Send the signal of Slurm shortly before the time limit to all processes; meanwhile the trial is asked to stop."""
     os.kill(os.getppid(), signal.SIGUSR2)
+    os.kill(os.getpid(), signal.SIGUSR2)
     time.sleep(3)
 
 
