@@ -15,6 +15,7 @@ from scipy import optimize, stats
 
 from tests.recount import (
     ARMS,
+    DATA,
     FRONT,
     NUMBER,
     PLAN,
@@ -239,7 +240,7 @@ def test_the_secondary_gains(name: str) -> None:
     for row, others in _outside().items():
         for group in others:
             seeds, data = " and ".join(str(one["seed"]) for one in group), group[0]["data"]
-            same = bool(both(row)) and planned(row)[0]["data"]["fingerprint"] == data["fingerprint"]
+            same = data["name"] == DATA.get(row, DATA.get(row.split("_")[0]))
             where = "the same data" if same else f"other data, {data['name']}"
             told = re.findall(
                 rf"{re.escape(PLAN[row][0])} outside the plan, with another recipe on {where} \(seeds? {seeds}\): DSD over control "
