@@ -275,7 +275,7 @@ def conditions(row: str) -> dict[str, tuple[list[float], float, float]]:
         "trained": (llr, -math.inf, points),
         "not saturated": (controls, 2.0, math.inf),
     }
-    reported = [*(["trained"] if row.startswith("librispeech") else [])]
+    reported = ["trained"] if row.startswith("librispeech") else []
     reported += ["not saturated"] if row.startswith("flickr8k") else []
     return {name: of for name, of in found.items() if name not in reported}
 

@@ -114,6 +114,11 @@ def test_what_a_failed_gate_needs_from_the_other_seeds() -> None:
                 check(f"{match[7]} {match[8]}", [len(others), spread], f"{row}: spread of {name}")
                 assert len(others) >= 3
                 assert gap > 3 * spread * math.sqrt(1 / have + 1 / left)
+            else:
+                alike = (other for other in PLAN if both(other) and both(other)[0]["data"] == both(row)[0]["data"])
+                known = [found[name][0] for found in map(conditions, alike) if name in found]
+                spreads = [float(np.std(others, ddof=1)) for others in known if len(others) >= 3]
+                assert all(gap <= 3 * spread * math.sqrt(1 / have + 1 / left) for spread in spreads)
 
 
 def _gain(trials: list[Record]) -> list[float]:
