@@ -135,7 +135,7 @@ WANTED: tuple[Wanted, ...] = (
         arms=("control", "dsd", "llr", "random"),
         gate=_TOP1,
         examples=_PICTURES,
-        hours=1.6,
+        hours=1.9,
         spread=0.32,
     ),
     Wanted(

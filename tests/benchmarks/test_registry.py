@@ -64,9 +64,9 @@ def test_the_reductions_keep_the_papers_proportions(name: str) -> None:
         phases = row.recipe(scale).schedule.phases
         for reduced, whole in zip(phases, paper, strict=True):
             if (name, scale, reduced.kind) != ("imagenet_vgg16", "small", "sparse"):
-                # The small speech rows have a longer D. Their later phases keep the paper's epochs.
+                # GoogLeNet and the speech rows have a longer D at small scale. Their later phases keep the paper's epochs.
                 dense = phases[-1].epochs * paper[0].epochs / paper[-1].epochs
-                if (name.split("_")[0], scale) != ("librispeech", "small"):
+                if scale != "small" or not (name.startswith("librispeech") or name == "imagenet_googlenet"):
                     assert dense == pytest.approx(phases[0].epochs)
                 if reduced is not phases[0]:
                     assert reduced.epochs / dense == pytest.approx(whole.epochs / paper[0].epochs)
@@ -131,9 +131,9 @@ def test_small_scale_keeps_the_papers_epochs_and_reduces_width_and_pixels(name: 
     small, paper = rows.row(name).recipe("small"), rows.row(name).recipe("paper")
     for ours, theirs in zip(small.schedule, paper.schedule, strict=True):
         assert (ours.kind, ours.sparsity) == (theirs.kind, theirs.sparsity)
-        # 1.25 epochs are too few on so few pictures: see tasks/imagenet/README.md.
-        if (name, ours.kind) != ("imagenet_vgg16", "sparse"):
-            assert ours.epochs == theirs.epochs
+        # Too short on so few pictures: see tasks/imagenet/README.md.
+        longer = {("imagenet_vgg16", "sparse"): 18, ("imagenet_googlenet", "dense"): 120}
+        assert ours.epochs == longer.get((name, ours.kind), theirs.epochs)
         assert ours.lr * paper.batch_size == pytest.approx(theirs.lr * small.batch_size)
     assert small.model.width_factor < 1 == paper.model.width_factor
     assert small.data.crop < paper.data.crop
