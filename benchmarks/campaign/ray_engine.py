@@ -20,6 +20,7 @@ from benchmarks.campaign.trial import PATIENCE, Resources, Result, Trial, run
 _STOPPING = 300.0
 """Seconds that trials get to save their state when this process is interrupted."""
 _ANSWER = 10.0  # seconds that a cluster gets to answer; Ray itself tries for a quarter of an hour
+_NO_NODE = "No node info found"  # in Ray's message if no node of the cluster runs on this machine
 _TICK = 1.0  # seconds between looks for signals, and for nodes that are large enough
 
 
@@ -95,7 +96,8 @@ def _connect(ray: Any) -> None:
     except (ray.exceptions.RayError, ImportError, OSError, RuntimeError) as error:
         causes = [error, *([error.__cause__] if error.__cause__ else [])]  # a cause may end with a traceback
         told = ": ".join(str(one).strip().splitlines()[-1] for one in causes)
-        raise ValueError(f"--backend ray: {told}") from error
+        here = "; this machine must be a node of the cluster (`ray start --address`)" if _NO_NODE in told else ""
+        raise ValueError(f"--backend ray: {told}{here}") from error
 
 
 def _needs(needs: Resources) -> dict[str, float]:
