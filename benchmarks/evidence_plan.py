@@ -1,11 +1,11 @@
-"""The evidence plan: rows, data, arms, seeds and gate thresholds. It is committed before a row's first trial.
+"""The evidence plan: rows, data, arms, seeds and gate thresholds. Each plan of a row is committed before its first trial.
 
 Each row is trained with its small-scale recipe, which states how it is reduced. A verdict needs a gate that holds and exactly
 the seeds 0 to `seeds` - 1. A row may be re-planned once, and only if its gate failed. Finished trials of the first
 attempt stay in the tables. The commit that a record names contains the plan that its trial follows.
 
-VGG-16 and DeepSpeech were re-planned: their first trial failed the gate (see the READMEs of `tasks/imagenet` and
-`tasks/librispeech`). They get no further plan.
+VGG-16 and DeepSpeech were re-planned after one finished trial of five, which failed the gate. DeepSpeech's seed 1 was stopped
+after D, without a record (see the READMEs of `tasks/imagenet` and `tasks/librispeech`). They get no further plan.
 
 One row broke this rule: DeepSpeech 2 was planned three times, and its first trial was stopped without a record (see
 `tasks/librispeech/README.md`, Probes). Seed 0 of the third plan, taken alone, fails the gate too. There is no further plan: all ten

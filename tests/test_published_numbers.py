@@ -15,6 +15,7 @@ from scipy import optimize, stats
 
 from tests.recount import (
     ARMS,
+    DATA,
     FRONT,
     NUMBER,
     PLAN,
@@ -113,6 +114,11 @@ def test_what_a_failed_gate_needs_from_the_other_seeds() -> None:
                 check(f"{match[7]} {match[8]}", [len(others), spread], f"{row}: spread of {name}")
                 assert len(others) >= 3
                 assert gap > 3 * spread * math.sqrt(1 / have + 1 / left)
+            else:
+                alike = (other for other in PLAN if both(other) and both(other)[0]["data"] == both(row)[0]["data"])
+                known = [found[name][0] for found in map(conditions, alike) if name in found]
+                spreads = [float(np.std(others, ddof=1)) for others in known if len(others) >= 3]
+                assert all(gap <= 3 * spread * math.sqrt(1 / have + 1 / left) for spread in spreads)
 
 
 def _gain(trials: list[Record]) -> list[float]:
@@ -239,7 +245,7 @@ def test_the_secondary_gains(name: str) -> None:
     for row, others in _outside().items():
         for group in others:
             seeds, data = " and ".join(str(one["seed"]) for one in group), group[0]["data"]
-            same = bool(both(row)) and planned(row)[0]["data"]["fingerprint"] == data["fingerprint"]
+            same = data["name"] == DATA.get(row, DATA.get(row.split("_")[0]))
             where = "the same data" if same else f"other data, {data['name']}"
             told = re.findall(
                 rf"{re.escape(PLAN[row][0])} outside the plan, with another recipe on {where} \(seeds? {seeds}\): DSD over control "

@@ -26,9 +26,11 @@ class Condition:
     """One condition on the mean of a quantity over the trials.
 
     Attributes:
+        name: its name in tables.
+        holds: whether the mean is within its bounds.
         counts: whether it counts for the gate.
         quantity: what is averaged, in words.
-        told: words and measured numbers in turn, beginning with words.
+        told: its numbers in words. Even positions are words, odd ones measured numbers.
         values: the quantity in each trial; empty if a trial lacks it.
         low, high: the bounds on the mean. Those that depend on the control or the test score use the trials' own.
     """

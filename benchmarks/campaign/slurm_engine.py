@@ -46,10 +46,11 @@ class Job:
         """Run the trial to its end.
 
         Raises:
-            SystemExit: the trial was asked to stop. Then the job has no result: Slurm knows whether it was cancelled or requeued.
+            SystemExit: the trial of a Slurm job was asked to stop. Then the job has no result: Slurm knows whether it was cancelled
+                or requeued.
         """
         result = run(self.trial, PATIENCE, self._started)
-        if result.status > 128:
+        if result.status > 128 and "SLURM_JOB_ID" in os.environ:
             raise SystemExit(result.status)
         return result
 
@@ -118,7 +119,8 @@ def submit(
         cluster: "slurm" or "local"; by default Slurm if `srun` exists, else local.
 
     Raises:
-        ValueError: submitit is not installed, or does not support an option; the time limit is too short; or Slurm refuses a job.
+        ValueError: submitit is not installed, or does not support an option; the time limit is too short; or Slurm refuses a job or
+            does not answer.
     """
     try:
         import submitit
@@ -152,7 +154,8 @@ def _job(submitit: Any, executor: Any, trial: Trial, options: Mapping[str, Any])
     needs = trial.resources
     minutes = math.ceil(60 * needs.time_limit_hours)
     own = {"signal_delay_s": SAVING_SECONDS, "comment": trial.title, **options}
-    if 60 * minutes < (least := own["signal_delay_s"] + _STARTING_SECONDS):
+    least = own["signal_delay_s"] + _STARTING_SECONDS
+    if executor.cluster == "slurm" and 60 * minutes < least:
         raise ValueError(
             f"time_limit_hours {needs.time_limit_hours:g}: at least {least / 3600:.2f}, because Slurm asks a job to save "
             f"{own['signal_delay_s']} seconds before its time limit"
@@ -180,7 +183,9 @@ def _job(submitit: Any, executor: Any, trial: Trial, options: Mapping[str, Any])
 
 def _queued(submitit: Any, folder: Path) -> dict[tuple[str, ...], Any]:
     """Return the jobs of earlier calls that are in Slurm's queue, by the command of their trial."""
-    states = States.ask() or {}
+    states = States.ask()
+    if states is None:
+        raise ValueError("squeue does not answer, so it is unknown which trials have a job; try again later")
     jobs = [submitit.SlurmJob(folder, number) for number, state in states.items() if state not in _ENDED]
     return {job.submission().function.trial.command: job for job in jobs if job.paths.submitted_pickle.exists()}
 

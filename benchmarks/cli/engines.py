@@ -110,7 +110,7 @@ def run_all(queue: Queue, given: Evidence, inline: bool) -> int:
                 say(f"{planned.title}: starts, log {one.log}")
             yield one
             if given.backend != "local":
-                say(f"{planned.title}: submitted, log {one.log}")
+                say(f"{planned.title}: submitted or already in the queue, log {one.log}")
 
     def engine() -> Iterator[tuple[Planned, int]]:
         gpus = gpus_for(queue.resources, given.jobs) if given.backend == "local" else []
@@ -185,7 +185,7 @@ def _error(log: Path) -> str | None:
         file.seek(max(0, log.stat().st_size - _END))
         lines = file.read().decode(errors="replace").splitlines()
     return next(
-        (line for line in reversed(lines) if re.match(r"\w*error: |seed \d+ failed: ", line, re.IGNORECASE)), None
+        (line for line in reversed(lines) if re.match(r"[\w.]*error: |seed \d+ failed: ", line, re.IGNORECASE)), None
     )
 
 

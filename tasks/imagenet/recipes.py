@@ -177,8 +177,8 @@ def smoke(recipe: Recipe, lr: float) -> Recipe:
     )
 
 
-# With these widths, a trial takes at most two hours on one core (measured pictures per second on one core of an AMD EPYC: ResNet-18
-# 1,100, ResNet-50 400, GoogLeNet 280, VGG-16 680). GoogLeNet keeps the batch size of its solver.
+# With these widths, a trial takes at most three hours on one core without other jobs (measured pictures per second on one core of
+# an AMD EPYC: ResNet-18 1,100, ResNet-50 400, GoogLeNet 280, VGG-16 175). GoogLeNet keeps the batch size of its solver.
 _SMALL = {
     "imagenet_googlenet": small(GOOGLENET, width_factor=0.5, batch_size=32),
     # The paper's 1.25 epochs of S are 6,255 steps on ImageNet but only 146 here. In suite 0.1, 146 steps were too few to recover
@@ -247,4 +247,8 @@ SOURCES: dict[str, dict[str, str]] = {
 
 REMARKS: dict[str, tuple[str, ...]] = {
     "imagenet_googlenet": ("torchvision's GoogLeNet has batch norm where BVLC's had none",),
+    "imagenet_vgg16": (
+        "when the rate falls is not published: even spacing at paper scale, and 1/2, 2/3 and 5/6 of each phase at small scale, are "
+        "our assumptions",
+    ),
 }

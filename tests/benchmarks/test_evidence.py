@@ -206,6 +206,7 @@ def test_a_trial_without_a_result_of_its_command_is_reported_with_the_reason(tmp
         (2, "error: --data: x is not a folder\n", "invalid input on n1 after 9 s: error: --data: x is not a folder"),
         (1, "seed 0 failed: loss is NaN\nsaved: out\n", "failed on n1 after 9 s: seed 0 failed: loss is NaN"),
         (1, "Traceback:\n  x\nRuntimeError: no memory\n", "failed on n1 after 9 s: RuntimeError: no memory"),
+        (1, "torch.OutOfMemoryError: CUDA\n", "failed on n1 after 9 s: torch.OutOfMemoryError: CUDA"),
         (1, "terminated\n", "failed on n1 after 9 s"),
         (0, "error: of an earlier try\n", "finished on n1 after 9 s"),
     ],

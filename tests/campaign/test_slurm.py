@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -136,7 +138,8 @@ def test_a_trial_whose_job_is_in_the_queue_is_waited_for_and_not_submitted_again
     assert len(list(results(trial, tmp_path))) == 1  # job 2: the first is no longer in the queue
     assert jobs(slurm) == 2
     (slurm / "states").write_text("2 PENDING\n99 RUNNING\n")  # 99 is not ours
-    monkeypatch.setattr(slurm_engine.time, "sleep", lambda seconds: states(slurm, "CANCELLED", "CANCELLED"))
+    ended = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: states(slurm, "CANCELLED", "CANCELLED"))
+    monkeypatch.setattr(slurm_engine, "time", ended)
     (result,) = results(trial, tmp_path)
     assert result.reason.startswith("job 2 ")
     assert jobs(slurm) == 2
@@ -146,9 +149,22 @@ def test_a_trial_whose_job_is_in_the_queue_is_waited_for_and_not_submitted_again
     assert result.reason.startswith("job 3 ")
 
 
-def test_a_job_whose_trial_was_asked_to_stop_has_no_result(tmp_path: Path) -> None:
+def test_without_an_answer_of_slurm_nothing_is_submitted(slurm: Path, tmp_path: Path) -> None:
+    (slurm / "states").unlink()
+    with pytest.raises(ValueError, match="squeue does not answer, so it is unknown which trials have a job"):
+        list(results(script(tmp_path, ""), tmp_path))
+    assert jobs(slurm) == 0
+
+
+def test_a_slurm_job_whose_trial_was_asked_to_stop_has_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Slurm sends SIGTERM to a job that it cancels, but also to one that it requeues: only Slurm knows which."""
+    stopped = script(tmp_path, "raise SystemExit(143)")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert slurm_engine.Job(stopped)().status == 143
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
     with pytest.raises(SystemExit) as ended:
-        slurm_engine.Job(script(tmp_path, "raise SystemExit(143)"))()
+        slurm_engine.Job(stopped)()
     assert ended.value.code == 143
     assert slurm_engine.Job(script(tmp_path, "raise SystemExit(2)", "invalid"))().status == 2

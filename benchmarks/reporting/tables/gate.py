@@ -45,8 +45,8 @@ def blocks(group: Group, rows: Mapping[str, Row]) -> list[Block]:
 
 _TRIALS = "Every trial, by seed. Scores are in the row's metric, gains in points (positive: the first is better)."
 _GATE = (
-    "The gate checks whether the networks were trained well enough to test the claim. It uses means over the planned trials of D, "
-    "control and LLR only. Its thresholds were committed before the first planned trial of any row, and are the same in every plan "
+    "The gate checks whether the networks were trained well enough to test the claim. It uses means over trials of D, control and "
+    "LLR only. Its thresholds were committed before the first planned trial of any row, and are the same in every plan "
     "of a row."
 )
 _OUTSIDE = "These trials are outside the plan: their result is shown for comparison and decides nothing."
@@ -190,9 +190,9 @@ def trials(row: Row) -> tuple[str, ...]:
     return tuple(record.id for record in row.records if record.seed < row.wanted.seeds)
 
 
-def linked(condition: Condition, trials: tuple[str, ...]) -> tuple[str | Cell, ...]:
-    """Return a condition's numbers in words. Measured numbers link to `trials`."""
-    return tuple(Cell(part, trials=trials) if number % 2 else part for number, part in enumerate(condition.told))
+def linked(condition: Condition, ids: tuple[str, ...]) -> tuple[str | Cell, ...]:
+    """Return a condition's numbers in words. Measured numbers, at odd positions of `told`, link to the trials with these IDs."""
+    return tuple(Cell(part, trials=ids) if index % 2 else part for index, part in enumerate(condition.told))
 
 
 _GATE_COLUMNS: tuple[Column[_Held], ...] = (

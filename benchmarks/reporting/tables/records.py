@@ -85,7 +85,11 @@ def _data(group: Group) -> Iterator[Text]:
             f"apply at {formatting.listed(forms)}, put the downloads into the new folder `source`, " if forms else ""
         )
         run = f"`{'' if forms else 'mkdir -p source && '}cd source && {get} && cd ..`"
-        same = "It is the same at every commit." if dataset.exact else f"It is not the same: {dataset.note}."
+        same = (
+            "Every commit makes the same data."
+            if dataset.exact
+            else f"Your copy will differ from ours: {dataset.note}."
+        )
         yield f"Make `data/{name}`: {first}run {run}, then `{command}`. {same}"
 
 
