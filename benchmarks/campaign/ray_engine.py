@@ -90,9 +90,13 @@ def _connect(ray: Any) -> None:
         except OSError as error:
             raise ValueError(f"--backend ray: no Ray cluster answers at RAY_ADDRESS {address} ({error})") from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}}
+    environment = {
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        # when this process dies, a worker would kill its trial; without it, the trial saves and stops
+        "RAY_kill_child_processes_on_worker_exit": "false",
+    }
     try:
-        ray.init(include_dashboard=False, log_to_driver=False, runtime_env=environment)
+        ray.init(include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": environment})
     except (ray.exceptions.RayError, ImportError, OSError, RuntimeError) as error:
         causes = [error, *([error.__cause__] if error.__cause__ else [])]  # a cause may end with a traceback
         told = ": ".join(str(one).strip().splitlines()[-1] for one in causes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -67,6 +69,19 @@ def test_a_signal_makes_running_trials_save_and_waiting_ones_never_start(tmp_pat
     assert log.read_text() == "ready\nsaved\n"
     assert not (tmp_path / "waiting.log").exists()
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_trial_saves_if_the_process_that_submitted_it_is_killed(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from tests.campaign.test_local import script\n"
+    code += "from benchmarks.campaign import ray_engine\n"
+    code += "list(ray_engine.submit([script(Path(sys.argv[1]), sys.argv[2])]))"
+    environment = {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+    words = [sys.executable, "-c", code, str(tmp_path), SAVES]
+    with subprocess.Popen(words, cwd=ROOT, env=environment) as driver:
+        wait_for(tmp_path / "trial.log", "ready")
+        driver.kill()
+    wait_for(tmp_path / "trial.log", "saved")
 
 
 @pytest.mark.usefixtures("cluster")
