@@ -36,7 +36,7 @@ def submit(trials: Iterable[Trial], jobs: int, gpus: Sequence[str] = ()) -> Iter
         for one in running.values():
             one.signal(number)
 
-    with _handled(pass_on), _stopped(running):
+    with handled(pass_on), _stopped(running):
         while True:
             for slot in sorted(set(range(jobs)) - set(running)):
                 trial = None if stopped else next(queue, None)
@@ -69,7 +69,7 @@ def _stopped(running: dict[int, Running]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Context in which `handler` handles the signals. Python allows this only in the main thread; in others, nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
