@@ -110,7 +110,8 @@ def run_all(queue: Queue, given: Evidence, inline: bool) -> int:
                 say(f"{planned.title}: starts, log {one.log}")
             yield one
             if given.backend != "local":
-                say(f"{planned.title}: submitted or already in the queue, log {one.log}")
+                queued = " or already in the queue" if given.backend == "submitit" else ""
+                say(f"{planned.title}: submitted{queued}, log {one.log}")
 
     def engine() -> Iterator[tuple[Planned, int]]:
         gpus = gpus_for(queue.resources, given.jobs) if given.backend == "local" else []
