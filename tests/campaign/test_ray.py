@@ -23,11 +23,19 @@ from tests.campaign.test_local import script, wait_for
 pytestmark = pytest.mark.timeout(180)
 ray: Any = pytest.importorskip("ray", reason="Ray is not installed here: `nox -s engines` has it")
 
+# as the suite's trials, it saves and stops on SIGTERM, and if its parent has ended
 SAVES = """
-import signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), print('saved', flush=True), sys.exit(143)))
+import os, signal, sys, time
+def save(*_):
+    time.sleep(1)
+    print('saved', flush=True)
+    sys.exit(143)
+signal.signal(signal.SIGTERM, save)
 print('ready', flush=True)
-time.sleep(60)
+for _ in range(600):
+    time.sleep(0.1)
+    if os.getppid() != int(os.environ['DSD_STOP_WITH_PARENT']):
+        save()
 """
 
 
