@@ -130,7 +130,7 @@ def test_how_to_run_the_trials_again_stands_under_their_list() -> None:
     assert (
         "- Make `data/tiny-imagenet-50`: run `mkdir -p source && cd source && curl -LO -C - "
         "http://cs231n.stanford.edu/tiny-imagenet-200.zip && unzip -q tiny-imagenet-200.zip && cd ..`, then `python -m benchmarks "
-        "prepare tiny-imagenet-50 --from source`. It is the same at every commit.\n"
+        "prepare tiny-imagenet-50 --from source`. Every commit makes the same data.\n"
     ) in part
     assert "`python -m benchmarks compare OLD NEW`" in part
     for one in build.planned():
@@ -147,13 +147,13 @@ def test_how_to_get_the_data_depends_on_the_data() -> None:
 
     assert said(data="ImageNet") == "Get ImageNet as the README of the row's domain in `tasks/` says."
     assert said(data="noisy-digits-minus5db").endswith(
-        "then `python -m benchmarks prepare noisy-digits --from source --snr -5`. It is the same at every commit."
+        "then `python -m benchmarks prepare noisy-digits --from source --snr -5`. Every commit makes the same data."
     )
     captions = said(data="flickr8k")
     assert captions.startswith(
         "Make `data/flickr8k`: apply at https://forms.illinois.edu/sec/1713398, put the downloads"
     )
-    assert "It is not the same: the results were made with pictures resized to 128 x 128" in captions
+    assert "Your copy will differ from ours: the results were made with pictures resized to 128 x 128" in captions
     assert said(scale="smoke", synthetic=True).startswith("Set OMP_NUM_THREADS")
 
 
