@@ -166,7 +166,7 @@ def test_what_is_missing_is_told_with_its_cost() -> None:
     )
     assert (
         f"**GoogLeNet, width 1/2, 64 pixels** (tiny-imagenet-50): no trial; 5 trials left, about "
-        f"[{5 * 1.6 * factor:.1f} h](../benchmarks/evidence_plan.py).\n" in part
+        f"[{5 * 1.9 * factor:.1f} h](../benchmarks/evidence_plan.py).\n" in part
     )
     assert f"For rows without a trial they are the plan's hours times {factor:.2g}." in part
     failed = pages_of(build.planned(train=60.0))["README.md"]
